@@ -1,0 +1,223 @@
+"""Every option there is, with its type, default and bounds. The comment above an option is its documentation.
+
+Times are seconds, sizes octets. A `Config` is made by `load.load(path)` or, in a test, by `Config(...)`.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Count = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+Octets = Annotated[int, Meta(ge=0, le=1 << 40)]
+Seconds = Annotated[float, Meta(ge=0, le=366 * 86400)]
+Name = Annotated[str, Meta(min_length=1, max_length=255)]
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=False):
+    """Base of all sections."""
+
+
+class Listener(Section, frozen=True, kw_only=True):
+    """One door. `name` is how `hub.port(name)` and the logs call it; default: the protocol, with an "s" for implicit TLS."""
+
+    protocol: Literal["smtp", "submission", "pop3", "imap"]
+    address: str = "127.0.0.1"
+    port: Port = 0  # 0: any free port
+    tls: Literal["none", "starttls", "implicit"] = "starttls"
+    name: str = ""
+
+    @property
+    def label(self) -> str:
+        return self.name or self.protocol + ("s" if self.tls == "implicit" else "")
+
+
+class Tls(Section, frozen=True, kw_only=True):
+    # PEM files; empty: a self-signed certificate in the data directory, made at the first start.
+    certificate: str = ""
+    key: str = ""
+    minimum: Literal["TLSv1.2", "TLSv1.3"] = "TLSv1.2"
+
+
+class Sessions(Section, frozen=True, kw_only=True):
+    # Sessions of all protocols together, and from one client address.
+    limit: Count = 10_000
+    limit_per_client: Count = 500
+    # Time that TLS handshakes may take.
+    handshake_timeout: Seconds = 30.0
+    # Time for sessions and deliveries to finish after SIGTERM.
+    drain_timeout: Seconds = 20.0
+
+
+class Smtp(Section, frozen=True, kw_only=True):
+    # Clients whose mail for other domains is relayed without a login.
+    mynetworks: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    message_size_limit: Octets = 52_428_800
+    recipient_limit: Count = 1_000
+    # Octets of one command line, CRLF included (RFC 5321 section 4.5.3.1.4 asks for 512, extensions for more).
+    line_length_limit: Count = 2_048
+    # Octets of one line of a message (RFC 5321 section 4.5.3.1.6 says 1000); longer ones are refused.
+    text_line_length_limit: Count = 65_536
+    # A message with a bare CR or LF: refused, or each made a CRLF.
+    bare_newlines: Literal["reject", "normalize"] = "reject"
+    # Silence allowed before a command, and between two blocks of a message (RFC 5321 section 4.5.3.2).
+    command_timeout: Seconds = 300.0
+    data_timeout: Seconds = 180.0
+    # Errors after which the session ends with 421.
+    error_limit: Count = 20
+    # Commands of one session; messages of one session.
+    command_limit: Count = 100_000
+    message_limit: Count = 10_000
+    # Received fields after which a message is taken to be in a loop (RFC 5321 section 6.3).
+    hopcount_limit: Count = 50
+
+
+class Auth(Section, frozen=True, kw_only=True):
+    # Allow PLAIN, LOGIN, USER/PASS in the clear, on connections without TLS.
+    allow_plaintext: bool = False
+    # Wrong passwords after which a session ends.
+    failure_limit: Count = 3
+    # Time that passes before a wrong password is answered.
+    failure_delay: Seconds = 1.0
+    # How long a right password is remembered, as an HMAC under a key of this process; 0: never.
+    cache_seconds: Seconds = 300.0
+    # Threads for password hashes, and logins that may wait for one.
+    threads: Annotated[int, Meta(ge=1, le=64)] = 2
+    backlog: Count = 256
+
+
+class Imap(Section, frozen=True, kw_only=True):
+    line_length_limit: Count = 65_536
+    # Octets of a literal in a command other than APPEND.
+    literal_limit: Octets = 1_048_576
+    # Octets of an appended message.
+    append_limit: Octets = 52_428_800
+    login_timeout: Seconds = 120.0
+    idle_timeout: Seconds = 1_860.0
+    # Lines that are no command, after which the session ends.
+    error_limit: Count = 20
+
+
+class Pop3(Section, frozen=True, kw_only=True):
+    line_length_limit: Count = 1_024
+    login_timeout: Seconds = 120.0
+    idle_timeout: Seconds = 600.0
+    error_limit: Count = 20
+
+
+class Queue(Section, frozen=True, kw_only=True):
+    # Waiting times between attempts; the last one repeats. Each is varied by `jitter` (a share of it).
+    retry: tuple[Seconds, ...] = (300.0, 600.0, 1_200.0, 2_400.0, 4_200.0)
+    jitter: Annotated[float, Meta(ge=0, le=0.5)] = 0.1
+    # Age at which mail, and bounces, are given up.
+    lifetime: Seconds = 432_000.0
+    bounce_lifetime: Seconds = 432_000.0
+    # Age at which the sender is told of the delay; 0: never.
+    delay_warning: Seconds = 14_400.0
+    # Messages and deliveries in memory at one time; deliveries to one destination.
+    active_limit: Count = 2_000
+    concurrency: Count = 200
+    destination_concurrency: Count = 20
+    # Levels of alias expansion, and addresses that one recipient may become.
+    expansion_depth: Annotated[int, Meta(ge=1, le=1_000)] = 50
+    expansion_limit: Count = 5_000
+    # Octets of the undelivered message's header that a bounce carries.
+    bounce_header_limit: Octets = 65_536
+
+
+class Delivery(Section, frozen=True, kw_only=True):
+    # Divides user and tag in user+tag; "" switches it off.
+    recipient_delimiter: Annotated[str, Meta(max_length=1)] = "+"
+
+
+class Relay(Section, frozen=True, kw_only=True):
+    # The port that MX hosts are asked on (other than 25 only in tests).
+    port: Port = 25
+    # Addresses to connect from; "" lets the system choose.
+    source_ipv4: str = ""
+    source_ipv6: str = ""
+    ipv6: bool = True
+    connect_timeout: Seconds = 30.0
+    greeting_timeout: Seconds = 300.0
+    command_timeout: Seconds = 300.0
+    data_timeout: Seconds = 600.0
+    # Hosts tried in one attempt.
+    host_limit: Count = 5
+    # Connections kept open after use: how long, how many, and messages over one of them.
+    keep_seconds: Seconds = 5.0
+    keep_limit: Count = 100
+    messages_per_connection: Count = 100
+    # Opportunistic TLS: use STARTTLS where offered, certificate unchecked; fall back to the clear.
+    tls: Literal["may", "none"] = "may"
+
+
+class Resolver(Section, frozen=True, kw_only=True):
+    # "address:port" each; empty: as /etc/resolv.conf says.
+    nameservers: tuple[str, ...] = ()
+    timeout: Seconds = 5.0
+    tries: Annotated[int, Meta(ge=1, le=10)] = 2
+    # Answers kept; longest and shortest time to keep one; time for "there is none" without an SOA.
+    cache_limit: Count = 10_000
+    ttl_max: Seconds = 86_400.0
+    negative_ttl: Seconds = 60.0
+
+
+class Store(Section, frozen=True, kw_only=True):
+    # Bodies up to this size lie in the database, larger ones in spool files.
+    inline_limit: Annotated[int, Meta(ge=0, le=1_048_576)] = 65_536
+    # Filed mail whose file is not known to be synced: after this time a sync is asked for.
+    sync_interval: Seconds = 0.1
+    # Octets of free space below which MAIL and APPEND are refused.
+    free_space_floor: Octets = 134_217_728
+
+
+class Mailbox(Section, frozen=True, kw_only=True):
+    folder_limit: Count = 10_000
+    message_limit: Count = 10_000_000  # in one folder
+    name_limit: Annotated[int, Meta(ge=1, le=200)] = 200  # octets of a folder's name
+
+
+class Log(Section, frozen=True, kw_only=True):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["text", "json"] = "text"
+    # Time the event loop may be held before the log names what held it.
+    stall_seconds: Seconds = 0.1
+
+
+LISTENERS = (
+    Listener(protocol="smtp", port=2525),
+    Listener(protocol="submission", port=2587),
+    Listener(protocol="submission", port=2465, tls="implicit", name="submissions"),
+    Listener(protocol="pop3", port=2110),
+    Listener(protocol="pop3", port=2995, tls="implicit"),
+    Listener(protocol="imap", port=2143),
+    Listener(protocol="imap", port=2993, tls="implicit"),
+)
+
+
+class Config(Section, frozen=True, kw_only=True):
+    """The whole of config.toml; only `hub` and `cli` see it whole."""
+
+    # The name this host calls itself in greetings, Received and Message-ID.
+    hostname: Name = "mailhub.test"
+    # Domains whose mail is ours, besides those added by `mailhub domain add`.
+    domains: tuple[str, ...] = ("mailhub.test",)
+    # Everything mailhub keeps is below this folder; relative to the config file's.
+    data: Name = "./var"
+    # Create alice@ and bob@ of the first domain at the first start.
+    demo: bool = False
+    listener: tuple[Listener, ...] = LISTENERS
+    tls: Tls = Tls()
+    sessions: Sessions = Sessions()
+    smtp: Smtp = Smtp()
+    auth: Auth = Auth()
+    imap: Imap = Imap()
+    pop3: Pop3 = Pop3()
+    queue: Queue = Queue()
+    delivery: Delivery = Delivery()
+    relay: Relay = Relay()
+    resolver: Resolver = Resolver()
+    store: Store = Store()
+    mailbox: Mailbox = Mailbox()
+    log: Log = Log()

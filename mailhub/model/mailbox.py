@@ -1,0 +1,83 @@
+"""Mailbox words that every room shares: flags, folders, messages, changes (RFC 9051 section 2.3)."""
+
+from array import array
+from dataclasses import dataclass
+from enum import IntEnum
+
+SEEN, ANSWERED, FLAGGED, DELETED, DRAFT = 1, 2, 4, 8, 16
+SYSTEM_FLAGS = {"\\Seen": SEEN, "\\Answered": ANSWERED, "\\Flagged": FLAGGED, "\\Deleted": DELETED, "\\Draft": DRAFT}
+KEYWORD_SHIFT = 5  # bit 5 + n of a flags number is keyword n of its folder
+MAX_KEYWORDS = 58  # so that a flags number fits a signed 64-bit column
+SEPARATOR = "."  # between the levels of a folder name, as in Maildir++
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder's state at one moment. `name`: Unicode, levels divided by SEPARATOR; "INBOX" is the inbox.
+
+    A *flags number* holds the system flags in bits 0-4 and the folder's keywords from bit 5 on.
+    """
+
+    id: int
+    account: str
+    name: str
+    uidvalidity: int
+    uidnext: int
+    modseq: int  # HIGHESTMODSEQ; starts at 1
+    messages: int
+    unseen: int
+    size: int  # octets
+    keywords: tuple[str, ...] = ()
+    special_use: str = ""  # "\\Sent", "\\Trash", ...
+    subscribed: bool = True
+    recent_from: int = 1  # messages with this UID and above have not been shown to any session
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All messages of a folder at one mod-sequence: three arrays of one length, by ascending UID."""
+
+    folder: Folder
+    uids: "array[int]"  # "I"
+    flags: "array[int]"  # "q"
+    modseqs: "array[int]"  # "q"
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """One message of a folder. `envelope` and `structure` are ENVELOPE and BODYSTRUCTURE as IMAP writes them."""
+
+    uid: int
+    flags: int
+    modseq: int
+    date: int  # INTERNALDATE, seconds since 1970
+    size: int  # octets
+    envelope: bytes = b""
+    structure: bytes = b""
+    file: str = ""  # base name in the Maildir, without flags; POP3's UIDL and object ids derive from it
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What happened in a folder since a mod-sequence: the folder now, rows new or changed, UIDs gone."""
+
+    folder: Folder
+    rows: tuple[tuple[int, int, int], ...]  # (uid, flags, modseq) ascending by uid
+    expunged: tuple[int, ...]
+
+
+class FlagOp(IntEnum):
+    """What STORE does with the flags it names (RFC 9051 section 6.4.6)."""
+
+    REPLACE = 0
+    ADD = 1
+    REMOVE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Told after a commit: this folder (None: the account's list of folders) is now at `modseq`."""
+
+    account: str
+    folder: int | None
+    modseq: int = 0
