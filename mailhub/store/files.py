@@ -1,0 +1,216 @@
+"""The file layer: the one place that touches mail files and spool files. All calls block; lanes make them.
+
+A test puts another layer in its place that forgets what was not synced (the crash matrix).
+"""
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import os
+import shutil
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+_BLOCK = 1 << 20
+
+
+class Files:
+    """Real files. Paths are absolute strings; folders have mode 0700, files 0600."""
+
+    def __init__(self) -> None:
+        libc = ctypes.CDLL(None, use_errno=True)
+        self._syncfs = getattr(libc, "syncfs", None)
+        self._names = iter(range(1, 1 << 62))
+        self._names_lock = threading.Lock()
+
+    def make_dirs(self, path: str) -> None:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+
+    def create(self, path: str) -> int:
+        """A new file open for writing; FileExistsError where there is one."""
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
+    def append(self, descriptor: int, blocks: Iterable[bytes]) -> None:
+        for block in blocks:
+            view = memoryview(block)
+            while view:
+                view = view[os.write(descriptor, view) :]
+
+    def close(self, descriptor: int) -> None:
+        os.close(descriptor)
+
+    def sync(self, descriptor: int) -> None:
+        os.fdatasync(descriptor)
+
+    def write_whole(self, path: str, head: bytes, body: bytes | None, source: str | None) -> None:
+        """A new file of `head` and then `body` or the contents of file `source`. Not synced. Removed if that fails."""
+        with self._names_lock:
+            number = next(self._names)
+        partial = f"{path}.{os.getpid()}.{number}"
+        descriptor = self.create(partial)
+        try:
+            try:
+                self.append(descriptor, (head, body) if body is not None else (head,))
+                if source is not None:
+                    self._copy_into(descriptor, source)
+            finally:
+                os.close(descriptor)
+            os.rename(partial, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(partial)
+            raise
+
+    def _copy_into(self, descriptor: int, source: str) -> None:
+        origin = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            left = os.fstat(origin).st_size
+            while left > 0:
+                left -= self._copy_block(origin, descriptor, left)
+        finally:
+            os.close(origin)
+
+    def _copy_block(self, origin: int, descriptor: int, left: int) -> int:
+        try:
+            copied = os.copy_file_range(origin, descriptor, left)
+            if copied:
+                return copied
+        except OSError as error:
+            if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+                raise
+        block = os.read(origin, min(left, _BLOCK))
+        if not block:
+            raise OSError(errno.EIO, "the spool file is shorter than it was")
+        self.append(descriptor, (block,))
+        return len(block)
+
+    def rename(self, source: str, target: str) -> None:
+        os.rename(source, target)
+
+    def link(self, source: str, target: str) -> None:
+        """A second name for a file; a target that is there already is taken for ours (the step is repeated after a crash)."""
+        try:
+            os.link(source, target)
+        except FileExistsError:
+            return
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP):
+                raise
+            self.write_whole(target, b"", None, source)
+
+    def unlink(self, path: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+    def remove_tree(self, path: str) -> None:
+        if os.path.isdir(path):
+            shutil.rmtree(path)
+
+    def size(self, path: str) -> int | None:
+        """Octets of a regular file, None where there is none."""
+        try:
+            return os.stat(path, follow_symlinks=False).st_size
+        except FileNotFoundError:
+            return None
+
+    def modified(self, path: str) -> int:
+        return int(os.stat(path).st_mtime)
+
+    def exists(self, path: str) -> bool:
+        return os.path.lexists(path)
+
+    def listing(self, path: str) -> list[str]:
+        """Names in a folder; none where it is missing."""
+        try:
+            return os.listdir(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def read(self, path: str, offset: int = 0, length: int = -1) -> bytes:
+        with open(path, "rb", buffering=0) as file:
+            return _pread(file.fileno(), offset, length if length >= 0 else os.fstat(file.fileno()).st_size - offset)
+
+    def open_read(self, path: str) -> int:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def pread(self, descriptor: int, offset: int, length: int) -> bytes:
+        return _pread(descriptor, offset, length)
+
+    def replace_text(self, path: str, text: bytes) -> None:
+        """Put a small file of ours in the place of the one that is there, whole or not at all."""
+        self.write_whole(path, text, None, None)
+
+    def append_text(self, path: str, text: bytes) -> None:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        try:
+            self.append(descriptor, (text,))
+        finally:
+            os.close(descriptor)
+
+    def sync_file(self, path: str) -> None:
+        """Sync one file, or the names in a folder. A file that is gone needs none."""
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def sync_all(self, path: str) -> bool:
+        """Sync the whole file system below `path`; False where the system has no call that reports errors for it."""
+        if self._syncfs is None or not _reports_errors():
+            return False
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            if self._syncfs(descriptor) != 0:
+                number = ctypes.get_errno()
+                raise OSError(number, os.strerror(number), path)
+        finally:
+            os.close(descriptor)
+        return True
+
+    def free_space(self, path: str) -> int:
+        state = os.statvfs(path)
+        return state.f_bavail * state.f_frsize
+
+    def lock(self, path: str) -> int:
+        """Take a lock file for this process, with the pid in it; BlockingIOError where another process holds it."""
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        return descriptor
+
+
+def _pread(descriptor: int, offset: int, length: int) -> bytes:
+    blocks = []
+    while length > 0:
+        block = os.pread(descriptor, min(length, _BLOCK), offset)
+        if not block:
+            break
+        blocks.append(block)
+        offset += len(block)
+        length -= len(block)
+    return blocks[0] if len(blocks) == 1 else b"".join(blocks)
+
+
+def _reports_errors() -> bool:
+    """syncfs reports write errors since Linux 5.8."""
+    system = os.uname()
+    if system.sysname != "Linux":
+        return False
+    major, minor = (int("".join(c for c in part if c.isdigit()) or 0) for part in system.release.split(".")[:2])
+    return (major, minor) >= (5, 8)
+
+
+def resolve(path: str | Path) -> str:
+    """An absolute path as this layer wants it."""
+    return os.path.abspath(path)

@@ -1,0 +1,85 @@
+"""A lane: one thread that does blocking calls in the order given, and answers the event loop once per batch.
+
+`run_in_executor` wakes the loop once per call (69 us each, measured); a lane wakes it once for all calls that were
+waiting, which is what lets thousands of deliveries a second share a thread.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+Job = tuple[Callable[..., Any], tuple[Any, ...], "asyncio.Future[Any]"]
+
+
+class Lane:
+    """A named thread. `start()` on the loop it answers to; `stop()` ends it after all that was given."""
+
+    BATCH = 500
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop
+
+    def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._main, name=self._name, daemon=True)
+        self._thread.start()
+
+    def call(self, function: Callable[..., T], *args: Any) -> "asyncio.Future[T]":
+        """Do `function(*args)` in the lane; the future holds its result or error."""
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._jobs.put((function, args, future))
+        return future
+
+    async def stop(self) -> None:
+        if self._thread is None:
+            return
+        self._jobs.put(None)
+        await self._loop.run_in_executor(None, self._thread.join)
+        self._thread = None
+
+    def _main(self) -> None:
+        going = True
+        while going:
+            batch = [self._jobs.get()]
+            try:
+                while len(batch) < self.BATCH:
+                    batch.append(self._jobs.get_nowait())
+            except Empty:
+                pass
+            jobs = [job for job in batch if job is not None]
+            going = len(jobs) == len(batch)
+            if jobs:
+                self._work(jobs)
+
+    def _work(self, jobs: list[Job]) -> None:
+        """Do a batch. A subclass may join jobs to one commit."""
+        self._answer([(future, *_outcome(function, args)) for function, args, future in jobs])
+
+    def _answer(self, answers: Sequence[tuple["asyncio.Future[Any]", Any, BaseException | None]]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(_resolve, answers)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            return
+
+
+def _outcome(function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Any, BaseException | None]:
+    try:
+        return function(*args), None
+    except Exception as error:
+        return None, error
+
+
+def _resolve(answers: Sequence[tuple["asyncio.Future[Any]", Any, BaseException | None]]) -> None:
+    for future, result, error in answers:
+        if future.done():
+            continue
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
