@@ -1,0 +1,76 @@
+"""The embedded database's tables, and how an older one is brought forward.
+
+content     prefix and body of queued mail, and of filed mail whose file is not known to be synced
+item        a queued message; recipient: one row for each recipient still to be dealt with
+folder      a folder and its counters; message: its index rows, narrow, so that a view loads quickly
+rendered    ENVELOPE and BODYSTRUCTURE beside them; expunged: tombstones with their mod-sequence
+filed       (content, message) pairs whose file is not known to be synced; see recovery
+intent      changes to files that a commit has decided and that may still be to do, in their order
+"""
+
+import sqlite3
+
+from mailhub.model.errors import Permanent
+
+VERSION = 1
+
+TABLES = """
+create table meta(key text primary key, value text not null) without rowid;
+create table account(name text primary key, password text not null, enabled integer not null) without rowid;
+create table alias(address text primary key, targets text not null) without rowid;
+create table domain(name text primary key) without rowid;
+
+create table content(id integer primary key, size integer not null, spool text, prefix blob not null, body blob);
+create table item(id integer primary key, content integer not null, sender text not null, created real not null,
+  envid text, ret text, smtputf8 integer not null, body text not null, origin text not null);
+create index item_content on item(content) where content != id;
+create table recipient(item integer not null, n integer not null, address text not null, orcpt text,
+  notify integer not null, depth integer not null, parent integer, path text not null, state integer not null,
+  due real not null, attempts integer not null, code integer, enhanced text, reply text, remote text,
+  warned integer not null, primary key(item, n)) without rowid;
+create index recipient_due on recipient(due, item) where state in (0, 2);
+
+create table folder(id integer primary key, account text not null, name text not null, uidvalidity integer not null,
+  uidnext integer not null, modseq integer not null, messages integer not null, unseen integer not null,
+  size integer not null, keywords text not null, special_use text not null, recent_from integer not null,
+  unique(account, name));
+create table subscription(account text not null, name text not null, primary key(account, name)) without rowid;
+create table message(folder integer not null, uid integer not null, flags integer not null, modseq integer not null,
+  date integer not null, size integer not null, name_flags integer not null, dirty integer not null, file text not null,
+  primary key(folder, uid)) without rowid;
+create index message_dirty on message(folder, uid) where dirty = 1;
+create table rendered(folder integer not null, uid integer not null, envelope blob not null, structure blob not null,
+  primary key(folder, uid)) without rowid;
+create table expunged(folder integer not null, uid integer not null, modseq integer not null,
+  primary key(folder, modseq, uid)) without rowid;
+create table filed(content integer not null, folder integer not null, uid integer not null, head blob not null,
+  primary key(content, folder, uid)) without rowid;
+create table intent(id integer primary key, kind text not null, source text not null, target text not null);
+"""
+
+
+def connect(path: str, *, readonly: bool = False) -> sqlite3.Connection:
+    """A connection with our settings; any thread may use it, one at a time."""
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    db.execute("pragma busy_timeout=5000")
+    if readonly:
+        db.execute("pragma query_only=on")
+    else:
+        db.execute("pragma journal_mode=wal")
+        db.execute("pragma synchronous=full")
+        db.execute("pragma wal_autocheckpoint=4000")
+    return db
+
+
+def migrate(db: sqlite3.Connection) -> None:
+    """Bring the database to VERSION; Permanent where it was written by a newer mailhub."""
+    found = db.execute("pragma user_version").fetchone()[0]
+    if found > VERSION:
+        raise Permanent(f"the store has version {found}, this mailhub knows {VERSION}: start a newer mailhub")
+    if found == 0:
+        db.execute("begin immediate")
+        for statement in TABLES.split(";\n"):
+            if statement.strip():
+                db.execute(statement)
+        db.execute(f"pragma user_version={VERSION}")
+        db.execute("commit")

@@ -1,0 +1,105 @@
+"""The one writer: units that wait share one transaction, one sync, one wake-up of the loop.
+
+A unit is a value with `apply(db, told) -> result`. A batch runs in one transaction. Where any unit fails, all is
+rolled back and each is replayed by itself, so that one bad unit hurts nobody else. Nobody is answered before COMMIT
+returned; an error of COMMIT means "unknown": all get Temporary and the connection is made anew.
+"""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar, cast
+
+from mailhub.model.errors import MailError, Temporary
+from mailhub.model.mailbox import Changed
+
+from ..lane import Job, Lane
+from .schema import connect
+
+log = logging.getLogger("mailhub.store")
+R = TypeVar("R", covariant=True)
+
+
+@dataclass(slots=True)
+class Told:
+    """What a transaction has to make known once it is committed."""
+
+    changed: dict[tuple[str, int | None], Changed] = field(default_factory=dict)
+    filed: list[int] = field(default_factory=list)  # folders with new entries in `filed`
+    intents: int = 0
+    spools: list[str] = field(default_factory=list)  # spool files that no row names any more
+
+    def change(self, account: str, folder: int | None, modseq: int = 0) -> None:
+        self.changed[account, folder] = Changed(account, folder, modseq)
+
+
+class Unit(Protocol[R]):
+    """A prepared change. `apply` may be run again after a rollback, and is idempotent."""
+
+    def apply(self, db: sqlite3.Connection, told: Told) -> R: ...
+
+
+class Writer(Lane):
+    """The lane that owns the writing connection. `after(told)` is called on the loop after each commit, before the answers."""
+
+    def __init__(self, path: str, after: Callable[[Told], None]) -> None:
+        super().__init__("mailhub-writer")
+        self._path = path
+        self._after = after
+        self._db: sqlite3.Connection | None = None
+        self.commits = 0
+
+    def do(self, unit: Unit[R]) -> "asyncio.Future[R]":
+        """Commit a unit; the future has its result after the commit."""
+        return cast("asyncio.Future[R]", self.call(unit.apply))
+
+    async def close(self) -> None:
+        await self.stop()
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    def _work(self, jobs: list[Job]) -> None:
+        try:
+            results, told = self._commit(jobs)
+        except Exception as error:
+            if len(jobs) > 1 and not isinstance(error, _CommitError):
+                for job in jobs:
+                    self._work([job])
+                return
+            if not isinstance(error, MailError):
+                log.error("store: %s", error)
+            failure = error if isinstance(error, MailError) else Temporary(f"store: {error}")
+            self._answer([(future, None, failure) for _, _, future in jobs])
+            return
+        self._tell(told)
+        self._answer([(job[2], result, None) for job, result in zip(jobs, results, strict=True)])
+
+    def _commit(self, jobs: Sequence[Job]) -> tuple[list[Any], Told]:
+        db = self._db = self._db or connect(self._path)
+        told = Told()
+        try:
+            db.execute("begin immediate")
+            results = [apply(db, told) for apply, _, _ in jobs]
+        except BaseException:
+            if db.in_transaction:
+                db.execute("rollback")
+            raise
+        try:
+            db.execute("commit")
+        except sqlite3.Error as error:
+            db.close()
+            self._db = None
+            raise _CommitError(f"store: commit failed, outcome unknown: {error}") from error
+        self.commits += 1
+        return results, told
+
+    def _tell(self, told: Told) -> None:
+        if told.changed or told.filed or told.intents or told.spools:
+            self._loop.call_soon_threadsafe(self._after, told)
+
+
+class _CommitError(Temporary):
+    """COMMIT failed: nobody knows whether it happened."""
