@@ -1,0 +1,203 @@
+"""Bodies: taken from the net in blocks, kept small in memory or large in a spool file, read again in blocks."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import Executor
+
+from mailhub.model.errors import Temporary
+
+from ..api import Body
+from ..files import Files
+
+Load = Callable[[int], Awaitable[bytes]]
+
+
+class Spool:
+    """The folder of large bodies. `pool` runs the blocking calls."""
+
+    def __init__(self, files: Files, folder: str, pool: Executor, inline_limit: int) -> None:
+        self.files, self.folder, self.pool, self.inline_limit = files, folder, pool, inline_limit
+        self._count = 0
+
+    def path(self, name: str) -> str:
+        return f"{self.folder}/{name}"
+
+    def writer(self, number: int) -> "SpoolWriter":
+        return SpoolWriter(self, f"{number:x}")
+
+
+class SpoolWriter:
+    """api.BodyWriter: a list of blocks until `inline_limit`, from there on a file written behind the reader's back."""
+
+    def __init__(self, spool: Spool, name: str) -> None:
+        self.size = 0
+        self._spool, self._name = spool, name
+        self._blocks: list[bytes] = []
+        self._pending = 0
+        self._descriptor: int | None = None
+        self._writing: asyncio.Task[None] | None = None
+        self._error: OSError | None = None
+        self._aborted = False
+
+    @property
+    def backlog(self) -> int:
+        return self._pending if self.size > self._spool.inline_limit else 0
+
+    def feed(self, block: bytes) -> None:
+        self._blocks.append(block)
+        self._pending += len(block)
+        self.size += len(block)
+        if self.size > self._spool.inline_limit and self._writing is None:
+            self._writing = asyncio.get_running_loop().create_task(self._write())
+
+    async def _write(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._blocks and self._error is None:
+                blocks, self._blocks = self._blocks, []
+                size = sum(map(len, blocks))
+                await loop.run_in_executor(self._spool.pool, self._append, blocks)
+                self._pending -= size
+        except OSError as error:
+            self._error = error
+            self._blocks.clear()
+            self._pending = 0
+        finally:
+            self._writing = None
+
+    def _append(self, blocks: list[bytes]) -> None:
+        if self._descriptor is None:
+            self._descriptor = self._spool.files.create(self._spool.path(self._name))
+        self._spool.files.append(self._descriptor, blocks)
+
+    async def drain(self) -> None:
+        while self._writing is not None:
+            await asyncio.shield(self._writing)
+        if self._error is not None:
+            raise Temporary(f"spool file {self._name}: {self._error}")
+
+    async def finish(self) -> Body:
+        if self.size <= self._spool.inline_limit:
+            data = self._blocks[0] if len(self._blocks) == 1 else b"".join(self._blocks)
+            self._blocks.clear()
+            return Body(self.size, data)
+        await self.drain()
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._spool.pool, self._sync)
+        except OSError as error:
+            self.abort()
+            raise Temporary(f"spool file {self._name}: {error}") from error
+        return Body(self.size, spool=self._name)
+
+    def _sync(self) -> None:
+        if self._descriptor is not None:
+            self._spool.files.sync(self._descriptor)
+            self._spool.files.close(self._descriptor)
+            self._descriptor = None
+            self._spool.files.sync_file(self._spool.folder)
+
+    def abort(self) -> None:
+        if self._aborted:
+            return
+        self._aborted = True
+        self._blocks.clear()
+        if self.size > self._spool.inline_limit:
+            asyncio.get_running_loop().create_task(self._discard())
+
+    async def _discard(self) -> None:
+        with contextlib.suppress(Temporary):
+            await self.drain()
+        await asyncio.get_running_loop().run_in_executor(self._spool.pool, self._drop)
+
+    def _drop(self) -> None:
+        if self._descriptor is not None:
+            self._spool.files.close(self._descriptor)
+            self._descriptor = None
+        self._spool.files.unlink(self._spool.path(self._name))
+
+
+class StoredContent:
+    """api.Content: prefix in memory; a small body in memory or fetched when asked for, a large one from its file."""
+
+    __slots__ = ("_load", "_spool", "body", "id", "prefix", "size")
+
+    def __init__(self, number: int, prefix: bytes, body: Body, spool: Spool, load: Load) -> None:
+        self.id, self.prefix, self.body = number, prefix, body
+        self.size = len(prefix) + body.size
+        self._spool, self._load = spool, load
+
+    async def read(self, offset: int, length: int) -> bytes:
+        head = self.prefix[offset : offset + length]
+        left = length - len(head)
+        if left <= 0 or offset + len(head) >= self.size:
+            return head
+        start = max(0, offset - len(self.prefix))
+        if self.body.spool is not None:
+            loop = asyncio.get_running_loop()
+            path = self._spool.path(self.body.spool)
+            try:
+                part = await loop.run_in_executor(self._spool.pool, self._spool.files.read, path, start, left)
+            except OSError as error:
+                raise Temporary(f"spool file {self.body.spool}: {error}") from error
+            return head + part
+        if self.body.data is None:
+            self.body = Body(self.body.size, await self._load(self.id))
+        data = self.body.data
+        assert data is not None
+        return head + data[start : start + left]
+
+    async def blocks(self, size: int = 262_144) -> AsyncIterator[bytes]:
+        offset = 0
+        while offset < self.size:
+            block = await self.read(offset, size)
+            if not block:
+                raise Temporary(f"content {self.id} ends at {offset} of {self.size} octets")
+            yield block
+            offset += len(block)
+
+
+class OpenFile:
+    """api.MessageFile on a descriptor."""
+
+    def __init__(self, files: Files, pool: Executor, descriptor: int, size: int) -> None:
+        self.size = size
+        self._files, self._pool, self._descriptor = files, pool, descriptor
+
+    async def read(self, offset: int, length: int) -> bytes:
+        loop = asyncio.get_running_loop()
+        length = min(length, self.size - offset)
+        try:
+            return await loop.run_in_executor(self._pool, self._files.pread, self._descriptor, offset, length)
+        except OSError as error:
+            raise Temporary(f"message file: {error}") from error
+
+    async def __aenter__(self) -> "OpenFile":
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+class OpenContent:
+    """api.MessageFile on content whose file is not written yet; `head` stands before it."""
+
+    def __init__(self, head: bytes, content: StoredContent) -> None:
+        self.size = len(head) + content.size
+        self._head, self._content = head, content
+
+    async def read(self, offset: int, length: int) -> bytes:
+        part = self._head[offset : offset + length]
+        if len(part) < length:
+            start = max(0, offset - len(self._head))
+            part += await self._content.read(start, length - len(part))
+        return part
+
+    async def __aenter__(self) -> "OpenContent":
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        return None
