@@ -1,0 +1,301 @@
+"""The units of mailboxes as SQL: folders, append, flags, copy, move, expunge. Each touches at most 1,000 messages."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mailhub.model.errors import Exists, Permanent
+from mailhub.model.mailbox import SEEN, SEPARATOR, FlagOp, Folder
+
+from .. import maildir
+from ..api import Copied, NewContent, NewMessage
+from .filing import Entry, enter, find_folder, get_folder, keyword_bits, make_folder
+from .queue_units import drop_contents
+from .writer import Told
+
+
+def intend(db: sqlite3.Connection, told: Told, kind: str, source: str, target: str = "") -> None:
+    """Decide a change to files, to be done after the commit. Paths are below DATA/mail."""
+    db.execute("insert into intent (kind, source, target) values (?,?,?)", (kind, source, target))
+    told.intents += 1
+
+
+def directory(folder: Folder) -> str:
+    return maildir.home(folder.account) + maildir.folder_dir(folder.name)
+
+
+def path(folder: Folder, file: str, name_flags: int) -> str:
+    return f"{directory(folder)}/{maildir.place(file, name_flags)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ensure:
+    """INBOX of an account, made if missing."""
+
+    account: str
+    now: int
+
+    def apply(self, db: sqlite3.Connection, told: Told) -> Folder:
+        return find_folder(db, self.account, "INBOX") or make_folder(db, told, self.account, "INBOX", self.now)
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    account: str
+    name: str
+    special_use: str
+    now: int
+
+    def apply(self, db: sqlite3.Connection, told: Told) -> Folder:
+        if find_folder(db, self.account, self.name):
+            raise Exists(f"folder {self.name!r} exists")
+        levels = self.name.split(SEPARATOR)
+        for n in range(1, len(levels)):
+            parent = SEPARATOR.join(levels[:n])
+            if not find_folder(db, self.account, parent):
+                intend(db, told, "mkdir", directory(make_folder(db, told, self.account, parent, self.now)))
+        folder = make_folder(db, told, self.account, self.name, self.now, self.special_use)
+        intend(db, told, "mkdir", directory(folder))
+        return folder
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete a folder that holds no messages any more."""
+
+    folder: int
+
+    def apply(self, db: sqlite3.Connection, told: Told) -> None:
+        folder = get_folder(db, self.folder)
+        if folder.name == "INBOX":
+            raise Permanent("INBOX stays")
+        db.execute("delete from expunged where folder=?", (folder.id,))
+        db.execute("delete from folder where id=?", (folder.id,))
+        intend(db, told, "rmtree", directory(folder))
+        told.change(folder.account, folder.id, folder.modseq + 1)
+        told.change(folder.account, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """A folder other than INBOX, with all below it."""
+
+    folder: int
+    name: str
+    now: int
+
+    def apply(self, db: sqlite3.Connection, told: Told) -> None:
+        folder = get_folder(db, self.folder)
+        below = folder.name + SEPARATOR
+        rows = db.execute("select id, name from folder where account=?", (folder.account,)).fetchall()
+        moved = {
+            n: self.name + name[len(folder.name) :] for n, name in rows if n == folder.id or name.startswith(below)
+        }
+        taken = {name for n, name in rows if n not in moved}
+        clash = taken.intersection(moved.values())
+        if clash or self.name.startswith(below):
+            raise Exists(f"folder {min(clash, default=self.name)!r} exists")
+        levels = self.name.split(SEPARATOR)
+        for n in range(1, len(levels)):
+            parent = SEPARATOR.join(levels[:n])
+            if not find_folder(db, folder.account, parent):
+                intend(db, told, "mkdir", directory(make_folder(db, told, folder.account, parent, self.now)))
+        home = maildir.home(folder.account)
+        for number, name in rows:
+            if number in moved:
+                intend(db, told, "rename", home + maildir.folder_dir(name), home + maildir.folder_dir(moved[number]))
+                db.execute("update folder set name=? where id=?", (moved[number], number))
+        told.change(folder.account, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    account: str
+    name: str
+    subscribed: bool
+
+    def apply(self, db: sqlite3.Connection, told: Told) -> None:
+        statement = "insert or ignore into subscription values (?,?)"
+        if not self.subscribed:
+            statement = "delete from subscription where account=? and name=?"
+        db.execute(statement, (self.account, self.name))
+        told.change(self.account, None)
+
+
+@dataclass(frozen=True, slots=True)
+class TakeRecent:
+    folder: int
+
+    def apply(self, db: sqlite3.Connection, told: Told) -> int:
+        folder = get_folder(db, self.folder)
+        db.execute("update folder set recent_from=uidnext where id=?", (self.folder,))
+        # what a session has seen is not new any more: its file goes from new/ to cur/
+        db.execute("update message set dirty=1 where folder=? and uid>=? and name_flags=-1 and dirty=0",
+                   (self.folder, folder.recent_from))  # fmt: skip
+        return folder.recent_from
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    folder: int
+    messages: tuple[NewMessage, ...]
+    contents: tuple[NewContent, ...]  # one each
+    files: tuple[str, ...]
+
+    def apply(self, db: sqlite3.Connection, told: Told) -> list[int]:
+        folder = get_folder(db, self.folder)
+        entries = []
+        for message, content, file in zip(self.messages, self.contents, self.files, strict=True):
+            bits, folder = keyword_bits(db, folder, message.keywords)
+            db.execute(
+                "insert into content values (?,?,?,?,?)",
+                (content.id, content.body.size, content.body.spool, content.prefix, content.body.data),
+            )
+            entries.append(
+                Entry(message.flags | bits, message.date, content.body.size, maildir.NO_FILE,
+                      maildir.sized(file, content.body.size), message.envelope, message.structure, content.id)
+            )  # fmt: skip
+        return enter(db, told, folder, entries)
+
+
+def _new_flags(op: FlagOp) -> str:
+    return {FlagOp.REPLACE: "?1", FlagOp.ADD: "(flags | ?1)", FlagOp.REMOVE: "(flags & ~?1)"}[op]
+
+
+@dataclass(frozen=True, slots=True)
+class SetFlags:
+    folder: int
+    uids: tuple[int, ...]
+    op: FlagOp
+    flags: int
+    keywords: tuple[str, ...]
+    unchanged_since: int | None
+
+    def apply(self, db: sqlite3.Connection, told: Told) -> tuple[Folder, list[tuple[int, int, int]], list[int]]:
+        folder = get_folder(db, self.folder)
+        bits, folder = keyword_bits(db, folder, self.keywords)
+        since = (1 << 62) if self.unchanged_since is None else self.unchanged_since
+        new, modseq = _new_flags(self.op), folder.modseq + 1
+        chosen = "folder=?2 and uid in (select value from json_each(?3)) and modseq <= ?4"
+        values = (self.flags | bits, folder.id, json.dumps(self.uids), since)
+        seen = db.execute(
+            f"select coalesce(sum((flags & 1) - ({new} & 1)), 0) from message where {chosen}", values
+        ).fetchone()[0]
+        refused = json.loads(
+            db.execute(
+                "select json_group_array(uid) from message where folder=?2 and uid in (select value from json_each(?3))"
+                " and modseq > ?4 and ?1 >= 0",
+                values,
+            ).fetchone()[0]
+        )
+        kept = json.dumps(sorted(set(self.uids) - set(refused)))
+        changed = db.execute(
+            f"update message set flags={new}, modseq=?5, dirty=(name_flags != -2) where {chosen} and flags != {new}",
+            (*values, modseq),
+        ).rowcount
+        if changed:
+            db.execute("update folder set modseq=?, unseen=unseen+? where id=?", (modseq, seen, folder.id))
+            told.change(folder.account, folder.id, modseq)
+        rows = db.execute(
+            "select json_group_array(json_array(uid, flags, modseq)) from message"
+            " where folder=? and uid in (select value from json_each(?))",
+            (folder.id, kept),
+        ).fetchone()[0]
+        return get_folder(db, folder.id), sorted((u, f, m) for u, f, m in json.loads(rows)), sorted(refused)
+
+
+_ROW = "message.uid, flags, date, size, name_flags, file, envelope, structure"
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """COPY links, MOVE renames: rows in this unit, files after it."""
+
+    folder: int
+    uids: tuple[int, ...]
+    target: int
+    files: tuple[str, ...]  # base names for the copies; empty: a move, which keeps names
+
+    def apply(self, db: sqlite3.Connection, told: Told) -> Copied:
+        source, target = get_folder(db, self.folder), get_folder(db, self.target)
+        rows = db.execute(
+            f"select {_ROW} from message join rendered using (folder, uid)"
+            " where folder=? and uid in (select value from json_each(?)) order by uid",
+            (source.id, json.dumps(self.uids)),
+        ).fetchall()
+        entries = []
+        for n, (uid, flags, date, size, name_flags, file, envelope, structure) in enumerate(rows):
+            names = [name for k, name in enumerate(source.keywords) if flags >> (k + 5) & 1]
+            bits, target = keyword_bits(db, target, names)
+            name = maildir.sized(self.files[n], size) if self.files else file
+            new_flags = flags & 31 | bits
+            entry = Entry(new_flags, date, size, name_flags, name, envelope, structure)
+            if name_flags == maildir.NO_FILE:
+                content, head = db.execute(
+                    "select content, head from filed where folder=? and uid=?", (source.id, uid)
+                ).fetchone()
+                entry = Entry(new_flags, date, size, name_flags, name, envelope, structure, content, head)
+            else:
+                kind = "link" if self.files else "rename"
+                intend(db, told, kind, path(source, file, name_flags), path(target, name, name_flags))
+            entries.append(entry)
+        uids = enter(db, told, target, entries) if entries else []
+        if not self.files:
+            _forget(db, told, source, [row[0] for row in rows])
+        return Copied(get_folder(db, target.id), tuple(row[0] for row in rows), tuple(uids))
+
+
+@dataclass(frozen=True, slots=True)
+class Expunge:
+    folder: int
+    uids: tuple[int, ...]
+
+    def apply(self, db: sqlite3.Connection, told: Told) -> list[int]:
+        folder = get_folder(db, self.folder)
+        rows = db.execute(
+            "select uid, name_flags, file from message where folder=? and uid in (select value from json_each(?))",
+            (folder.id, json.dumps(self.uids)),
+        ).fetchall()
+        for _, name_flags, file in rows:
+            if name_flags != maildir.NO_FILE:
+                intend(db, told, "unlink", path(folder, file, name_flags))
+        uids = sorted(row[0] for row in rows)
+        _forget(db, told, folder, uids)
+        return uids
+
+
+def _forget(db: sqlite3.Connection, told: Told, folder: Folder, uids: Sequence[int]) -> None:
+    """Take rows out of a folder and leave tombstones; content that stood for their files goes with them."""
+    if not uids:
+        return
+    chosen = "folder=? and uid in (select value from json_each(?))"
+    values = (folder.id, json.dumps(list(uids)))
+    contents = db.execute(f"select json_group_array(content) from filed where {chosen}", values).fetchone()[0]
+    unseen, size = db.execute(
+        f"select coalesce(sum((flags & {SEEN}) = 0), 0), coalesce(sum(size), 0) from message where {chosen}", values
+    ).fetchone()
+    modseq = db.execute("select modseq from folder where id=?", (folder.id,)).fetchone()[0] + 1
+    db.execute("insert into expunged select folder, value, ? from (select ? as folder), json_each(?)",
+               (modseq, *values))  # fmt: skip
+    for table in ("message", "rendered", "filed"):
+        db.execute(f"delete from {table} where {chosen}", values)
+    db.execute(
+        "update folder set modseq=?, messages=messages-?, unseen=unseen-?, size=size-? where id=?",
+        (modseq, len(uids), unseen, size, folder.id),
+    )
+    drop_contents(db, told, json.loads(contents))
+    told.change(folder.account, folder.id, modseq)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveAccount:
+    account: str
+
+    def apply(self, db: sqlite3.Connection, told: Told) -> None:
+        for (folder,) in db.execute("select id from folder where account=?", (self.account,)).fetchall():
+            for table in ("message", "rendered", "filed", "expunged"):
+                db.execute(f"delete from {table} where folder=?", (folder,))
+        db.execute("delete from folder where account=?", (self.account,))
+        db.execute("delete from subscription where account=?", (self.account,))
+        told.change(self.account, None)
