@@ -23,16 +23,16 @@ class Lane:
         self._name = name
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop
+        self.loop: asyncio.AbstractEventLoop
 
     def start(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._main, name=self._name, daemon=True)
         self._thread.start()
 
     def call(self, function: Callable[..., T], *args: Any) -> "asyncio.Future[T]":
         """Do `function(*args)` in the lane; the future holds its result or error."""
-        future: asyncio.Future[T] = self._loop.create_future()
+        future: asyncio.Future[T] = self.loop.create_future()
         self._jobs.put((function, args, future))
         return future
 
@@ -40,7 +40,7 @@ class Lane:
         if self._thread is None:
             return
         self._jobs.put(None)
-        await self._loop.run_in_executor(None, self._thread.join)
+        await self.loop.run_in_executor(None, self._thread.join)
         self._thread = None
 
     def _main(self) -> None:
@@ -63,7 +63,7 @@ class Lane:
 
     def _answer(self, answers: Sequence[tuple["asyncio.Future[Any]", Any, BaseException | None]]) -> None:
         try:
-            self._loop.call_soon_threadsafe(_resolve, answers)
+            self.loop.call_soon_threadsafe(_resolve, answers)
         except RuntimeError:  # the loop is closed: nobody waits any more
             return
 

@@ -106,7 +106,7 @@ def enter(db: sqlite3.Connection, told: Told, folder: Folder, entries: Sequence[
         if uid > UID_LIMIT:
             raise LimitReached(f"folder {folder.name} of {folder.account} has no UIDs left")
         uids.append(uid)
-        dirty = entry.name_flags >= 0 and entry.name_flags != entry.flags & maildir.VISIBLE
+        dirty = entry.name_flags != maildir.NO_FILE and max(0, entry.name_flags) != entry.flags & maildir.VISIBLE
         db.execute(
             "insert into message values (?,?,?,?,?,?,?,?,?)",
             (folder.id, uid, entry.flags, modseq, entry.date, entry.size, entry.name_flags, dirty, entry.file),
@@ -132,9 +132,15 @@ def file_messages(db: sqlite3.Connection, told: Told, filings: Sequence[Filing],
         if folder is None:
             folder = make_folder(db, told, filing.account, "INBOX", now)
         bits, folder = keyword_bits(db, folder, filing.keywords)
-        flags = filing.flags | bits
         entry = Entry(
-            flags, filing.date, filing.size, maildir.IN_NEW if not flags else flags & maildir.VISIBLE,
-            maildir.sized(filing.file, filing.size), filing.envelope, filing.structure, filing.content, filing.head,
-        )  # fmt: skip
+            flags=filing.flags | bits,
+            date=filing.date,
+            size=filing.size,
+            name_flags=maildir.IN_NEW,  # where `stage` wrote it; flags follow by a rename
+            file=maildir.sized(filing.file, filing.size),
+            envelope=filing.envelope,
+            structure=filing.structure,
+            content=filing.content,
+            head=filing.head,
+        )
         enter(db, told, folder, [entry])

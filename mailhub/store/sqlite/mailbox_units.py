@@ -72,7 +72,10 @@ class Delete:
             raise Permanent("INBOX stays")
         db.execute("delete from expunged where folder=?", (folder.id,))
         db.execute("delete from folder where id=?", (folder.id,))
-        intend(db, told, "rmtree", directory(folder))
+        # out of the way first, so that a new folder of that name is not touched by what comes later
+        grave = f"{maildir.home(folder.account)}/..deleted-{folder.id}"
+        intend(db, told, "rename", directory(folder), grave)
+        intend(db, told, "rmtree", grave)
         told.change(folder.account, folder.id, folder.modseq + 1)
         told.change(folder.account, None)
 

@@ -98,7 +98,7 @@ class Writer(Lane):
 
     def _tell(self, told: Told) -> None:
         if told.changed or told.filed or told.intents or told.spools:
-            self._loop.call_soon_threadsafe(self._after, told)
+            self.loop.call_soon_threadsafe(self._after, told)
 
 
 class _CommitError(Temporary):
