@@ -142,18 +142,23 @@ class Filer:
     def _change(self, kind: str, source: str, target: str) -> None:
         if kind == "mkdir":
             make_maildir(self._files, source)
-        elif self._files.exists(source) or (source := find(self._files, source)):
-            if kind == "link":
-                self._files.link(source, target)
-            elif not self._files.exists(target):
-                self._files.rename(source, target)
+            return
+        here = source if self._files.exists(source) else find(self._files, source)
+        if here is None:
+            return
+        if kind == "link":
+            self._files.link(here, target)
+        elif not self._files.exists(target):
+            self._files.rename(here, target)
 
     def _remove(self, number: int, kind: str, source: str) -> None:
         path = f"{self._mail}/{source}"
         if kind == "rmtree":
             self._files.remove_tree(path)
-        elif self._files.exists(path) or (path := find(self._files, path)):
-            self._files.unlink(path)
+        else:
+            here = path if self._files.exists(path) else find(self._files, path)
+            if here is not None:
+                self._files.unlink(here)
         self._performed.append(number)
         self._wake_soon()
 
