@@ -68,7 +68,7 @@ class SqliteQueue:
         if isinstance(item.content, int):
             return (await self.page(QueueFilter(ids=(item.id,)), item.id - 1, 1))[0]
         new = item.content
-        content = StoredContent(new.id, new.prefix, new.body, self._spool, self._load_body)
+        content = StoredContent(new.id, new.prefix, new.body, self._spool, self.load_body)
         recipients = tuple(
             QueuedRecipient(
                 r.n, r.address, r.orcpt, r.notify, r.depth, r.path, State.INCOMING, item.due, parent=r.parent
@@ -169,11 +169,12 @@ class SqliteQueue:
 
     def _item(self, row: Sequence[Any], recipients: tuple[QueuedRecipient, ...]) -> Item:
         number, content, sender, created, envid, ret, smtputf8, kind, origin, size, spool, prefix = row
-        stored = StoredContent(content, prefix, Body(size, None, spool), self._spool, self._load_body)
+        stored = StoredContent(content, prefix, Body(size, None, spool), self._spool, self.load_body)
         return Item(number, stored, sender, created, recipients, envid, ret, bool(smtputf8), kind,
                     msgspec.json.decode(str(origin), type=Origin))  # fmt: skip
 
-    async def _load_body(self, content: int) -> bytes:
+    async def load_body(self, content: int) -> bytes:
+        """The octets of a small body that lies in the database."""
         row = await self._reader.call(self._row, "select body from content where id=?", (content,))
         if row is None or not isinstance(row[0], bytes):
             raise Temporary(f"content {content} is gone")

@@ -1,0 +1,197 @@
+"""What every session has in common: what its listener gives it, and its place in the registry.
+
+`SessionContext` is the frozen gift of the listener; `SessionContext.session` is the one living thing in it, this
+connection's record: who is there, what it does, how to drain and how to abort it. `Sessions` holds all records,
+refuses above the limits, and ends them in two stages. In a test of one protocol a context needs no registry:
+
+    SessionContext(service="imap", hostname="mx.example", clock=clock, settings=config.Imap())
+"""
+
+import asyncio
+import logging
+import ssl
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Generic, Literal, TypeVar
+
+from mailhub.config import schema
+from mailhub.model.clock import Clock
+
+log = logging.getLogger("mailhub.protocols")
+
+Service = Literal["smtp", "submission", "pop3", "imap"]
+TlsMode = Literal["none", "starttls", "implicit"]
+Settings = TypeVar("Settings", schema.Smtp, schema.Imap, schema.Pop3, covariant=True)
+
+
+class Session:
+    """The record of one connection. The session itself sets `login` and `doing`, for `mailhub status`.
+
+    `client`, `port`: the peer's address as text ("" for a stream that has none). `started`: wall time.
+    """
+
+    __slots__ = (
+        "_abort",
+        "_drain",
+        "_registry",
+        "client",
+        "doing",
+        "draining",
+        "id",
+        "label",
+        "login",
+        "port",
+        "service",
+        "started",
+        "task",
+    )
+
+    def __init__(
+        self, service: str = "", label: str = "", client: str = "", port: int = 0, started: float = 0.0
+    ) -> None:
+        self.id = 0
+        self.service, self.label, self.client, self.port, self.started = (
+            service,
+            label or service,
+            client,
+            port,
+            started,
+        )
+        self.login = ""
+        self.doing = ""
+        self.draining = False
+        self.task: asyncio.Task[object] | None = None
+        self._drain: Callable[[], object] | None = None
+        self._abort: Callable[[], object] | None = None
+        self._registry: Sessions | None = None
+
+    def __str__(self) -> str:
+        return f"{self.label}[{self.id}] {self.client}:{self.port}"
+
+    def on_drain(self, callback: Callable[[], object]) -> None:
+        """`callback` is called once, on the loop, when the server stops (at once if it is stopping already): the session
+        finishes the command or message under way, says goodbye (421, BYE, -ERR [SYS/TEMP]) and ends by itself."""
+        self._drain = callback
+        if self.draining:
+            callback()
+
+    def on_abort(self, callback: Callable[[], object]) -> None:
+        """`callback` closes the connection at once, whatever is under way."""
+        self._abort = callback
+
+    def own(self, task: "asyncio.Task[object]") -> None:
+        """`task` is the session: its crash is logged, its end takes the record out of the registry."""
+        self.task = task
+        task.add_done_callback(self._done)
+
+    def end(self) -> None:
+        """The connection is over. May be called twice."""
+        if self._registry is not None:
+            self._registry.remove(self)
+            self._registry = None
+
+    def drain(self) -> None:
+        if not self.draining:
+            self.draining = True
+            if self._drain is not None:
+                self._drain()
+
+    def abort(self) -> None:
+        if self._abort is not None:
+            self._abort()
+        elif self.task is not None:
+            self.task.cancel()
+
+    def _done(self, task: "asyncio.Task[object]") -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s: the session crashed", self, exc_info=error)
+            self.abort()
+        self.end()
+
+    def _enter(self, registry: "Sessions", number: int) -> None:
+        self._registry, self.id = registry, number
+
+
+@dataclass(frozen=True, slots=True)
+class SessionContext(Generic[Settings]):
+    """All that a session gets from its listener. A reload makes new contexts; living sessions keep theirs.
+
+    `settings`: the section of the config that is the protocol's. `tls_context`: asked at each handshake, so that a
+    renewed certificate is used; None where there is none, then STARTTLS is not offered. Times are seconds.
+    """
+
+    service: Service
+    hostname: str
+    clock: Clock
+    settings: Settings
+    auth: schema.Auth = schema.Auth()
+    label: str = ""
+    tls: TlsMode = "none"
+    tls_context: Callable[[], ssl.SSLContext] | None = None
+    handshake_timeout: float = 30.0
+    session: Session = field(default_factory=Session)
+
+
+class TooManySessions(Exception):
+    """A limit of the section [sessions] is reached; the text names the key."""
+
+
+class Sessions:
+    """All sessions of a hub, bounded in all and for each client address."""
+
+    def __init__(self, limits: schema.Sessions) -> None:
+        self.limits = limits
+        self._all: dict[int, Session] = {}
+        self._clients: Counter[str] = Counter()
+        self._last = 0
+        self._draining = False
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __iter__(self) -> Iterator[Session]:
+        """Oldest first; a copy, so that sessions may end meanwhile."""
+        return iter(tuple(self._all.values()))
+
+    def enter(self, session: Session) -> None:
+        """Count a connection in; TooManySessions where a limit says no."""
+        if self._draining:
+            raise TooManySessions("the server is stopping")
+        if len(self._all) >= self.limits.limit:
+            raise TooManySessions("sessions.limit")
+        if self._clients[session.client] >= self.limits.limit_per_client:
+            raise TooManySessions("sessions.limit_per_client")
+        self._last += 1
+        session._enter(self, self._last)
+        self._all[session.id] = session
+        self._clients[session.client] += 1
+        self._empty.clear()
+
+    def remove(self, session: Session) -> None:
+        """Called by `Session.end`."""
+        if self._all.pop(session.id, None) is None:
+            return
+        self._clients[session.client] -= 1
+        if not self._clients[session.client]:
+            del self._clients[session.client]
+        if not self._all:
+            self._empty.set()
+
+    def drain(self) -> None:
+        """First stage of a stop: ask every session to end at its next pause, and take no new one."""
+        self._draining = True
+        for session in self:
+            session.drain()
+
+    def abort(self) -> None:
+        """Second stage: close every connection that is left."""
+        self._draining = True
+        for session in self:
+            session.abort()
+
+    async def empty(self) -> None:
+        """Wait until no session is left."""
+        await self._empty.wait()

@@ -1,0 +1,127 @@
+"""The embedded store: SQLite for queue, index and directory, Maildir for mail, spool files for large bodies.
+
+Gives to: `hub` and `control`'s offline commands, as a `store.api.Store`. docs/ARCHITECTURE.md, "The store", draws it.
+
+    DATA/mailhub.lock   held by the one process that may write
+    DATA/mailhub.db     WAL, synchronous=FULL
+    DATA/mail/          Maildirs
+    DATA/spool/         large bodies
+"""
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from mailhub.config.schema import Store as StoreConfig
+from mailhub.model.clock import Clock
+from mailhub.model.errors import MailError, Permanent, Temporary
+
+from ..files import Files, resolve
+from ..lane import Lane
+from .bodies import Spool
+from .directory import SqliteDirectory
+from .filer import Filer
+from .mailboxes import SqliteMailboxes
+from .queue import SqliteQueue
+from .schema import connect, migrate
+from .writer import Told, Writer
+
+_POOL = 4  # threads for spool files, syncs and reads of message files
+
+
+class SqliteStore:
+    """api.Store. `queue`, `mailboxes` and `directory` are there between `open` and `close`."""
+
+    queue: SqliteQueue
+    mailboxes: SqliteMailboxes
+    directory: SqliteDirectory
+
+    def __init__(
+        self, data: Path, config: StoreConfig, clock: Clock, hostname: str, files: Files | None = None
+    ) -> None:
+        self._data, self._config, self._clock, self._hostname = resolve(data), config, clock, hostname
+        self._files = files or Files()
+        self._lock = -1
+        self._connections: list[sqlite3.Connection] = []
+
+    async def open(self) -> None:
+        try:
+            self._take_lock()
+            database = f"{self._data}/mailhub.db"
+            self._prepare(database)
+            await self._start(database)
+        except (OSError, sqlite3.Error) as error:
+            self._drop_lock()
+            raise Permanent(f"cannot open the store in {self._data}: {error}") from error
+        except MailError:
+            self._drop_lock()
+            raise
+
+    def _take_lock(self) -> None:
+        for name in ("", "/mail", "/spool"):
+            self._files.make_dirs(self._data + name)
+        path = f"{self._data}/mailhub.lock"
+        try:
+            self._lock = self._files.lock(path)
+        except BlockingIOError as error:
+            owner = self._files.read(path).decode("ascii", "replace").strip()
+            raise Permanent(f"the store in {self._data} is in use by process {owner}") from error
+
+    def _drop_lock(self) -> None:
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _prepare(self, database: str) -> None:
+        db = connect(database)
+        try:
+            migrate(db)
+            known = {row[0] for row in db.execute("select spool from content where spool is not null").fetchall()}
+        finally:
+            db.close()
+        os.chmod(database, 0o600)
+        for name in self._files.listing(f"{self._data}/spool"):
+            if name not in known:  # a body whose commit never came
+                self._files.unlink(f"{self._data}/spool/{name}")
+
+    def _reading(self, database: str) -> sqlite3.Connection:
+        db = connect(database, readonly=True)
+        self._connections.append(db)
+        return db
+
+    async def _start(self, database: str) -> None:
+        files, clock, mail = self._files, self._clock, f"{self._data}/mail"
+        self._pool = ThreadPoolExecutor(_POOL, "mailhub-disk")
+        spool = Spool(files, f"{self._data}/spool", self._pool, self._config.inline_limit)
+        self._writer, self._reader = Writer(database, self._told), Lane("mailhub-reader")
+        db = self._reading(database)
+        self._filer = Filer(database, mail, spool, self._writer, files, self._pool, clock, self._config.sync_interval)
+        self.queue = SqliteQueue(self._writer, self._reader, db, spool, clock, files, self._config.free_space_floor)
+        self.mailboxes = SqliteMailboxes(
+            self._writer, self._reader, db, spool, self._filer, files, self._pool, clock, self._hostname, mail,
+            self.queue.new_id, self.queue.load_body,
+        )  # fmt: skip
+        self.directory = SqliteDirectory(self._writer, self._reader, self._reading(database), db)
+        self._writer.start()
+        self._reader.start()
+        self.mailboxes.staging.start()
+        await self._filer.start()
+
+    def _told(self, told: Told) -> None:
+        self._filer.told(told)
+        self.mailboxes.told(told)
+
+    async def close(self) -> None:
+        await self.mailboxes.staging.stop()
+        with contextlib.suppress(Temporary):
+            await self._filer.stop()
+        await self._writer.close()
+        await self._reader.stop()
+        for db in self._connections:
+            db.close()
+        self._connections.clear()
+        await asyncio.get_running_loop().run_in_executor(None, self._pool.shutdown)
+        self._drop_lock()

@@ -1,0 +1,330 @@
+"""api.MailboxStore on SQLite and Maildir."""
+
+import json
+import sqlite3
+from array import array
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import Executor
+
+from mailhub.model import ids
+from mailhub.model.clock import Clock
+from mailhub.model.errors import NotFound, Permanent, Temporary
+from mailhub.model.mailbox import SEPARATOR, Changed, Changes, FlagOp, Folder, MessageRow, View
+
+from .. import maildir
+from ..api import Body, Content, Copied, Filing, MessageFile, NewContent, NewMessage
+from ..files import Files
+from ..lane import Lane
+from .bodies import OpenContent, OpenFile, Spool, StoredContent
+from .filer import Filer, find, make_maildir
+from .filing import FOLDER, folder_of, get_folder
+from .mailbox_units import (
+    Append,
+    Copy,
+    Create,
+    Delete,
+    Ensure,
+    Expunge,
+    RemoveAccount,
+    Rename,
+    SetFlags,
+    Subscribe,
+    TakeRecent,
+)
+from .scan import Scan
+from .writer import Told, Writer
+
+_CHUNK = 1000  # messages one unit may touch
+_NAME_LIMIT = 240  # octets of a folder's directory name
+
+
+class SqliteMailboxes:
+    """Reads on the reading lane, units on the writer, deliveries' files on the staging lane."""
+
+    def __init__(
+        self, writer: Writer, reader: Lane, db: sqlite3.Connection, spool: Spool, filer: Filer, files: Files,
+        pool: Executor, clock: Clock, hostname: str, mail: str, new_id: Callable[[], int],
+        load_body: Callable[[int], Awaitable[bytes]],
+    ) -> None:  # fmt: skip
+        self._writer, self._reader, self._db = writer, reader, db
+        self._spool, self._filer, self._files, self._pool = spool, filer, files, pool
+        self._clock, self._host, self._mail = clock, hostname.replace("/", "\\057").replace(":", "\\072"), mail
+        self._new_id, self._load_body = new_id, load_body
+        self._listeners: list[Callable[[Sequence[Changed]], None]] = []
+        self._scanned: set[str] = set()
+        self._made: set[str] = set()  # Maildirs known to be there; bounded below
+        self.staging = Lane("mailhub-staging")
+        self._scan = Scan(writer, reader, db, filer, files, mail, clock)
+
+    def subscribe(self, listener: Callable[[Sequence[Changed]], None]) -> None:
+        self._listeners.append(listener)
+
+    def told(self, told: Told) -> None:
+        if told.changed:
+            changed = tuple(told.changed.values())
+            for listener in self._listeners:
+                listener(changed)
+
+    def _now(self) -> int:
+        return int(self._clock.now())
+
+    # --- folders -----------------------------------------------------------------------------------------------------
+
+    async def folders(self, account: str) -> list[Folder]:
+        if account not in self._scanned:
+            await self._writer.do(Ensure(account, self._now()))
+            await self._filer.lane.call(make_maildir, self._files, f"{self._mail}/{maildir.home(account)}")
+            self._scanned.add(account)
+            await self.rescan(account)
+        found: list[Folder] = await self._reader.call(self._folders, account)
+        return sorted(found, key=lambda folder: (folder.name != "INBOX", folder.name))
+
+    def _folders(self, account: str) -> list[Folder]:
+        return [folder_of(row) for row in self._db.execute(f"select {FOLDER} from folder where account=?", (account,))]
+
+    async def folder(self, folder: int) -> Folder:
+        return await self._reader.call(get_folder, self._db, folder)
+
+    async def create(self, account: str, name: str, special_use: str = "") -> Folder:
+        self._check_name(name)
+        folder = await self._writer.do(Create(account, name, special_use, self._now()))
+        await self._filer.settle()
+        return folder
+
+    def _check_name(self, name: str) -> None:
+        if name.upper() == "INBOX" or "" in name.split(SEPARATOR) or any(ord(char) < 32 for char in name):
+            raise Permanent(f"not a folder name: {name[:80]!r}")
+        if len(maildir.encode_name(name)) > _NAME_LIMIT:
+            raise Permanent(f"folder name longer than {_NAME_LIMIT} octets")
+
+    async def delete(self, folder: int) -> None:
+        while uids := (await self._uids(folder, _CHUNK)):
+            await self._writer.do(Expunge(folder, tuple(uids)))
+        await self._writer.do(Delete(folder))
+        await self._filer.settle()
+
+    async def _uids(self, folder: int, limit: int) -> list[int]:
+        return await self._reader.call(self._first_uids, folder, limit)
+
+    def _first_uids(self, folder: int, limit: int) -> list[int]:
+        rows = self._db.execute("select uid from message where folder=? order by uid limit ?", (folder, limit))
+        return [row[0] for row in rows.fetchall()]
+
+    async def rename(self, folder: int, name: str) -> None:
+        self._check_name(name)
+        old = await self.folder(folder)
+        if old.name != "INBOX":
+            await self._writer.do(Rename(folder, name, self._now()))
+            await self._filer.settle()
+            return
+        target = await self.create(old.account, name)
+        while uids := (await self._uids(folder, _CHUNK)):
+            await self.move(folder, uids, target.id)
+
+    async def set_subscribed(self, account: str, name: str, subscribed: bool) -> None:
+        await self._writer.do(Subscribe(account, name, subscribed))
+
+    async def subscriptions(self, account: str) -> list[str]:
+        return await self._reader.call(self._subscriptions, account)
+
+    def _subscriptions(self, account: str) -> list[str]:
+        rows = self._db.execute("select name from subscription where account=? order by name", (account,))
+        return [row[0] for row in rows.fetchall()]
+
+    # --- looking -----------------------------------------------------------------------------------------------------
+
+    async def view(self, folder: int) -> View:
+        return await self._reader.call(self._view, folder)
+
+    def _view(self, folder: int) -> View:
+        self._db.execute("begin")
+        try:
+            state = get_folder(self._db, folder)
+            text = self._db.execute(
+                "select group_concat(uid), group_concat(flags), group_concat(modseq) from"
+                " (select uid, flags, modseq from message where folder=? order by uid)",
+                (folder,),
+            ).fetchone()
+        finally:
+            self._db.execute("commit")
+        columns = [
+            array(kind, map(int, column.split(",")) if column else ()) for kind, column in zip("Iqq", text, strict=True)
+        ]
+        return View(state, *columns)
+
+    async def take_recent(self, folder: int) -> int:
+        return await self._writer.do(TakeRecent(folder))
+
+    async def changes(self, folder: int, since: int) -> Changes:
+        return await self._reader.call(self._changes, folder, since)
+
+    def _changes(self, folder: int, since: int) -> Changes:
+        self._db.execute("begin")
+        try:
+            state = get_folder(self._db, folder)
+            rows = self._db.execute(
+                "select json_group_array(json_array(uid, flags, modseq)) from message where folder=? and modseq>?",
+                (folder, since),
+            ).fetchone()[0]
+            gone = self._db.execute(
+                "select json_group_array(uid) from expunged where folder=? and modseq>?", (folder, since)
+            ).fetchone()[0]
+        finally:
+            self._db.execute("commit")
+        return Changes(state, tuple(sorted((u, f, m) for u, f, m in json.loads(rows))), tuple(sorted(json.loads(gone))))
+
+    async def rows(self, folder: int, uids: Sequence[int], rendered: bool) -> list[MessageRow]:
+        return await self._reader.call(self._rows, folder, tuple(uids), rendered)
+
+    def _rows(self, folder: int, uids: Sequence[int], rendered: bool) -> list[MessageRow]:
+        columns, join = ("envelope, structure", "join rendered using (folder, uid)") if rendered else ("x'', x''", "")
+        # a run of UIDs is one range scan; anything else is looked up one by one
+        value: tuple[object, ...] = (json.dumps(uids),)
+        chosen = "uid in (select value from json_each(?))"
+        if uids and uids[-1] - uids[0] == len(uids) - 1:
+            chosen, value = "uid between ? and ?", (uids[0], uids[-1])
+        found = self._db.execute(
+            f"select uid, flags, modseq, date, size, {columns}, file from message {join} where folder=? and {chosen}"
+            " order by uid",
+            (folder, *value),
+        )
+        return [MessageRow(*row) for row in found.fetchall()]
+
+    async def open(self, folder: int, uid: int) -> MessageFile:
+        opened: MessageFile | None = await self._reader.call(self._open, folder, uid)
+        if opened is None:
+            # renames may be under way, or another program moved the file: look again, then believe it
+            await self._filer.settle()
+            opened = await self._reader.call(self._open, folder, uid)
+        if opened is None:
+            await self._writer.do(Expunge(folder, (uid,)))
+            raise NotFound(f"message {uid} of folder {folder} is gone")
+        return opened
+
+    def _open(self, folder: int, uid: int) -> MessageFile | None:
+        row = self._db.execute(
+            "select name_flags, file, account, name from message join folder on folder.id = message.folder"
+            " where folder=? and uid=?",
+            (folder, uid),
+        ).fetchone()
+        if row is None:
+            raise NotFound(f"no message {uid} in folder {folder}")
+        name_flags, file, account, name = row
+        if name_flags == maildir.NO_FILE:
+            return self._open_content(folder, uid)
+        path = f"{self._mail}/{maildir.home(account)}{maildir.folder_dir(name)}/{maildir.place(file, name_flags)}"
+        for candidate in self._candidates(path):
+            try:
+                descriptor = self._files.open_read(candidate)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise Temporary(f"{candidate}: {error}") from error
+            return OpenFile(self._files, self._pool, descriptor, self._files.size(f"/proc/self/fd/{descriptor}") or 0)
+        return None
+
+    def _candidates(self, path: str) -> Iterator[str]:
+        yield path
+        found = find(self._files, path)
+        if found is not None:
+            yield found
+
+    def _open_content(self, folder: int, uid: int) -> MessageFile | None:
+        row = self._db.execute(
+            "select id, prefix, size, body, spool, head from filed join content on content.id = filed.content"
+            " where folder=? and uid=?",
+            (folder, uid),
+        ).fetchone()
+        if row is None:
+            return None
+        number, prefix, size, body, spool, head = row
+        return OpenContent(head, StoredContent(number, prefix, Body(size, body, spool), self._spool, self._load_body))
+
+    # --- changing ----------------------------------------------------------------------------------------------------
+
+    async def append(self, folder: int, messages: Sequence[NewMessage]) -> list[int]:
+        contents = tuple(NewContent(self._new_id(), b"", message.body) for message in messages)
+        files = tuple(self._name() for _ in messages)
+        return await self._writer.do(Append(folder, tuple(messages), contents, files))
+
+    def _name(self) -> str:
+        return f"{self._now()}.M{ids.text(self._new_id())}.{self._host}"
+
+    async def set_flags(
+        self, folder: int, uids: Sequence[int], op: FlagOp, flags: int, keywords: Sequence[str] = (),
+        unchanged_since: int | None = None,
+    ) -> tuple[Folder, list[tuple[int, int, int]], list[int]]:  # fmt: skip
+        state = await self.folder(folder)
+        rows: list[tuple[int, int, int]] = []
+        refused: list[int] = []
+        for part in _chunks(uids):
+            unit = SetFlags(folder, part, op, flags, tuple(keywords), unchanged_since)
+            state, changed, kept = await self._writer.do(unit)
+            rows += changed
+            refused += kept
+        return state, rows, refused
+
+    async def copy(self, folder: int, uids: Sequence[int], target: int) -> Copied:
+        return await self._copy(folder, uids, target, keep_names=False)
+
+    async def move(self, folder: int, uids: Sequence[int], target: int) -> Copied:
+        return await self._copy(folder, uids, target, keep_names=True)
+
+    async def _copy(self, folder: int, uids: Sequence[int], target: int, *, keep_names: bool) -> Copied:
+        source: list[int] = []
+        made: list[int] = []
+        state = await self.folder(target)
+        for part in _chunks(uids):
+            files = () if keep_names else tuple(self._name() for _ in part)
+            done = await self._writer.do(Copy(folder, part, target, files))
+            state = done.target_folder
+            source += done.source
+            made += done.target
+        await self._filer.settle()
+        return Copied(state, tuple(source), tuple(made))
+
+    async def expunge(self, folder: int, uids: Sequence[int]) -> list[int]:
+        gone: list[int] = []
+        for part in _chunks(uids):
+            gone += await self._writer.do(Expunge(folder, part))
+        return gone
+
+    async def stage(self, filing: Filing, content: Content) -> None:
+        body = content.body.data
+        spool = content.body.spool
+        if body is None and spool is None:
+            body = await content.read(len(content.prefix), content.body.size)
+        source = None if spool is None else self._spool.path(spool)
+        try:
+            await self.staging.call(self._stage, filing, content.prefix, body, source)
+        except OSError as error:
+            raise Temporary(f"Maildir of {filing.account}: {error}") from error
+
+    def _stage(self, filing: Filing, prefix: bytes, body: bytes | None, source: str | None) -> None:
+        home = f"{self._mail}/{maildir.home(filing.account)}"
+        directory = home + maildir.folder_dir(filing.folder)
+        if directory not in self._made:
+            if filing.folder != "INBOX" and not self._files.exists(directory):
+                directory = home
+            make_maildir(self._files, directory)
+            if len(self._made) < 100_000:
+                self._made.add(directory)
+        name = maildir.sized(filing.file, filing.size)
+        partial = f"{directory}/tmp/{name}"
+        self._files.write_whole(partial, filing.head + prefix, body, source)
+        self._files.rename(partial, f"{directory}/new/{name}")
+
+    async def rescan(self, account: str) -> None:
+        await self._scan.account(account)
+
+    async def rebuild(self, account: str, progress: Callable[[int, int], None]) -> None:
+        await self._scan.rebuild(account, progress)
+
+    async def remove_account(self, account: str) -> None:
+        self._scanned.discard(account)
+        await self._writer.do(RemoveAccount(account))
+
+
+def _chunks(uids: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    for start in range(0, len(uids), _CHUNK):
+        yield tuple(uids[start : start + _CHUNK])
