@@ -113,7 +113,7 @@ class Session:
         self._registry, self.id = registry, number
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: Python 3.11 cannot make a frozen generic dataclass with them
 class SessionContext(Generic[Settings]):
     """All that a session gets from its listener. A reload makes new contexts; living sessions keep theirs.
 
