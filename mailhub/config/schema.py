@@ -157,7 +157,7 @@ class Resolver(Section, frozen=True, kw_only=True):
     nameservers: tuple[str, ...] = ()
     timeout: Seconds = 5.0
     tries: Annotated[int, Meta(ge=1, le=10)] = 2
-    # Answers kept; longest and shortest time to keep one; time for "there is none" without an SOA.
+    # Answers kept; longest time to keep one; time for "there is none" without an SOA.
     cache_limit: Count = 10_000
     ttl_max: Seconds = 86_400.0
     negative_ttl: Seconds = 60.0

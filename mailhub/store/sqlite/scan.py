@@ -182,7 +182,8 @@ class Scan:
         await self._writer.do(Adopt(account, name, uidvalidity, uidnext, words, int(self._clock.now())))
 
     def _side_files(self, directory: str) -> tuple[tuple[int, int, dict[str, int]] | None, tuple[str, ...]]:
-        listed, words = None, ()
+        listed: tuple[int, int, dict[str, int]] | None = None
+        words: tuple[str, ...] = ()
         if self._files.exists(f"{directory}/dovecot-uidlist"):
             listed = maildir.read_uidlist(self._files.read(f"{directory}/dovecot-uidlist"))
         if self._files.exists(f"{directory}/dovecot-keywords"):

@@ -1,0 +1,208 @@
+"""config.toml to a `Config`, or a `ConfigError` that names every problem at once.
+
+Comes from: the operator's file. Gives to: `cli` and `hub`. Each problem says file, line, dotted key, what was found and
+what is allowed. Types and bounds come from `schema` alone; what no type can say stands in `rules`.
+"""
+
+import difflib
+import math
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+from . import lines, rules, schema
+
+FILE = "config.toml"
+FILE_LIMIT = 4_194_304  # octets
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong. `line` is 0 and `key` "" where the file as a whole is meant."""
+
+    file: str
+    line: int
+    key: str
+    found: str
+    allowed: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        key = f" {self.key}:" if self.key else ""
+        allowed = f"; allowed: {self.allowed}" if self.allowed else ""
+        return f"{place}:{key} found {self.found}{allowed}"
+
+
+class ConfigError(Exception):
+    """The configuration can not be used. `problems`: all of them, in the order of their lines."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = sorted(problems, key=lambda problem: problem.line)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+def load(path: Path | None = None) -> schema.Config:
+    """Read the file at `path`; with None `./config.toml`, or the defaults where there is no such file.
+
+    Relative paths in it (`data`, `tls.certificate`, `tls.key`) are made absolute, from the folder of the file.
+    """
+    file = path or Path(FILE)
+    if path is None and not file.exists():
+        config = schema.Config()
+    else:
+        config = parse(_read(file), str(file))
+    return _anchored(config, file.absolute().parent)
+
+
+def parse(text: str, file: str = FILE) -> schema.Config:
+    """The configuration in `text`; `file` is what the problems call it. Paths are left as written."""
+    try:
+        data = tomllib.loads(text)
+        where = lines.locate(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([_syntax(text, file, str(error))]) from None
+    except RecursionError:
+        raise ConfigError([Problem(file, 0, "", "nesting too deep", "plain tables and lists")]) from None
+    findings: list[rules.Finding] = []
+    config: schema.Config = _Reader(findings).table(data, schema.Config, ())
+    if not findings:
+        findings.extend(rules.check(config))
+    if findings:
+        raise ConfigError([_problem(file, where, finding) for finding in findings])
+    return config
+
+
+def _read(file: Path) -> str:
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(FILE_LIMIT + 1)
+    except OSError as error:
+        raise ConfigError(
+            [Problem(str(file), 0, "", error.strerror or str(error), "a file that can be read")]
+        ) from None
+    if len(data) > FILE_LIMIT:
+        raise ConfigError([Problem(str(file), 0, "", "a larger file", f"at most {FILE_LIMIT} octets")])
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        found = f"octet 0x{data[error.start]:02x}"
+        raise ConfigError([Problem(str(file), line, "", found, "text in UTF-8")]) from None
+
+
+def _anchored(config: schema.Config, folder: Path) -> schema.Config:
+    def absolute(path: str) -> str:
+        return str(folder / path) if path else ""
+
+    tls = msgspec.structs.replace(
+        config.tls, certificate=absolute(config.tls.certificate), key=absolute(config.tls.key)
+    )
+    return msgspec.structs.replace(config, data=absolute(config.data), tls=tls)
+
+
+def _syntax(text: str, file: str, message: str) -> Problem:
+    """tomllib says "What is wrong (at line 3, column 5)" or "... (at end of document)"."""
+    what, _, place = message.rpartition(" (at ")
+    number = place.removeprefix("line ").partition(",")[0]
+    line = int(number) if number.isdigit() else text.count("\n") + 1
+    return Problem(file, line, "", f"what is not TOML ({what[:1].lower()}{what[1:]})", "TOML 1.0")
+
+
+def _problem(file: str, where: dict[lines.Path, int], finding: rules.Finding) -> Problem:
+    """The line is that of the key, or of the nearest table around it where the key is not written."""
+    path = finding.path
+    while path and path not in where:
+        path = path[:-1]
+    key = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in finding.path).removeprefix(".")
+    return Problem(file, where.get(path, 0), key, finding.found, finding.allowed)
+
+
+class _Reader:
+    """Walks the schema and the document side by side, noting each finding and going on."""
+
+    def __init__(self, findings: list[rules.Finding]) -> None:
+        self._findings = findings
+
+    def table(self, data: object, section: type[Any], path: lines.Path) -> Any:
+        """A `section` made from what is right in `data`; not to be used where there are findings."""
+        if not isinstance(data, dict):
+            return self._wrong(path, data, "a table")
+        fields = {field.name: field for field in msgspec.structs.fields(section)}
+        values = {}
+        for key, value in data.items():
+            if key in fields:
+                values[key] = self._value(value, inspect.type_info(fields[key].type), (*path, key))
+            else:
+                self._findings.append(rules.Finding((*path, key), "an unknown key", _guess(key, list(fields))))
+        for field in fields.values():
+            if field.required and field.name not in data:
+                allowed = _allowed(inspect.type_info(field.type))
+                self._findings.append(rules.Finding((*path, field.name), "nothing", allowed))
+        return None if self._findings else section(**values)
+
+    def _value(self, value: object, info: inspect.Type, path: lines.Path) -> Any:
+        if isinstance(info, inspect.StructType):
+            return self.table(value, info.cls, path)
+        if isinstance(info, inspect.VarTupleType):
+            if not isinstance(value, list):
+                return self._wrong(path, value, _allowed(info))
+            return tuple(self._value(item, info.item_type, (*path, n)) for n, item in enumerate(value))
+        if not _fits(value, info):
+            return self._wrong(path, value, _allowed(info))
+        return float(value) if isinstance(info, inspect.FloatType) and isinstance(value, int) else value
+
+    def _wrong(self, path: lines.Path, value: object, allowed: str) -> None:
+        self._findings.append(rules.Finding(path, rules.shown(value), allowed))
+
+
+def _fits(value: object, info: inspect.Type) -> bool:
+    match info:
+        case inspect.BoolType():
+            return isinstance(value, bool)
+        case inspect.IntType():
+            return isinstance(value, int) and not isinstance(value, bool) and _within(value, info)
+        case inspect.FloatType():
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            return number and math.isfinite(value) and _within(value, info)  # type: ignore[arg-type]
+        case inspect.StrType():
+            return isinstance(value, str) and (info.min_length or 0) <= len(value) <= (info.max_length or math.inf)
+        case inspect.LiteralType():
+            return value in info.values
+    raise TypeError(f"the schema has a type that the loader does not know: {info!r}")
+
+
+def _within(value: float, info: inspect.IntType | inspect.FloatType) -> bool:
+    return (info.ge is None or value >= info.ge) and (info.le is None or value <= info.le)
+
+
+def _allowed(info: inspect.Type) -> str:
+    """What a value of this type may be, for people."""
+    match info:
+        case inspect.BoolType():
+            return "true or false"
+        case inspect.IntType():
+            return f"a whole number{_range(info)}"
+        case inspect.FloatType():
+            return f"a number{_range(info)}"
+        case inspect.StrType():
+            return "text" + (f" of {info.min_length or 0} to {info.max_length} characters" if info.max_length else "")
+        case inspect.LiteralType():
+            return ", ".join(f'"{value}"' for value in info.values)
+        case inspect.VarTupleType():
+            return f"a list, each element {_allowed(info.item_type)}"
+        case inspect.StructType():
+            return "a table"
+    raise TypeError(f"the schema has a type that the loader does not know: {info!r}")
+
+
+def _range(info: inspect.IntType | inspect.FloatType) -> str:
+    return f" from {info.ge:.15g} to {info.le:.15g}" if info.ge is not None and info.le is not None else ""
+
+
+def _guess(key: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(key, known, n=1)
+    return f'"{near[0]}" (did you mean that?)' if near else ", ".join(sorted(known))

@@ -1,0 +1,159 @@
+"""What no type can say about a configuration: networks, addresses, names, and values that exclude each other.
+
+Pure: it looks at a `Config` and at nothing else; whether files exist and ports are free is for `mailhub check` to see.
+"""
+
+import contextlib
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .lines import Path
+from .schema import Config, Listener
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something wrong at the key `path`: what was found there, and what is allowed."""
+
+    path: Path
+    found: str
+    allowed: str
+
+
+def shown(value: object) -> str:
+    """A value as the operator may have written it, cut to a readable length."""
+    if isinstance(value, bool):
+        text = "true" if value else "false"
+    elif isinstance(value, str):
+        text = '"' + value.encode("unicode_escape").decode("ascii") + '"' if not value.isprintable() else f'"{value}"'
+    elif isinstance(value, dict):
+        text = "a table"
+    elif isinstance(value, list):
+        text = "a list"
+    else:
+        text = str(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def check(config: Config) -> Iterator[Finding]:
+    """Every impossible value of a configuration whose types are right."""
+    yield from _names(config)
+    yield from _listeners(config.listener)
+    yield from _tls(config)
+    for n, network in enumerate(config.smtp.mynetworks):
+        yield from _network(("smtp", "mynetworks", n), network)
+    if not config.queue.retry:
+        yield Finding(("queue", "retry"), "an empty list", "at least one waiting time")
+    for n, seconds in enumerate(config.queue.retry):
+        if seconds < 1:
+            yield Finding(("queue", "retry", n), shown(seconds), "at least 1 second")
+    yield from _delimiter(config.delivery.recipient_delimiter)
+    for key, value, version in (
+        ("source_ipv4", config.relay.source_ipv4, 4),
+        ("source_ipv6", config.relay.source_ipv6, 6),
+    ):
+        if value and _ip_version(value) != version:
+            yield Finding(("relay", key), shown(value), f'an IPv{version} address, or "" for the system\'s choice')
+    if config.relay.port == 0:
+        yield Finding(("relay", "port"), "0", "a port from 1 to 65535")
+    for n, server in enumerate(config.resolver.nameservers):
+        if not _is_nameserver(server):
+            yield Finding(
+                ("resolver", "nameservers", n), shown(server), '"192.0.2.1:53", "[2001:db8::1]:53" or an address'
+            )
+
+
+def is_domain(name: str) -> bool:
+    """A domain of letters (of any script), digits and hyphens, as RFC 5321 section 4.1.2 and RFC 6531 section 3.3 say."""
+    return 0 < len(name.encode()) <= 255 and all(_is_label(label) for label in name.split("."))
+
+
+def _is_label(label: str) -> bool:
+    plain = all(char.isalnum() or char == "-" or (ord(char) > 127 and char.isprintable()) for char in label)
+    return plain and 0 < len(label) <= 63 and label[0] != "-" != label[-1]
+
+
+def _names(config: Config) -> Iterator[Finding]:
+    if not (is_domain(config.hostname) and config.hostname.isascii()):
+        yield Finding(("hostname",), shown(config.hostname), 'a host name in ASCII, such as "mail.example.org"')
+    seen: set[str] = set()
+    for n, domain in enumerate(config.domains):
+        if not is_domain(domain):
+            yield Finding(("domains", n), shown(domain), 'a domain, such as "example.org"')
+        elif domain.lower() in seen:
+            yield Finding(("domains", n), f"{shown(domain)} a second time", "each domain once")
+        seen.add(domain.lower())
+    if config.demo and not config.domains:
+        yield Finding(("demo",), "true with no domain", "true only where `domains` names one")
+    if "\0" in config.data:
+        yield Finding(("data",), shown(config.data), "the path of a folder")
+
+
+def _listeners(listeners: tuple[Listener, ...]) -> Iterator[Finding]:
+    names: set[str] = set()
+    bound: list[tuple[int, str]] = []
+    for n, listener in enumerate(listeners):
+        version = _ip_version(listener.address)
+        if version is None:
+            allowed = 'an IPv4 or IPv6 address; "0.0.0.0" or "::" for all'
+            yield Finding(("listener", n, "address"), shown(listener.address), allowed)
+            continue
+        if listener.name and (listener.name in names or not listener.name.isprintable()):
+            yield Finding(("listener", n, "name"), shown(listener.name), "a printable name that no other listener has")
+        names.add(listener.name)
+        address = ipaddress.ip_address(listener.address)
+        for port, other in bound:
+            if listener.port and port == listener.port and _collide(address, ipaddress.ip_address(other)):
+                allowed = f"a port that no other listener has on {other}"
+                yield Finding(("listener", n, "port"), f"{port} a second time", allowed)
+                break
+        bound.append((listener.port, listener.address))
+
+
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def _collide(one: IpAddress, other: IpAddress) -> bool:
+    """ "::" does not take IPv4's ports: listening sockets of IPv6 are opened for IPv6 only."""
+    return one.version == other.version and (one == other or one.is_unspecified or other.is_unspecified)
+
+
+def _tls(config: Config) -> Iterator[Finding]:
+    if bool(config.tls.certificate) != bool(config.tls.key):
+        missing = "key" if config.tls.certificate else "certificate"
+        yield Finding(("tls", missing), "nothing", "`certificate` and `key` together, or neither")
+    for key, path in (("certificate", config.tls.certificate), ("key", config.tls.key)):
+        if "\0" in path:
+            yield Finding(("tls", key), shown(path), "the path of a PEM file")
+
+
+def _network(path: Path, text: str) -> Iterator[Finding]:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        allowed = 'a network such as "192.0.2.0/24" or "2001:db8::/32"'
+        with contextlib.suppress(ValueError):
+            allowed = f'"{ipaddress.ip_network(text, strict=False)}" (the bits behind the prefix must be 0)'
+        yield Finding(path, shown(text), allowed)
+
+
+def _delimiter(char: str) -> Iterator[Finding]:
+    if char and (char.isalnum() or char in '@"\\.<>()[]:;,' or not "!" <= char <= "~"):
+        yield Finding(("delivery", "recipient_delimiter"), shown(char), 'one sign such as "+" or "-", or ""')
+
+
+def _ip_version(text: str) -> int | None:
+    try:
+        return ipaddress.ip_address(text).version
+    except ValueError:
+        return None
+
+
+def _is_nameserver(text: str) -> bool:
+    if _ip_version(text) is not None:
+        return True
+    address, _, port = text.rpartition(":")
+    bracketed = address.startswith("[") and address.endswith("]")
+    version = _ip_version(address[1:-1] if bracketed else address)
+    return version == (6 if bracketed else 4) and port.isascii() and port.isdigit() and 0 < int(port) <= 65535

@@ -1,0 +1,188 @@
+"""What an operator is told about a config.toml that can not be used."""
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from mailhub.config.load import ConfigError, load, parse
+from mailhub.config.schema import Config, Listener
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        parse(textwrap.dedent(text), "c.toml")
+    return str(caught.value).split("\n")
+
+
+def problem(text: str) -> str:
+    (only,) = problems(text)
+    return only
+
+
+def test_an_empty_file_means_the_defaults() -> None:
+    assert parse("") == Config()
+
+
+def test_values_reach_their_section() -> None:
+    config = parse('domains = ["a.org", "b.org"]\n[queue]\nretry = [60, 1.5]\n[[listener]]\nprotocol = "imap"\n')
+    assert config.domains == ("a.org", "b.org")
+    assert config.queue.retry == (60.0, 1.5)
+    assert all(type(seconds) is float for seconds in config.queue.retry)
+    assert config.listener == (Listener(protocol="imap"),)
+    assert config.smtp == Config().smtp
+
+
+def test_an_unknown_key_with_a_near_one() -> None:
+    assert problem("\n[smtp]\nrecipent_limit = 3\n") == (
+        'c.toml:3: smtp.recipent_limit: found an unknown key; allowed: "recipient_limit" (did you mean that?)'
+    )
+
+
+def test_an_unknown_key_with_none_near() -> None:
+    assert problem("[delivery]\nzzz = 3\n") == (
+        "c.toml:2: delivery.zzz: found an unknown key; allowed: recipient_delimiter"
+    )
+
+
+def test_an_unknown_section() -> None:
+    assert problem("[smpt]\n") == 'c.toml:1: smpt: found an unknown key; allowed: "smtp" (did you mean that?)'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("demo = 1", "demo: found 1; allowed: true or false"),
+        ("hostname = 1", "hostname: found 1; allowed: text of 1 to 255 characters"),
+        ('hostname = ""', 'hostname: found ""; allowed: text of 1 to 255 characters'),
+        ("smtp = 3", "smtp: found 3; allowed: a table"),
+        ('smtp.recipient_limit = "3"', 'smtp.recipient_limit: found "3"; allowed: a whole number from 1 to 1000000000'),
+        ("smtp.recipient_limit = 0", "smtp.recipient_limit: found 0; allowed: a whole number from 1 to 1000000000"),
+        (
+            "smtp.recipient_limit = true",
+            "smtp.recipient_limit: found true; allowed: a whole number from 1 to 1000000000",
+        ),
+        ("smtp.recipient_limit = 1.0", "smtp.recipient_limit: found 1.0; allowed: a whole number from 1 to 1000000000"),
+        ("smtp.data_timeout = nan", "smtp.data_timeout: found nan; allowed: a number from 0 to 31622400"),
+        ("smtp.data_timeout = -1", "smtp.data_timeout: found -1; allowed: a number from 0 to 31622400"),
+        ("smtp.data_timeout = false", "smtp.data_timeout: found false; allowed: a number from 0 to 31622400"),
+        ('log.level = "loud"', 'log.level: found "loud"; allowed: "debug", "info", "warning", "error"'),
+        ('domains = "a.org"', 'domains: found "a.org"; allowed: a list, each element text'),
+        ("domains = [1]", "domains[1]: found 1; allowed: a list, each element text"),
+        ("listener = [1]", "listener[1]: found 1; allowed: a table"),
+        ("[[listener]]", 'listener[1].protocol: found nothing; allowed: "smtp", "submission", "pop3", "imap"'),
+        ("hostname = 2001-01-01", "hostname: found 2001-01-01; allowed: text of 1 to 255 characters"),
+    ],
+)
+def test_a_wrong_type_or_bound(text: str, said: str) -> None:
+    said = said.replace("domains[1]: found 1; allowed: a list, each element text", "domains[1]: found 1; allowed: text")
+    assert problem(text) == "c.toml:1: " + said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('hostname = "mail_1.example"', 'hostname: found "mail_1.example"; allowed: a host name in ASCII'),
+        ('hostname = "ä.example"', 'hostname: found "ä.example"; allowed: a host name in ASCII'),
+        ('domains = ["a b"]', 'domains[1]: found "a b"; allowed: a domain'),
+        ('domains = ["a..b"]', 'domains[1]: found "a..b"; allowed: a domain'),
+        ('domains = ["a\\nb"]', 'domains[1]: found "a\\nb"; allowed: a domain'),
+        ('domains = ["a.org", "A.org"]', 'domains[2]: found "A.org" a second time; allowed: each domain once'),
+        ("domains = []\ndemo = true", "demo: found true with no domain; allowed"),
+        (
+            'smtp.mynetworks = ["::1", "10.0.0.1/8"]',
+            'smtp.mynetworks[2]: found "10.0.0.1/8"; allowed: "10.0.0.0/8" (the',
+        ),
+        ('smtp.mynetworks = ["localhost"]', 'smtp.mynetworks[1]: found "localhost"; allowed: a network such as'),
+        ("queue.retry = []", "queue.retry: found an empty list; allowed: at least one waiting time"),
+        ("queue.retry = [5, 0]", "queue.retry[2]: found 0.0; allowed: at least 1 second"),
+        ('delivery.recipient_delimiter = "a"', 'delivery.recipient_delimiter: found "a"; allowed: one sign'),
+        ('delivery.recipient_delimiter = "@"', 'delivery.recipient_delimiter: found "@"; allowed: one sign'),
+        ('relay.source_ipv4 = "::1"', 'relay.source_ipv4: found "::1"; allowed: an IPv4 address'),
+        ('relay.source_ipv6 = "mx"', 'relay.source_ipv6: found "mx"; allowed: an IPv6 address'),
+        ("relay.port = 0", "relay.port: found 0; allowed: a port from 1 to 65535"),
+        ('resolver.nameservers = ["ns.example:53"]', 'resolver.nameservers[1]: found "ns.example:53"; allowed'),
+        ('resolver.nameservers = ["192.0.2.1:0"]', 'resolver.nameservers[1]: found "192.0.2.1:0"; allowed'),
+        ('tls.key = "k.pem"', "tls.certificate: found nothing; allowed: `certificate` and `key` together, or neither"),
+    ],
+)
+def test_an_impossible_value(text: str, said: str) -> None:
+    assert said in problem(text)
+
+
+@pytest.mark.parametrize("server", ["192.0.2.1", "2001:db8::1", "192.0.2.1:5353", "[2001:db8::1]:53"])
+def test_forms_of_a_name_server(server: str) -> None:
+    assert parse(f'resolver.nameservers = ["{server}"]').resolver.nameservers == (server,)
+
+
+def listeners(*addresses: tuple[str, int]) -> str:
+    return "".join(
+        f'[[listener]]\nprotocol = "smtp"\naddress = "{address}"\nport = {port}\n' for address, port in addresses
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::1", "::"), ("::1", "0:0::1")]
+)
+def test_two_listeners_on_one_port(one: str, other: str) -> None:
+    said = problem(listeners((one, 2525), (other, 2525)))
+    assert said == (
+        f"c.toml:8: listener[2].port: found 2525 a second time; allowed: a port that no other listener has on {one}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "port"), [("127.0.0.1", "127.0.0.2", 25), ("0.0.0.0", "::", 25), ("::1", "::1", 0)]
+)
+def test_listeners_that_do_not_meet(one: str, other: str, port: int) -> None:
+    assert len(parse(listeners((one, port), (other, port))).listener) == 2
+
+
+def test_a_listener_on_a_name() -> None:
+    assert 'c.toml:3: listener[1].address: found "localhost"' in problem(listeners(("localhost", 25)))
+
+
+def test_all_problems_are_told_in_the_order_of_their_lines() -> None:
+    said = problems("[smtp]\nrecipient_limit = 0\n[log]\nlevel = 1\nlevle = 2\n")
+    assert [line.split(": ")[0] for line in said] == ["c.toml:2", "c.toml:4", "c.toml:5"]
+
+
+def test_what_is_not_toml() -> None:
+    assert problem("a = 1\nb = = 2\n") == "c.toml:2: found what is not TOML (invalid value); allowed: TOML 1.0"
+    assert problem('a = "1').startswith("c.toml:1: found what is not TOML (")
+    assert problem("a = 1\na = 2\n").startswith("c.toml:2: found what is not TOML (cannot overwrite a value")
+
+
+def test_nesting_without_end() -> None:
+    assert "found" in problem("a = " + "[" * 100_000)
+
+
+def test_long_values_are_cut() -> None:
+    assert len(problem(f'log.level = "{"x" * 5000}"')) < 250
+
+
+def test_files_that_can_not_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        load(tmp_path / "none.toml")
+    with pytest.raises(ConfigError, match="found Is a directory; allowed: a file that can be read"):
+        load(tmp_path)
+    latin = tmp_path / "latin.toml"
+    latin.write_bytes(b'# one\nhostname = "\xe4"\n')
+    with pytest.raises(ConfigError, match=r"latin\.toml:2: found octet 0xe4; allowed: text in UTF-8"):
+        load(latin)
+
+
+def test_paths_start_from_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "etc" / "mailhub.toml"
+    file.parent.mkdir()
+    file.write_text('data = "../var"\ntls = { certificate = "c.pem", key = "/k.pem" }\n')
+    config = load(file)
+    assert config.data == str(tmp_path / "etc" / "../var")
+    assert (config.tls.certificate, config.tls.key) == (str(tmp_path / "etc" / "c.pem"), "/k.pem")
+
+
+def test_no_file_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load().data == str(tmp_path / "var")
+    (tmp_path / "config.toml").write_text('hostname = "a.example"\n')
+    assert load().hostname == "a.example"
