@@ -11,7 +11,7 @@ from ..api import Fate, NewItem, NewRecipient, Outcome, QueueFilter, Settle, Sta
 from .filing import file_messages
 from .writer import Told
 
-_RECIPIENT = "insert or ignore into recipient values (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+_RECIPIENT = "insert into recipient values (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) on conflict(item, n) do nothing"
 
 
 def _recipient(item: int, new: NewRecipient, due: float) -> tuple[object, ...]:
@@ -25,13 +25,13 @@ def insert_item(db: sqlite3.Connection, item: NewItem) -> None:
     content = item.content
     if not isinstance(content, int):
         db.execute(
-            "insert or ignore into content values (?,?,?,?,?)",
+            "insert into content values (?,?,?,?,?) on conflict(id) do nothing",
             (content.id, content.body.size, content.body.spool, content.prefix, content.body.data),
         )
         content = content.id
     origin = msgspec.json.encode(item.origin).decode()
     db.execute(
-        "insert or ignore into item values (?,?,?,?,?,?,?,?,?)",
+        "insert into item values (?,?,?,?,?,?,?,?,?) on conflict(id) do nothing",
         (item.id, content, item.sender, item.created, item.envid, item.ret, item.smtputf8, item.body, origin),
     )
     rows = [_recipient(item.id, new, item.due) for new in item.recipients]
