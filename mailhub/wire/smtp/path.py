@@ -5,7 +5,7 @@
     Local-part     = Dot-string / Quoted-string
 
 More lenient than the grammar in two places: blanks before "<" (old mail programs), and underscores in domains (hosts
-that exist). Stricter in one: no general address literals.
+that exist). Stricter in two: no general address literals, no invisible characters.
 """
 
 import ipaddress
@@ -55,6 +55,8 @@ def parse_path(text: str) -> tuple[Path, str]:
         return Path(""), text[found.end() :]
     if len(address) > 60 and _too_long(local, domain, route):
         raise SyntaxRefused(501, "5.1.3", "Address too long")
+    if not text.isascii() and not _visible(address + (route or "")):
+        raise SyntaxRefused(501, "5.1.3", "Bad address syntax")
     if literal is not None and not _is_address(literal):
         raise SyntaxRefused(501, "5.1.3", "Bad address literal")
     return Path(address, route or ""), text[found.end() :]
@@ -66,6 +68,11 @@ def _too_long(local: str, domain: str | None, route: str | None) -> bool:
         or len((domain or "").encode()) > DOMAIN_LIMIT
         or len((route or "").encode()) > ROUTE_LIMIT
     )
+
+
+def _visible(text: str) -> bool:
+    """No Unicode blanks, line ends, format or private characters, but for the joiners that Indic scripts and Persian need."""
+    return text.replace("\u200c", "").replace("\u200d", "").isprintable()
 
 
 def _is_address(literal: str) -> bool:
