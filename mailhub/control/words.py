@@ -1,0 +1,310 @@
+"""What can be asked, and what is answered: one value for each action, the same on the socket and in a call.
+
+On the wire a request is one line of JSON whose "do" names the action; `Request[A]` is answered by an `A`.
+Pages: ask again with `after` set to the last name or id until an answer is empty.
+"""
+
+from typing import Annotated, Any, Generic, TypeVar, get_args
+
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+VERSION = 1
+PAGE = 500  # entries of a list in one answer
+LINE_LIMIT = 16_777_216  # octets of one line on the socket
+
+Answer = TypeVar("Answer", covariant=True)
+Address = Annotated[str, Meta(min_length=1, max_length=1_000)]
+Password = Annotated[str, Meta(min_length=1, max_length=1_000)]
+Page = Annotated[int, Meta(ge=1, le=PAGE)]
+
+
+class Request(Struct, Generic[Answer], frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="do"):
+    """Base of all requests."""
+
+
+def answer_type(request: "Request[Any]") -> Any:
+    """The type that answers this request."""
+    return get_args(type(request).__orig_bases__[0])[0]  # type: ignore[attr-defined]
+
+
+# --- server ----------------------------------------------------------------------------------------------------------
+
+
+class ListenerState(Struct, frozen=True, kw_only=True):
+    """One listener as it is open now."""
+
+    name: str
+    protocol: str
+    address: str
+    port: int
+    tls: str
+    sessions: int = 0
+
+
+class SessionState(Struct, frozen=True, kw_only=True):
+    """One session. `since`: wall time it began."""
+
+    id: int
+    listener: str
+    client: str
+    port: int
+    login: str
+    doing: str
+    since: float
+
+
+class ServerStatus(Struct, frozen=True, kw_only=True):
+    """The whole server at one moment. Offline, `running` is False and what only a server knows is empty."""
+
+    running: bool
+    version: str
+    hostname: str
+    data: str
+    domains: tuple[str, ...]
+    pid: int = 0
+    since: float = 0.0
+    listeners: tuple[ListenerState, ...] = ()
+    sessions: int = 0
+    session_list: tuple[SessionState, ...] = ()
+    queue_messages: int = 0
+    queue_recipients: int = 0
+    stalls: int = 0
+    worst_stall: float = 0.0
+    memory: int = 0  # octets resident
+
+
+class Status(Request[ServerStatus], frozen=True, kw_only=True, tag="status"):
+    """How is it? `sessions`: how many of them to list, oldest first."""
+
+    sessions: Annotated[int, Meta(ge=0, le=PAGE)] = 100
+
+
+# --- accounts --------------------------------------------------------------------------------------------------------
+
+
+class Done(Struct, frozen=True, kw_only=True):
+    """An action with nothing more to say."""
+
+    done: bool = True
+
+
+class User(Struct, frozen=True, kw_only=True):
+    """An account as the operator sees it. `login`: it has a password."""
+
+    address: str
+    enabled: bool
+    login: bool
+
+
+class Alias(Struct, frozen=True, kw_only=True):
+    """An alias; "@domain" is the domain's catch-all."""
+
+    address: str
+    targets: tuple[str, ...]
+
+
+class Domain(Struct, frozen=True, kw_only=True):
+    """A mail domain. `source`: "config" or "store"; those of the config can not be removed by command."""
+
+    name: str
+    source: str
+
+
+class UserAdd(Request[Done], frozen=True, kw_only=True, tag="user.add"):
+    address: Address
+    password: Password
+
+
+class UserPasswd(Request[Done], frozen=True, kw_only=True, tag="user.passwd"):
+    address: Address
+    password: Password
+
+
+class UserRemove(Request[Done], frozen=True, kw_only=True, tag="user.remove"):
+    address: Address
+
+
+class UserList(Request[tuple[User, ...]], frozen=True, kw_only=True, tag="user.list"):
+    after: str = ""
+    limit: Page = PAGE
+
+
+class DomainAdd(Request[Done], frozen=True, kw_only=True, tag="domain.add"):
+    name: Address
+
+
+class DomainRemove(Request[Done], frozen=True, kw_only=True, tag="domain.remove"):
+    name: Address
+
+
+class DomainList(Request[tuple[Domain, ...]], frozen=True, kw_only=True, tag="domain.list"):
+    pass
+
+
+class AliasAdd(Request[Done], frozen=True, kw_only=True, tag="alias.add"):
+    """Sets the targets of an alias, whatever they were."""
+
+    address: Address
+    targets: Annotated[tuple[Address, ...], Meta(min_length=1, max_length=1_000)]
+
+
+class AliasRemove(Request[Done], frozen=True, kw_only=True, tag="alias.remove"):
+    address: Address
+
+
+class AliasList(Request[tuple[Alias, ...]], frozen=True, kw_only=True, tag="alias.list"):
+    after: str = ""
+    limit: Page = PAGE
+
+
+# --- queue -----------------------------------------------------------------------------------------------------------
+
+
+class Which(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which messages are meant: all that fit every field given. `older_than`: seconds since arrival."""
+
+    ids: Annotated[tuple[str, ...], Meta(max_length=10_000)] = ()
+    sender: str | None = None
+    recipient: str | None = None
+    states: tuple[str, ...] = ()
+    older_than: float | None = None
+
+
+class QueuedTo(Struct, frozen=True, kw_only=True):
+    """A recipient in the queue. `due`: wall time of the next attempt; `last`: what the last one came to."""
+
+    address: str
+    state: str
+    due: float
+    attempts: int
+    last: str
+    remote: str
+
+
+class QueuedMessage(Struct, frozen=True, kw_only=True):
+    """A message in the queue."""
+
+    id: str
+    sender: str
+    created: float
+    size: int
+    recipients: tuple[QueuedTo, ...]
+
+
+class QueueText(Struct, frozen=True, kw_only=True):
+    """A message with its origin and its header. `header`: as stored, for people to read."""
+
+    message: QueuedMessage
+    client: str
+    helo: str
+    login: str
+    protocol: str
+    tls: str
+    header: str
+
+
+class QueueRow(Struct, frozen=True, kw_only=True):
+    """Recipients of one domain in one state; `oldest`: when the oldest of their messages came."""
+
+    domain: str
+    state: str
+    recipients: int
+    oldest: float
+
+
+class QueueTotals(Struct, frozen=True, kw_only=True):
+    """The queue in numbers; `rows` biggest first, bounded."""
+
+    messages: int
+    recipients: int
+    rows: tuple[QueueRow, ...]
+
+
+class Touched(Struct, frozen=True, kw_only=True):
+    """How many messages an action reached."""
+
+    messages: int
+
+
+class QueueList(Request[tuple[QueuedMessage, ...]], frozen=True, kw_only=True, tag="queue.list"):
+    which: Which = Which()
+    after: str = ""
+    limit: Page = 100
+
+
+class QueueSummary(Request[QueueTotals], frozen=True, kw_only=True, tag="queue.summary"):
+    pass
+
+
+class QueueShow(Request[QueueText], frozen=True, kw_only=True, tag="queue.show"):
+    id: str
+
+
+class QueueRetry(Request[Touched], frozen=True, kw_only=True, tag="queue.retry"):
+    """Due now. Held ones stay held."""
+
+    which: Which
+
+
+class QueueHold(Request[Touched], frozen=True, kw_only=True, tag="queue.hold"):
+    which: Which
+
+
+class QueueRelease(Request[Touched], frozen=True, kw_only=True, tag="queue.release"):
+    """Held ones are due now."""
+
+    which: Which
+
+
+class QueueRequeue(Request[Touched], frozen=True, kw_only=True, tag="queue.requeue"):
+    """Routed again, as if they had just come: due now."""
+
+    which: Which
+
+
+class QueueRemove(Request[Touched], frozen=True, kw_only=True, tag="queue.remove"):
+    """Deleted without a bounce; those under delivery are left alone."""
+
+    which: Which
+
+
+# --- mailboxes -------------------------------------------------------------------------------------------------------
+
+
+class MailboxRebuild(Request[Done], frozen=True, kw_only=True, tag="mailbox.rebuild"):
+    """Make the index of an account again from its Maildir. The only action that reports progress."""
+
+    address: Address
+
+
+AnyRequest = (
+    Status | UserAdd | UserPasswd | UserRemove | UserList | DomainAdd | DomainRemove | DomainList
+    | AliasAdd | AliasRemove | AliasList | QueueList | QueueSummary | QueueShow | QueueRetry | QueueHold
+    | QueueRelease | QueueRequeue | QueueRemove | MailboxRebuild
+)  # fmt: skip
+
+
+# --- the wire --------------------------------------------------------------------------------------------------------
+
+
+class Call(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A line from the client."""
+
+    v: int
+    request: AnyRequest
+
+
+class Failure(Struct, frozen=True, kw_only=True):
+    """Why it could not be done. `kind`: "usage", "not_found", "exists", "limit", "temporary", "refused", "bug"."""
+
+    kind: str
+    text: str
+
+
+class Said(Struct, frozen=True, kw_only=True):
+    """A line from the server: progress (done, total) any number of times, then one answer or failure."""
+
+    v: int = VERSION
+    progress: tuple[int, int] | UnsetType = UNSET
+    answer: Raw | UnsetType = UNSET
+    failure: Failure | UnsetType = UNSET
