@@ -135,6 +135,9 @@ class Files:
     def open_read(self, path: str) -> int:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
+    def length(self, descriptor: int) -> int:
+        return os.fstat(descriptor).st_size
+
     def pread(self, descriptor: int, offset: int, length: int) -> bytes:
         return _pread(descriptor, offset, length)
 

@@ -212,3 +212,29 @@ async def test_subscriptions_outlive_folders(store: SqliteStore) -> None:
     assert "Ghost" in await store.mailboxes.subscriptions(WHO)
     await store.mailboxes.set_subscribed(WHO, "Ghost", False)
     assert "Ghost" not in await store.mailboxes.subscriptions(WHO)
+
+
+async def test_a_maildir_without_its_index_keeps_uids_flags_and_subscriptions(tmp_path: Path) -> None:
+    store = make(tmp_path)
+    await store.open()
+    folder = await inbox(store)
+    await store.mailboxes.create(WHO, "Büro.2026")
+    await store.mailboxes.append(folder, [message(b"Subject: %d\r\n\r\n" % n, n & 1, ("Work",)) for n in range(5)])
+    await store.mailboxes.expunge(folder, [1, 4])
+    before = await store.mailboxes.view(folder)
+    await store.close()
+    home = tmp_path / "mail/example.org/alice/Maildir"
+    assert (home / "dovecot-uidlist").read_text().startswith(f"3 V{before.folder.uidvalidity} N6 G")
+    assert (home / "dovecot-keywords").read_text() == "0 Work\n"
+    assert "B&APw-ro.2026" in (home / "subscriptions").read_text().split()
+    for name in ("mailhub.db", "mailhub.db-wal", "mailhub.db-shm"):
+        (tmp_path / name).unlink(missing_ok=True)
+    store = make(tmp_path)
+    await store.open()
+    found = {f.name: f for f in await store.mailboxes.folders(WHO)}
+    assert {"INBOX", "Büro.2026"} <= set(found)
+    after = await store.mailboxes.view(found["INBOX"].id)
+    assert (list(after.uids), list(after.flags)) == (list(before.uids), list(before.flags))
+    assert (after.folder.uidvalidity, after.folder.uidnext) == (before.folder.uidvalidity, 6)
+    assert after.folder.keywords == ("Work",)
+    await store.close()

@@ -23,12 +23,14 @@ from ..lane import Lane
 from .bodies import Spool
 from .file_units import Forget, Place, Placed
 from .schema import connect
+from .sidecars import Sidecars
 from .writer import Told, Writer
 
 log = logging.getLogger("mailhub.store")
 _DELAYED = ("unlink", "rmtree")
 _SLOW_SYNC = 0.25  # seconds; a file system that took longer has others' writes to do: file by file for a minute
 _SLOW_FOR = 60.0
+_FLUSH_EVERY = 50  # rounds of steady load after which the side files are brought up to date all the same
 
 
 class Filer:
@@ -54,6 +56,7 @@ class Filer:
     async def start(self) -> None:
         self.lane.start()
         self._db = connect(self._database, readonly=True)
+        self._sidecars = Sidecars(self._db, self._files, self._mail)
         await self.recover()
         self._task = asyncio.get_running_loop().create_task(self._rounds())
 
@@ -62,6 +65,7 @@ class Filer:
         for name in told.spools:
             self.lane.call(self._files.unlink, self._spool.path(name))
         if told.changed or told.filed or told.intents:
+            self._sidecars.mark(told)
             self._wake.set()
 
     async def settle(self) -> None:
@@ -73,6 +77,7 @@ class Filer:
         self._wake.set()
         if self._task is not None:
             await self._task
+        await self.lane.call(self._sidecars.close)
         await self.lane.stop()
         self._db.close()
 
@@ -86,11 +91,15 @@ class Filer:
             pass
 
     async def _rounds(self) -> None:
+        rounds = 0
         while True:
             await self._wake.wait()
             self._wake.clear()
             try:
                 more = await self._round()
+                rounds += 1
+                if not more or rounds % _FLUSH_EVERY == 0:
+                    await self.lane.call(self._sidecars.flush)
             except (OSError, sqlite3.Error, MailError) as error:
                 log.error("mail files: %s; content is kept and the step is tried again", error)
                 more = True

@@ -220,7 +220,7 @@ class SqliteMailboxes:
                 continue
             except OSError as error:
                 raise Temporary(f"{candidate}: {error}") from error
-            return OpenFile(self._files, self._pool, descriptor, self._files.size(f"/proc/self/fd/{descriptor}") or 0)
+            return OpenFile(self._files, self._pool, descriptor, self._files.length(descriptor))
         return None
 
     def _candidates(self, path: str) -> Iterator[str]:
