@@ -1,0 +1,1 @@
+"""Measurements: each case prints a table and writes JSON. No test asserts a time."""
