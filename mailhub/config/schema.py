@@ -87,6 +87,11 @@ class Auth(Section, frozen=True, kw_only=True):
     backlog: Count = 256
 
 
+class Directory(Section, frozen=True, kw_only=True):
+    # Accounts, aliases, domains and right passwords kept in memory, of each kind.
+    cache_limit: Count = 10_000
+
+
 class Imap(Section, frozen=True, kw_only=True):
     line_length_limit: Count = 65_536
     # Octets of a literal in a command other than APPEND.
@@ -212,6 +217,7 @@ class Config(Section, frozen=True, kw_only=True):
     sessions: Sessions = Sessions()
     smtp: Smtp = Smtp()
     auth: Auth = Auth()
+    directory: Directory = Directory()
     imap: Imap = Imap()
     pop3: Pop3 = Pop3()
     queue: Queue = Queue()

@@ -197,13 +197,13 @@ def written(config: Config) -> dict[str, object]:
         if isinstance(data, dict):
             for key, value in data.items():
                 walk(value, f"{path}.{key}")
-        elif isinstance(data, list) and data and isinstance(data[0], dict):
+        elif isinstance(data, tuple) and data and isinstance(data[0], dict):
             for n, value in enumerate(data):
                 walk(value, f"{path}[{n}]")
         else:
             keys[path] = data
 
-    walk(msgspec.to_builtins(config, builtin_types=()), "")
+    walk(msgspec.to_builtins(config), "")
     return keys
 
 

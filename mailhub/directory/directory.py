@@ -1,0 +1,299 @@
+"""The one object that is asked who exists and who may sign in, and through which that is changed.
+
+Look-ups read one row by key from the store (microseconds, so on the loop itself) and remember it. Names from outside come
+in any case; they are compared in key form (`model.address.key`).
+"""
+
+import asyncio
+import hmac
+import logging
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Generic, Literal, TypeVar
+
+from mailhub.config import schema
+from mailhub.model.address import domain_of, key
+from mailhub.model.clock import Clock
+from mailhub.model.errors import Exists, NotFound, Permanent
+from mailhub.model.reply import Reply
+from mailhub.store.api import AccountRow, AliasRow, DirectoryStore
+
+from . import names, passwords
+from .hasher import Hasher
+
+log = logging.getLogger("mailhub.directory")
+
+PAGE = 1_000  # rows of one read of a list
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Someone who keeps mail here. `name`: the address in key form. Not `enabled`: takes mail, may not sign in."""
+
+    name: str
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """`address` in key form ("@domain": the catch-all) stands for `targets`."""
+
+    address: str
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """A domain whose mail is ours, and what made it so: config.toml or `mailhub domain add`."""
+
+    name: str
+    source: Literal["config", "store"]
+
+
+class Directory:
+    """One per hub. `auth`: the [auth] section; `domains`: those of the config file, united with the store's."""
+
+    def __init__(
+        self,
+        store: DirectoryStore,
+        auth: schema.Auth,
+        clock: Clock,
+        hasher: Hasher,
+        *,
+        domains: Iterable[str] = (),
+        cache_limit: int = 10_000,
+    ) -> None:
+        self._store, self._auth, self._clock, self._hasher = store, auth, clock, hasher
+        self._configured = frozenset(map(str.lower, domains))
+        self._accounts: _Recent[str, AccountRow | None] = _Recent(cache_limit)
+        self._aliases: _Recent[str, AliasRow | None] = _Recent(cache_limit)
+        self._domains: _Recent[str, bool] = _Recent(cache_limit)
+        self._right: _Recent[bytes, float] = _Recent(cache_limit)  # until when a password is known to be right
+        self._checks: dict[bytes, asyncio.Task[bool]] = {}  # under way
+        self._key = secrets.token_bytes(32)
+        self._decoy = passwords.decoy()
+
+    def configure(self, auth: schema.Auth, domains: Iterable[str]) -> None:
+        """Take over a new configuration."""
+        self._auth, self._configured = auth, frozenset(map(str.lower, domains))
+
+    # --- look-ups ---
+
+    async def domain(self, name: str) -> bool:
+        """Whether mail for that domain is ours."""
+        name = name.lower()
+        return name in self._configured or (names.possible(name) and self._domains.get(name, self._store.domain))
+
+    async def account(self, address: str) -> Account | None:
+        row = self._row(key(address))
+        return None if row is None else Account(row.name, row.enabled)
+
+    async def alias(self, address: str) -> tuple[str, ...] | None:
+        """What the alias of exactly that address stands for; None where there is none."""
+        name = key(address)
+        row = self._aliases.get(name, self._store.alias) if names.possible(name) else None
+        return None if row is None else row.targets
+
+    async def catch_all(self, domain: str) -> tuple[str, ...] | None:
+        """Where mail goes that is for nobody else in the domain."""
+        return await self.alias("@" + domain)
+
+    async def domains(self) -> list[Domain]:
+        """All of them, by name."""
+        stored = set(await self._store.domains()) - self._configured
+        every = [Domain(name, "config") for name in self._configured] + [Domain(name, "store") for name in stored]
+        return sorted(every, key=lambda domain: domain.name)
+
+    async def accounts(self, after: str = "", limit: int = PAGE) -> list[Account]:
+        """A page of accounts by name, from above `after`."""
+        return [Account(row.name, row.enabled) for row in await self._store.accounts(after, limit)]
+
+    async def aliases(self, after: str = "", limit: int = PAGE) -> list[Alias]:
+        """A page of aliases by address, from above `after`."""
+        return [Alias(row.address, row.targets) for row in await self._store.aliases(after, limit)]
+
+    def _row(self, name: str) -> AccountRow | None:
+        return self._accounts.get(name, self._store.account) if names.possible(name) else None
+
+    # --- signing in ---
+
+    async def authenticate(self, login: str, password: str, *, service: str, client: str) -> Account | None:
+        """The account that `login` names, where `password` is its own; else None, after `auth.failure_delay`.
+
+        `service` and `client` (an address) are for the log. Raises Temporary where it can not be told: too many logins
+        wait (`auth.backlog`), or the store or the stored password can not be read.
+        """
+        row = self._row(key(login))
+        secret = password.encode("utf-8", "surrogatepass")
+        usable = row is not None and row.password and 0 < len(secret) <= passwords.LIMIT and b"\0" not in secret
+        stored = row.password if row is not None and usable else self._decoy
+        right = await self._is_right(key(login), stored, secret[: passwords.LIMIT])
+        if row is not None and usable and right and row.enabled:
+            log.info("%s: login of %r from %s", service, row.name, client)
+            return Account(row.name, row.enabled)
+        why = "no such account" if row is None else "not enabled" if right else "wrong password"
+        log.warning("%s: login of %r from %s refused: %s", service, login[:320], client, why)
+        if self._auth.failure_delay:
+            await self._clock.sleep(self._auth.failure_delay)
+        return None
+
+    async def _is_right(self, name: str, stored: str, secret: bytes) -> bool:
+        """The stored hash is part of the digest: a changed password makes what is remembered of the old one worthless."""
+        digest = hmac.digest(
+            self._key, b"\0".join((name.encode("utf-8", "surrogatepass"), stored.encode(), secret)), "sha256"
+        )
+        if self._right.peek(digest, 0.0) > self._clock.monotonic():
+            return True
+        check = self._checks.get(digest)
+        if check is None:  # one hash serves all who ask the same meanwhile: clients open many connections at once
+            check = asyncio.create_task(self._hasher.verify(stored, secret))
+            self._checks[digest] = check
+            check.add_done_callback(partial(self._checked, digest))
+        return await asyncio.shield(check)
+
+    def _checked(self, digest: bytes, check: "asyncio.Task[bool]") -> None:
+        del self._checks[digest]
+        if not check.cancelled() and check.exception() is None and check.result() and self._auth.cache_seconds:
+            self._right.put(digest, self._clock.monotonic() + self._auth.cache_seconds)
+
+    # --- changes ---
+
+    async def add_account(self, address: str, password: str | None) -> Account:
+        """A new account; without a password nobody can sign in to it. Exists, Permanent (bad name, domain not ours)."""
+        name = names.account(address)
+        await self._require_domain(domain_of(name))
+        stored = "" if password is None else await self._hashed(password)
+        try:
+            await self._store.put_account(AccountRow(name, stored), replace=False)
+        finally:
+            self._accounts.drop(name)
+        return Account(name)
+
+    async def set_password(self, address: str, password: str) -> None:
+        """NotFound where there is no such account."""
+        name = key(address)
+        row = self._existing(name)
+        stored = await self._hashed(password)
+        try:
+            await self._store.put_account(AccountRow(name, stored, row.enabled), replace=True)
+        finally:
+            self._accounts.drop(name)
+
+    async def remove_account(self, address: str) -> None:
+        """NotFound where there is none. Its mail is the store's business."""
+        name = key(address)
+        try:
+            await self._store.delete_account(name)
+        finally:
+            self._accounts.drop(name)
+
+    async def set_alias(self, address: str, targets: Iterable[str]) -> Alias:
+        """Make the alias, or give it these targets. Permanent where a name can not be used."""
+        name = names.alias(address)
+        await self._require_domain(domain_of(name))
+        places = tuple(dict.fromkeys(map(names.target, targets)))
+        if not 0 < len(places) <= PAGE:
+            raise Permanent(f"alias {name} needs 1 to {PAGE} targets")
+        try:
+            await self._store.put_alias(AliasRow(name, places))
+        finally:
+            self._aliases.drop(name)
+        return Alias(name, places)
+
+    async def remove_alias(self, address: str) -> None:
+        """NotFound where there is none."""
+        name = key(address)
+        try:
+            await self._store.delete_alias(name)
+        finally:
+            self._aliases.drop(name)
+
+    async def add_domain(self, name: str) -> str:
+        """Exists where it is ours already."""
+        name = names.domain(name)
+        if await self.domain(name):
+            raise Exists(f"domain {name} exists")
+        try:
+            await self._store.put_domain(name)
+        finally:
+            self._domains.drop(name)
+        return name
+
+    async def remove_domain(self, name: str) -> None:
+        """NotFound where there is none; Permanent where the config file names it, or accounts or aliases live in it."""
+        name = name.lower()
+        if name in self._configured:
+            raise Permanent(f"domain {name} stands in the config file, under `domains`")
+        if inhabitant := await self._inhabitant(name):
+            raise Permanent(f"domain {name} is in use by {inhabitant}, at least")
+        try:
+            await self._store.delete_domain(name)
+        finally:
+            self._domains.drop(name)
+
+    def _existing(self, name: str) -> AccountRow:
+        row = self._row(name)
+        if row is None:
+            raise NotFound(f"no account {name}")
+        return row
+
+    async def _hashed(self, password: str) -> str:
+        secret = password.encode("utf-8", "surrogatepass")
+        if not 0 < len(secret) <= passwords.LIMIT or b"\0" in secret:
+            reply = Reply(550, "5.7.0", "Unusable password")
+            raise Permanent(f"a password has 1 to {passwords.LIMIT} octets and no NUL", reply)
+        return await self._hasher.hash(secret)
+
+    async def _require_domain(self, name: str) -> None:
+        if not await self.domain(name):
+            raise NotFound(f"domain {name} is not ours: `mailhub domain add {name}` makes it so")
+
+    async def _inhabitant(self, domain: str) -> str:
+        """An account or alias in the domain, "" where there is none."""
+        after = ""
+        while accounts := await self._store.accounts(after, PAGE):
+            for account in accounts:
+                if domain_of(account.name) == domain:
+                    return account.name
+            after = accounts[-1].name
+        after = ""
+        while aliases := await self._store.aliases(after, PAGE):
+            for alias in aliases:
+                if domain_of(alias.address) == domain:
+                    return alias.address
+            after = aliases[-1].address
+        return ""
+
+
+class _Recent(Generic[K, V]):
+    """The last answers, at most `limit`; the one longest unused goes first."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._kept: OrderedDict[K, V] = OrderedDict()
+
+    def get(self, key: K, ask: Callable[[K], V]) -> V:
+        """What is kept for `key`, else what `ask` says, from now on kept."""
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        value = ask(key)
+        self.put(key, value)
+        return value
+
+    def peek(self, key: K, default: V) -> V:
+        return self._kept.get(key, default)
+
+    def put(self, key: K, value: V) -> None:
+        self._kept[key] = value
+        self._kept.move_to_end(key)
+        if len(self._kept) > self._limit:
+            self._kept.popitem(last=False)
+
+    def drop(self, key: K) -> None:
+        self._kept.pop(key, None)
