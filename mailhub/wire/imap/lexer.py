@@ -74,7 +74,8 @@ class Lexer:
         if not self.skip(b" "):
             self.fail("Missing argument")
 
-    def _match(self, pattern: "re.Pattern[bytes]", what: str) -> "re.Match[bytes]":
+    def match(self, pattern: "re.Pattern[bytes]", what: str) -> "re.Match[bytes]":
+        """Pass over `pattern`; `what` names it in the error."""
         found = pattern.match(self._text, self._at)
         if found is None:
             self.fail(f"Expected {what}")
@@ -84,17 +85,17 @@ class Lexer:
     # --- words
 
     def tag(self) -> bytes:
-        return self._match(_TAG, "a tag")[0]
+        return self.match(_TAG, "a tag")[0]
 
     def atom(self) -> bytes:
-        return self._match(_ATOM, "an atom")[0]
+        return self.match(_ATOM, "an atom")[0]
 
     def keyword(self) -> str:
         """An atom that is a word of the protocol, in capitals."""
         return self.atom().decode("ascii").upper()
 
     def number(self, most: int = NUMBER_MAX) -> int:
-        value = int(self._match(_NUMBER, "a number")[0])
+        value = int(self.match(_NUMBER, "a number")[0])
         if value > most:
             self.fail("Number out of range")
         return value
@@ -111,7 +112,7 @@ class Lexer:
             return self._literal()
         if following != 0x22:
             self.fail("Expected a string")
-        raw = self._match(_QUOTED, "the end of a quoted string")[1]
+        raw = self.match(_QUOTED, "the end of a quoted string")[1]
         return _ESCAPE.sub(rb"\1", raw) if b"\\" in raw else raw
 
     def _literal(self) -> bytes:
@@ -136,10 +137,10 @@ class Lexer:
         """astring = 1*ASTRING-CHAR / string"""
         if self.peek() in (LITERAL, 0x22):
             return self.string()
-        return self._match(_ASTRING, "a string")[0]
+        return self.match(_ASTRING, "a string")[0]
 
     def pattern(self) -> bytes:
         """list-mailbox = 1*list-char / string"""
         if self.peek() in (LITERAL, 0x22):
             return self.string()
-        return self._match(_PATTERN, "a mailbox pattern")[0]
+        return self.match(_PATTERN, "a mailbox pattern")[0]

@@ -6,17 +6,16 @@ Nothing here expands a range: "1:4294967295" costs what "1:2" costs.
 import re
 from collections.abc import Iterable
 
-from .lexer import NUMBER_MAX, BadSyntax, Lexer
+from mailhub.model.search import STAR, Ranges
 
-Ranges = tuple[tuple[int, int], ...]
-STAR = 0  # stands for "*", the largest number in use
+from .lexer import NUMBER_MAX, BadSyntax, Lexer
 
 _SET = re.compile(rb"(?:[0-9]{1,10}|\*)(?::(?:[0-9]{1,10}|\*))?(?:,(?:[0-9]{1,10}|\*)(?::(?:[0-9]{1,10}|\*))?)*")
 
 
 def read(lexer: Lexer) -> Ranges:
     """sequence-set = (seq-number / seq-range) *("," sequence-set)"""
-    raw = lexer._match(_SET, "a sequence set")[0]
+    raw = lexer.match(_SET, "a sequence set")[0]
     return tuple(_range(piece) for piece in raw.split(b","))
 
 

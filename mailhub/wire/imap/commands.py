@@ -1,0 +1,269 @@
+"""The commands of IMAP as frozen values: what `parser` makes and `protocols.imap` carries out."""
+
+from dataclasses import dataclass
+
+from mailhub.model.mailbox import FlagOp
+from mailhub.model.search import Key, Ranges
+
+from .fetch_items import Item
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """RFC 3501 section 6.1.1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noop:
+    """RFC 3501 section 6.1.2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Logout:
+    """RFC 3501 section 6.1.3."""
+
+
+@dataclass(frozen=True, slots=True)
+class Id:
+    """RFC 2971. Pairs as the client gave them."""
+
+    fields: tuple[tuple[bytes, bytes | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StartTls:
+    """RFC 3501 section 6.2.1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticate:
+    """RFC 3501 section 6.2.2; `initial`: the response of RFC 4959, still in base 64, "=" for an empty one."""
+
+    mechanism: str
+    initial: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """RFC 3501 section 6.2.3."""
+
+    user: bytes
+    password: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Enable:
+    """RFC 5161."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """RFC 3501 section 6.3.1."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Examine:
+    """RFC 3501 section 6.3.2."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """RFC 3501 section 6.3.3."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """RFC 3501 section 6.3.4."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """RFC 3501 section 6.3.5."""
+
+    mailbox: str
+    new_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """RFC 3501 section 6.3.6."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """RFC 3501 section 6.3.7."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class List:
+    """RFC 3501 section 6.3.8, RFC 5258: selection and return options in capitals. `returns` None: a plain LIST."""
+
+    reference: str
+    patterns: tuple[str, ...]
+    selection: frozenset[str] = frozenset()
+    returns: frozenset[str] = frozenset()
+    extended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lsub:
+    """RFC 3501 section 6.3.9."""
+
+    reference: str
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """RFC 2342."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """RFC 3501 section 6.3.10; items in capitals, in their order."""
+
+    mailbox: str
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """RFC 3501 section 6.3.11, without the message: its literal is read by who called `parser.append`."""
+
+    mailbox: str
+    flags: tuple[str, ...]
+    date: int | None  # seconds since 1970
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """RFC 2177."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """RFC 3501 section 6.4.1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """RFC 3501 section 6.4.2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unselect:
+    """RFC 3691."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expunge:
+    """RFC 3501 section 6.4.3; with `uids`: RFC 4315 section 2.1."""
+
+    uids: Ranges | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Messages:
+    """A set of messages: by UID, or by message number."""
+
+    ranges: Ranges
+    by_uid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """RFC 3501 section 6.4.4. `by_uid`: the answer is UIDs."""
+
+    key: Key
+    by_uid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """RFC 3501 section 6.4.5."""
+
+    messages: Messages
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """RFC 3501 section 6.4.6."""
+
+    messages: Messages
+    op: FlagOp
+    silent: bool
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """RFC 3501 section 6.4.7."""
+
+    messages: Messages
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """RFC 6851."""
+
+    messages: Messages
+    mailbox: str
+
+
+Verb = (
+    Capability
+    | Noop
+    | Logout
+    | Id
+    | StartTls
+    | Authenticate
+    | Login
+    | Enable
+    | Select
+    | Examine
+    | Create
+    | Delete
+    | Rename
+    | Subscribe
+    | Unsubscribe
+    | List
+    | Lsub
+    | Namespace
+    | Status
+    | Append
+    | Idle
+    | Check
+    | Close
+    | Unselect
+    | Expunge
+    | Search
+    | Fetch
+    | Store
+    | Copy
+    | Move
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command and the tag its answer carries. `name`: its keyword for answers and logs, e.g. "UID FETCH"."""
+
+    tag: bytes
+    name: str
+    verb: Verb

@@ -1,0 +1,79 @@
+"""Answers: values to the octets of RFC 3501 section 7. Lines come with their CRLF."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from mailhub.model.mailbox import KEYWORD_SHIFT, SEPARATOR, SYSTEM_FLAGS
+
+from . import names
+
+_PLAIN = re.compile(rb"[\x20\x21\x23-\x5b\x5d-\x7e]{0,1000}\Z")  # fits between quotes as it is
+_QUOTABLE = re.compile(rb"[\x20-\x7e]{0,1000}\Z")
+_UNSAFE = re.compile(r"[^\x20-\x7e]")
+
+
+def string(value: bytes) -> bytes:
+    """quoted where possible, else a literal"""
+    if _PLAIN.match(value):
+        return b'"' + value + b'"'
+    if _QUOTABLE.match(value):
+        return b'"' + value.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+    return b"{%d}\r\n%b" % (len(value), value)
+
+
+def mailbox(name: str) -> bytes:
+    """A mailbox name, quoted."""
+    return string(names.encode(name))
+
+
+def untagged(text: str) -> bytes:
+    """A line of printable ASCII; anything else in `text` becomes "?"."""
+    return b"* " + _safe(text) + b"\r\n"
+
+
+def tagged(tag: bytes, status: str, text: str, code: str = "") -> bytes:
+    """resp-cond-state: `status` OK, NO or BAD; `code` is the response code without its brackets."""
+    return tag + b" " + state(status, text, code)
+
+
+def state(status: str, text: str, code: str = "") -> bytes:
+    """The same without a tag: after "* " or a tag."""
+    return _safe(f"{status} [{code}] {text}" if code else f"{status} {text}") + b"\r\n"
+
+
+def _safe(text: str) -> bytes:
+    return _UNSAFE.sub("?", text).encode("ascii")
+
+
+def continuation(text: bytes = b"") -> bytes:
+    """continue-req; `text` is base 64 or words for people."""
+    return b"+ " + text + b"\r\n"
+
+
+def flag_list(flags: Iterable[str]) -> bytes:
+    """ "(" [flag *(SP flag)] ")" """
+    return b"(" + " ".join(flags).encode("ascii", "replace") + b")"
+
+
+def flag_names(number: int, keywords: Sequence[str]) -> list[str]:
+    """The names in a flags number (model.mailbox): system flags, then keywords."""
+    out = [name for name, bit in SYSTEM_FLAGS.items() if number & bit]
+    number >>= KEYWORD_SHIFT
+    out += [keyword for n, keyword in enumerate(keywords) if number >> n & 1]
+    return out
+
+
+def listing(kind: bytes, attributes: Iterable[str], name: str, extra: bytes = b"") -> bytes:
+    """LIST and LSUB (RFC 3501 section 7.2.2); `extra`: extended data items of RFC 5258 with their space."""
+    return b'* %b %b "%b" %b%b\r\n' % (kind, flag_list(attributes), SEPARATOR.encode(), mailbox(name), extra)
+
+
+def status(name: str, items: Iterable[tuple[str, int]]) -> bytes:
+    """STATUS (RFC 3501 section 7.2.4)"""
+    pairs = " ".join(f"{item} {value}" for item, value in items).encode("ascii")
+    return b"* STATUS %b (%b)\r\n" % (mailbox(name), pairs)
+
+
+def search(numbers: Iterable[int]) -> bytes:
+    """SEARCH (RFC 3501 section 7.2.5)"""
+    return b"".join([b"* SEARCH", *(b" %d" % number for number in numbers), b"\r\n"])

@@ -1,0 +1,150 @@
+"""SEARCH's keys (RFC 3501 section 6.4.4) to the query of `model.search`."""
+
+import codecs
+from collections.abc import Callable
+
+from mailhub.model import mailbox, search
+from mailhub.model.search import Key, When
+
+from . import sequences
+from .dates import read_date
+from .lexer import BadSyntax, Lexer
+
+DEPTH = 50  # of parentheses, NOT and OR
+MAX_KEYS = 2_000
+NUMBER64_MAX = (1 << 63) - 1
+CHARSETS = (  # what CHARSET may name; Chinese clients search in the charset of their system
+    "US-ASCII",
+    "UTF-8",
+    "ISO-8859-1",
+    "ISO-8859-15",
+    "WINDOWS-1252",
+    "GB2312",
+    "GBK",
+    "GB18030",
+    "BIG5",
+    "SHIFT_JIS",
+    "EUC-JP",
+    "ISO-2022-JP",
+    "EUC-KR",
+    "KOI8-R",
+)
+
+
+class BadCharset(Exception):
+    """NO [BADCHARSET (...)]: the charset of a SEARCH is none of CHARSETS."""
+
+
+_FLAGS: dict[str, Key] = {
+    "ALL": search.All(),
+    "ANSWERED": search.Flag(mailbox.ANSWERED),
+    "DELETED": search.Flag(mailbox.DELETED),
+    "DRAFT": search.Flag(mailbox.DRAFT),
+    "FLAGGED": search.Flag(mailbox.FLAGGED),
+    "SEEN": search.Flag(mailbox.SEEN),
+    "UNANSWERED": search.Not(search.Flag(mailbox.ANSWERED)),
+    "UNDELETED": search.Not(search.Flag(mailbox.DELETED)),
+    "UNDRAFT": search.Not(search.Flag(mailbox.DRAFT)),
+    "UNFLAGGED": search.Not(search.Flag(mailbox.FLAGGED)),
+    "UNSEEN": search.Not(search.Flag(mailbox.SEEN)),
+    "RECENT": search.Recent(),
+    "OLD": search.Not(search.Recent()),
+    "NEW": search.And((search.Recent(), search.Not(search.Flag(mailbox.SEEN)))),
+}
+_DATES: dict[str, tuple[type[search.Internal] | type[search.Sent], When]] = {
+    "BEFORE": (search.Internal, When.BEFORE),
+    "ON": (search.Internal, When.ON),
+    "SINCE": (search.Internal, When.SINCE),
+    "SENTBEFORE": (search.Sent, When.BEFORE),
+    "SENTON": (search.Sent, When.ON),
+    "SENTSINCE": (search.Sent, When.SINCE),
+}
+_FIELDS = ("BCC", "CC", "FROM", "SUBJECT", "TO")
+_SIZES: dict[str, Callable[[int], Key]] = {"LARGER": search.Larger, "SMALLER": search.Smaller}
+_TEXTS: dict[str, Callable[[str], Key]] = {"BODY": search.Body, "TEXT": search.Text}
+_KEYWORDS = ("KEYWORD", "UNKEYWORD")
+_DIGITS_AND_STAR = frozenset(b"0123456789*")
+
+
+def read(lexer: Lexer) -> Key:
+    """search-program = ["CHARSET" SP astring SP] search-key *(SP search-key)
+
+    Raises BadCharset where the charset is not known."""
+    codec = "utf-8"
+    if lexer.rest()[:8].upper() == b"CHARSET ":
+        lexer.keyword()
+        lexer.space()
+        name = lexer.astring().decode("ascii", "replace").upper()
+        if name not in CHARSETS:
+            raise BadCharset
+        codec = codecs.lookup(name).name
+        lexer.space()
+    return _Keys(lexer, codec).program(0)
+
+
+class _Keys:
+    """Reads keys; `left` bounds how many one command may have."""
+
+    def __init__(self, lexer: Lexer, codec: str) -> None:
+        self._lexer, self._codec, self._left = lexer, codec, MAX_KEYS
+
+    def program(self, depth: int) -> Key:
+        keys = [self.key(depth)]
+        while self._lexer.skip(b" "):
+            if self._lexer.peek() in (-1, 0x29):
+                break
+            keys.append(self.key(depth))
+        return keys[0] if len(keys) == 1 else search.And(tuple(keys))
+
+    def key(self, depth: int) -> Key:
+        lexer = self._lexer
+        self._left -= 1
+        if depth > DEPTH or self._left < 0:
+            raise BadSyntax("Search too complex")
+        if lexer.skip(b"("):
+            inner = self.program(depth + 1)
+            lexer.expect(b")")
+            return inner
+        if lexer.peek() in _DIGITS_AND_STAR:
+            return search.Numbers(sequences.read(lexer))
+        return self._named(lexer.keyword(), depth)
+
+    def _named(self, name: str, depth: int) -> Key:
+        if name in _FLAGS:
+            return _FLAGS[name]
+        if name not in _ARGUMENTS:
+            raise BadSyntax("Unknown search key")
+        lexer = self._lexer
+        lexer.space()
+        if name == "NOT":
+            return search.Not(self.key(depth + 1))
+        if name == "OR":
+            left = self.key(depth + 1)
+            lexer.space()
+            return search.Or(left, self.key(depth + 1))
+        if name == "UID":
+            return search.Uids(sequences.read(lexer))
+        if name in _DATES:
+            make, when = _DATES[name]
+            return make(when, read_date(lexer))
+        if name in _SIZES:
+            return _SIZES[name](lexer.number(NUMBER64_MAX))
+        if name in _KEYWORDS:
+            keyword = search.Keyword(lexer.atom().decode("ascii"))
+            return keyword if name == "KEYWORD" else search.Not(keyword)
+        if name in _TEXTS:
+            return _TEXTS[name](self._text())
+        if name == "HEADER":
+            name = lexer.astring().decode("ascii", "replace")
+            lexer.space()
+        return search.Header(name, self._text())
+
+    def _text(self) -> str:
+        raw = self._lexer.astring()
+        try:
+            return raw.decode(self._codec)
+        except UnicodeDecodeError as error:
+            raise BadSyntax("Search text is not in its charset") from error
+
+
+_ARGUMENTS = frozenset({"NOT", "OR", "UID", "HEADER", *_DATES, *_SIZES, *_KEYWORDS, *_TEXTS, *_FIELDS})
