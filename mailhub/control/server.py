@@ -58,7 +58,9 @@ class ControlServer:
             while line := await reader.readline():
                 await _say(writer, await self._answer(line, writer))
         except ValueError:  # StreamReader's word for a line over its limit
-            await _say(writer, Said(failure=Failure(kind="usage", text=f"a request is longer than {REQUEST_LIMIT} octets")))
+            await _say(
+                writer, Said(failure=Failure(kind="usage", text=f"a request is longer than {REQUEST_LIMIT} octets"))
+            )
         except OSError:  # the other side went away
             pass
         except Exception:

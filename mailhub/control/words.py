@@ -89,11 +89,10 @@ class Done(Struct, frozen=True, kw_only=True):
 
 
 class User(Struct, frozen=True, kw_only=True):
-    """An account as the operator sees it. `login`: it has a password."""
+    """An account as the operator sees it. Not `enabled`: takes mail, may not sign in."""
 
     address: str
     enabled: bool
-    login: bool
 
 
 class Alias(Struct, frozen=True, kw_only=True):

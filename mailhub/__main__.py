@@ -1,0 +1,6 @@
+"""`python -m mailhub`."""
+
+from mailhub.cli import main
+
+if __name__ == "__main__":
+    main()

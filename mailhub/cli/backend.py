@@ -1,0 +1,75 @@
+"""Who does what a command asks: the running server over its socket, or the same functions on a stopped one's store."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from mailhub.config.schema import Config
+from mailhub.control.client import Client, NoServer
+from mailhub.control.errors import ControlError
+from mailhub.control.words import PAGE, AliasList, QueueList, Request, UserList
+
+from .exits import KINDS, fail
+from .options import read_config
+
+if TYPE_CHECKING:
+    from mailhub.control.words import Alias, QueuedMessage, User, Which
+
+Answer = TypeVar("Answer")
+
+
+class Backend(Protocol):
+    """Both sides look the same."""
+
+    def ask(self, request: Request[Answer], progress: Callable[[int, int], None] | None = None) -> Answer: ...
+
+    def close(self) -> None: ...
+
+
+@contextlib.contextmanager
+def backend(path: Path | None) -> Iterator[Backend]:
+    """The one that serves the configuration at `path`. A ControlError inside the block ends the program with its line."""
+    config = read_config(path)
+    try:
+        side = _open(config)
+        try:
+            yield side
+        finally:
+            side.close()
+    except ControlError as error:
+        fail(str(error), KINDS[error.kind])
+
+
+def _open(config: Config) -> Backend:
+    data = Path(config.data)
+    try:
+        return Client(data)
+    except NoServer:
+        from mailhub.control.offline import Offline
+
+        return Offline(config)
+
+
+def all_users(side: Backend) -> "list[User]":
+    """Every page of them."""
+    users: list[User] = []
+    while page := side.ask(UserList(after=users[-1].address if users else "")):
+        users.extend(page)
+    return users
+
+
+def all_aliases(side: Backend) -> "list[Alias]":
+    """Every page of them."""
+    aliases: list[Alias] = []
+    while page := side.ask(AliasList(after=aliases[-1].address if aliases else "")):
+        aliases.extend(page)
+    return aliases
+
+
+def queued(side: Backend, which: "Which", limit: int) -> "Iterator[QueuedMessage]":
+    """At most `limit` messages, oldest first."""
+    after = ""
+    while limit > 0 and (page := side.ask(QueueList(which=which, after=after, limit=min(limit, PAGE)))):
+        yield from page
+        limit, after = limit - len(page), page[-1].id

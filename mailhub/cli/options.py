@@ -1,0 +1,53 @@
+"""Options that many commands share, and what they stand for."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from mailhub.config.schema import Config
+
+from .exits import fail
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _inherited(ctx: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+    """--config may stand before the command, too."""
+    return value if value is not None else ctx.find_object(Path)
+
+
+config_option = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    callback=_inherited,
+    help="The configuration; default: ./config.toml.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def common(function: F) -> F:
+    """--config and --json."""
+    return config_option(json_option(function))
+
+
+def read_config(path: Path | None) -> Config:
+    """The configuration, or the end of the program with everything that is wrong with it."""
+    from mailhub.config.load import ConfigError, load
+
+    try:
+        return load(path)
+    except ConfigError as error:
+        fail(str(error))
+
+
+def duration(ctx: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """`90`, `90s`, `5m`, `3h`, `2d` in seconds."""
+    if value is None:
+        return None
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+    number, unit = (value[:-1], value[-1]) if value[-1:] in units else (value, "s")
+    if not (number.isascii() and number.isdigit() and len(number) <= 9):
+        raise click.BadParameter(f"{value!r} is no duration such as 90s, 5m, 3h or 2d")
+    return float(int(number) * units[unit])

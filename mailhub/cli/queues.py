@@ -1,0 +1,134 @@
+"""`mailhub queue`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from mailhub.control import words
+
+from .backend import backend, queued
+from .options import common, duration
+from .output import harmless, moment, octets, print_json, print_table
+
+F = TypeVar("F", bound=Callable[..., Any])
+STATES = ("incoming", "active", "deferred", "hold", "corrupt")
+
+
+@click.group()
+def queue() -> None:
+    """Look at the queue and act on it. IDs are those that `queue list` and the log show."""
+
+
+def _filters(function: F) -> F:
+    """The options that say which messages are meant; all given must fit."""
+    for option in (
+        click.option("--older-than", callback=duration, metavar="AGE", help="That came longer ago: 90s, 5m, 3h, 2d."),
+        click.option(
+            "--state", "states", multiple=True, type=click.Choice(STATES), help="With recipients so; repeatable."
+        ),
+        click.option("--recipient", metavar="ADDRESS", help='To this address, or "@domain".'),
+        click.option("--sender", metavar="ADDRESS", help='From this address, or "@domain"; "" for bounces.'),
+        click.argument("ids", nargs=-1, metavar="[ID]..."),
+    ):
+        function = option(function)
+    return function
+
+
+def _which(
+    ids: tuple[str, ...], sender: str | None, recipient: str | None, states: tuple[str, ...], older_than: float | None
+) -> words.Which:
+    return words.Which(ids=ids, sender=sender, recipient=recipient, states=states, older_than=older_than)
+
+
+@queue.command("list")
+@_filters
+@click.option("--limit", type=click.IntRange(1, 1_000_000), default=1_000, show_default=True, help="Messages at most.")
+@common
+def list_messages(limit: int, config: Path | None, as_json: bool, **filters: Any) -> None:
+    """List messages, oldest first, with the recipients that still wait."""
+    with backend(config) as side:
+        messages = queued(side, _which(**filters), limit)
+        if as_json:
+            print_json(list(messages))
+            return
+        for message in messages:
+            _print_message(message)
+
+
+def _print_message(message: words.QueuedMessage) -> None:
+    click.echo(
+        f"{message.id}  {octets(message.size):>6}  {moment(message.created)}  {harmless(message.sender) or '<>'}"
+    )
+    for recipient in message.recipients:
+        click.echo(f"    {harmless(recipient.address)}  {_state(recipient)}")
+
+
+def _state(recipient: words.QueuedTo) -> str:
+    parts = [recipient.state]
+    if recipient.state == "deferred":
+        parts.append(f"next attempt {moment(recipient.due)}")
+    if recipient.attempts:
+        said = f"{recipient.remote}: {recipient.last}" if recipient.remote else recipient.last
+        parts.append(f"{recipient.attempts} so far, {harmless(said)}")
+    return "; ".join(parts)
+
+
+@queue.command()
+@common
+def summary(config: Path | None, as_json: bool) -> None:
+    """Count recipients by domain and state."""
+    with backend(config) as side:
+        totals = side.ask(words.QueueSummary())
+    if as_json:
+        print_json(totals)
+        return
+    click.echo(f"{totals.messages} messages, {totals.recipients} recipients")
+    if totals.rows:
+        rows = [(row.domain, row.state, row.recipients, moment(row.oldest)) for row in totals.rows]
+        print_table(("DOMAIN", "STATE", "RECIPIENTS", "OLDEST"), rows)
+
+
+@queue.command()
+@click.argument("id")
+@common
+def show(id: str, config: Path | None, as_json: bool) -> None:
+    """Show a message: envelope, where it came from, and its header."""
+    with backend(config) as side:
+        text = side.ask(words.QueueShow(id=id))
+    if as_json:
+        print_json(text)
+        return
+    _print_message(text.message)
+    came = ", ".join(part for part in (text.client, text.helo and f"as {text.helo}", text.login, text.tls) if part)
+    click.echo(f"    came by {text.protocol} {harmless(came)}".rstrip())
+    click.echo()
+    for line in text.header.splitlines():
+        click.echo(harmless(line.replace("\t", "    ")))
+
+
+def _action(name: str, request: Callable[..., words.Request[words.Touched]], did: str, help_text: str) -> None:
+    """A command that acts on messages: IDs, filters, or --all."""
+
+    @queue.command(name, help=help_text)
+    @_filters
+    @click.option("--all", "every", is_flag=True, help="Every message.")
+    @common
+    def act(every: bool, config: Path | None, as_json: bool, **filters: Any) -> None:
+        given = any(value not in (None, ()) for value in filters.values())
+        if every == given:
+            raise click.UsageError("say which messages: IDs, filters, or --all alone")
+        with backend(config) as side:
+            touched = side.ask(request(which=_which(**filters)))
+        if as_json:
+            print_json(touched)
+        else:
+            click.echo(f"{touched.messages} {'message' if touched.messages == 1 else 'messages'} {did}")
+
+
+_action("retry", words.QueueRetry, "due now", "Attempt now what waits for its next attempt.")
+_action("hold", words.QueueHold, "on hold", "Attempt no more until released.")
+_action("release", words.QueueRelease, "released", "End a hold; due now.")
+_action("requeue", words.QueueRequeue, "requeued", "Route again as if just come, held or not; due now.")
+_action("remove", words.QueueRemove, "removed", "Delete without a bounce. What is under delivery stays.")

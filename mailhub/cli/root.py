@@ -1,0 +1,64 @@
+"""The `mailhub` command itself: which commands there are, and which module has each."""
+
+import importlib
+from pathlib import Path
+
+import click
+
+_COMMANDS = {
+    "serve": ("serve:serve", "Run the server in the foreground (the default)."),
+    "check": ("check:check", "Say what is wrong with the configuration."),
+    "status": ("status:status", "Show listeners, sessions and queue of the running server."),
+    "user": ("users:user", "Add, list and remove accounts; set passwords."),
+    "domain": ("domains:domain", "Add, list and remove mail domains."),
+    "alias": ("aliases:alias", "Add, list and remove aliases."),
+    "queue": ("queues:queue", "Look at the queue and act on it."),
+    "mailbox": ("mailboxes:mailbox", "Maintain mailboxes."),
+    "version": ("version:version", "Print the version."),
+}
+
+
+class _Root(click.Group):
+    """Knows its commands' names and one-line helps; imports a command when it is run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        module, _, attribute = _COMMANDS[name][0].partition(":")
+        command = getattr(importlib.import_module(f"{__package__}.{module}"), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_text) for name, (_, help_text) in _COMMANDS.items()])
+
+
+_EPILOG = """\
+Exit codes: 0 done; 1 refused or failed; 2 wrong usage; 3 not there (status: no server runs); 4 exists already;
+5 try again later."""
+
+
+@click.group(
+    cls=_Root,
+    invoke_without_command=True,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+@click.option("--config", type=click.Path(path_type=Path), help="The configuration; default: ./config.toml.")
+@click.pass_context
+def root(ctx: click.Context, config: Path | None) -> None:
+    """A whole mail system in one process. Without a command it serves."""
+    ctx.obj = config
+    if ctx.invoked_subcommand is None:
+        command = root.get_command(ctx, "serve")
+        assert command is not None
+        ctx.invoke(command, config=config)
+
+
+def main() -> None:
+    """The program's entry."""
+    root.main(prog_name="mailhub")

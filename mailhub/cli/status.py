@@ -1,0 +1,57 @@
+"""`mailhub status`."""
+
+from pathlib import Path
+
+import click
+
+from mailhub.control.client import Client, NoServer
+from mailhub.control.errors import ControlError
+from mailhub.control.words import ServerStatus, Status
+
+from .exits import KINDS, Exit, fail
+from .options import common, read_config
+from .output import moment, octets, print_json, print_table
+
+
+@click.command()
+@common
+@click.option("--sessions", type=click.IntRange(0, 500), default=0, help="List this many sessions, oldest first.")
+def status(sessions: int, config: Path | None, as_json: bool) -> None:
+    """Show the running server; exit 3 where none runs."""
+    data = Path(read_config(config).data)
+    try:
+        client = Client(data)
+        try:
+            answer = client.ask(Status(sessions=sessions))
+        finally:
+            client.close()
+    except NoServer:
+        if as_json:
+            print_json({"running": False, "data": str(data)})
+            raise SystemExit(int(Exit.ABSENT)) from None
+        fail(f"no server runs on {data}", Exit.ABSENT)
+    except ControlError as error:
+        fail(str(error), KINDS[error.kind])
+    print_json(answer) if as_json else _print(answer)
+
+
+def _print(answer: ServerStatus) -> None:
+    click.echo(f"mailhub {answer.version} on {answer.hostname}, process {answer.pid}, since {moment(answer.since)}")
+    click.echo(f"domains   {', '.join(answer.domains) or 'none'}")
+    click.echo(f"data      {answer.data}")
+    click.echo(f"queue     {answer.queue_messages} messages, {answer.queue_recipients} recipients")
+    click.echo(f"sessions  {answer.sessions}")
+    click.echo(f"memory    {octets(answer.memory)}")
+    click.echo(f"stalls    {answer.stalls}, the longest {answer.worst_stall * 1000:.0f} ms")
+    click.echo()
+    rows = [(door.name, f"{door.address}:{door.port}", door.tls, door.sessions) for door in answer.listeners]
+    print_table(("LISTENER", "ADDRESS", "TLS", "SESSIONS"), rows)
+    if answer.session_list:
+        click.echo()
+        print_table(
+            ("ID", "LISTENER", "CLIENT", "LOGIN", "DOING", "SINCE"),
+            [
+                (s.id, s.listener, f"{s.client}:{s.port}", s.login, s.doing, moment(s.since))
+                for s in answer.session_list
+            ],
+        )

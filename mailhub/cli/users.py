@@ -1,0 +1,66 @@
+"""`mailhub user`."""
+
+from pathlib import Path
+
+import click
+
+from mailhub.control.words import Done, Request, UserAdd, UserPasswd, UserRemove
+
+from .backend import all_users, backend
+from .options import common
+from .output import print_json, print_table
+from .passwords import obtain, password_options
+
+
+@click.group()
+def user() -> None:
+    """Add, list and remove accounts; set passwords."""
+
+
+@user.command()
+@click.argument("address")
+@password_options
+@common
+def add(address: str, from_stdin: bool, generate: bool, config: Path | None, as_json: bool) -> None:
+    """Make an account. The password is asked for, or see the options."""
+    password = obtain(from_stdin, generate)
+    _change(config, UserAdd(address=address, password=password), address, password if generate else "", as_json)
+
+
+@user.command()
+@click.argument("address")
+@password_options
+@common
+def passwd(address: str, from_stdin: bool, generate: bool, config: Path | None, as_json: bool) -> None:
+    """Set an account's password."""
+    password = obtain(from_stdin, generate)
+    _change(config, UserPasswd(address=address, password=password), address, password if generate else "", as_json)
+
+
+@user.command()
+@click.argument("address")
+@common
+def remove(address: str, config: Path | None, as_json: bool) -> None:
+    """Remove an account. Its Maildir is left where it is."""
+    _change(config, UserRemove(address=address), address, "", as_json)
+
+
+@user.command("list")
+@common
+def list_users(config: Path | None, as_json: bool) -> None:
+    """List all accounts."""
+    with backend(config) as side:
+        users = all_users(side)
+    if as_json:
+        print_json(users)
+    else:
+        print_table(("ADDRESS", "LOGIN"), [(user.address, "yes" if user.enabled else "no") for user in users])
+
+
+def _change(config: Path | None, request: Request[Done], address: str, generated: str, as_json: bool) -> None:
+    with backend(config) as side:
+        side.ask(request)
+    if as_json:
+        print_json({"address": address, "password": generated} if generated else {"address": address})
+    elif generated:
+        click.echo(f"{address} {generated}")
