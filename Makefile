@@ -1,0 +1,57 @@
+# make run, make test: each sets up all it needs. PYTHON=/path/to/python3.13 chooses the interpreter.
+
+PYTHON = python3
+VERSION = import sys; print(*sys.version_info[:2], sep=".")
+VENV := $(if $(filter file,$(origin PYTHON)),.venv,.venv-$(shell $(PYTHON) -c '$(VERSION)' 2>/dev/null))
+BIN = $(VENV)/bin
+SECOND = 3.13# `make test` runs the fast tests with this version too, where it is found
+WORKERS = 2
+
+.PHONY: run test lint bench lock setup packages second clean help
+.NOTPARALLEL:
+
+run:  ## serve on ./config.toml
+	@scripts/venv $(PYTHON) $(VENV) requirements/run.txt
+	@exec $(BIN)/python -m mailhub
+
+test: setup packages lint second  ## lint, types and all tests
+	$(BIN)/python -m pytest -q -n $(WORKERS)
+
+lint: setup  ## style, types, and the rules by which rooms import each other
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy --strict
+	$(BIN)/python -m pytest -q tests/architecture
+
+bench: setup  ## measure; writes bench/out/*.json
+	$(BIN)/python -m bench.smtp_in
+
+lock:  ## choose versions anew, within the bounds of pyproject.toml
+	@test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv; }
+	.venv-lock/bin/uv pip compile --upgrade $(LOCK) -o requirements/run.txt pyproject.toml
+	.venv-lock/bin/uv pip compile --upgrade $(LOCK) -o requirements/dev.txt -c requirements/run.txt --group dev pyproject.toml
+
+# Valid for every supported version and machine; no index addresses and no paths in the files.
+LOCK = --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
+
+setup:
+	@scripts/venv $(PYTHON) $(VENV) requirements/dev.txt
+
+packages:
+	@scripts/debian $$(cat tests/debian-packages.txt)
+
+# What the newest supported version breaks shows in the tests of the rooms; whole servers are driven once, above.
+second: setup
+	@other=$$(scripts/other-python $(SECOND)); \
+	if [ -z "$$other" ]; then echo "no Python $(SECOND) found: tests run on one version only"; \
+	elif [ "$$($(BIN)/python -c '$(VERSION)')" != $(SECOND) ]; then \
+		scripts/venv $$other .venv-$(SECOND) requirements/dev.txt && \
+		.venv-$(SECOND)/bin/python -m pytest -q -n $(WORKERS) -m "not slow" --ignore=tests/e2e --ignore=tests/architecture; \
+	fi
+
+clean:
+	rm -rf .venv .venv-* .mypy_cache .ruff_cache .hypothesis bench/out
+
+help:
+	@sed -n 's/^\([a-z]*\):.*##  */make \1: /p' Makefile
