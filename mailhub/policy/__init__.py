@@ -1,0 +1,13 @@
+"""The one door for mail: whoever brings a message, it comes in by a `Transaction`, and every check stands here.
+
+Comes from: protocols.smtp (later also LMTP and webmail). Gives to: delivery.router (read-only), queue.spool.
+May import: queue, delivery, directory, tables, store.api, net, message, model, config. Never: speak SMTP, know a socket.
+
+Invariants
+- "Yes" to `commit` is said after the store's commit; the commit is not undone by who asked for it going away.
+- Mail for others is taken only from `mynetworks` and from those who signed in, whatever form the address has.
+- What cannot be told now is answered 4xx.
+"""
+
+from .transaction import Policy as Policy
+from .transaction import Transaction as Transaction

@@ -1,0 +1,201 @@
+"""One message on its way in: sender, recipients, content, commit. Each question is answered by a `Reply`."""
+
+import asyncio
+import logging
+from enum import Enum
+from typing import Protocol
+
+from mailhub.config import schema
+from mailhub.message import stamps
+from mailhub.model import address, ids
+from mailhub.model.clock import Clock
+from mailhub.model.envelope import Envelope, Origin, Recipient
+from mailhub.model.errors import MailError
+from mailhub.model.reply import Reply
+from mailhub.store.api import Body, BodyWriter
+
+from .intake import BodyIntake
+from .relay import Networks, names_another_host
+
+log = logging.getLogger("mailhub.policy")
+
+SENDER_OK = Reply(250, "2.1.0", "Ok")
+RECIPIENT_OK = Reply(250, "2.1.5", "Ok")
+CONTENT_OK = Reply(250, "2.0.0", "Ok")
+TEMPORARY = Reply(451, "4.3.0", "Temporary local problem, try again later")
+RELAY_DENIED = Reply(554, "5.7.1", "Relay access denied")
+SOURCE_ROUTE = Reply(554, "5.7.1", "Relay access denied: no source routes here")
+UNKNOWN = Reply(550, "5.1.1", "No such mailbox here")
+NEEDS_UTF8 = Reply(553, "5.6.7", "That address needs SMTPUTF8")
+NO_SENDER_DOMAIN = Reply(553, "5.1.7", "The sender address needs a domain")
+NO_DOMAIN = Reply(553, "5.1.3", "The address needs a domain")
+TOO_BIG = Reply(552, "5.3.4", "Message too big for this system")
+TOO_MANY = Reply(452, "4.5.3", "Too many recipients")
+LOOP = Reply(554, "5.4.6", "Too many hops: this message is in a loop")
+
+
+class Known(Enum):
+    """stand-in until delivery.router is there"""
+
+    LOCAL = 1
+    RELAY = 2
+    UNKNOWN = 3
+
+
+class Router(Protocol):
+    async def peek(self, address: str) -> Known: ...
+
+
+class Spool(Protocol):
+    def new_id(self) -> int: ...
+    def body_writer(self) -> BodyWriter: ...
+    def check_space(self) -> None: ...
+    async def put(self, number: int, envelope: Envelope, body: Body, prefix: bytes, origin: Origin) -> None: ...
+
+
+class Policy:
+    """What all transactions of a hub share. ValueError where `mynetworks` is malformed."""
+
+    def __init__(self, config: schema.Smtp, hostname: str, router: Router, spool: Spool, clock: Clock) -> None:
+        self.config, self.hostname = config, hostname
+        self.router, self.spool, self.clock = router, spool, clock
+        self.mynetworks = Networks(config.mynetworks)
+        self._commits: set[asyncio.Task[Reply]] = set()
+
+    def begin(self, origin: Origin) -> "Transaction":
+        """A new message from `origin`."""
+        return Transaction(self, origin)
+
+    async def settled(self) -> None:
+        """Wait for the commits under way; to be called when no session is left and before the store is closed."""
+        while self._commits:
+            await asyncio.wait(self._commits)
+
+    def commit(self, number: int, envelope: Envelope, body: Body, prefix: bytes, origin: Origin) -> asyncio.Task[Reply]:
+        """Put a message into the queue by a task of ours, so that it goes on when the session is gone."""
+        task = asyncio.get_running_loop().create_task(self._put(number, envelope, body, prefix, origin))
+        self._commits.add(task)
+        task.add_done_callback(self._commits.discard)
+        return task
+
+    async def _put(self, number: int, envelope: Envelope, body: Body, prefix: bytes, origin: Origin) -> Reply:
+        try:
+            await self.spool.put(number, envelope, body, prefix, origin)
+        except MailError as error:
+            log.warning("%s: not queued: %s", ids.text(number), error)
+            return error.reply
+        except Exception:
+            log.exception("%s: not queued", ids.text(number))
+            return TEMPORARY
+        return Reply(250, "2.0.0", f"Ok: queued as {ids.text(number)}")
+
+
+class Transaction:
+    """From MAIL to the end of the data. After `sender` said yes: any number of `recipient`, then `body`, `content`
+    and `commit` once each, or `abort` at any time. One task at a time."""
+
+    __slots__ = ("_body", "_envelope", "_intake", "_origin", "_policy", "_recipients", "_trust")
+
+    def __init__(self, policy: Policy, origin: Origin) -> None:
+        self._policy, self._origin = policy, origin
+        self._envelope = Envelope("", ())
+        self._recipients: dict[Recipient, None] = {}
+        self._trust: bool | None = None
+        self._intake: BodyIntake | None = None
+        self._body: Body | None = None
+
+    @property
+    def recipients(self) -> int:
+        """How many were accepted."""
+        return len(self._recipients)
+
+    async def sender(
+        self, sender: str, *, size: int | None = None, body: str = "7BIT", smtputf8: bool = False
+    ) -> Reply:
+        """`sender`: "" for the null reverse-path; `size`: octets announced. 552, 553, 452 where mail cannot be taken."""
+        limit = self._policy.config.message_size_limit
+        if limit and size is not None and size > limit:
+            return TOO_BIG
+        if sender and "@" not in sender:
+            return NO_SENDER_DOMAIN
+        if not smtputf8 and not sender.isascii():
+            return NEEDS_UTF8
+        try:
+            self._policy.spool.check_space()
+        except MailError as error:
+            log.warning("mail refused: %s", error)
+            return error.reply
+        self._envelope = Envelope(sender, (), smtputf8=smtputf8, body=body)
+        return SENDER_OK
+
+    async def recipient(self, recipient: Recipient, *, route: str = "") -> Reply:
+        """`route`: the source route that stood before the address. RFC 5321 section 3.6.1 lets us refuse it."""
+        if route:
+            return SOURCE_ROUTE
+        if recipient in self._recipients:
+            return RECIPIENT_OK
+        if len(self._recipients) >= self._policy.config.recipient_limit:
+            return TOO_MANY
+        if not self._envelope.smtputf8 and not recipient.address.isascii():
+            return NEEDS_UTF8
+        reply = await self._may_go_to(recipient.address)
+        if reply.ok:
+            self._recipients[recipient] = None
+        return reply
+
+    async def _may_go_to(self, forward_path: str) -> Reply:
+        local, domain = address.split(forward_path)
+        if not domain and local.lower() != "postmaster":  # RFC 5321 section 4.5.1
+            return NO_DOMAIN
+        if names_another_host(local) and not self._may_relay():
+            return RELAY_DENIED
+        if domain.startswith("["):
+            known = Known.RELAY
+        else:
+            try:
+                known = await self._policy.router.peek(forward_path)
+            except MailError as error:
+                log.warning("recipient %r cannot be told: %s", forward_path, error)
+                return error.reply
+        if known is Known.UNKNOWN:
+            return UNKNOWN
+        if known is Known.RELAY and not self._may_relay():
+            return RELAY_DENIED
+        return RECIPIENT_OK
+
+    def _may_relay(self) -> bool:
+        if self._trust is None:
+            self._trust = bool(self._origin.login) or self._origin.client in self._policy.mynetworks
+        return self._trust
+
+    def body(self) -> BodyIntake:
+        """Where the body is fed, as it comes from the net with its transparency undone."""
+        self._intake = BodyIntake(self._policy.spool.body_writer())
+        return self._intake
+
+    async def content(self, body: Body) -> Reply:
+        """Judge the finished body; on a yes `commit` may follow."""
+        assert self._intake is not None
+        if self._intake.hops > self._policy.config.hopcount_limit:
+            return LOOP
+        self._body = body
+        return CONTENT_OK
+
+    async def commit(self) -> Reply:
+        """Queue the message. Where the caller is cancelled the commit goes on and its outcome is as if it had been told."""
+        assert self._body is not None
+        policy, origin = self._policy, self._origin
+        recipients = tuple(self._recipients)
+        number = policy.spool.new_id()
+        sole = recipients[0].address if len(recipients) == 1 else None
+        prefix = stamps.received(origin, policy.hostname, ids.text(number), sole, policy.clock.now())
+        old = self._envelope
+        envelope = Envelope(old.sender, recipients, smtputf8=old.smtputf8, body=old.body)
+        body, self._body, self._intake = self._body, None, None
+        return await asyncio.shield(policy.commit(number, envelope, body, prefix, origin))
+
+    def abort(self) -> None:
+        """Forget it all; may be called at any time, also after `commit`, where it does nothing."""
+        intake, self._intake, self._body = self._intake, None, None
+        if intake is not None:
+            intake.abort()

@@ -1,0 +1,51 @@
+"""AUTH (RFC 4954): the dialogue around a SASL mechanism."""
+
+from typing import TYPE_CHECKING
+
+from mailhub.model.errors import MailError
+from mailhub.model.reply import Reply
+from mailhub.wire.sasl import MECHANISMS, Challenge, SaslError, decode, encode
+from mailhub.wire.smtp import SyntaxRefused
+
+if TYPE_CHECKING:
+    from .session import SmtpSession
+
+SUCCESS = Reply(235, "2.7.0", "Authentication successful")
+WRONG = Reply(535, "5.7.8", "Authentication credentials invalid")
+CANCELLED = Reply(501, "5.7.0", "Authentication cancelled")
+MALFORMED = Reply(501, "5.5.2", "Cannot decode that response")
+UNKNOWN_MECHANISM = Reply(504, "5.5.4", "Mechanism not supported")
+UNAVAILABLE = Reply(454, "4.7.0", "Temporary authentication failure")
+
+LINE_LIMIT = 12_288  # octets of a response, RFC 4954 section 4.3
+
+
+async def authenticate(session: "SmtpSession", argument: str) -> Reply:
+    """Lead the dialogue that `AUTH argument` opens. On success the record's `login` names the account."""
+    name, _, initial = argument.partition(" ")
+    kind = MECHANISMS.get(name.upper())
+    if kind is None:
+        return UNKNOWN_MECHANISM
+    mechanism = kind()
+    try:
+        step = mechanism.step(decode(initial.encode()) if initial else None)
+        while isinstance(step, Challenge):
+            line = await session.ask(b"334 " + encode(step.text) + b"\r\n", LINE_LIMIT)
+            if line == b"*":
+                return CANCELLED
+            step = mechanism.step(decode(line))
+    except (SaslError, SyntaxRefused):
+        return MALFORMED
+    record = session.record
+    if step.authzid:  # nobody may act for somebody else
+        return WRONG
+    try:
+        account = await session.directory.authenticate(
+            step.authcid, step.password, service=session.context.service, client=session.client
+        )
+    except MailError:
+        return UNAVAILABLE
+    if account is None:
+        return WRONG
+    record.login = account.name
+    return SUCCESS

@@ -1,0 +1,154 @@
+"""Both ends of an SMTP connection on loopback: a server made of real rooms over small ones, and a client that counts
+every octet."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator
+from typing import Any
+
+import trustme
+
+from mailhub.config import schema
+from mailhub.model.clock import Clock, SystemClock
+from mailhub.policy import Policy
+from mailhub.protocols.listener import Listener
+from mailhub.protocols.session import Session, SessionContext, Sessions
+from mailhub.protocols.smtp import SmtpSession
+from support.smtp_rooms import MemorySpool, SmallDirectory, SmallRouter
+
+
+class Talk:
+    """A client. `reply()` gives the lines of the next reply, `code()` its number; `ask` sends a line first."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    def send(self, octets: bytes) -> None:
+        self.writer.write(octets)
+
+    async def reply(self) -> list[str]:
+        lines = []
+        while True:
+            line = (await self.reader.readuntil(b"\r\n")).decode()
+            lines.append(line.rstrip("\r\n"))
+            if line[3:4] != "-":
+                return lines
+
+    async def ask(self, line: str | bytes) -> str:
+        self.send((line.encode() if isinstance(line, str) else line) + b"\r\n")
+        return "\n".join(await self.reply())
+
+    async def asks(self, *lines: str) -> list[str]:
+        return [await self.ask(line) for line in lines]
+
+    async def end(self) -> bytes:
+        """All that comes until the server closes."""
+        try:
+            return await self.reader.read()
+        except ConnectionError:
+            return b""
+
+    async def start_tls(self, context: ssl.SSLContext) -> None:
+        assert (await self.ask("STARTTLS")).startswith("220 2.0.0 ")
+        await self.writer.start_tls(context, server_hostname="localhost")
+
+    def close(self) -> None:
+        self.writer.close()
+
+    def vanish(self) -> None:
+        self.writer.transport.abort()
+
+
+class Server:
+    """An SMTP listener with alice@ and bob@ of mailhub.test behind it; alice's password is "secret"."""
+
+    def __init__(
+        self,
+        clock: Clock | None = None,
+        *,
+        service: str = "smtp",
+        tls: str = "none",
+        auth: schema.Auth | None = None,
+        limits: schema.Sessions | None = None,
+        **settings: Any,
+    ) -> None:
+        self.clock = clock or SystemClock()
+        self.settings = schema.Smtp(**{"mynetworks": (), **settings})
+        self.auth = auth or schema.Auth()
+        self.spool = MemorySpool()
+        self.router = SmallRouter(("alice@mailhub.test", "bob@mailhub.test"))
+        self.directory = SmallDirectory({"alice@mailhub.test": "secret", "away@mailhub.test": None})
+        self.policy = Policy(self.settings, "mx.mailhub.test", self.router, self.spool, self.clock)
+        self.sessions = Sessions(limits or schema.Sessions())
+        self.living: list[SmtpSession] = []
+        self._tls: Any = tls
+        self._service: Any = service
+        self._authority = trustme.CA() if tls != "none" else None
+        config = schema.Listener(protocol=self._service, tls=self._tls)
+        self.listener = Listener(config, self.sessions, self.clock, self._serve, self._server_context)
+
+    def _serve(self, record: Session) -> SmtpSession:
+        context = SessionContext(
+            service=self._service,
+            hostname="mx.mailhub.test",
+            clock=self.clock,
+            settings=self.settings,
+            auth=self.auth,
+            tls=self._tls,
+            tls_context=self._server_context if self._authority else None,
+            session=record,
+        )
+        session = SmtpSession(context, self.policy, self.directory)  # type: ignore[arg-type]
+        self.living.append(session)
+        return session
+
+    def _server_context(self) -> ssl.SSLContext:
+        assert self._authority is not None
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self._authority.issue_cert("localhost").configure_cert(context)
+        return context
+
+    def client_context(self) -> ssl.SSLContext:
+        assert self._authority is not None
+        context = ssl.create_default_context()
+        self._authority.configure_trust(context)
+        return context
+
+    async def connect(self, *, greeted: bool = True) -> Talk:
+        implicit = self.client_context() if self._tls == "implicit" else None
+        name = "localhost" if implicit else None
+        talk = Talk(*await asyncio.open_connection("127.0.0.1", self.listener.port, ssl=implicit, server_hostname=name))
+        if greeted:
+            assert (await talk.reply())[0].startswith("220 mx.mailhub.test ESMTP")
+        return talk
+
+    async def hello(self) -> Talk:
+        """A client that said EHLO."""
+        talk = await self.connect()
+        assert (await talk.ask("EHLO client.example")).startswith("250-mx.mailhub.test")
+        return talk
+
+    async def __aenter__(self) -> "Server":
+        self.listener.bind()
+        await self.listener.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self.listener.close()
+        self.sessions.abort()
+        await self.sessions.empty()
+        await self.policy.settled()
+
+
+@contextlib.asynccontextmanager
+async def talking(**options: Any) -> AsyncIterator[tuple[Server, Talk]]:
+    """A server and a client that said EHLO."""
+    async with Server(**options) as server:
+        talk = await server.hello()
+        try:
+            yield server, talk
+        finally:
+            talk.close()
+            with contextlib.suppress(ConnectionError, ssl.SSLError):
+                await talk.writer.wait_closed()

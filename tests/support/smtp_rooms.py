@@ -1,0 +1,126 @@
+"""The rooms below SMTP, small and in memory: a spool that keeps what was put, a router, a directory."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mailhub.model import address
+from mailhub.model.envelope import Envelope, Origin
+from mailhub.model.errors import LimitReached, Temporary
+from mailhub.policy.transaction import Known
+from mailhub.store.api import Body
+
+
+class MemoryWriter:
+    """A store.api.BodyWriter. `stuck`: its backlog is not taken until `release` is set."""
+
+    def __init__(self, spool: "MemorySpool") -> None:
+        self._spool = spool
+        self._blocks: list[bytes] = []
+        self.size = 0
+        self.backlog = 0
+        self.aborted = False
+
+    def feed(self, block: bytes) -> None:
+        assert not self.aborted
+        self._blocks.append(block)
+        self.size += len(block)
+        self.backlog += len(block)
+
+    async def drain(self) -> None:
+        self._spool.drains += 1
+        await self._spool.release.wait()
+        if self._spool.broken:
+            raise Temporary("disk full")
+        self.backlog = 0
+
+    async def finish(self) -> Body:
+        if self._spool.broken:
+            raise Temporary("disk full")
+        return Body(self.size, b"".join(self._blocks))
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+@dataclass(frozen=True)
+class Put:
+    number: int
+    envelope: Envelope
+    data: bytes
+    prefix: bytes
+    origin: Origin
+
+
+class MemorySpool:
+    """`gate`: a commit waits for it; `committing` is set while one does."""
+
+    def __init__(self) -> None:
+        self.messages: list[Put] = []
+        self.writers: list[MemoryWriter] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.committing = asyncio.Event()
+        self.release = asyncio.Event()
+        self.release.set()
+        self.drains = 0
+        self.broken = self.full = False
+        self.failure: Exception | None = None
+        self._last = 1_000_000
+
+    def new_id(self) -> int:
+        self._last += 1
+        return self._last
+
+    def body_writer(self) -> MemoryWriter:
+        self.writers.append(MemoryWriter(self))
+        return self.writers[-1]
+
+    def check_space(self) -> None:
+        if self.full:
+            raise LimitReached("store.free_space_floor")
+
+    async def put(self, number: int, envelope: Envelope, body: Body, prefix: bytes, origin: Origin) -> None:
+        self.committing.set()
+        await self.gate.wait()
+        self.committing.clear()
+        if self.failure is not None:
+            raise self.failure
+        assert body.data is not None
+        self.messages.append(Put(number, envelope, body.data, prefix, origin))
+
+
+class SmallRouter:
+    """Knows the addresses and domains it was given; "down" anywhere in an address: cannot be told now."""
+
+    def __init__(self, mailboxes: Iterable[str]) -> None:
+        self.mailboxes = set(mailboxes)
+        self.domains = {address.domain_of(mailbox) for mailbox in self.mailboxes}
+        self.asked: list[str] = []
+
+    async def peek(self, recipient: str) -> Known:
+        self.asked.append(recipient)
+        if "down" in recipient:
+            raise Temporary("the directory is away")
+        key = address.key(recipient)
+        if key == "postmaster" or key in self.mailboxes:
+            return Known.LOCAL
+        return Known.UNKNOWN if address.domain_of(key) in self.domains else Known.RELAY
+
+
+@dataclass(frozen=True)
+class Owner:
+    name: str
+
+
+class SmallDirectory:
+    """`passwords`: login -> password; None: cannot be told now."""
+
+    def __init__(self, passwords: dict[str, str | None]) -> None:
+        self.passwords = passwords
+
+    async def authenticate(self, login: str, password: str, *, service: str, client: str) -> Owner | None:
+        right = self.passwords.get(login, "")
+        if right is None:
+            raise Temporary("the directory is away")
+        return Owner(login) if right and right == password else None
