@@ -211,13 +211,15 @@ class Settle:
     """One unit: outcomes of an attempt on `item`, and the messages they give birth to (bounces, reports).
 
     A recipient that is DELIVERED, RELAYED, FAILED or EXPANDED leaves the queue; the last one takes the item with it.
-    Ids of `born` are derived from item, recipient and kind, so that settling twice makes one of each.
+    Outcomes of recipients that have left already, and `born` with them, are passed over: settling twice does nothing.
+    `last`: gives the lease back; an attempt that ends in parts (one for each job) says so with its last part only.
     """
 
     item: int
     lease: int
     outcomes: tuple[Outcome, ...]
     born: tuple[NewItem, ...] = ()
+    last: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,8 @@ class SqliteQueue:
         if not lease or lease != unit.lease:
             raise Temporary(f"queue item {ids.text(unit.item)}: the lease is gone")
         await self._writer.do(Record(unit, content, int(self._clock.now())))
-        self._leases.pop(unit.item, None)
+        if unit.last:
+            self._leases.pop(unit.item, None)
 
     async def release(self, item: int, lease: int) -> None:
         if self._leases.get(item, (0, 0))[0] == lease:

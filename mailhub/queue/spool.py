@@ -1,0 +1,45 @@
+"""The way into the queue: an accepted message becomes a stored item, and the manager hears of it."""
+
+from mailhub.model.clock import Clock
+from mailhub.model.envelope import Envelope, Origin
+from mailhub.store.api import Body, BodyWriter, NewContent, NewItem, NewRecipient, QueueStore
+
+from .manager import Manager
+
+
+class Spool:
+    """The door that `policy` uses."""
+
+    def __init__(self, store: QueueStore, manager: Manager, clock: Clock) -> None:
+        self._store, self._manager, self._clock = store, manager, clock
+
+    def new_id(self) -> int:
+        return self._store.new_id()
+
+    def body_writer(self) -> BodyWriter:
+        return self._store.body_writer()
+
+    def check_space(self) -> None:
+        """LimitReached where the disk is nearly full."""
+        self._store.check_space()
+
+    async def put(self, number: int, envelope: Envelope, body: Body, prefix: bytes, origin: Origin) -> None:
+        """On return the message is on disk. Temporary where it is not, or where nobody knows."""
+        now = self._clock.now()
+        item = NewItem(
+            id=number,
+            content=NewContent(number, prefix, body),
+            sender=envelope.sender,
+            recipients=tuple(
+                NewRecipient(n, recipient.address, recipient.orcpt, int(recipient.notify))
+                for n, recipient in enumerate(envelope.recipients)
+            ),
+            created=now,
+            due=now,
+            envid=envelope.envid,
+            ret=envelope.ret,
+            smtputf8=envelope.smtputf8,
+            body=envelope.body,
+            origin=origin,
+        )
+        self._manager.wake(await self._store.put(item))
