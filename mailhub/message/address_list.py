@@ -1,130 +1,159 @@
-"""Address lists as ENVELOPE shows them (RFC 5322 section 3.4): lenient, linear, never raising."""
+"""Address lists as ENVELOPE shows them (RFC 5322 section 3.4, obsolete forms included): lenient, linear, never raising."""
 
+import re
 from dataclasses import dataclass
 
-_LIMIT = 2_000  # addresses read from one field
+LIMIT = 2_000  # addresses read from one field
 
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """One address. `name` is the raw phrase without quotes, or None; `domain` None marks the start or end of a group."""
+    """One address; octets as written, quotes and backslashes taken off. `local` or `domain` is b"" where it was missing."""
 
     name: bytes | None
-    local: bytes | None
-    domain: bytes | None
+    local: bytes
+    domain: bytes
 
 
-def _tokens(value: bytes) -> list[tuple[str, bytes]]:
-    """Words, quoted strings, comments and specials: kinds "a", "q", "c" and the special itself."""
-    out: list[tuple[str, bytes]] = []
-    position, length = 0, len(value)
-    while position < length:
-        octet = value[position]
-        if octet in b" \t\r\n":
-            position += 1
-        elif octet == 0x22:
-            end, text = _quoted(value, position + 1, b'"')
-            out.append(("q", text))
-            position = end
-        elif octet == 0x28:
-            end, text = _comment(value, position + 1)
+@dataclass(frozen=True, slots=True)
+class Group:
+    """`name: mailbox, mailbox;`"""
+
+    name: bytes
+    mailboxes: tuple[Mailbox, ...]
+
+
+# What nearly all addresses look like, up to the comma or the end: `a@b`, `Name of One <a@b>`, `"Name, of One" <a@b>`.
+_ATEXT = rb"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-."
+_COMMON = re.compile(
+    rb"[ \t]*+(?:(?:\"([^\"\\\x00-\x1f\x7f]++)\"|(%(a)b++(?: %(a)b++)*+))[ \t]*+<(%(d)b++)@(%(d)b++)>|(%(d)b++)@(%(d)b++))"
+    rb"[ \t]*+(?:,|\Z)" % {b"a": rb"[%b\x80-\xff]" % _ATEXT, b"d": rb"[%b]" % _ATEXT}
+)  # fmt: skip
+
+_TOKEN = re.compile(
+    rb"[ \t\r\n]++"
+    rb'|"((?:[^"\\]|\\.)*+)"?+'  # quoted-string, also one that nobody closed
+    rb"|(\[[^\]]*+\]?+)"  # domain-literal
+    rb'|([^ \t\r\n"(<>@,:;\[]++)'  # atoms and dots
+    rb"|([<>@,:;])"
+    rb"|(\()",
+    re.DOTALL,
+)
+_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+_COMMENT_SIGN = re.compile(rb"[()]|\\.", re.DOTALL)
+
+_Word = tuple[str, bytes]  # kind: "a" atom, "q" quoted string, "c" comment, or the special itself; and the text
+
+
+def parse(value: bytes) -> tuple[Mailbox | Group, ...]:
+    """The addresses of an unfolded field in their order, LIMIT at the most."""
+    out: list[Mailbox | Group] = []
+    at = 0
+    while match := _COMMON.match(value, at):
+        quoted, phrase, local, domain, bare, bare_domain = match.groups()
+        out.append(Mailbox(None, bare, bare_domain) if local is None else Mailbox(quoted or phrase, local, domain))
+        at = match.end()
+        if at >= len(value) or len(out) >= LIMIT:
+            return tuple(out)
+    return (*out, *_general(_words(value, at), LIMIT - len(out)))
+
+
+def _words(value: bytes, at: int) -> list[_Word]:
+    out: list[_Word] = []
+    while match := _TOKEN.match(value, at):
+        at = match.end()
+        kind = match.lastindex
+        if kind == 1:
+            text = match[1]
+            out.append(("q", _ESCAPED.sub(rb"\1", text) if b"\\" in text else text))
+        elif kind == 5:
+            at, text = _comment(value, at)
             out.append(("c", text))
-            position = end
-        elif octet == 0x5B:
-            close = value.find(b"]", position)
-            close = length - 1 if close < 0 else close
-            out.append(("a", value[position : close + 1]))
-            position = close + 1
-        elif octet in b"<>@,:;":
-            out.append((chr(octet), b""))
-            position += 1
-        else:
-            start = position
-            while position < length and value[position] not in b' \t\r\n"(<>@,:;[':
-                position += 1
-            out.append(("a", value[start:position]))
+        elif kind == 4:
+            out.append((match[4].decode(), b""))
+        elif kind is not None:
+            out.append(("a", match[0]))
     return out
 
 
-def _quoted(value: bytes, position: int, close: bytes) -> tuple[int, bytes]:
-    out = bytearray()
-    while position < len(value):
-        octet = value[position]
-        if octet == 0x5C and position + 1 < len(value):
-            position += 1
-            out.append(value[position])
-        elif octet == close[0]:
-            return position + 1, bytes(out)
-        elif octet not in b"\r\n":
-            out.append(octet)
-        position += 1
-    return position, bytes(out)
-
-
-def _comment(value: bytes, position: int) -> tuple[int, bytes]:
-    out, depth = bytearray(), 1
-    while position < len(value):
-        octet = value[position]
-        if octet == 0x5C and position + 1 < len(value):
-            position += 1
-            octet = value[position]
-        elif octet == 0x28:
+def _comment(value: bytes, start: int) -> tuple[int, bytes]:
+    """The text of a comment whose "(" stands before `start`; comments may be nested."""
+    depth = 1
+    for sign in _COMMENT_SIGN.finditer(value, start):
+        if sign[0] == b"(":
             depth += 1
-        elif octet == 0x29:
+        elif sign[0] == b")":
             depth -= 1
             if not depth:
-                return position + 1, bytes(out)
-        out.append(octet)
-        position += 1
-    return position, bytes(out)
+                return sign.end(), _ESCAPED.sub(rb"\1", value[start : sign.start()]).strip()
+    return len(value), _ESCAPED.sub(rb"\1", value[start:]).strip()
 
 
-def parse(value: bytes) -> tuple[Mailbox, ...]:
-    """The addresses of a field in their order; group marks as RFC 9051 section 7.5.2 writes them."""
-    out: list[Mailbox] = []
-    words: list[tuple[str, bytes]] = []
-    in_group = False
-    for kind, text in [*_tokens(value), (",", b"")]:
-        if len(out) >= _LIMIT:
+def _general(words: list[_Word], limit: int) -> list[Mailbox | Group]:
+    out: list[Mailbox | Group] = []
+    pending: list[_Word] = []  # of the mailbox that is being read
+    group: bytes | None = None
+    members: list[Mailbox] = []
+    count, angle = 0, False
+    for kind, text in [*words, (",", b"")]:
+        if count >= limit:
             break
-        if kind == ":" and not in_group and "<" not in [k for k, _ in words]:
-            out.append(Mailbox(None, b" ".join(t for k, t in words if k in "aq"), None))
-            words, in_group = [], True
-        elif kind in ",;":
-            if words:
-                mailbox = _mailbox(words)
-                if mailbox is not None:
-                    out.append(mailbox)
-                words = []
-            if kind == ";" and in_group:
-                out.append(Mailbox(None, None, None))
-                in_group = False
+        if kind == ":" and not angle and group is None:
+            group, members, pending = _phrase(pending), [], []
+        elif kind in ",;" and not (angle and kind == ","):
+            mailbox = _mailbox(pending)
+            pending, angle = [], False
+            if mailbox is not None:
+                (out if group is None else members).append(mailbox)
+                count += 1
+            if kind == ";" and group is not None:
+                out.append(Group(group, tuple(members)))
+                group = None
         else:
-            words.append((kind, text))
-    if in_group:
-        out.append(Mailbox(None, None, None))
-    return tuple(out)
+            angle = kind == "<" or (angle and kind != ">")
+            pending.append((kind, text))
+    if pending and (mailbox := _mailbox(pending)) is not None and count < limit:  # an angle bracket nobody closed
+        (out if group is None else members).append(mailbox)
+    if group is not None:
+        out.append(Group(group, tuple(members)))
+    return out
 
 
-def _mailbox(words: list[tuple[str, bytes]]) -> Mailbox | None:
-    kinds = [kind for kind, _ in words]
-    name: bytes | None
-    if "<" in kinds:
-        open_at = kinds.index("<")
-        name = b" ".join(text for kind, text in words[:open_at] if kind in "aq") or None
-        address = words[open_at + 1 :]
-        if ">" in kinds[open_at:]:
-            address = address[: kinds[open_at:].index(">") - 1]
-        if any(kind == ":" for kind, _ in address):  # an obsolete source route
-            last = max(n for n, (kind, _) in enumerate(address) if kind == ":")
-            address = address[last + 1 :]
-    else:
-        comments = [text for kind, text in words if kind == "c"]
-        name, address = (comments[-1] if comments else None), words
-    address = [(kind, text) for kind, text in address if kind != "c"]
-    at = max((n for n, (kind, _) in enumerate(address) if kind == "@"), default=-1)
+def _phrase(words: list[_Word]) -> bytes:
+    return b" ".join([text for kind, text in words if kind in "aq"])
+
+
+def _mailbox(words: list[_Word]) -> Mailbox | None:
+    comment = next((text for kind, text in reversed(words) if kind == "c" and text), None)
+    words = [word for word in words if word[0] != "c"]
+    if not words:
+        return None
+    name: bytes | None = None
+    opening = next((n for n, (kind, _) in enumerate(words) if kind == "<"), -1)
+    if opening >= 0:
+        name = _phrase(words[:opening]) or None
+        words = words[opening + 1 :]
+        closing = next((n for n, (kind, _) in enumerate(words) if kind == ">"), len(words))
+        words = words[:closing]
+        route = next((n for n in range(len(words) - 1, -1, -1) if words[n][0] == ":"), -1)
+        words = words[route + 1 :]
+    at = next((n for n in range(len(words) - 1, -1, -1) if words[n][0] == "@"), -1)
     if at < 0:
-        local = b"".join(text for kind, text in address if kind in "aq")
-        return Mailbox(name, local, b"") if local or name else None
-    local = b"".join(text if kind in "aq" else b"@" for kind, text in address[:at])
-    return Mailbox(name, local, b"".join(text for kind, text in address[at + 1 :] if kind in "aq"))
+        return Mailbox(name or comment, _joined(words), b"")
+    return Mailbox(name or comment, _joined(words[:at]), _joined(words[at + 1 :]))
+
+
+def _joined(words: list[_Word]) -> bytes:
+    """A local part or domain; two atoms that only white space divides keep one space."""
+    out: list[bytes] = []
+    atom = False
+    for kind, text in words:
+        if kind not in "aq":
+            out.append(kind.encode() if kind == "@" else b"")
+            atom = False
+            continue
+        if atom and not (text.startswith(b".") or out[-1].endswith(b".")):
+            out.append(b" ")
+        out.append(text)
+        atom = True
+    return b"".join(out)

@@ -2,18 +2,18 @@
 
 import re
 from base64 import b64decode
-from binascii import Error as Base64Error
+from collections.abc import Iterator
 from quopri import decodestring
 
-_WORD = re.compile(r"=\?([A-Za-z0-9!#$%&'+^_`{}~*-]{1,80})\?([bBqQ])\?([^?\s]*)\?=")
-_BETWEEN = re.compile(r"(\?=)[ \t\r\n]+(?==\?[A-Za-z0-9!#$%&'+^_`{}~*-]{1,80}\?[bBqQ]\?)")
-_ALIASES = {
-    "gb2312": "gb18030",
-    "gbk": "gb18030",
-    "x-gbk": "gb18030",
-    "ks_c_5601-1987": "cp949",
-    "unicode-1-1-utf-7": "utf-7",
-}
+from .charset import decode as decode_charset
+
+# field = field-name ":" unstructured, CRLF before white space included; a space before the colon is obsolete syntax.
+# Possessive throughout: each octet is looked at once.
+FIELD = re.compile(rb"^([!-9;-~]++)[ \t]*+:((?:[^\n]*+)(?:\n[ \t][^\n]*+)*+)", re.MULTILINE)
+
+# encoded-word = "=?" charset ["*" language] "?" encoding "?" encoded-text "?="
+_WORD = re.compile(r"=\?([A-Za-z0-9!#$%&'+^_`{}~.:-]{1,80}+)(?:\*[^?\s]{0,40}+)?\?([bBqQ])\?([^?\r\n]*+)\?=")
+_BASE64_REST = re.compile(rb"[^A-Za-z0-9+/]+")
 
 
 def header_end(data: bytes) -> int:
@@ -22,78 +22,79 @@ def header_end(data: bytes) -> int:
         return 2
     if data[:1] == b"\n":
         return 1
-    crlf = data.find(b"\r\n\r\n")
-    lf = data.find(b"\n\n", 0, crlf if crlf >= 0 else len(data))
+    crlf = data.find(b"\n\r\n")
+    lf = data.find(b"\n\n", 0, crlf + 1 if crlf >= 0 else len(data))
     if lf >= 0:
         return lf + 2
-    return crlf + 4 if crlf >= 0 else len(data)
+    return crlf + 3 if crlf >= 0 else len(data)
 
 
 def fields(header: bytes) -> list[tuple[bytes, bytes]]:
     """`(name as written, raw value with its folding, without the last line end)`; lines that are no field are left out."""
-    out: list[tuple[bytes, bytes]] = []
-    for line in header.split(b"\n"):
-        if line[:1] in (b" ", b"\t"):
-            if out and line.strip():
-                name, value = out[-1]
-                out[-1] = (name, value + b"\n" + line)
-            continue
-        name, colon, value = line.partition(b":")
-        name = name.rstrip(b" \t")
-        if colon and name and b" " not in name:
-            out.append((name, value))
-    return [(name, value.strip(b" \t\r\n")) for name, value in out]
+    return [(name, value.strip(b" \t\r\n")) for name, value in FIELD.findall(header)]
 
 
 def unfold(value: bytes) -> bytes:
     """A field's value on one line (RFC 5322 section 2.2.3)."""
-    return value.replace(b"\r\n", b"").replace(b"\n", b"") if b"\n" in value else value.replace(b"\r", b"")
+    if b"\n" in value or b"\r" in value:
+        return value.replace(b"\r", b"").replace(b"\n", b"")
+    return value
 
 
 def first(header: bytes, name: bytes) -> bytes | None:
     """The unfolded value of the first field of that name, None where there is none."""
     wanted = name.lower()
-    for found, value in fields(header):
-        if found.lower() == wanted:
-            return unfold(value)
+    for found in FIELD.finditer(header):
+        if found[1].lower() == wanted:
+            return unfold(found[2].strip(b" \t\r\n"))
     return None
 
 
 def count(header: bytes, name: bytes) -> int:
     """How many fields of that name there are."""
     wanted = name.lower()
-    return sum(found.lower() == wanted for found, _ in fields(header))
+    return sum(found[1].lower() == wanted for found in FIELD.finditer(header))
 
 
-def decode_charset(data: bytes, charset: str) -> str:
-    """Text of any charset; octets that it does not know become U+FFFD, a charset nobody knows is read as UTF-8."""
-    name = _ALIASES.get(charset.lower(), charset)
+def text(value: bytes) -> str:
+    """8-bit text of a header without decoding encoded words: UTF-8, or else Windows-1252."""
     try:
-        return data.decode(name or "utf-8", "replace")
-    except (LookupError, ValueError, UnicodeError):
-        return data.decode("utf-8", "replace")
-
-
-def _word(match: "re.Match[str]") -> str:
-    charset, kind, text = match[1].partition("*")[0], match[2], match[3]
-    raw = text.encode("ascii", "replace")
-    if kind in "bB":
-        try:
-            octets = b64decode(raw + b"=" * (-len(raw) % 4))
-        except (Base64Error, ValueError):
-            return match[0]
-    else:
-        octets = decodestring(raw, header=True)
-    return decode_charset(octets, charset)
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return decode_charset(value, "windows-1252")
 
 
 def decode(value: bytes) -> str:
-    """The text of a header field for people: encoded words decoded, 8-bit text read as UTF-8 or Latin-1. Never raises."""
-    value = unfold(value)
-    try:
-        text = value.decode("utf-8")
-    except UnicodeDecodeError:
-        text = value.decode("latin-1")
-    if "=?" not in text:
-        return text
-    return _WORD.sub(_word, _BETWEEN.sub(r"\1", text))
+    """The text of a header field for people: encoded words decoded, charset guessed for 8-bit text. Never raises."""
+    plain = text(unfold(value))
+    return "".join(_decoded(plain)) if "=?" in plain else plain
+
+
+def _decoded(plain: str) -> Iterator[str]:
+    """Runs of encoded words in one charset are joined before decoding: many senders cut a character in two."""
+    at = 0
+    run, charset = bytearray(), ""
+    for word in _WORD.finditer(plain):
+        between = plain[at : word.start()]
+        name = word[1].lower()
+        if run and (name != charset or between.strip(" \t")):
+            yield decode_charset(bytes(run), charset)
+            run.clear()
+            yield between if between.strip(" \t") else ""
+        elif not run:
+            yield "" if charset and not between.strip(" \t") else between
+        run += _octets(word[2], word[3])
+        charset, at = name, word.end()
+    if charset:
+        yield decode_charset(bytes(run), charset)
+    yield plain[at:]
+
+
+def _octets(encoding: str, encoded: str) -> bytes:
+    raw = encoded.encode("utf-8", "replace")
+    if encoding in "qQ":
+        return decodestring(raw.replace(b" ", b"_"), header=True)
+    raw = _BASE64_REST.sub(b"", raw)
+    if len(raw) % 4 == 1:  # no octet ends there: the last sign is lost
+        raw = raw[:-1]
+    return b64decode(raw + b"=" * (-len(raw) % 4))

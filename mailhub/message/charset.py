@@ -1,0 +1,56 @@
+"""Octets of any charset to text: never raising, and never asking Python for a codec that a stranger named.
+
+A codec name goes to `codecs.lookup` only where it is in a fixed set: a miss there costs a search of the file system and is
+remembered for ever, and some codecs (punycode, idna) are slow beyond measure on hostile input.
+"""
+
+import codecs
+from encodings import normalize_encoding
+from encodings.aliases import aliases
+
+_FOREIGN = {"base64_codec", "bz2_codec", "hex_codec", "quopri_codec", "rot_13", "uu_codec", "zlib_codec", "mbcs"}
+_UNALIASED = "utf_8_sig koi8_u koi8_t cp720 cp737 cp856 cp874 cp875 cp1006 iso8859_1 mac_arabic mac_croatian mac_farsi mac_romanian"
+_CODECS = (set(aliases.values()) | set(_UNALIASED.split())) - _FOREIGN
+_WIDER = {  # what senders mean: the name of a subset, or one that is no IANA name
+    "ascii": "utf_8",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "x_gbk": "gb18030",
+    "ks_c_5601_1987": "cp949",
+    "euc_kr": "cp949",
+    "iso8859_1": "cp1252",
+    "latin_1": "cp1252",
+    "iso8859_9": "cp1254",
+    "shift_jis": "cp932",
+    "x_sjis": "cp932",
+    "x_mac_roman": "mac_roman",
+    "iso_8859_8_i": "iso8859_8",
+    "unicode_1_1_utf_7": "utf_7",
+}
+
+
+def codec(charset: str) -> str:
+    """The Python codec for a charset's name; "utf_8" for one that is not known."""
+    name = normalize_encoding(charset[:80].encode("ascii", "ignore").decode()).lower()
+    name = _WIDER.get(name, name)
+    name = aliases.get(name, name)
+    name = _WIDER.get(name, name)
+    if name in _CODECS:
+        return name
+    return "utf_8"
+
+
+def decode(data: bytes, charset: str) -> str:
+    """Text; octets that make no sense become U+FFFD."""
+    try:
+        return data.decode(codec(charset), "replace")
+    except UnicodeError:  # a few codecs raise whatever the error handler says
+        return data.decode("latin-1")
+
+
+def decoder(charset: str) -> codecs.IncrementalDecoder:
+    """A decoder to be fed in blocks."""
+    try:
+        return codecs.getincrementaldecoder(codec(charset))("replace")
+    except LookupError:
+        return codecs.getincrementaldecoder("latin-1")("replace")
