@@ -6,7 +6,10 @@ Pages: ask again with `after` set to the last name or id until an answer is empt
 
 from typing import Annotated, Any, Generic, TypeVar, get_args
 
+import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from .errors import ControlError
 
 VERSION = 1
 PAGE = 500  # entries of a list in one answer
@@ -25,6 +28,14 @@ class Request(Struct, Generic[Answer], frozen=True, kw_only=True, forbid_unknown
 def answer_type(request: "Request[Any]") -> Any:
     """The type that answers this request."""
     return get_args(type(request).__orig_bases__[0])[0]  # type: ignore[attr-defined]
+
+
+def checked(request: "Request[Answer]") -> "Request[Answer]":
+    """The request, or a ControlError where a bound is not kept, as if it had come by the socket."""
+    try:
+        return msgspec.convert(msgspec.to_builtins(request), type(request))
+    except msgspec.ValidationError as error:
+        raise ControlError("usage", f"not a request: {error}") from error
 
 
 # --- server ----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,61 @@
+"""The same actions on a stopped server's store, opened under its lock for as long as the command runs."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from mailhub import __version__
+from mailhub.config.schema import Config
+from mailhub.directory import Directory, Hasher
+from mailhub.model.clock import SystemClock
+from mailhub.model.errors import MailError
+from mailhub.store.sqlite import SqliteStore
+
+from .errors import ControlError
+from .service import Control
+from .words import Request, ServerStatus, Status, checked
+
+Answer = TypeVar("Answer")
+
+
+class Offline:
+    """A `cli.backend.Backend` with a loop of its own. ControlError where the store can not be opened, for example
+    because a server is just starting or stopping."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._runner = asyncio.Runner()
+        clock = SystemClock()
+        self._store = SqliteStore(Path(config.data), config.store, clock, config.hostname)
+        try:
+            self._runner.run(self._store.open())
+        except MailError as error:
+            self._runner.close()
+            raise ControlError("refused", str(error)) from error
+        self._hasher = Hasher(1, 1)
+        directory = Directory(self._store.directory, config.auth, clock, self._hasher, domains=config.domains)
+        self._directory = directory
+        self._control = Control(directory, self._store, clock, self._status, lambda: None)
+
+    def ask(self, request: Request[Answer], progress: Callable[[int, int], None] | None = None) -> Answer:
+        return self._runner.run(self._control.perform(checked(request), progress))
+
+    def close(self) -> None:
+        self._hasher.close()
+        try:
+            self._runner.run(self._store.close())
+        finally:
+            self._runner.close()
+
+    async def _status(self, request: Status) -> ServerStatus:
+        counts = await self._store.queue.counts()
+        return ServerStatus(
+            running=False,
+            version=__version__,
+            hostname=self._config.hostname,
+            data=self._config.data,
+            domains=tuple(domain.name for domain in await self._directory.domains()),
+            queue_messages=counts.items,
+            queue_recipients=counts.recipients,
+        )

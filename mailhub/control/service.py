@@ -1,0 +1,90 @@
+"""One door to all operator actions: a request value goes in, its answer comes out, or a ControlError.
+
+Comes from: `server` (the socket of a running hub) and `offline`. To add an action: a request in `words`, a method in the
+module of its subject, a row in the table here, a command in `cli`.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, cast
+
+from mailhub.directory import Directory
+from mailhub.model import errors
+from mailhub.model.address import key
+from mailhub.model.clock import Clock
+from mailhub.store.api import Store
+
+from . import words
+from .accounts import Accounts
+from .errors import ControlError
+from .queues import Queues
+
+log = logging.getLogger("mailhub.control")
+Answer = TypeVar("Answer")
+Progress = Callable[[int, int], None]
+StatusOf = Callable[[words.Status], Awaitable[words.ServerStatus]]
+
+_KINDS: tuple[tuple[type[errors.MailError], str], ...] = (
+    (errors.NotFound, "not_found"),
+    (errors.Exists, "exists"),
+    (errors.LimitReached, "limit"),
+    (errors.OverQuota, "limit"),
+    (errors.Temporary, "temporary"),
+    (errors.MailError, "refused"),
+)
+
+
+class Control:
+    """`status` tells how the server is; `wake` lets the queue manager look again after a change to the queue."""
+
+    def __init__(
+        self, directory: Directory, store: Store, clock: Clock, status: StatusOf, wake: Callable[[], object]
+    ) -> None:
+        self._directory, self._store = directory, store
+        accounts, queues = Accounts(directory, store.mailboxes), Queues(store.queue, clock, wake)
+        self._actions: dict[type, Callable[..., Awaitable[Any]]] = {
+            words.Status: status,
+            words.UserAdd: accounts.add_user,
+            words.UserPasswd: accounts.set_password,
+            words.UserRemove: accounts.remove_user,
+            words.UserList: accounts.users,
+            words.DomainAdd: accounts.add_domain,
+            words.DomainRemove: accounts.remove_domain,
+            words.DomainList: accounts.domains,
+            words.AliasAdd: accounts.set_alias,
+            words.AliasRemove: accounts.remove_alias,
+            words.AliasList: accounts.aliases,
+            words.QueueList: queues.page,
+            words.QueueSummary: queues.summary,
+            words.QueueShow: queues.show,
+            words.QueueRetry: queues.retry,
+            words.QueueHold: queues.hold,
+            words.QueueRelease: queues.release,
+            words.QueueRequeue: queues.requeue,
+            words.QueueRemove: queues.remove,
+        }
+
+    async def perform(self, request: words.Request[Answer], progress: Progress | None = None) -> Answer:
+        """Do it. `progress(done, total)` is called on the loop. Raises ControlError and nothing else."""
+        try:
+            if isinstance(request, words.MailboxRebuild):
+                return cast(Answer, await self._rebuild(request, progress))
+            return cast(Answer, await self._actions[type(request)](request))
+        except ControlError:
+            raise
+        except errors.MailError as error:
+            kind = next(kind for family, kind in _KINDS if isinstance(error, family))
+            raise ControlError(kind, str(error)) from error
+        except Exception as error:
+            log.exception("action %s failed", type(request).__name__)
+            raise ControlError("bug", f"internal trouble, see the log: {type(error).__name__}: {error}") from error
+
+    async def _rebuild(self, request: words.MailboxRebuild, progress: Progress | None) -> words.Done:
+        if await self._directory.account(request.address) is None:
+            raise ControlError("not_found", f"no account {request.address}")
+        await self._store.mailboxes.rebuild(key(request.address), progress or _unheard)
+        return words.Done()
+
+
+def _unheard(done: int, total: int) -> None:
+    return None
