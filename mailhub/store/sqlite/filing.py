@@ -10,7 +10,7 @@ from mailhub.model.mailbox import KEYWORD_SHIFT, MAX_KEYWORDS, SEEN, Folder
 
 from .. import maildir
 from ..api import Filing
-from .writer import Told
+from .writer import Told, insert_rows
 
 UID_LIMIT = (1 << 32) - 2
 FOLDER = (
@@ -99,7 +99,8 @@ class Entry:
 def enter(db: sqlite3.Connection, told: Told, folder: Folder, entries: Sequence[Entry]) -> list[int]:
     """Index rows for `entries`, one mod-sequence for all of them; their UIDs."""
     uidnext, modseq = folder.uidnext, folder.modseq + 1
-    uids = []
+    uids: list[int] = []
+    messages: list[tuple[object, ...]] = []
     for entry in entries:
         uid = entry.uid or uidnext
         uidnext = max(uidnext, uid + 1)
@@ -107,13 +108,15 @@ def enter(db: sqlite3.Connection, told: Told, folder: Folder, entries: Sequence[
             raise LimitReached(f"folder {folder.name} of {folder.account} has no UIDs left")
         uids.append(uid)
         dirty = entry.name_flags != maildir.NO_FILE and max(0, entry.name_flags) != entry.flags & maildir.VISIBLE
-        db.execute(
-            "insert into message values (?,?,?,?,?,?,?,?,?)",
-            (folder.id, uid, entry.flags, modseq, entry.date, entry.size, entry.name_flags, dirty, entry.file),
+        messages.append(
+            (folder.id, uid, entry.flags, modseq, entry.date, entry.size, entry.name_flags, dirty, entry.file)
         )
-        db.execute("insert into rendered values (?,?,?,?)", (folder.id, uid, entry.envelope, entry.structure))
-        if entry.content is not None:
-            db.execute("insert into filed values (?,?,?,?)", (entry.content, folder.id, uid, entry.head))
+    numbered = list(zip(uids, entries, strict=True))
+    insert_rows(db, "insert into message", messages)
+    insert_rows(db, "insert into rendered", [(folder.id, uid, e.envelope, e.structure) for uid, e in numbered])
+    insert_rows(
+        db, "insert into filed", [(e.content, folder.id, uid, e.head) for uid, e in numbered if e.content is not None]
+    )
     db.execute(
         "update folder set uidnext=?, modseq=?, messages=messages+?, unseen=unseen+?, size=size+? where id=?",
         (uidnext, modseq, len(entries), sum(not entry.flags & SEEN for entry in entries),
@@ -127,20 +130,27 @@ def enter(db: sqlite3.Connection, told: Told, folder: Folder, entries: Sequence[
 
 def file_messages(db: sqlite3.Connection, told: Told, filings: Sequence[Filing], now: int) -> None:
     """Index staged deliveries. A folder that is missing is INBOX, and INBOX is made where it is missing."""
+    places: dict[tuple[str, str], list[Filing]] = {}
     for filing in filings:
-        folder = find_folder(db, filing.account, filing.folder) or find_folder(db, filing.account, "INBOX")
+        places.setdefault((filing.account, filing.folder), []).append(filing)
+    for (account, name), found in places.items():
+        folder = find_folder(db, account, name) or find_folder(db, account, "INBOX")
         if folder is None:
-            folder = make_folder(db, told, filing.account, "INBOX", now)
-        bits, folder = keyword_bits(db, folder, filing.keywords)
-        entry = Entry(
-            flags=filing.flags | bits,
-            date=filing.date,
-            size=filing.size,
-            name_flags=maildir.IN_NEW,  # where `stage` wrote it; flags follow by a rename
-            file=maildir.sized(filing.file, filing.size),
-            envelope=filing.envelope,
-            structure=filing.structure,
-            content=filing.content,
-            head=filing.head,
-        )
-        enter(db, told, folder, [entry])
+            folder = make_folder(db, told, account, "INBOX", now)
+        entries = []
+        for filing in found:
+            bits, folder = keyword_bits(db, folder, filing.keywords)
+            entries.append(
+                Entry(
+                    flags=filing.flags | bits,
+                    date=filing.date,
+                    size=filing.size,
+                    name_flags=maildir.IN_NEW,  # where `stage` wrote it; flags follow by a rename
+                    file=maildir.sized(filing.file, filing.size),
+                    envelope=filing.envelope,
+                    structure=filing.structure,
+                    content=filing.content,
+                    head=filing.head,
+                )
+            )
+        enter(db, told, folder, entries)

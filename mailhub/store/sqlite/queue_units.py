@@ -2,16 +2,14 @@
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
-from ..api import Fate, NewItem, NewRecipient, Outcome, QueueFilter, Settle, State
+from ..api import Fate, Filing, NewItem, NewRecipient, Outcome, QueueFilter, Settle, State
 from .filing import file_messages
-from .writer import Told
-
-_RECIPIENT = "insert into recipient values (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) on conflict(item, n) do nothing"
+from .writer import Told, insert_rows
 
 
 def _recipient(item: int, new: NewRecipient, due: float) -> tuple[object, ...]:
@@ -20,23 +18,22 @@ def _recipient(item: int, new: NewRecipient, due: float) -> tuple[object, ...]:
             0, None, None, None, None, 0)  # fmt: skip
 
 
-def insert_item(db: sqlite3.Connection, item: NewItem) -> None:
-    """Idempotent by the item's id."""
-    content = item.content
-    if not isinstance(content, int):
-        db.execute(
-            "insert into content values (?,?,?,?,?) on conflict(id) do nothing",
-            (content.id, content.body.size, content.body.spool, content.prefix, content.body.data),
-        )
-        content = content.id
-    origin = msgspec.json.encode(item.origin).decode()
-    db.execute(
-        "insert into item values (?,?,?,?,?,?,?,?,?) on conflict(id) do nothing",
-        (item.id, content, item.sender, item.created, item.envid, item.ret, item.smtputf8, item.body, origin),
-    )
-    rows = [_recipient(item.id, new, item.due) for new in item.recipients]
-    for row in rows:
-        db.execute(_RECIPIENT, row)
+def insert_items(db: sqlite3.Connection, items: Sequence[NewItem]) -> None:
+    """Idempotent by the items' ids."""
+    new = [item.content for item in items if not isinstance(item.content, int)]
+    contents = [(c.id, c.body.size, c.body.spool, c.prefix, c.body.data) for c in new]
+    insert_rows(db, "insert into content", contents, "on conflict(id) do nothing")
+    rows = [
+        (i.id, i.content if isinstance(i.content, int) else i.content.id, i.sender, i.created, i.envid, i.ret,
+         i.smtputf8, i.body, msgspec.json.encode(i.origin).decode())
+        for i in items
+    ]  # fmt: skip
+    insert_rows(db, "insert into item", rows, "on conflict(id) do nothing")
+    _insert_recipients(db, [_recipient(item.id, new, item.due) for item in items for new in item.recipients])
+
+
+def _insert_recipients(db: sqlite3.Connection, rows: Sequence[tuple[object, ...]]) -> None:
+    insert_rows(db, "insert into recipient", rows, "on conflict(item, n) do nothing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +41,11 @@ class Put:
     item: NewItem
 
     def apply(self, db: sqlite3.Connection, told: Told) -> None:
-        insert_item(db, self.item)
+        insert_items(db, [self.item])
+
+    @staticmethod
+    def apply_many(db: sqlite3.Connection, told: Told, units: "Sequence[Put]") -> None:
+        insert_items(db, [unit.item for unit in units])
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,40 +57,53 @@ class Record:
     now: int
 
     def apply(self, db: sqlite3.Connection, told: Told) -> None:
-        item = self.unit.item
-        asked = [outcome.n for outcome in self.unit.outcomes]
-        found = db.execute(
-            "select json_group_array(n) from recipient where item=? and n in (select value from json_each(?))",
-            (item, json.dumps(asked)),
-        ).fetchone()[0]
-        here = set(json.loads(found))
-        outcomes = [outcome for outcome in self.unit.outcomes if outcome.n in here]
-        if not outcomes:
-            return
-        gone = [outcome.n for outcome in outcomes if outcome.fate != Fate.DEFERRED]
-        for outcome in outcomes:
-            self._one(db, outcome)
-        filings = [filing for outcome in outcomes for filing in outcome.filings]
+        self.apply_many(db, told, [self])
+
+    @staticmethod
+    def apply_many(db: sqlite3.Connection, told: Told, units: "Sequence[Record]") -> None:
+        here = _present(db, {(record.unit.item, outcome.n) for record in units for outcome in record.unit.outcomes})
+        taken = [(r, [o for o in r.unit.outcomes if (r.unit.item, o.n) in here]) for r in units]
+        taken = [(record, outcomes) for record, outcomes in taken if outcomes]
+        gone: list[tuple[int, int]] = []
+        filings: list[Filing] = []
+        children: list[tuple[object, ...]] = []
+        for record, outcomes in taken:
+            item = record.unit.item
+            for outcome in outcomes:
+                if outcome.fate == Fate.DEFERRED:
+                    _defer(db, item, outcome)
+                else:
+                    gone.append((item, outcome.n))
+                filings.extend(outcome.filings)
+                children.extend(_recipient(item, child, outcome.due) for child in outcome.children)
+        _insert_recipients(db, children)
         if filings:
-            file_messages(db, told, filings, self.now)
-        for born in self.unit.born:
-            insert_item(db, born)
+            file_messages(db, told, filings, units[0].now)
+        insert_items(db, [born for record, _ in taken for born in record.unit.born])
         if gone:
             db.execute(
-                "delete from recipient where item=? and n in (select value from json_each(?))", (item, json.dumps(gone))
+                "delete from recipient where (item, n) in (select value->>0, value->>1 from json_each(?))",
+                (json.dumps(gone),),
             )
-            drop_items(db, told, [item], [self.content])
+            drop_items(db, told, [r.unit.item for r, _ in taken], [r.content for r, _ in taken])
 
-    def _one(self, db: sqlite3.Connection, outcome: Outcome) -> None:
-        if outcome.fate == Fate.DEFERRED:
-            db.execute(
-                "update recipient set state=case when state=3 then 3 else 2 end, due=?, attempts=attempts+1, code=?,"
-                " enhanced=?, reply=?, remote=?, warned=max(warned, ?) where item=? and n=?",
-                (outcome.due, outcome.reply.code, outcome.reply.enhanced, outcome.reply.text, outcome.remote,
-                 outcome.warned, self.unit.item, outcome.n),
-            )  # fmt: skip
-        for child in outcome.children:
-            db.execute(_RECIPIENT, _recipient(self.unit.item, child, outcome.due))
+
+def _present(db: sqlite3.Connection, asked: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
+    found = db.execute(
+        "select json_group_array(json_array(item, n)) from recipient where (item, n) in"
+        " (select value->>0, value->>1 from json_each(?))",
+        (json.dumps(list(asked)),),
+    ).fetchone()[0]
+    return {(item, n) for item, n in json.loads(found)}
+
+
+def _defer(db: sqlite3.Connection, item: int, outcome: Outcome) -> None:
+    db.execute(
+        "update recipient set state=case when state=3 then 3 else 2 end, due=?, attempts=attempts+1, code=?,"
+        " enhanced=?, reply=?, remote=?, warned=max(warned, ?) where item=? and n=?",
+        (outcome.due, outcome.reply.code, outcome.reply.enhanced, outcome.reply.text, outcome.remote,
+         outcome.warned, item, outcome.n),
+    )  # fmt: skip
 
 
 def drop_items(db: sqlite3.Connection, told: Told, items: Sequence[int], contents: Sequence[int]) -> None:
