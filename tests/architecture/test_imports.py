@@ -1,0 +1,118 @@
+"""Rooms stand in the order a message walks; a room imports only rooms below it (docs/ARCHITECTURE.md, "Rooms")."""
+
+import ast
+
+from support.source import PACKAGE, Module, modules
+
+# Room: what it may import besides itself. "store" means all of it, "store.api" the seam alone.
+BELOW: dict[str, tuple[str, ...]] = {
+    "config": (),
+    "model": (),
+    "log": ("model", "config"),
+    "stall": (),
+    "wire": ("model",),
+    "message": ("model",),
+    "net": ("model", "config"),
+    "store": ("net", "message", "model", "config"),
+    "directory": ("store.api", "model", "config"),
+    "mailbox": ("store.api", "message", "model", "config"),
+    "delivery": ("mailbox", "directory", "store.api", "net", "wire", "message", "model", "config"),
+    "queue": ("delivery", "store.api", "message", "model", "config"),
+    "policy": ("queue", "delivery", "mailbox", "directory", "store.api", "net", "wire", "message", "model", "config"),
+    "control": (
+        "policy",
+        "queue",
+        "delivery",
+        "mailbox",
+        "directory",
+        "store",
+        "net",
+        "message",
+        "model",
+        "config",
+        "log",
+    ),
+    "protocols": ("policy", "mailbox", "directory", "net", "wire", "message", "model", "config"),
+}
+BELOW["hub"] = tuple(BELOW)
+BELOW["cli"] = tuple(BELOW)
+BELOW["__main__"] = ("cli",)
+BELOW[""] = ()
+
+PROTOCOLS = ("smtp", "pop3", "imap")
+IMPURE = {
+    "asyncio", "concurrent", "fcntl", "glob", "io", "mmap", "multiprocessing", "os", "pathlib", "random", "secrets",
+    "select", "selectors", "shutil", "signal", "socket", "sqlite3", "ssl", "subprocess", "tempfile", "threading", "time",
+}  # fmt: skip
+
+
+def violations(module: Module) -> list[str]:
+    found = []
+    for line, imported in module.imports():
+        package, _, name = imported.partition(".")
+        if package != PACKAGE or name in ("", "__version__"):
+            continue
+        room = name.partition(".")[0]
+        allowed = BELOW.get(module.room, ())
+        if room != module.room and not any(name == door or name.startswith(door + ".") for door in allowed):
+            found.append(f"{module.path}:{line} imports {imported}")
+    return found
+
+
+def test_every_room_has_a_place() -> None:
+    assert {module.room for module in modules()} - set(BELOW) == set()
+
+
+def test_a_room_imports_only_rooms_below_it() -> None:
+    assert [found for module in modules() for found in violations(module)] == []
+
+
+def test_protocols_do_not_import_each_other() -> None:
+    found = []
+    for module in modules():
+        parts = module.name.split(".")
+        if parts[0] != "protocols" or len(parts) < 2:
+            continue
+        mine = parts[1]
+        for line, imported in module.imports():
+            other = imported.removeprefix(f"{PACKAGE}.protocols.").partition(".")[0]
+            foreign = imported.startswith(f"{PACKAGE}.protocols.") and other in PROTOCOLS and other != mine
+            if foreign:
+                found.append(f"{module.path}:{line} imports {imported}")
+    assert found == []
+
+
+def test_wire_and_message_are_pure() -> None:
+    found = [
+        f"{module.path}:{line} imports {imported}"
+        for module in modules()
+        if module.room in ("wire", "message")
+        for line, imported in module.imports()
+        if imported.partition(".")[0] in IMPURE
+    ]
+    assert found == []
+
+
+def test_implementations_of_the_store_are_known_to_hub_and_control_alone() -> None:
+    found = [
+        f"{module.path}:{line} imports {imported}"
+        for module in modules()
+        if module.room not in ("store", "hub", "control")
+        for line, imported in module.imports()
+        if imported.startswith(f"{PACKAGE}.store") and not imported.startswith(f"{PACKAGE}.store.api.")
+    ]
+    assert found == []
+
+
+def test_the_reader_of_imports_sees_them_all() -> None:
+    """The test of the test: each way to write an import."""
+    text = (
+        "import a.b\nfrom . import c\nfrom ..d import e\nfrom mailhub.f import g as h\ndef i():\n    from .j import k\n"
+    )
+    module = Module("x.y.z", "mailhub/x/y/z.py", text, ast.parse(text), is_package=False)
+    names = {name for _, name in module.imports()}
+    assert names == {"a.b", "mailhub.x.y.c", "mailhub.x.d.e", "mailhub.f.g", "mailhub.x.y.j.k"}
+    package = Module("x.y", "mailhub/x/y/__init__.py", text, ast.parse(text), is_package=True)
+    assert "mailhub.x.y.c" in {name for _, name in package.imports()}
+    store = Module("protocols.z", "mailhub/protocols/z.py", "", ast.parse("from mailhub.store.api import Body"), False)
+    assert violations(store) == ["mailhub/protocols/z.py:1 imports mailhub.store.api.Body"]
