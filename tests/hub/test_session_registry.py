@@ -1,0 +1,76 @@
+"""The registry of sessions: limits, the two stages of a stop, and what a crash leaves behind."""
+
+import asyncio
+import logging
+
+import pytest
+
+from mailhub.config import schema
+from mailhub.protocols.session import Session, Sessions, TooManySessions
+
+
+def session(client: str = "192.0.2.1") -> Session:
+    return Session("imap", "imap", client, 1000)
+
+
+async def test_limits_count_all_sessions_and_those_of_one_client() -> None:
+    sessions = Sessions(schema.Sessions(limit=3, limit_per_client=2))
+    first = session()
+    sessions.enter(first)
+    sessions.enter(session())
+    with pytest.raises(TooManySessions, match="limit_per_client"):
+        sessions.enter(session())
+    sessions.enter(session("192.0.2.2"))
+    with pytest.raises(TooManySessions, match=r"sessions\.limit$"):
+        sessions.enter(session("192.0.2.3"))
+    first.end()
+    first.end()
+    sessions.enter(session("192.0.2.3"))
+    assert len(sessions) == 3
+    assert [other.id for other in sessions] == [2, 3, 4]
+
+
+async def test_drain_asks_each_session_once_also_one_that_listens_late() -> None:
+    sessions = Sessions(schema.Sessions())
+    early, late, asked = session(), session(), []
+    sessions.enter(early)
+    sessions.enter(late)
+    early.on_drain(lambda: asked.append("early"))
+    sessions.drain()
+    sessions.drain()
+    late.on_drain(lambda: asked.append("late"))
+    assert asked == ["early", "late"]
+    with pytest.raises(TooManySessions, match="stopping"):
+        sessions.enter(session())
+
+
+async def test_abort_reaches_a_session_without_callback_through_its_task() -> None:
+    sessions = Sessions(schema.Sessions())
+    ours = session()
+    sessions.enter(ours)
+    ours.own(asyncio.create_task(asyncio.Event().wait()))
+    waiting = asyncio.create_task(sessions.empty())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    sessions.abort()
+    await waiting
+    assert len(sessions) == 0
+
+
+async def test_a_crash_is_logged_closes_the_connection_and_leaves_the_registry(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sessions = Sessions(schema.Sessions())
+    ours, closed = session(), []
+    sessions.enter(ours)
+    ours.on_abort(lambda: closed.append(True))
+
+    async def crash() -> None:
+        raise RuntimeError("broken")
+
+    with caplog.at_level(logging.ERROR, "mailhub.protocols"):
+        ours.own(asyncio.create_task(crash()))
+        await sessions.empty()
+    assert closed == [True]
+    assert "imap[1] 192.0.2.1:1000: the session crashed" in caplog.text
+    assert "RuntimeError: broken" in caplog.text
