@@ -1,0 +1,116 @@
+"""TLS contexts from the config, a self-signed certificate where there is none, and words for what was negotiated."""
+
+import contextlib
+import datetime
+import ipaddress
+import os
+import ssl
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from mailhub.config import schema
+from mailhub.model.clock import Clock
+from mailhub.model.errors import Permanent
+
+_DAYS = 3650
+_VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
+
+
+class ServerTls:
+    """The server's certificate. `context` is asked at each handshake; `reload()` puts a new one in its place."""
+
+    def __init__(self, config: schema.Tls, data: Path, hostname: str, clock: Clock) -> None:
+        self._config, self._data, self._hostname, self._clock = config, data, hostname, clock
+        self._context: ssl.SSLContext | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """The context in force; made, with its certificate if need be, when first asked for. Permanent where that fails."""
+        if self._context is None:
+            self._context = self._make(self._config)
+        return self._context
+
+    def reload(self, config: schema.Tls) -> None:
+        """Read the files again. Where they can not be used the old context stays, and Permanent says why."""
+        made = self._make(config)
+        self._config, self._context = config, made
+
+    def _make(self, config: schema.Tls) -> ssl.SSLContext:
+        certificate, key = config.certificate, config.key or config.certificate
+        if not certificate:
+            certificate, key = self._self_signed()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = _VERSIONS[config.minimum]
+        context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+        try:
+            context.load_cert_chain(certificate, key)
+        except (OSError, ssl.SSLError) as error:
+            raise Permanent(f"tls.certificate {certificate}, tls.key {key}: {error}") from error
+        return context
+
+    def _self_signed(self) -> tuple[str, str]:
+        certificate, key = self._data / "tls" / "certificate.pem", self._data / "tls" / "key.pem"
+        if not (certificate.exists() and key.exists()):
+            certificate.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            made, secret = self_signed(self._hostname, self._clock.now())
+            _write_private(key, secret)
+            _write_private(certificate, made)
+        return str(certificate), str(key)
+
+
+def _write_private(path: Path, text: bytes) -> None:
+    partial = path.with_name(path.name + ".new")
+    with contextlib.suppress(FileNotFoundError):
+        partial.unlink()
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "wb") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.rename(path)
+
+
+def self_signed(hostname: str, now: float) -> tuple[bytes, bytes]:
+    """(certificate, key) as PEM for `hostname`, localhost and loopback, valid from `now` for ten years."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hostname[:64])])
+    start = datetime.datetime.fromtimestamp(now, datetime.UTC)
+    names: list[x509.GeneralName] = [
+        x509.DNSName(hostname.encode("idna").decode() if not hostname.isascii() else hostname)
+    ]
+    names += [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    names.append(x509.IPAddress(ipaddress.ip_address("::1")))
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start - datetime.timedelta(days=1))
+        .not_valid_after(start + datetime.timedelta(days=_DAYS))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM), secret
+
+
+def opportunistic() -> ssl.SSLContext:
+    """A client's context that takes any certificate: better than the clear, no proof of who is there (RFC 7435)."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def describe(tls: ssl.SSLObject | None) -> str:
+    """What was negotiated, for Received and logs: "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384"; "" in the clear."""
+    cipher = None if tls is None else tls.cipher()
+    return "" if tls is None or cipher is None else f"{tls.version()} with cipher {cipher[0]}"
