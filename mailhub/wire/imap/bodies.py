@@ -59,7 +59,12 @@ def _plain(text: bytes, node: _Node) -> Iterator[bytes]:
         yield b")"
     else:
         kind, subtype = (text[f.start : f.end].upper() for f in (fields[0], fields[min(1, len(fields) - 1)]))
-        if kind == b'"MESSAGE"' and subtype in (b'"RFC822"', b'"GLOBAL"') and len(fields) >= _MESSAGE and fields[7].list:
+        if (
+            kind == b'"MESSAGE"'
+            and subtype in (b'"RFC822"', b'"GLOBAL"')
+            and len(fields) >= _MESSAGE
+            and fields[7].list
+        ):
             inner = fields[_INNER]
             yield text[node.start : inner.start]
             yield from _plain(text, inner)

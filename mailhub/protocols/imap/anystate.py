@@ -1,0 +1,52 @@
+"""CAPABILITY, NOOP, LOGOUT, ID, ENABLE, NAMESPACE: commands that touch no mailbox."""
+
+import logging
+from typing import TYPE_CHECKING
+
+from mailhub.model.mailbox import SEPARATOR
+from mailhub.wire.imap import commands, responses
+
+from .answers import Answer, ok
+
+if TYPE_CHECKING:
+    from .session import ImapSession
+
+log = logging.getLogger("mailhub.imap")
+
+
+async def capability(session: "ImapSession", verb: commands.Capability) -> Answer:
+    """RFC 3501 section 6.1.1."""
+    session.write(responses.untagged(f"CAPABILITY {session.capabilities()}"))
+    return ok("Capability completed")
+
+
+async def noop(session: "ImapSession", verb: commands.Noop) -> Answer:
+    """RFC 3501 section 6.1.2: the updates that follow every command are all of it."""
+    return ok("Nothing done")
+
+
+async def logout(session: "ImapSession", verb: commands.Logout) -> Answer:
+    """RFC 3501 section 6.1.3."""
+    session.deselect()
+    session.goodbye("Goodbye")
+    return ok("Logged out")
+
+
+async def identify(session: "ImapSession", verb: commands.Id) -> Answer:
+    """RFC 2971. The server does not say its version to strangers."""
+    told = {key[:30]: value[:200] for key, value in verb.fields if value is not None}
+    log.info("%s: client says it is %r", session.context.session, told)
+    session.write(b'* ID ("name" "mailhub")\r\n')
+    return ok("Nice to meet you")
+
+
+async def enable(session: "ImapSession", verb: commands.Enable) -> Answer:
+    """RFC 5161: names that mean nothing here are passed over."""
+    session.write(b"* ENABLED\r\n")
+    return ok("Nothing to enable")
+
+
+async def namespace(session: "ImapSession", verb: commands.Namespace) -> Answer:
+    """RFC 2342: one personal namespace, without a prefix."""
+    session.write(responses.untagged(f'NAMESPACE (("" "{SEPARATOR}")) NIL NIL'))
+    return ok("Namespace completed")

@@ -1,0 +1,74 @@
+"""What CAPABILITY announces: one table. A row that is never announced says why."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a capability may depend on. `starttls`: TLS may begin now; `passwords`: they may be sent now."""
+
+    authenticated: bool
+    starttls: bool
+    passwords: bool
+
+
+Condition = Callable[[Facts], bool]
+
+
+def _always(facts: Facts) -> bool:
+    return True
+
+
+def _never(facts: Facts) -> bool:
+    return False
+
+
+def _before_login(facts: Facts) -> bool:
+    return not facts.authenticated
+
+
+def _passwords(facts: Facts) -> bool:
+    return facts.passwords and not facts.authenticated
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """A keyword, where it is defined, when it is announced, and what to know of it."""
+
+    keyword: str
+    rfc: str
+    condition: Condition
+    reason: str
+
+
+TABLE: tuple[Capability, ...] = (
+    Capability("IMAP4rev1", "RFC 3501", _always, "the protocol itself; must come first for some clients"),
+    Capability("LITERAL+", "RFC 7888", _always, "saves a round trip for each literal"),
+    Capability("SASL-IR", "RFC 4959", _before_login, "saves a round trip of AUTHENTICATE"),
+    Capability("STARTTLS", "RFC 3501", lambda facts: facts.starttls, "while the connection is in the clear"),
+    Capability(
+        "LOGINDISABLED",
+        "RFC 3501",
+        lambda facts: not facts.authenticated and not facts.passwords,
+        "in the clear, unless auth.allow_plaintext is set",
+    ),
+    Capability("AUTH=PLAIN", "RFC 4616", _passwords, "under TLS, or where auth.allow_plaintext is set"),
+    Capability("AUTH=LOGIN", "draft-murchison-sasl-login", _passwords, "as AUTH=PLAIN; Outlook asks for it"),
+    Capability("ID", "RFC 2971", _always, "some clients will not go on without it"),
+    Capability("ENABLE", "RFC 5161", _always, "nothing to enable yet"),
+    Capability("IDLE", "RFC 2177", _always, "new mail is told at once"),
+    Capability("NAMESPACE", "RFC 2342", _always, "one personal namespace"),
+    Capability("CHILDREN", "RFC 3348", _always, "\\HasChildren and \\HasNoChildren in every LIST"),
+    Capability("LIST-EXTENDED", "RFC 5258", _always, "SUBSCRIBED, CHILDREN, RECURSIVEMATCH, several patterns"),
+    Capability("SPECIAL-USE", "RFC 6154", _always, "\\Sent, \\Drafts, ... in every LIST"),
+    Capability("UIDPLUS", "RFC 4315", _always, "APPENDUID, COPYUID, UID EXPUNGE"),
+    Capability("MOVE", "RFC 6851", _always, "one commit"),
+    Capability("UNSELECT", "RFC 3691", _always, "CLOSE without its EXPUNGE"),
+    Capability("XLIST", "none", _never, "Gmail's forerunner of SPECIAL-USE; clients that know it know SPECIAL-USE"),
+)
+
+
+def announced(facts: Facts) -> str:
+    """The keywords that hold now, divided by spaces."""
+    return " ".join(row.keyword for row in TABLE if row.condition(facts))

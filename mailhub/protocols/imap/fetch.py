@@ -1,0 +1,173 @@
+"""FETCH (RFC 3501 section 6.4.5): from the view and the index by the page, from message files by the block."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from mailhub.model.errors import MailError, NotFound
+from mailhub.model.mailbox import SEEN, FlagOp, MessageRow
+from mailhub.wire.imap import bodies, commands
+from mailhub.wire.imap.dates import date_time
+from mailhub.wire.imap.fetch_items import Attribute, Item, Section
+
+from . import messages, updates
+from .answers import Answer, ok
+from .sections import Octets, OpenMessage, Piece
+
+if TYPE_CHECKING:
+    from .session import ImapSession
+
+log = logging.getLogger("mailhub.imap")
+
+PAGE = 1_000  # rows of the index at a time
+FILES_PAGE = 100  # messages whose \\Seen is set by one unit, just before they are sent
+OUT = 65_536  # octets gathered before they are written
+
+_FROM_ROW: Mapping[Attribute, Callable[[MessageRow], bytes]] = {
+    Attribute.INTERNALDATE: lambda row: b"INTERNALDATE " + date_time(row.date),
+    Attribute.SIZE: lambda row: b"RFC822.SIZE %d" % row.size,
+    Attribute.ENVELOPE: lambda row: b"ENVELOPE " + row.envelope,
+    Attribute.BODYSTRUCTURE: lambda row: b"BODYSTRUCTURE " + row.structure,
+    Attribute.BODY: lambda row: b"BODY " + bodies.without_extension(row.structure),
+}
+_RENDERED = {Attribute.ENVELOPE, Attribute.BODYSTRUCTURE, Attribute.BODY}
+_NO_ROW = MessageRow(0, 0, 0, 0, 0)
+
+
+async def fetch(session: "ImapSession", verb: commands.Fetch) -> Answer:
+    """Messages that another session expunged meanwhile are left out; the answer says that there were some."""
+    spans = messages.places(session.view, verb.messages)
+    items = verb.items
+    if verb.messages.by_uid and Attribute.UID not in items:
+        items = (Attribute.UID, *items)
+    fetched = _Fetch(session, items)
+    for page in messages.pages(spans, fetched.page_size):
+        await fetched.page(page)
+        await session.flush()
+        await asyncio.sleep(0)
+    if fetched.gone:
+        return ok("Some messages were expunged meanwhile", "EXPUNGEISSUED")
+    return ok("Fetch completed")
+
+
+class _Fetch:
+    """One FETCH: what it asks for, and how much of it was not there any more."""
+
+    def __init__(self, session: "ImapSession", items: tuple[Item, ...]) -> None:
+        self._session, self._view, self._items = session, session.view, items
+        self._sections = any(isinstance(item, Section) for item in items)
+        self._seen = not self._view.read_only and any(isinstance(item, Section) and not item.peek for item in items)
+        self._rows = any(item in _FROM_ROW for item in items if isinstance(item, Attribute))
+        self._rendered = not _RENDERED.isdisjoint(items)
+        self._out: list[bytes] = []
+        self._size = 0
+        self.page_size = FILES_PAGE if self._sections else PAGE
+        self.gone = 0
+
+    async def page(self, page: list[int]) -> None:
+        """Answer for the messages at these places."""
+        view = self._view
+        rows = await view.rows([view.uids[place] for place in page], rendered=self._rendered) if self._rows else None
+        found = {row.uid: row for row in rows} if rows is not None else None
+        newly_seen = await self._see(page) if self._seen else frozenset[int]()
+        words = updates.flag_words(view)
+        for place in page:
+            uid = view.uids[place]
+            row = found.get(uid) if found is not None else _NO_ROW
+            if row is None:
+                self.gone += 1
+                continue
+            items = self._items
+            if place in newly_seen and Attribute.FLAGS not in items:
+                items = (*items, Attribute.FLAGS)
+            if self._sections:
+                await self._with_file(place, uid, row, words, items)
+            else:
+                self._line(b"* %d FETCH (" % (place + 1), [self._attribute(a, place, uid, row, words) for a in items])
+        self._write()
+
+    async def _see(self, page: list[int]) -> frozenset[int]:
+        """Set \\Seen where it is missing, and say where. Reading goes on where it can not be set."""
+        view = self._view
+        unseen = [place for place in page if not view.flags[place] & SEEN]
+        if not unseen:
+            return frozenset()
+        try:
+            await view.set_flags([view.uids[place] for place in unseen], FlagOp.ADD, SEEN)
+        except MailError as error:
+            log.warning("%s: \\Seen not set: %s", self._session.context.session, error)
+            return frozenset()
+        return frozenset(unseen)
+
+    def _attribute(
+        self, item: Item, place: int, uid: int, row: MessageRow, words: Callable[[int, int], bytes]
+    ) -> bytes:
+        assert isinstance(item, Attribute)
+        if item is Attribute.UID:
+            return b"UID %d" % uid
+        if item is Attribute.FLAGS:
+            return b"FLAGS " + words(uid, self._view.flags[place])
+        return _FROM_ROW[item](row)
+
+    def _line(self, start: bytes, values: list[bytes]) -> None:
+        self._gather(start + b" ".join(values) + b")\r\n")
+
+    def _gather(self, data: bytes) -> None:
+        self._out.append(data)
+        self._size += len(data)
+
+    def _write(self) -> None:
+        if self._out:
+            self._session.write(b"".join(self._out))
+            self._out.clear()
+            self._size = 0
+
+    # --- from files
+
+    async def _with_file(
+        self, place: int, uid: int, row: MessageRow, words: Callable[[int, int], bytes], items: tuple[Item, ...]
+    ) -> None:
+        """One message. Once its answer is begun it must be finished: after an error the connection is of no use."""
+        try:
+            file = await self._view.open(uid)
+        except NotFound:
+            self.gone += 1
+            return
+        begun = self._size
+        async with file:
+            message = OpenMessage(file, (self._view.folder.id, uid), self._session.last_tree)
+            found = {item: await message.find(item) for item in items if isinstance(item, Section)}
+            try:
+                between = b"* %d FETCH (" % (place + 1)
+                for item in items:
+                    self._gather(between)
+                    between = b" "
+                    if isinstance(item, Section):
+                        await self._section(item.label, found[item], message)
+                    else:
+                        self._gather(self._attribute(item, place, uid, row, words))
+                self._gather(b")\r\n")
+            except BaseException:
+                if self._size != begun:
+                    self._session.stream.abort()
+                raise
+        if self._size >= OUT:
+            self._write()
+            await self._session.flush()
+
+    async def _section(self, label: bytes, piece: Piece, message: OpenMessage) -> None:
+        if piece is None:
+            self._gather(label + b" NIL")
+        elif isinstance(piece, bytes):
+            self._gather(b"%b {%d}\r\n%b" % (label, len(piece), piece))
+        else:
+            self._gather(b"%b {%d}\r\n" % (label, piece.end - piece.start))
+            await self._blocks(piece, message)
+
+    async def _blocks(self, octets: Octets, message: OpenMessage) -> None:
+        async for block in message.blocks(octets):
+            self._gather(block)
+            if self._size >= OUT:
+                self._write()
+                await self._session.flush()

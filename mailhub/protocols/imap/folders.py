@@ -1,0 +1,57 @@
+"""CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, STATUS (RFC 3501 section 6.3)."""
+
+from typing import TYPE_CHECKING
+
+from mailhub.model.mailbox import SEPARATOR
+from mailhub.wire.imap import commands, responses
+
+from .answers import Answer, no, ok
+
+if TYPE_CHECKING:
+    from .session import ImapSession
+
+
+async def create(session: "ImapSession", verb: commands.Create) -> Answer:
+    """RFC 3501 section 6.3.3: a separator at the end only says that more will come below."""
+    await session.account.create(verb.mailbox.removesuffix(SEPARATOR))
+    return ok("Mailbox created")
+
+
+async def delete(session: "ImapSession", verb: commands.Delete) -> Answer:
+    """RFC 3501 section 6.3.4."""
+    if verb.mailbox == "INBOX":
+        return no("INBOX stays", "CANNOT")
+    await session.account.delete(verb.mailbox)
+    return ok("Mailbox deleted")
+
+
+async def rename(session: "ImapSession", verb: commands.Rename) -> Answer:
+    """RFC 3501 section 6.3.5."""
+    await session.account.rename(verb.mailbox, verb.new_name.removesuffix(SEPARATOR))
+    return ok("Mailbox renamed")
+
+
+async def subscribe(session: "ImapSession", verb: commands.Subscribe) -> Answer:
+    """RFC 3501 section 6.3.6."""
+    await session.account.subscribe(verb.mailbox)
+    return ok("Subscribed")
+
+
+async def unsubscribe(session: "ImapSession", verb: commands.Unsubscribe) -> Answer:
+    """RFC 3501 section 6.3.7."""
+    await session.account.unsubscribe(verb.mailbox)
+    return ok("Unsubscribed")
+
+
+async def status(session: "ImapSession", verb: commands.Status) -> Answer:
+    """RFC 3501 section 6.3.10."""
+    folder = await session.account.find(verb.mailbox)
+    values = {
+        "MESSAGES": folder.messages,
+        "RECENT": max(0, folder.uidnext - folder.recent_from) if folder.messages else 0,
+        "UIDNEXT": folder.uidnext,
+        "UIDVALIDITY": folder.uidvalidity,
+        "UNSEEN": folder.unseen,
+    }
+    session.write(responses.status(verb.mailbox, [(item, values[item]) for item in verb.items]))
+    return ok("Status completed")

@@ -1,0 +1,53 @@
+"""Sets of messages of the selected mailbox, as spans of places in its view (place = message number - 1)."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mailhub.model.search import STAR
+from mailhub.wire.imap import sequences
+from mailhub.wire.imap.commands import Messages
+
+from .answers import Refused, bad
+
+if TYPE_CHECKING:
+    from mailhub.mailbox.service import FolderView
+
+Spans = list[range]
+
+
+def places(view: "FolderView", messages: Messages) -> Spans:
+    """Where the messages are. UIDs that are not there are left out (RFC 3501 section 6.4.8); a message number that is
+    not there is refused, "*" and "1:*" in an empty mailbox apart, which clients send without looking."""
+    uids = view.uids
+    if messages.by_uid:
+        largest = uids[-1] if uids else 0
+        found = ((bisect_left(uids, a), bisect_right(uids, b)) for a, b in sequences.resolve(messages.ranges, largest))
+        return [range(low, high) for low, high in found if low < high]
+    if not uids and all(STAR in pair for pair in messages.ranges):
+        return []
+    ranges = sequences.resolve(messages.ranges, len(uids))
+    if not ranges or ranges[-1][1] > len(uids):
+        raise Refused(bad("There is no message of that number"))
+    return [range(low - 1, high) for low, high in ranges]
+
+
+def pages(spans: Spans, size: int) -> Iterator[list[int]]:
+    """The places, at most `size` at a time."""
+    page: list[int] = []
+    for span in spans:
+        for start in range(span.start, span.stop, size):
+            page += span[start - span.start : start - span.start + size]
+            while len(page) >= size:
+                yield page[:size]
+                page = page[size:]
+    if page:
+        yield page
+
+
+def uids_at(view: "FolderView", spans: Spans) -> list[int]:
+    """The UIDs of all those messages."""
+    out: list[int] = []
+    for span in spans:
+        out += view.uids[span.start : span.stop]
+    return out

@@ -1,0 +1,68 @@
+"""Which function carries out which command, and in which states it may come (RFC 3501 section 6)."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mailhub.wire.imap import commands as c
+
+from . import anystate, append, auth, copying, fetch, folders, idle, listing, search, selected, store
+from .answers import Answer
+from .states import ANY, LOGGED_IN, SELECTED, STRANGER, State
+
+if TYPE_CHECKING:
+    from .session import ImapSession
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`after` runs when OK has been written (STARTTLS)."""
+
+    carry_out: "Callable[[ImapSession, Any], Awaitable[Answer]]"
+    states: frozenset[State]
+    after: "Callable[[ImapSession], Awaitable[None]] | None" = None
+
+
+RULES: Mapping[type[c.Verb], Rule] = {
+    c.Capability: Rule(anystate.capability, ANY),
+    c.Noop: Rule(anystate.noop, ANY),
+    c.Logout: Rule(anystate.logout, ANY),
+    c.Id: Rule(anystate.identify, ANY),
+    c.StartTls: Rule(auth.start_tls, STRANGER, auth.handshake),
+    c.Authenticate: Rule(auth.authenticate, STRANGER),
+    c.Login: Rule(auth.login, STRANGER),
+    c.Enable: Rule(anystate.enable, LOGGED_IN),
+    c.Namespace: Rule(anystate.namespace, LOGGED_IN),
+    c.Select: Rule(selected.select, LOGGED_IN),
+    c.Examine: Rule(selected.examine, LOGGED_IN),
+    c.Create: Rule(folders.create, LOGGED_IN),
+    c.Delete: Rule(folders.delete, LOGGED_IN),
+    c.Rename: Rule(folders.rename, LOGGED_IN),
+    c.Subscribe: Rule(folders.subscribe, LOGGED_IN),
+    c.Unsubscribe: Rule(folders.unsubscribe, LOGGED_IN),
+    c.List: Rule(listing.list_, LOGGED_IN),
+    c.Lsub: Rule(listing.lsub, LOGGED_IN),
+    c.Status: Rule(folders.status, LOGGED_IN),
+    c.Append: Rule(append.append, LOGGED_IN),
+    c.Idle: Rule(idle.idle, LOGGED_IN),
+    c.Check: Rule(selected.check, SELECTED),
+    c.Close: Rule(selected.close, SELECTED),
+    c.Unselect: Rule(selected.unselect, SELECTED),
+    c.Expunge: Rule(selected.expunge, SELECTED),
+    c.Search: Rule(search.search, SELECTED),
+    c.Fetch: Rule(fetch.fetch, SELECTED),
+    c.Store: Rule(store.store, SELECTED),
+    c.Copy: Rule(copying.copy, SELECTED),
+    c.Move: Rule(copying.move, SELECTED),
+}
+
+
+def tells_expunges(verb: c.Verb) -> bool:
+    """EXPUNGE must not be sent while FETCH, STORE or SEARCH by number is under way (RFC 3501 section 7.4.1)."""
+    match verb:
+        case c.Fetch(messages=messages) | c.Store(messages=messages):
+            return messages.by_uid
+        case c.Search(by_uid=by_uid):
+            return by_uid
+        case _:
+            return True

@@ -1,0 +1,77 @@
+"""SELECT, EXAMINE, CHECK, CLOSE, UNSELECT, EXPUNGE: opening a mailbox, cleaning it, leaving it."""
+
+from typing import TYPE_CHECKING
+
+from mailhub.model.mailbox import SEEN
+from mailhub.wire.imap import commands, responses, sequences
+
+from . import updates
+from .answers import Answer, Refused, no, ok
+
+if TYPE_CHECKING:
+    from .session import ImapSession
+
+
+async def select(session: "ImapSession", verb: commands.Select) -> Answer:
+    """RFC 3501 section 6.3.1."""
+    await _open(session, verb.mailbox, read_only=False)
+    return ok("Mailbox selected", "READ-WRITE")
+
+
+async def examine(session: "ImapSession", verb: commands.Examine) -> Answer:
+    """RFC 3501 section 6.3.2."""
+    await _open(session, verb.mailbox, read_only=True)
+    return ok("Mailbox selected", "READ-ONLY")
+
+
+async def _open(session: "ImapSession", mailbox: str, *, read_only: bool) -> None:
+    """A SELECT that fails leaves no mailbox selected."""
+    session.deselect()
+    folder = await session.account.find(mailbox)
+    view = await session.account.open_view(folder, read_only=read_only)
+    session.select(view)
+    exists = len(view.uids)
+    session.write(updates.flags_lines(view))
+    session.write(b"* %d EXISTS\r\n* %d RECENT\r\n" % (exists, len(view.recent)))
+    unseen = next((place for place, flags in enumerate(view.flags) if not flags & SEEN), None)
+    if unseen is not None:
+        session.write(responses.untagged(f"OK [UNSEEN {unseen + 1}] First message without \\Seen"))
+    session.write(responses.untagged(f"OK [UIDVALIDITY {view.folder.uidvalidity}] UIDs are valid"))
+    session.write(responses.untagged(f"OK [UIDNEXT {view.folder.uidnext}] Next UID"))
+
+
+async def check(session: "ImapSession", verb: commands.Check) -> Answer:
+    """RFC 3501 section 6.4.1: every change is on disk already."""
+    return ok("Checked")
+
+
+async def close(session: "ImapSession", verb: commands.Close) -> Answer:
+    """RFC 3501 section 6.4.2: messages with \\Deleted go, and nobody is told here."""
+    if not session.view.read_only:
+        await session.view.expunge()
+    session.deselect()
+    return ok("Mailbox closed")
+
+
+async def unselect(session: "ImapSession", verb: commands.Unselect) -> Answer:
+    """RFC 3691."""
+    session.deselect()
+    return ok("Mailbox left")
+
+
+async def expunge(session: "ImapSession", verb: commands.Expunge) -> Answer:
+    """RFC 3501 section 6.4.3; some of them: RFC 4315 section 2.1. The updates that follow tell which."""
+    must_be_writable(session)
+    view = session.view
+    if verb.uids is None:
+        await view.expunge()
+    else:
+        ranges = sequences.resolve(verb.uids, view.uids[-1] if view.uids else 0)
+        await view.expunge(ranges)
+    return ok("Expunged")
+
+
+def must_be_writable(session: "ImapSession") -> None:
+    """Refuse what EXAMINE forbids."""
+    if session.view.read_only:
+        raise Refused(no("Mailbox is opened read-only", "CANNOT"))

@@ -1,0 +1,249 @@
+"""The life of an IMAP connection: greeting, one command after another, updates, goodbye. What commands do is elsewhere."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Iterator
+from typing import Protocol, TypeVar
+
+from mailhub.config.schema import Imap
+from mailhub.directory import Account
+from mailhub.mailbox.service import AccountMail, FolderView, Mailboxes
+from mailhub.model.errors import MailError, NotFound
+from mailhub.net.stream import ConnectionLost, Stream
+from mailhub.protocols.session import SessionContext
+from mailhub.wire.imap import responses
+from mailhub.wire.imap.commands import Command
+from mailhub.wire.imap.framing import Literal
+
+from . import answers, rules, updates
+from .answers import Answer, Refused
+from .capabilities import Facts, announced
+from .reader import Hopeless, Reader, Unreadable
+from .sections import LastTree
+from .states import State
+
+log = logging.getLogger("mailhub.imap")
+T = TypeVar("T")
+
+
+class Authenticator(Protocol):
+    """Who may sign in (directory.Directory). Wrong passwords are answered late, by it."""
+
+    async def authenticate(self, login: str, password: str, *, service: str, client: str) -> Account | None: ...
+
+
+async def serve(
+    stream: Stream, context: SessionContext[Imap], mailboxes: Mailboxes, authenticator: Authenticator
+) -> None:
+    """Talk to one client until one of the two has had enough. Errors of our own are raised after a BYE."""
+    await ImapSession(stream, context, mailboxes, authenticator).run()
+
+
+class ImapSession:
+    """One connection. Handlers of commands get it whole; `view` is there in the state SELECTED, `account` after login."""
+
+    def __init__(
+        self, stream: Stream, context: SessionContext[Imap], mailboxes: Mailboxes, authenticator: Authenticator
+    ) -> None:
+        self.stream, self.context, self.mailboxes, self.authenticator = stream, context, mailboxes, authenticator
+        self.config, self.clock = context.settings, context.clock
+        self.reader = Reader(stream, self.config, self.patiently)
+        self.literal: Literal | None = None  # of the APPEND under way
+        self.login_failures = 0
+        self.last_tree = LastTree()
+        self._account: AccountMail | None = None
+        self._view: FolderView | None = None
+        self._errors = 0
+        self._over = False
+        self._busy = False
+        self._draining = False
+        self._login_until = self.clock.monotonic() + self.config.login_timeout
+
+    # --- what handlers look at and use
+
+    @property
+    def state(self) -> State:
+        if self._view is not None:
+            return State.SELECTED
+        return State.NOT_AUTHENTICATED if self._account is None else State.AUTHENTICATED
+
+    @property
+    def account(self) -> AccountMail:
+        assert self._account is not None  # by the table of states
+        return self._account
+
+    @property
+    def view(self) -> FolderView:
+        assert self._view is not None  # by the table of states
+        return self._view
+
+    @property
+    def selected(self) -> FolderView | None:
+        return self._view
+
+    @property
+    def secure(self) -> bool:
+        return self.stream.tls is not None
+
+    @property
+    def passwords_allowed(self) -> bool:
+        return self.secure or self.context.auth.allow_plaintext
+
+    @property
+    def may_start_tls(self) -> bool:
+        return not self.secure and self.context.tls == "starttls" and self.context.tls_context is not None
+
+    def capabilities(self) -> str:
+        """The keywords that hold now."""
+        return announced(Facts(self._account is not None, self.may_start_tls, self.passwords_allowed))
+
+    def log_in(self, account: Account) -> None:
+        self._account = self.mailboxes.account(account.name)
+        self.reader.authenticated = True
+        self.context.session.login = account.name
+
+    def select(self, view: FolderView) -> None:
+        self.deselect()
+        self._view = view
+
+    def deselect(self) -> None:
+        """Leave the selected mailbox, if there is one."""
+        if self._view is not None:
+            self._view.close()
+            self._view = None
+
+    def write(self, data: bytes) -> None:
+        self.stream.write(data)
+
+    async def flush(self) -> None:
+        """Wait until the client has taken most of what was written; it has the session's timeout to do so."""
+        try:
+            async with self.clock.timeout(self.config.idle_timeout):
+                await self.stream.drain()
+        except TimeoutError:
+            self.stream.abort()
+            raise ConnectionLost("the client reads no more") from None
+
+    async def patiently(self, waiting: Awaitable[T]) -> T:
+        """Wait for the client, as long as it may be silent. TimeoutError ends the session."""
+        seconds = self.config.idle_timeout
+        if self._account is None:
+            seconds = max(0.0, self._login_until - self.clock.monotonic())
+        async with self.clock.timeout(seconds):
+            return await waiting
+
+    def goodbye(self, text: str, code: str = "") -> None:
+        """BYE; the session is over after the command under way."""
+        if not self._over:
+            self._over = True
+            self.write(b"* " + responses.state("BYE", text, code))
+
+    # --- life
+
+    async def run(self) -> None:
+        record = self.context.session
+        record.on_abort(self.stream.abort)
+        self.write(b"* " + responses.state("OK", f"{self.context.hostname} ready", f"CAPABILITY {self.capabilities()}"))
+        record.on_drain(self._drain)
+        try:
+            while not self._over:
+                await self._next()
+                if self._draining:
+                    self._shut()
+            await self.flush()
+        except ConnectionLost:
+            log.debug("%s: connection lost", record)
+        except TimeoutError:
+            self.goodbye("Too long without a word")
+        except Hopeless as error:
+            self.goodbye(error.text, error.code)
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            self.goodbye("Internal error, see the server's log", "SERVERBUG")
+            raise
+        finally:
+            self.deselect()
+            self.stream.close()
+            record.end()
+
+    def _drain(self) -> None:
+        """The server stops. A command under way ends first; a client that is silent, or in IDLE, is told at once."""
+        self._draining = True
+        if not self._busy:
+            self._shut()
+            self.stream.close()
+
+    def _shut(self) -> None:
+        self.goodbye("Server is going down", "UNAVAILABLE")
+
+    async def _next(self) -> None:
+        try:
+            request = await self.reader.request()
+        except Unreadable as error:
+            self._answer(error.tag or b"*", error.answer)
+            return await self.flush()
+        self._busy = True
+        try:
+            self.literal = request.literal
+            await self._carry_out(request.command)
+            await self.flush()
+        finally:
+            self._busy = False
+
+    async def _carry_out(self, command: Command) -> None:
+        rule = rules.RULES[type(command.verb)]
+        self.context.session.doing = command.name
+        try:
+            if self.state not in rule.states:
+                await self._pass_literal()
+                answer = answers.bad(f"{command.name} is not for this state")
+            else:
+                answer = await rule.carry_out(self, command.verb)
+        except Refused as refused:
+            answer = refused.answer
+        except Unreadable as error:
+            answer = error.answer
+        except MailError as error:
+            log.info("%s: %s: %s", self.context.session, command.name, error)
+            answer = answers.of_error(error)
+        finally:
+            self.context.session.doing = ""
+        await self._tell(command)
+        self._answer(command.tag, answer)
+        if rule.after is not None and answer.status == "OK":
+            await rule.after(self)
+
+    async def _tell(self, command: Command) -> None:
+        if self._view is None:
+            return
+        try:
+            await updates.tell(self, expunges=rules.tells_expunges(command.verb))
+        except NotFound:
+            self.deselect()
+            self.goodbye("The selected mailbox is gone")
+        except MailError as error:
+            log.warning("%s: no updates: %s", self.context.session, error)
+
+    async def _pass_literal(self) -> None:
+        if self.literal is not None:
+            await self.reader.skip(self.literal)
+
+    def _answer(self, tag: bytes, answer: Answer) -> None:
+        self.write(responses.tagged(tag, answer.status, answer.text, answer.code))
+        if answer.status == "BAD":
+            self._errors += 1
+            if self._errors >= self.config.error_limit:
+                self.goodbye("Too many errors")
+
+    @contextlib.contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Inside, a drain ends the session at once: the command only waits for the client (IDLE, a challenge)."""
+        self._busy = False
+        if self._draining:
+            self._drain()
+        try:
+            yield
+        finally:
+            self._busy = True

@@ -1,0 +1,60 @@
+"""Untagged responses for what happened in the selected mailbox (RFC 3501 sections 5.2, 7.3 and 7.4)."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from mailhub.model.mailbox import SYSTEM_FLAGS
+from mailhub.wire.imap import responses
+
+if TYPE_CHECKING:
+    from mailhub.mailbox.service import FolderView
+
+    from .session import ImapSession
+
+RECENT = "\\Recent"
+PAGE = 1_000  # lines between two pauses
+
+
+async def tell(session: "ImapSession", *, expunges: bool) -> None:
+    """Bring the view up to date, and the client with it. Raises NotFound where the mailbox is gone."""
+    view = session.view
+    delta = await view.sync(expunges=expunges)
+    if delta.keywords:
+        session.write(flags_lines(view))
+    lines = [b"* %d EXPUNGE\r\n" % number for number in delta.expunged]
+    if delta.exists is not None:
+        lines.append(b"* %d EXISTS\r\n" % delta.exists)
+    if delta.recent is not None:
+        lines.append(b"* %d RECENT\r\n" % delta.recent)
+    words = flag_words(view)
+    lines += [b"* %d FETCH (UID %d FLAGS %b)\r\n" % (n, uid, words(uid, flags)) for n, uid, flags in delta.flags]
+    for start in range(0, len(lines), PAGE):
+        session.write(b"".join(lines[start : start + PAGE]))
+        await session.flush()
+
+
+def flags_lines(view: "FolderView") -> bytes:
+    """FLAGS, and PERMANENTFLAGS: what this session may set for good ("\\*": new keywords too)."""
+    names = [*SYSTEM_FLAGS, *view.folder.keywords]
+    permanent = [] if view.read_only else [*names, "\\*"]
+    return b"* FLAGS %b\r\n* OK [PERMANENTFLAGS %b] Flags that last\r\n" % (
+        responses.flag_list(names),
+        responses.flag_list(permanent),
+    )
+
+
+def flag_words(view: "FolderView") -> Callable[[int, int], bytes]:
+    """A function (uid, flags number) -> flag list; few combinations occur, so each is written once."""
+    keywords: Sequence[str] = view.folder.keywords
+    known: dict[tuple[int, bool], bytes] = {}
+    recent = view.recent
+
+    def words(uid: int, flags: int) -> bytes:
+        key = flags, uid in recent
+        found = known.get(key)
+        if found is None:
+            names = responses.flag_names(flags, keywords)
+            found = known[key] = responses.flag_list([*names, RECENT] if key[1] else names)
+        return found
+
+    return words
