@@ -1,0 +1,59 @@
+"""Connections kept for the next message to the same host, for a short time and in a bounded number."""
+
+import asyncio
+from collections import OrderedDict
+
+from mailhub.config import schema
+from mailhub.model.clock import Clock, Timer
+
+from .client import Client
+from .mx import Host
+
+
+class Pool:
+    """Idle connections by host; the oldest goes where there are too many."""
+
+    def __init__(self, config: schema.Relay, clock: Clock) -> None:
+        self._config, self._clock = config, clock
+        self._idle: OrderedDict[Client, Timer] = OrderedDict()
+        self._goodbyes: set[asyncio.Task[None]] = set()
+
+    def take(self, host: Host) -> Client | None:
+        """A living connection to that host, no longer the pool's."""
+        for client in reversed(self._idle):
+            if client.host == host:
+                self._idle.pop(client).cancel()
+                if client.alive:
+                    return client
+                return self.take(host)
+        return None
+
+    def keep(self, client: Client) -> None:
+        """Give a connection back after a transaction that went well."""
+        if not client.alive or client.used >= self._config.messages_per_connection or not self._config.keep_seconds:
+            self._dismiss(client)
+            return
+        self._idle[client] = self._clock.call_later(self._config.keep_seconds, lambda: self._expire(client))
+        if len(self._idle) > self._config.keep_limit:
+            self._expire(next(iter(self._idle)))
+
+    def _expire(self, client: Client) -> None:
+        timer = self._idle.pop(client, None)
+        if timer is not None:
+            timer.cancel()
+            self._dismiss(client)
+
+    def _dismiss(self, client: Client) -> None:
+        task = asyncio.get_running_loop().create_task(client.quit())
+        self._goodbyes.add(task)
+        task.add_done_callback(self._goodbyes.discard)
+
+    async def close(self) -> None:
+        """Close all at once."""
+        for client, timer in self._idle.items():
+            timer.cancel()
+            client.close()
+        self._idle.clear()
+        for task in tuple(self._goodbyes):
+            task.cancel()
+        await asyncio.gather(*self._goodbyes, return_exceptions=True)
