@@ -1,6 +1,7 @@
 """Address lists as ENVELOPE shows them (RFC 5322 section 3.4, obsolete forms included): lenient, linear, never raising."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 LIMIT = 2_000  # addresses read from one field
@@ -94,22 +95,24 @@ def _general(words: list[_Word], limit: int) -> list[Mailbox | Group]:
     pending: list[_Word] = []  # of the mailbox that is being read
     group: bytes | None = None
     members: list[Mailbox] = []
-    count, angle = 0, False
+    count, angle, route = 0, False, False  # inside <...>; inside its obs-route, where commas divide hosts
     for kind, text in [*words, (",", b"")]:
         if count >= limit:
             break
         if kind == ":" and not angle and group is None:
             group, members, pending = _phrase(pending), [], []
-        elif kind in ",;" and not (angle and kind == ","):
+        elif kind == ";" or (kind == "," and not route):
             mailbox = _mailbox(pending)
-            pending, angle = [], False
+            pending, angle, route = [], False, False
             if mailbox is not None:
                 (out if group is None else members).append(mailbox)
                 count += 1
             if kind == ";" and group is not None:
                 out.append(Group(group, tuple(members)))
                 group = None
+                count += 1
         else:
+            route = (kind == "@" and angle and pending[-1][0] == "<") or (route and kind not in ":>")
             angle = kind == "<" or (angle and kind != ">")
             pending.append((kind, text))
     if pending and (mailbox := _mailbox(pending)) is not None and count < limit:  # an angle bracket nobody closed
@@ -126,8 +129,6 @@ def _phrase(words: list[_Word]) -> bytes:
 def _mailbox(words: list[_Word]) -> Mailbox | None:
     comment = next((text for kind, text in reversed(words) if kind == "c" and text), None)
     words = [word for word in words if word[0] != "c"]
-    if not words:
-        return None
     name: bytes | None = None
     opening = next((n for n, (kind, _) in enumerate(words) if kind == "<"), -1)
     if opening >= 0:
@@ -135,25 +136,22 @@ def _mailbox(words: list[_Word]) -> Mailbox | None:
         words = words[opening + 1 :]
         closing = next((n for n, (kind, _) in enumerate(words) if kind == ">"), len(words))
         words = words[:closing]
-        route = next((n for n in range(len(words) - 1, -1, -1) if words[n][0] == ":"), -1)
+        route = next((n for n in range(len(words) - 1, -1, -1) if words[n][0] == ":"), -1)  # obs-route = "@a,@b:"
         words = words[route + 1 :]
-    at = next((n for n in range(len(words) - 1, -1, -1) if words[n][0] == "@"), -1)
-    if at < 0:
-        return Mailbox(name or comment, _joined(words), b"")
-    return Mailbox(name or comment, _joined(words[:at]), _joined(words[at + 1 :]))
+    at = next((n for n, (kind, _) in enumerate(words) if kind == "@"), len(words))
+    local, domain = b" ".join(_runs(words[:at])), next(_runs(words[at + 1 :]), b"")
+    return Mailbox(name or comment, local, domain) if name or local or domain else None
 
 
-def _joined(words: list[_Word]) -> bytes:
-    """A local part or domain; two atoms that only white space divides keep one space."""
-    out: list[bytes] = []
-    atom = False
+def _runs(words: list[_Word]) -> Iterator[bytes]:
+    """Words joined where a dot stands between them: `a . b c` is `a.b` and `c`."""
+    pieces: list[bytes] = []
     for kind, text in words:
         if kind not in "aq":
-            out.append(kind.encode() if kind == "@" else b"")
-            atom = False
-            continue
-        if atom and not (text.startswith(b".") or out[-1].endswith(b".")):
-            out.append(b" ")
-        out.append(text)
-        atom = True
-    return b"".join(out)
+            break
+        if pieces and not (text.startswith(b".") or pieces[-1].endswith(b".")):
+            yield b"".join(pieces)
+            pieces = []
+        pieces.append(text)
+    if pieces:
+        yield b"".join(pieces)

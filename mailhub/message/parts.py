@@ -10,7 +10,7 @@ one; then a boundary that begins like another cuts parts in the wrong place.)
 from dataclasses import dataclass, field
 
 from . import parameters
-from .headers import FIELD, unfold
+from .headers import FIELD
 from .parameters import Parameters
 
 MAX_DEPTH, MAX_PARTS = 100, 10_000
@@ -22,6 +22,8 @@ _WANTED = frozenset(
     b"date subject from sender reply-to to cc bcc in-reply-to message-id content-type content-transfer-encoding content-id "
     b"content-description content-md5 content-disposition content-language content-location".split()
 )
+_LISTS = frozenset(b"from sender reply-to to cc bcc".split())
+_LAST = frozenset(b"date subject in-reply-to message-id".split())
 MULTIPART, TEXT, MESSAGE, RFC822 = b"multipart", b"text", b"message", b"rfc822"
 TEXT_PLAIN = (TEXT, b"plain")
 _TOKEN = bytes(n for n in range(33, 127) if n not in b'()<>@,;:\\"/[]?=')
@@ -57,7 +59,8 @@ class Part:
     def encoding(self) -> bytes:
         """Content-Transfer-Encoding in lower case, b"7bit" where there is none."""
         value = self.fields.get(b"content-transfer-encoding")
-        return (parameters.parse(value)[0].lower() if value else b"") or b"7bit"
+        word = parameters.parse(value)[0].lower() if value else b""
+        return word if word and not word.translate(None, _TOKEN) else b"7bit"
 
 
 def parse(data: bytes) -> Part:
@@ -169,7 +172,7 @@ class _Scan:
             if depths:
                 return line, min(end + 1, size), depths[-1], False
             if name.endswith(b"--"):
-                depths = self._marks.get(name[:-2])
+                depths = self._marks.get(name[:-2].rstrip(b" \t"))
                 if depths:
                     return line, min(end + 1, size), depths[-1], True
             start = line + 1
@@ -214,11 +217,23 @@ def _before_line_end(data: bytes, line: int) -> int:
 
 
 def _fields(data: bytes, start: int, end: int) -> dict[bytes, bytes]:
+    """The fields that IMAP shows, on one line each. Of repeated ones: all addresses; the last text, which is the one that a
+    DKIM signature covers first; the first of MIME's."""
     out: dict[bytes, bytes] = {}
+    more: dict[bytes, list[bytes]] = {}
     for name, value in FIELD.findall(data, start, min(end, start + HEADER_LIMIT)):
         name = name.lower()
-        if name in _WANTED and name not in out:
-            out[name] = unfold(value[:VALUE_LIMIT]).strip(b" \t")
+        if name not in _WANTED:
+            continue
+        value = value[:VALUE_LIMIT].strip(b" \t\r")
+        if b"\n" in value:  # a fold and the white space around it are shown as one space
+            value = b" ".join([line for fold in value.split(b"\n") if (line := fold.strip(b" \t\r"))])
+        if name not in out or name in _LAST:
+            out[name] = value
+        elif name in _LISTS:
+            more.setdefault(name, [out[name]]).append(value)
+    for name, values in more.items():
+        out[name] = b",".join(values)[:VALUE_LIMIT]
     return out
 
 

@@ -63,13 +63,13 @@ def envelope(part: Part) -> bytes:
     """ENVELOPE of a message: From stands in for Sender and Reply-To where they are missing or empty."""
     get = part.fields.get
     origin = _addresses(get(b"from"))
-    sender, reply_to = get(b"sender"), get(b"reply-to")
+    sender, reply_to = _addresses(get(b"sender")), _addresses(get(b"reply-to"))
     return b"(%b %b %b %b %b %b %b %b %b %b)" % (
         nstring(get(b"date")),
         nstring(get(b"subject")),
         origin,
-        _addresses(sender) if sender else origin,
-        _addresses(reply_to) if reply_to else origin,
+        origin if sender == b"NIL" else sender,
+        origin if reply_to == b"NIL" else reply_to,
         _addresses(get(b"to")),
         _addresses(get(b"cc")),
         _addresses(get(b"bcc")),
@@ -99,10 +99,10 @@ def _write(part: Part, out: list[bytes], extension: Callable[[Part], bytes]) -> 
             _write(child, out, extension)
         out.append(b" %b%b)" % (nstring(part.subtype), extension(part)))
         return
-    kind, subtype = part.type, part.subtype
+    kind, subtype, params = part.type, part.subtype, part.params
     if not part.parts:  # what was not entered is shown as what it is to a client: something without parts
         if kind == MULTIPART:
-            kind, subtype = TEXT_PLAIN
+            (kind, subtype), params = TEXT_PLAIN, ()
         elif kind == MESSAGE and subtype == RFC822:
             kind, subtype = b"application", b"octet-stream"
     get = part.fields.get
@@ -111,7 +111,7 @@ def _write(part: Part, out: list[bytes], extension: Callable[[Part], bytes]) -> 
         % (
             nstring(kind),
             nstring(subtype),
-            _params(part.params, kind),
+            _params(params, kind),
             nstring(get(b"content-id")),
             nstring(get(b"content-description")),
             nstring(part.encoding),
