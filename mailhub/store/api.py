@@ -251,6 +251,10 @@ class QueueStore(Protocol):
 
     def body_writer(self) -> BodyWriter: ...
 
+    async def read_body(self, body: Body) -> bytes:
+        """A finished body that was not put yet, whole."""
+        ...
+
     def check_space(self) -> None:
         """Raise LimitReached where free space is below the floor; cheap, for each MAIL and APPEND."""
         ...

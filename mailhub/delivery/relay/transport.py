@@ -62,24 +62,23 @@ class RelayTransport:
 
     async def _try(self, host: Host, job: Job) -> list[Result]:
         """All recipients at one host. Refused and Lost mean that the next host may be asked."""
-        kept = self._pool.take(host)
-        if kept is not None:
-            try:
-                await kept.reset()
-                return await self._transact(kept, job)
-            except Lost:
-                if kept.used and kept.alive:
-                    raise
-                log.debug("%s: a kept connection to %s was gone", ids.text(job.queue_id), host)
-            except BaseException:
-                kept.close()
-                raise
-        client = await self._connect(host)
+        client = await self._kept(host) or await self._connect(host)
         try:
             return await self._transact(client, job)
         except BaseException:
             client.close()
             raise
+
+    async def _kept(self, host: Host) -> Client | None:
+        """A connection of the pool that still answers. Only here may a loss be passed over: nothing was sent yet."""
+        client = self._pool.take(host)
+        if client is not None:
+            try:
+                await client.reset()
+            except (Lost, Refused):
+                client.close()
+                return None
+        return client
 
     async def _connect(self, host: Host) -> Client:
         client = Client(host, self._config, self._hostname, self._clock)

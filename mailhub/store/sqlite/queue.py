@@ -55,6 +55,9 @@ class SqliteQueue:
     def body_writer(self) -> SpoolWriter:
         return self._spool.writer(self.new_id())
 
+    async def read_body(self, body: Body) -> bytes:
+        return await StoredContent(0, b"", body, self._spool, self.load_body).read(0, body.size)
+
     def check_space(self) -> None:
         now = self._clock.monotonic()
         if now - self._space_checked >= _SPACE_CHECK:

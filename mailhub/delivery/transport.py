@@ -1,0 +1,74 @@
+"""What a transport is asked and what it answers. Postfix's word: a way out of the queue, never a socket.
+
+Two real implementations: `local.LocalTransport` (Maildirs) and `relay.RelayTransport` (SMTP to MX hosts).
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from mailhub.model.envelope import Origin
+from mailhub.model.reply import Reply
+from mailhub.store.api import Content, Fate, Filing
+
+from .routes import Local
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecipient:
+    """A recipient of a job. `n` is its number in the queued message; `notify` a Notify; `orcpt` "rfc822;..." or None."""
+
+    n: int
+    address: str
+    notify: int = 0
+    orcpt: str | None = None
+    path: tuple[str, ...] = ()  # addresses it was expanded from, oldest first
+    local: Local | None = None  # where the router put it, for the local transport
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One message to one destination: all recipients that share transport and nexthop.
+
+    `nexthop`: for the relay the domain (or literal) to look up; "" for the local transport.
+    `created`: wall time of arrival.
+    """
+
+    queue_id: int
+    sender: str
+    content: Content
+    recipients: tuple[JobRecipient, ...]
+    created: float
+    nexthop: str = ""
+    envid: str | None = None
+    ret: str | None = None
+    smtputf8: bool = False
+    body: str = "7BIT"
+    origin: Origin = Origin()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of recipient `n`: DELIVERED, RELAYED, DEFERRED or FAILED.
+
+    `remote`: who gave the reply, "mx.example.org[192.0.2.1]", "" for ourselves. `tls`: how the peer was reached.
+    `filings`: message files that the transport staged, to be indexed when the result is settled.
+    """
+
+    n: int
+    fate: Fate
+    reply: Reply
+    remote: str = ""
+    filings: tuple[Filing, ...] = ()
+    tls: str = ""
+
+
+class Transport(Protocol):
+    """A way out. `name` is the word in logs and in the queue's table of transports."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def deliver(self, job: Job) -> list[Result]:
+        """A Result for every recipient of the job. Raises nothing but CancelledError; after that nothing may be known
+        to have happened, so the whole job is tried again."""
+        ...

@@ -1,0 +1,154 @@
+"""The mailbox service: one for a hub, and the mail of one account."""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from mailhub.config import schema
+from mailhub.message.structure import render
+from mailhub.model.clock import Clock
+from mailhub.model.errors import Exists, LimitReached, NotFound, Permanent, Temporary
+from mailhub.model.mailbox import Folder, View
+from mailhub.store.api import Body, BodyWriter, Content, Copied, Filing, MessageFile, NewMessage, Store
+
+from .changes import ChangeBus
+from .view import Delta, FolderView
+
+__all__ = ["AccountMail", "Copied", "Delta", "FolderView", "Mailboxes", "MessageFile"]
+
+# what a fresh account is given at its first listing, as Thunderbird and mutt expect (RFC 6154)
+SPECIAL_USE = (
+    ("Drafts", "\\Drafts"),
+    ("Sent", "\\Sent"),
+    ("Trash", "\\Trash"),
+    ("Junk", "\\Junk"),
+    ("Archive", "\\Archive"),
+)
+Appended = tuple[Body, int | None, int, Sequence[str]]  # body, INTERNALDATE or None for now, system flags, keywords
+
+
+class Mailboxes:
+    """`close()` ends its thread; the store is the hub's."""
+
+    def __init__(self, store: Store, config: schema.Mailbox, clock: Clock) -> None:
+        self._store, self.config, self._clock = store, config, clock
+        self.changes = ChangeBus()
+        store.mailboxes.subscribe(self.changes.publish)
+        # the one thread for Python-heavy work on messages (docs/ARCHITECTURE.md, "Threads")
+        self._heavy = ThreadPoolExecutor(1, "mailhub-heavy")
+        self._large = asyncio.Semaphore(2)  # large messages in memory at one time
+
+    def close(self) -> None:
+        self._heavy.shutdown(wait=False, cancel_futures=True)
+
+    def account(self, name: str) -> "AccountMail":
+        """The mail of the account with that name."""
+        return AccountMail(self, self._store, name, self._clock)
+
+    async def stage(self, account: str, folder: str, *, head: bytes, content: Content, file: str, date: int) -> Filing:
+        """Write a delivery's file; the Filing that comes back is to be settled. `head` stands before the content."""
+        if content.body.data is not None:
+            envelope, structure = render(head + content.prefix + content.body.data)
+        else:
+            async with self._large:
+                data = head + await content.read(0, content.size)
+                envelope, structure = await self.render(data)
+        size = len(head) + content.size
+        filing = Filing(account, folder, file, head, content.id, size, date, envelope, structure)
+        await self._store.mailboxes.stage(filing, content)
+        return filing
+
+    async def render(self, data: bytes) -> tuple[bytes, bytes]:
+        """ENVELOPE and BODYSTRUCTURE of a large message, off the loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._heavy, render, data)
+
+    def view(self, state: View, recent_from: int | None) -> FolderView:
+        """`recent_from`: None for a view that only reads."""
+        return FolderView(self._store.mailboxes, self.changes, self._heavy, state, recent_from)
+
+
+class AccountMail:
+    """What the owner of an account can do. Folder names are Unicode with "." between levels; INBOX in any case."""
+
+    def __init__(self, service: Mailboxes, store: Store, name: str, clock: Clock) -> None:
+        self._service, self._whole, self._store, self.name = service, store, store.mailboxes, name
+        self._clock = clock
+
+    async def folders(self) -> list[Folder]:
+        """All of them, INBOX first. A fresh account gets its special-use folders here."""
+        found = await self._store.folders(self.name)
+        if len(found) == 1:
+            for folder, use in SPECIAL_USE:
+                try:
+                    await self._store.create(self.name, folder, use)
+                except Exists:
+                    continue
+            found = await self._store.folders(self.name)
+        return found
+
+    async def find(self, name: str) -> Folder:
+        """NotFound where there is none of that name."""
+        wanted = _canonical(name)
+        for folder in await self.folders():
+            if folder.name == wanted:
+                return folder
+        raise NotFound(f"no folder {name[:80]!r}")
+
+    async def create(self, name: str) -> Folder:
+        name = _canonical(name)
+        if len(name.encode()) > self._service.config.name_limit:
+            raise Permanent("folder name longer than mailbox.name_limit")
+        if len(await self._store.folders(self.name)) >= self._service.config.folder_limit:
+            raise LimitReached("mailbox.folder_limit")
+        return await self._store.create(self.name, name, dict(SPECIAL_USE).get(name, ""))
+
+    async def delete(self, name: str) -> None:
+        folder = await self.find(name)
+        if folder.name == "INBOX":
+            raise Permanent("INBOX cannot be deleted")
+        await self._store.delete(folder.id)
+
+    async def rename(self, name: str, new_name: str) -> None:
+        await self._store.rename((await self.find(name)).id, _canonical(new_name))
+
+    async def subscribe(self, name: str) -> None:
+        await self._store.set_subscribed(self.name, _canonical(name), True)
+
+    async def unsubscribe(self, name: str) -> None:
+        await self._store.set_subscribed(self.name, _canonical(name), False)
+
+    async def subscriptions(self) -> list[str]:
+        return await self._store.subscriptions(self.name)
+
+    def body_writer(self) -> BodyWriter:
+        """Where a message to be appended is fed. LimitReached where the disk is nearly full."""
+        self._whole.queue.check_space()
+        return self._whole.queue.body_writer()
+
+    async def append(self, folder: Folder, messages: Sequence[Appended]) -> tuple[Folder, list[int]]:
+        """Their UIDs, when they are on disk."""
+        now = int(self._clock.now())
+        new = [
+            NewMessage(body, now if date is None else date, *await self._render(body), flags, tuple(keywords))
+            for body, date, flags, keywords in messages
+        ]
+        uids = await self._store.append(folder.id, new)
+        return await self._store.folder(folder.id), uids
+
+    async def _render(self, body: Body) -> tuple[bytes, bytes]:
+        if body.data is not None:
+            return render(body.data)
+        data = await self._whole.queue.read_body(body)
+        if len(data) != body.size:
+            raise Temporary("the spooled message is shorter than it was")
+        return await self._service.render(data)
+
+    async def open_view(self, folder: Folder, *, read_only: bool) -> FolderView:
+        """The folder as a session sees it. A view that may write takes the \\Recent messages for itself."""
+        recent = None if read_only else await self._store.take_recent(folder.id)
+        return self._service.view(await self._store.view(folder.id), recent)
+
+
+def _canonical(name: str) -> str:
+    head, dot, rest = name.partition(".")
+    return "INBOX" + dot + rest if head.upper() == "INBOX" else name

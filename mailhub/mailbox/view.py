@@ -1,0 +1,184 @@
+"""A session's view of a folder: what it has been told of, by message number, until it is told more."""
+
+import asyncio
+from array import array
+from bisect import bisect_left
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+
+from mailhub.model import search as query
+from mailhub.model.errors import NotFound
+from mailhub.model.mailbox import DELETED, FlagOp, Folder, MessageRow, View
+from mailhub.store.api import Copied, MailboxStore, MessageFile
+
+from . import search as searching
+from .changes import ChangeBus
+
+_ROWS = 1_000  # rows of one call to the store
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What a session has to tell, in this order: message numbers expunged (each as it is when the ones before it are
+    gone), how many exist and are recent (None: as before), (number, UID, flags) changed; `keywords`: there are new ones."""
+
+    expunged: tuple[int, ...] = ()
+    exists: int | None = None
+    recent: int | None = None
+    flags: tuple[tuple[int, int, int], ...] = ()
+    keywords: bool = False
+
+
+class FolderView:
+    """`uids` and `flags` are arrays in the order of message numbers; `recent` is a set of UIDs.
+
+    `changed` is set when there may be something to `sync`. Close the view when the session leaves the folder.
+    """
+
+    def __init__(
+        self, store: MailboxStore, bus: ChangeBus, pool: Executor, state: View, recent_from: int | None
+    ) -> None:
+        self._store, self._bus, self._pool = store, bus, pool
+        self.folder: Folder = state.folder
+        self.uids: array[int] = state.uids
+        self.flags: array[int] = state.flags
+        self.read_only = recent_from is None
+        self.recent: set[int] = set() if recent_from is None else set(self.uids[bisect_left(self.uids, recent_from) :])
+        self.changed = asyncio.Event()
+        self._gone: set[int] = set()
+        self._told_keywords = self.folder.keywords
+        bus.listen(self.folder.id, self.changed)
+
+    def close(self) -> None:
+        self._bus.forget(self.folder.id, self.changed)
+
+    def place(self, uid: int) -> int | None:
+        """The index of a UID in the arrays, None where it is not in the view."""
+        at = bisect_left(self.uids, uid)
+        return at if at < len(self.uids) and self.uids[at] == uid else None
+
+    async def sync(self, *, expunges: bool) -> Delta:
+        """Catch up with the store. With `expunges=False` no number shifts: what is gone is told later.
+        NotFound where the folder itself is gone."""
+        if not self.changed.is_set() and not (expunges and self._gone):
+            return Delta()
+        self.changed.clear()
+        changes = await self._store.changes(self.folder.id, self.folder.modseq)
+        self.folder = changes.folder
+        self._gone.update(uid for uid in changes.expunged if self.place(uid) is not None)
+        expunged = self._remove() if expunges else ()
+        flags, fresh = self._apply(changes.rows)
+        if fresh and not self.read_only:
+            first = await self._store.take_recent(self.folder.id)
+            self.recent.update(uid for uid in fresh if uid >= first)
+        keywords = self.folder.keywords != self._told_keywords
+        self._told_keywords = self.folder.keywords
+        counts = bool(fresh)
+        return Delta(
+            expunged, len(self.uids) if counts else None, len(self.recent) if counts else None, flags, keywords
+        )
+
+    def _apply(self, rows: Sequence[tuple[int, int, int]]) -> tuple[tuple[tuple[int, int, int], ...], list[int]]:
+        last = self.uids[-1] if self.uids else 0
+        changed: list[tuple[int, int, int]] = []
+        fresh: list[int] = []
+        for uid, flags, _ in rows:
+            at = self.place(uid)
+            if at is not None:
+                if self.flags[at] != flags:
+                    self.flags[at] = flags
+                    changed.append((at + 1, uid, flags))
+            elif uid > last:
+                self.uids.append(uid)
+                self.flags.append(flags)
+                fresh.append(uid)
+        return tuple(changed), fresh
+
+    def _remove(self) -> tuple[int, ...]:
+        """Take out what is gone; from the highest number down, so that each is told as it stands."""
+        places = sorted((at for uid in self._gone if (at := self.place(uid)) is not None), reverse=True)
+        self._gone.clear()
+        if not places:
+            return ()
+        out = frozenset(places)
+        self.recent.difference_update(self.uids[at] for at in places)
+        self.uids = array("I", [uid for at, uid in enumerate(self.uids) if at not in out])
+        self.flags = array("q", [flags for at, flags in enumerate(self.flags) if at not in out])
+        return tuple(at + 1 for at in places)
+
+    async def rows(self, uids: Sequence[int], *, rendered: bool) -> list[MessageRow]:
+        """Rows of those that still exist, ascending."""
+        out: list[MessageRow] = []
+        for start in range(0, len(uids), _ROWS):
+            out += await self._store.rows(self.folder.id, uids[start : start + _ROWS], rendered)
+        return out
+
+    async def open(self, uid: int) -> MessageFile:
+        """NotFound where the message is gone."""
+        return await self._store.open(self.folder.id, uid)
+
+    async def set_flags(
+        self, uids: Sequence[int], op: FlagOp, flags: int, keywords: Sequence[str] = ()
+    ) -> list[tuple[int, int, int]]:
+        """Rows (uid, flags, mod-sequence) as they are now; the view knows them already and `sync` will not repeat them."""
+        folder, rows, _ = await self._store.set_flags(self.folder.id, uids, op, flags, keywords)
+        self.folder = replace(self.folder, keywords=folder.keywords)
+        self._told_keywords = folder.keywords
+        for uid, now, _ in rows:
+            at = self.place(uid)
+            if at is not None:
+                self.flags[at] = now
+        return rows
+
+    async def copy(self, uids: Sequence[int], target: Folder) -> Copied:
+        return await self._store.copy(self.folder.id, uids, target.id)
+
+    async def move(self, uids: Sequence[int], target: Folder) -> Copied:
+        return await self._store.move(self.folder.id, uids, target.id)
+
+    async def expunge(self, ranges: query.Ranges | None = None) -> list[int]:
+        """Remove messages with \\Deleted; `ranges`: only among these UIDs. UIDs that are gone by this call."""
+        chosen = [
+            uid
+            for uid, flags in zip(self.uids, self.flags, strict=True)
+            if flags & DELETED and (ranges is None or searching.within(uid, ranges, self.uids[-1]))
+        ]
+        return await self._store.expunge(self.folder.id, chosen) if chosen else []
+
+    async def remove(self, uids: Sequence[int]) -> list[int]:
+        """Expunge these, whatever their flags (POP3)."""
+        return await self._store.expunge(self.folder.id, uids) if uids else []
+
+    async def search(self, key: query.Key) -> list[int]:
+        """UIDs that match, ascending. The loop is given back between pages."""
+        scope = searching.Scope(self.folder, len(self.uids), self.uids[-1] if self.uids else 0)
+        uids, flags = self.uids[:], self.flags[:]
+        by_row = searching.needs_row(key)
+        found: list[int] = []
+        for start in range(0, len(uids), searching.PAGE):
+            page = range(start, min(start + searching.PAGE, len(uids)))
+            rows = {}
+            if by_row:
+                rows = {row.uid: row for row in await self.rows([uids[at] for at in page], rendered=False)}
+            for at in page:
+                uid = uids[at]
+                if by_row and uid not in rows:
+                    continue
+                message = searching.Candidate(at + 1, uid, flags[at], uid in self.recent, rows.get(uid))
+                if await self._matches(key, message, scope):
+                    found.append(uid)
+            await asyncio.sleep(0)
+        return found
+
+    async def _matches(self, key: query.Key, message: searching.Candidate, scope: searching.Scope) -> bool:
+        answer = searching.matches(key, message, scope)
+        if answer is None:
+            try:
+                async with await self.open(message.uid) as file:
+                    data = await file.read(0, file.size)
+            except NotFound:
+                return False
+            text = await searching.in_thread(self._pool, data)
+            answer = searching.matches(key, replace(message, text=text), scope)
+        return bool(answer)
