@@ -18,8 +18,6 @@ LIMIT = 1_024  # octets of a password; longer ones are never right
 _PASSES, _KIBIBYTES, _LANES = 2, 19_456, 1
 _ARGON2ID = argon2.PasswordHasher(time_cost=_PASSES, memory_cost=_KIBIBYTES, parallelism=_LANES)
 
-_LETTERS = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that look alike
-
 
 def hashed(password: bytes) -> str:
     """`password` as it is to be stored."""
@@ -30,11 +28,6 @@ def decoy() -> str:
     """A stored password that nothing matches, as dear to verify as a real one."""
     salt, tag = (base64.b64encode(secrets.token_bytes(n)).decode().rstrip("=") for n in (16, 32))
     return f"{{ARGON2ID}}$argon2id$v=19$m={_KIBIBYTES},t={_PASSES},p={_LANES}${salt}${tag}"
-
-
-def generate() -> str:
-    """A password for a person: 16 letters and digits, 92 bits."""
-    return "".join(secrets.choice(_LETTERS) for _ in range(16))
 
 
 def verify(stored: str, password: bytes) -> bool:
