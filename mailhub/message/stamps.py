@@ -1,44 +1,56 @@
-"""The lines that a mail host puts before a message: Received, Return-Path, Delivered-To; dates and Message-IDs."""
+"""The lines that a mail host puts before a message: Received, Return-Path, Delivered-To; dates and Message-IDs.
+
+What a client said stands in them only after `_word`: it can neither end a line nor open or close a comment.
+"""
 
 import re
 from email.utils import formatdate
 
 from mailhub.model.envelope import Origin
 
-_ODD = re.compile(r"[^!-'*-\[\]-~]")  # what may not stand in a Received clause: controls, space, "(", ")", "\\", 8-bit
-_CLAUSE_LIMIT = 255
+_ODD = re.compile(r"[^A-Za-z0-9.:_+=/@\[\]-]")  # what may not stand in a word of Received
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+_WORD_LIMIT = 255
+_LATEST = 253_402_300_799  # the last second of the year 9999
 
 
-def _clean(text: str) -> str:
-    """Client text for a clause of Received: octets that could end or forge one are written as "?"."""
-    return _ODD.sub("?", text)[:_CLAUSE_LIMIT]
+def _word(text: str) -> str:
+    return _ODD.sub("?", text[:_WORD_LIMIT])
+
+
+def _line(text: str) -> bytes:
+    return _CONTROL.sub("?", text).encode("utf-8", "replace")
 
 
 def date_time(when: float) -> str:
     """RFC 5322 section 3.3, in UTC."""
-    return formatdate(when, usegmt=False)[:-5] + "+0000"
+    return formatdate(min(max(when, 0), _LATEST))[:-5] + "+0000"
 
 
 def received(origin: Origin, hostname: str, queue_id: str, recipient: str | None, when: float) -> bytes:
-    """A Received field (RFC 5321 section 4.4, RFC 3848). `recipient` only where there is a single one."""
-    client = f"[{'IPv6:' if ':' in origin.client else ''}{_clean(origin.client)}]"
-    lines = [f"Received: from {_clean(origin.helo) or 'unknown'} ({client})"]
-    if origin.tls:
-        lines.append(f"\t(using {origin.tls})" if "(" not in origin.tls else f"\t(using {_clean(origin.tls)})")
-    lines.append(f"\tby {hostname} (mailhub) with {origin.protocol} id {queue_id}")
+    """A Received field (RFC 5321 section 4.4, RFC 3848). `recipient` only where there is a single one (section 7.2)."""
+    lines = []
+    if origin.client:
+        literal = f"[{'IPv6:' if ':' in origin.client else ''}{_word(origin.client)}]"
+        lines.append(f"from {_word(origin.helo) or 'unknown'} ({literal})")
+        if origin.tls:
+            lines.append(f"(using {' '.join(_word(word) for word in origin.tls.split())})")
+    lines.append(f"by {hostname} (mailhub) with {_word(origin.protocol)} id {queue_id}")
     if recipient is not None:
-        lines.append(f"\tfor <{recipient}>")
-    text = "\r\n".join(lines) + f";\r\n\t{date_time(when)}\r\n"
-    return text.encode("utf-8", "replace")
+        lines.append(f"for <{recipient}>")
+    return b"Received: " + b"\r\n\t".join([_line(line) for line in lines]) + f";\r\n\t{date_time(when)}\r\n".encode()
 
 
 def return_path(sender: str) -> bytes:
-    return f"Return-Path: <{sender}>\r\n".encode("utf-8", "replace")
+    """RFC 5321 section 4.4: put on at final delivery."""
+    return b"Return-Path: <%b>\r\n" % _line(sender)
 
 
 def delivered_to(address: str) -> bytes:
-    return f"Delivered-To: {address}\r\n".encode("utf-8", "replace")
+    """The mailbox that a copy went to: what a loop is known by (RFC 9228)."""
+    return b"Delivered-To: %b\r\n" % _line(address)
 
 
 def message_id(queue_id: str, hostname: str) -> str:
+    """A Message-ID with its angle brackets (RFC 5322 section 3.6.4)."""
     return f"<{queue_id}@{hostname}>"
