@@ -1,0 +1,327 @@
+"""The life of a POP3 connection: AUTHORIZATION, TRANSACTION, UPDATE (RFC 1939)."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+from mailhub.config.schema import Pop3
+from mailhub.directory import Account
+from mailhub.mailbox.service import Mailboxes
+from mailhub.model.errors import MailError, Temporary
+from mailhub.net.stream import ConnectionLost, LineTooLong, Stream
+from mailhub.protocols.session import SessionContext
+from mailhub.wire import sasl
+from mailhub.wire.pop3 import BadCommand, Command, parse
+
+from .maildrop import Maildrop, NoSuchMessage
+
+log = logging.getLogger("mailhub.pop3")
+T = TypeVar("T")
+
+
+class Authenticator(Protocol):
+    """Who may sign in (directory.Directory). Wrong passwords are answered late, by it."""
+
+    async def authenticate(self, login: str, password: str, *, service: str, client: str) -> Account | None: ...
+
+
+async def serve(
+    stream: Stream, context: SessionContext[Pop3], mailboxes: Mailboxes, authenticator: Authenticator
+) -> None:
+    """Talk to one client until it leaves or is left."""
+    await Pop3Session(stream, context, mailboxes, authenticator).run()
+
+
+class Pop3Session:
+    """One connection. `_drop` is there after login."""
+
+    def __init__(
+        self, stream: Stream, context: SessionContext[Pop3], mailboxes: Mailboxes, authenticator: Authenticator
+    ) -> None:
+        self._stream, self._context, self._mailboxes, self._authenticator = stream, context, mailboxes, authenticator
+        self._config, self._clock = context.settings, context.clock
+        self._login_until = self._clock.monotonic() + self._config.login_timeout
+        self._user = ""
+        self._drop: Maildrop | None = None
+        self._errors = self._failures = 0
+        self._over = self._busy = self._draining = False
+
+    # --- life ------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        record = self._context.session
+        record.on_abort(self._stream.abort)
+        self._ok(f"{self._context.hostname} POP3 ready")
+        record.on_drain(self._drain)
+        try:
+            while not self._over:
+                await self._next()
+                if self._draining and not self._over:
+                    self._goodbye("[SYS/TEMP] Server is going down")
+            await self._flush()
+        except ConnectionLost:
+            log.debug("%s: connection lost", record)
+        except TimeoutError:
+            self._goodbye("[SYS/TEMP] Too long without a word")
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            self._goodbye("[SYS/TEMP] Internal error, see the server's log")
+            raise
+        finally:
+            if self._drop is not None:
+                self._drop.close()
+            self._stream.close()
+            record.end()
+
+    def _drain(self) -> None:
+        self._draining = True
+        if not self._busy:
+            self._goodbye("[SYS/TEMP] Server is going down")
+            self._stream.close()
+
+    async def _patiently(self, waiting: Awaitable[T]) -> T:
+        seconds = self._config.idle_timeout
+        if self._drop is None:
+            seconds = max(0.0, self._login_until - self._clock.monotonic())
+        async with self._clock.timeout(seconds):
+            return await waiting
+
+    async def _next(self) -> None:
+        try:
+            line = await self._patiently(self._stream.readline(self._config.line_length_limit))
+            command = parse(line.rstrip(b"\r\n"))
+        except LineTooLong:
+            return await self._bad("line too long")
+        except BadCommand as error:
+            return await self._bad(str(error))
+        self._busy = True
+        self._context.session.doing = command.keyword
+        try:
+            await self._carry_out(command)
+            await self._flush()
+        finally:
+            self._busy = False
+            self._context.session.doing = ""
+
+    async def _carry_out(self, command: Command) -> None:
+        table = _AUTHORIZATION if self._drop is None else _TRANSACTION
+        handler = table.get(command.keyword)
+        if handler is None:
+            return await self._bad("not in this state")
+        try:
+            await handler(self, command)
+        except BadCommand as error:
+            await self._bad(str(error))
+        except NoSuchMessage as error:
+            self._err(str(error))
+        except MailError as error:
+            log.info("%s: %s: %s", self._context.session, command.keyword, error)
+            self._err("[SYS/TEMP] Temporary problem" if error.reply.temporary else f"[SYS/PERM] {error.reply.text}")
+
+    # --- answers ---------------------------------------------------------------------------------------------------
+
+    def _ok(self, text: str = "") -> None:
+        self._stream.write(f"+OK {text}".rstrip().encode() + b"\r\n")
+
+    def _err(self, text: str) -> None:
+        self._stream.write(f"-ERR {text}\r\n".encode())
+
+    def _goodbye(self, text: str) -> None:
+        if not self._over:
+            self._over = True
+            self._err(text)
+
+    async def _bad(self, text: str) -> None:
+        self._err(text)
+        self._errors += 1
+        if self._errors >= self._config.error_limit:
+            self._goodbye("[SYS/PERM] Too many errors")
+        await self._flush()
+
+    def _lines(self, lines: list[str]) -> None:
+        self._stream.write("".join([line + "\r\n" for line in (*lines, ".")]).encode())
+
+    async def _flush(self) -> None:
+        try:
+            async with self._clock.timeout(self._config.idle_timeout):
+                await self._stream.drain()
+        except TimeoutError:
+            self._stream.abort()
+            raise ConnectionLost("the client reads no more") from None
+
+    @property
+    def _passwords_allowed(self) -> bool:
+        return self._stream.tls is not None or self._context.auth.allow_plaintext
+
+    @property
+    def _may_start_tls(self) -> bool:
+        return (
+            self._stream.tls is None and self._context.tls == "starttls" and self._context.tls_context is not None
+            and self._drop is None
+        )  # fmt: skip
+
+    # --- AUTHORIZATION ---------------------------------------------------------------------------------------------
+
+    async def _capa(self, command: Command) -> None:
+        """RFC 2449 section 5."""
+        lines = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER"]
+        if self._passwords_allowed:
+            lines += ["USER", "SASL " + " ".join(sasl.MECHANISMS)]
+        if self._may_start_tls:
+            lines.append("STLS")
+        self._ok("Capabilities")
+        self._lines([*lines, "IMPLEMENTATION mailhub"])
+
+    async def _stls(self, command: Command) -> None:
+        """RFC 2595 section 4. Plaintext that came behind STLS ends the connection."""
+        make = self._context.tls_context
+        if not self._may_start_tls or make is None:
+            return await self._bad("TLS is active already, or not offered here")
+        self._ok("Begin TLS negotiation")
+        await self._flush()
+        self._user = ""
+        try:
+            await self._stream.start_tls(make(), self._context.handshake_timeout)
+        except ConnectionLost as error:
+            log.info("%s: STLS failed: %s", self._context.session, error)
+            self._stream.abort()
+            raise
+
+    async def _name(self, command: Command) -> None:
+        if self._check_privacy():
+            self._user = command.arguments[0]
+            self._ok("Send PASS")
+
+    async def _password(self, command: Command) -> None:
+        if not self._check_privacy():
+            return None
+        if not self._user:
+            return await self._bad("USER first")
+        user, self._user = self._user, ""
+        await self._log_in(sasl.Credentials("", user, command.arguments[0]))
+
+    def _check_privacy(self) -> bool:
+        if not self._passwords_allowed:
+            self._err("[AUTH] Passwords are taken under TLS only")
+        return self._passwords_allowed
+
+    async def _auth(self, command: Command) -> None:
+        """RFC 5034. Without an argument: the mechanisms, as clients older than it ask."""
+        if not command.arguments:
+            self._ok("Mechanisms")
+            return self._lines(list(sasl.MECHANISMS) if self._passwords_allowed else [])
+        known = sasl.MECHANISMS.get(command.arguments[0].upper())
+        if known is None:
+            return await self._bad("unknown mechanism")
+        if not self._check_privacy():
+            return None
+        mechanism = known()
+        initial = command.arguments[1].encode() if len(command.arguments) > 1 else None
+        try:
+            step = mechanism.step(None if initial is None else sasl.decode(initial))
+            while isinstance(step, sasl.Challenge):
+                self._stream.write(b"+ " + sasl.encode(step.text) + b"\r\n")
+                await self._flush()
+                line = (await self._patiently(self._stream.readline(self._config.line_length_limit))).rstrip(b"\r\n")
+                if line == b"*":
+                    return self._err("Authentication cancelled")
+                step = mechanism.step(sasl.decode(line))
+        except LineTooLong:
+            return await self._bad("line too long")
+        except sasl.SaslError as error:
+            return await self._bad(f"malformed response: {error}")
+        return await self._log_in(step)
+
+    async def _log_in(self, who: sasl.Credentials) -> None:
+        account = None
+        if not who.authzid:
+            try:
+                account = await self._authenticator.authenticate(
+                    who.authcid, who.password, service="pop3", client=self._context.session.client
+                )
+            except Temporary as error:
+                log.warning("%s: login undecided: %s", self._context.session, error)
+                return self._err("[SYS/TEMP] Temporary problem, try again later")
+        if account is None:
+            self._failures += 1
+            self._err("[AUTH] Wrong login or password")
+            if self._failures >= self._context.auth.failure_limit:
+                self._goodbye("[AUTH] Too many failed logins")
+            return None
+        self._drop = await Maildrop.open(self._mailboxes.account(account.name))
+        self._context.session.login = account.name
+        return self._ok(f"{self._drop.count} messages ({self._drop.size} octets)")
+
+    # --- TRANSACTION -----------------------------------------------------------------------------------------------
+
+    @property
+    def _mail(self) -> Maildrop:
+        assert self._drop is not None  # by the tables below
+        return self._drop
+
+    async def _stat(self, command: Command) -> None:
+        self._ok(f"{self._mail.count} {self._mail.size}")
+
+    async def _list(self, command: Command) -> None:
+        await self._listing(command, self._mail.scan_listing)
+
+    async def _uidl(self, command: Command) -> None:
+        await self._listing(command, self._mail.unique_id)
+
+    async def _listing(self, command: Command, describe: Callable[[int], str]) -> None:
+        if command.arguments:
+            return self._ok(describe(self._mail.number(command.arguments[0])))
+        self._ok(f"{self._mail.count} messages ({self._mail.size} octets)")
+        return self._lines([describe(number) for number in self._mail.numbers()])
+
+    async def _retr(self, command: Command) -> None:
+        await self._send(self._mail.number(command.arguments[0]), None)
+
+    async def _top(self, command: Command) -> None:
+        number, lines = self._mail.top_arguments(command.arguments)
+        await self._send(number, lines)
+
+    async def _send(self, number: int, lines: int | None) -> None:
+        """The message, or its header and the first `lines` lines of its body, in blocks."""
+        blocks = await self._mail.blocks(number, lines)
+        self._ok(f"{self._mail.octets(number)} octets" if lines is None else "Top of message")
+        async for block in blocks:
+            self._stream.write(block)
+            await self._flush()
+
+    async def _dele(self, command: Command) -> None:
+        number = self._mail.number(command.arguments[0])
+        self._mail.delete(number)
+        self._ok(f"Message {number} deleted")
+
+    async def _noop(self, command: Command) -> None:
+        self._ok()
+
+    async def _rset(self, command: Command) -> None:
+        self._mail.reset()
+        self._ok(f"{self._mail.count} messages ({self._mail.size} octets)")
+
+    async def _quit(self, command: Command) -> None:
+        """UPDATE (RFC 1939 section 6): only now are messages removed."""
+        self._over = True
+        if self._drop is not None:
+            try:
+                await self._drop.update()
+            except MailError as error:
+                log.error("%s: messages could not be removed: %s", self._context.session, error)
+                return self._err("[SYS/TEMP] Some deleted messages were not removed")
+        return self._ok("Bye")
+
+
+Handler = Callable[[Pop3Session, Command], Awaitable[None]]
+_AUTHORIZATION: dict[str, Handler] = {
+    "CAPA": Pop3Session._capa, "STLS": Pop3Session._stls, "USER": Pop3Session._name, "PASS": Pop3Session._password,
+    "AUTH": Pop3Session._auth, "QUIT": Pop3Session._quit,
+}  # fmt: skip
+_TRANSACTION: dict[str, Handler] = {
+    "CAPA": Pop3Session._capa, "STAT": Pop3Session._stat, "LIST": Pop3Session._list, "UIDL": Pop3Session._uidl,
+    "RETR": Pop3Session._retr, "TOP": Pop3Session._top, "DELE": Pop3Session._dele, "NOOP": Pop3Session._noop,
+    "RSET": Pop3Session._rset, "QUIT": Pop3Session._quit,
+}  # fmt: skip
