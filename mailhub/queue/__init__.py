@@ -1,10 +1,28 @@
-"""What is taken in is kept until every recipient is dealt with: delivered, bounced, or removed by the operator.
+"""Accepted mail until it is delivered, bounced or removed: Postfix's qmgr and bounce in coroutines.
 
-Comes from: policy (put), control (inspect). Gives to: delivery (jobs), store.api (units).
-May import: delivery, store.api, message, model, config. Never: SMTP, Maildir, a database driver.
+Comes from: policy (spool.put). Gives to: delivery (jobs), store.api (units), control (inspect).
+May import: delivery, store.api, message, model, config, log. Never SMTP, Maildir or a database driver.
+
+    spool         the way in: durable first, then straight into the active set
+    manager       the active set: takes what is due, never more than fits, and wakes when the next is due
+    attempt       one message: routes, expansion or jobs, results into settling units
+    destinations  whose turn it is: fair between destinations, bounded for each and in all
+    schedule      when the next attempt is, when the sender is told, when to give up (pure)
+    bounce        reports to the sender (pure but for reading the header)
+    inspect       what an operator can see and do
+
+What is where, in which state (a recipient):
+
+    INCOMING   stored, not tried yet              the manager has it leased, or will find it due
+    ACTIVE     leased by this process, never stored; a crash turns it back into what it was
+    DEFERRED   stored with the last reply and a due time
+    HOLD       stored, left alone until released by an operator
+    CORRUPT    stored, unreadable, set aside by the store
+    gone       delivered, relayed, failed or expanded: left in the settling unit, with the bounce it caused
 
 Invariants
-- The store is the queue; what is in memory is leased from it and can be lost at any moment.
-- An attempt ends in one unit for each job: outcomes, children, reports. Until then nothing has happened.
-- An unknown failure is a deferral. Mail expires only after an attempt made past its deadline in this process.
+- Nothing leaves the queue but by a settling unit or an operator's remove.
+- What a transport did is recorded before anything else happens to the message; stopping never comes between.
+- A recipient expires only after an attempt that began past its deadline. Unknown failures are temporary.
+- A bounce has the null sender; mail with the null sender is never bounced.
 """

@@ -1,35 +1,44 @@
-"""One attempt on one message: route each recipient, deliver by jobs, settle each job in one unit."""
+"""One attempt on one message: ask the router for each recipient, then either expand aliases or deliver; settle.
+
+In comes a leased item, out goes its lease: with the last settling unit, or released where there was nothing to record.
+What was delivered is recorded as soon as its job is done; deferrals and failures wait for the last job, so that the sender
+gets one report for all of them. Neighbours to read: `manager` (who calls), `delivery.transport` (who is called).
+"""
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from mailhub.config import schema
 from mailhub.delivery.router import Router
-from mailhub.delivery.routes import Expand, Local, Refuse, Relay
-from mailhub.delivery.transport import Job, JobRecipient, Result, Transport
-from mailhub.model import ids
+from mailhub.delivery.routes import Refuse
+from mailhub.delivery.transport import Job, Result, Transport
 from mailhub.model.clock import Clock
+from mailhub.model.envelope import Notify
 from mailhub.model.errors import MailError, Temporary
 from mailhub.model.reply import Reply
-from mailhub.store.api import Fate, Item, NewRecipient, Outcome, QueuedRecipient, QueueStore, Settle
+from mailhub.store.api import Fate, Item, Outcome, QueuedRecipient, QueueFilter, QueueStore, Settle
 
-from .bounce import Bounces
-from .destinations import Destinations
+from . import plan
+from .bounce import Bounces, wanted
+from .destinations import Crowded, Destinations
 from .schedule import Schedule
 
 log = logging.getLogger("mailhub.queue")
-EXPANDED = Reply(250, "2.1.5", "Expanded")
+
 TROUBLE = Reply(451, "4.3.0", "Temporary local problem")
-TOO_DEEP = Reply(554, "5.4.6", "Aliases are nested too deeply")
-TOO_WIDE = Reply(554, "5.3.4", "The alias expands to too many addresses")
-_SETTLE_PAUSE = 1.0  # seconds before a unit that the store could not take is given to it again
+EXPIRED = "4.4.7"  # RFC 3463 section 3.5
+_PAUSES = (1.0, 60.0)  # seconds, first and longest, before a unit that the store could not take is given again
+_CROWDED_PAUSE = 120.0  # seconds until one that found its destination's line too long comes again
+_SLICE = 100  # recipients routed without a look at what else there is to do
+_DONE = (Fate.DELIVERED, Fate.RELAYED)
+_WORDS = {Fate.DELIVERED: "sent", Fate.RELAYED: "sent", Fate.DEFERRED: "deferred", Fate.FAILED: "bounced"}
 
 
-@dataclass(frozen=True, slots=True)
-class Attempts:
-    """What all attempts share."""
+@dataclass(slots=True)
+class Shared:
+    """What all attempts of a manager share. `tick` is called when one begins to wait for the store."""
 
     store: QueueStore
     router: Router
@@ -37,160 +46,226 @@ class Attempts:
     destinations: Destinations
     schedule: Schedule
     bounces: Bounces
-    config: schema.Queue
     clock: Clock
+    tick: Callable[[], object]
+    closing: bool = False
+    pauses: dict[int, tuple[float, "asyncio.Future[None]"]] = field(default_factory=dict)
 
-    async def make(self, item: Item) -> None:
-        """Try all recipients of a leased item; when this returns the lease is given back."""
-        ways: dict[tuple[str, str], list[JobRecipient]] = {}
-        decided: list[Outcome] = []
-        number = 1 + max(recipient.n for recipient in item.recipients)
-        for recipient in item.recipients:
-            route = await self._route(item, recipient)
-            if isinstance(route, Outcome):
-                if route.children:
-                    route = replace(route, children=_numbered(route.children, number))
-                    number += len(route.children)
-                decided.append(route)
-                continue
-            way = ("local", "") if isinstance(route, Local) else ("relay", route.nexthop)
-            ways.setdefault(way, []).append(
-                JobRecipient(
-                    n=recipient.n,
-                    address=recipient.address,
-                    notify=recipient.notify,
-                    orcpt=recipient.orcpt,
-                    path=recipient.path,
-                    local=route if isinstance(route, Local) else None,
-                )
-            )
-        parts = len(ways) + bool(decided)
-        remaining = _Countdown(parts)
-        if decided:
-            await self._settle(item, decided, remaining)
-        jobs = [self._job(item, name, nexthop, found, remaining) for (name, nexthop), found in ways.items()]
-        if len(jobs) == 1:
-            await jobs[0]
-        elif jobs:
-            await asyncio.gather(*jobs)
+    def dozes(self, item: int) -> bool:
+        """Whether the attempt on `item` only waits for the clock."""
+        pause = self.pauses.get(item)
+        return pause is not None and pause[0] > self.clock.now()
 
-    async def _route(self, item: Item, recipient: QueuedRecipient) -> Local | Relay | Outcome:
+    async def pause(self, item: int, seconds: float) -> None:
+        """Wait; `close` ends it."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        timer = self.clock.call_later(seconds, lambda: _ring(turn))
+        self.pauses[item] = (self.clock.now() + seconds, turn)
+        self.tick()
         try:
-            route = await self.router.route(recipient.address, recipient.path)
-        except MailError as error:
-            log.warning("%s: to %r: cannot be routed now: %s", ids.text(item.id), recipient.address, error)
-            return self._deferred(item, recipient, error.reply if error.reply.temporary else TROUBLE, "")
-        if isinstance(route, Refuse):
-            return Outcome(recipient.n, Fate.FAILED, route.reply)
-        if isinstance(route, Expand):
-            return self._expanded(recipient, route)
-        return route
+            await turn
+        finally:
+            timer.cancel()
+            self.pauses.pop(item, None)
 
-    def _expanded(self, recipient: QueuedRecipient, route: Expand) -> Outcome:
-        if recipient.depth >= self.config.expansion_depth:
-            return Outcome(recipient.n, Fate.FAILED, TOO_DEEP)
-        if len(route.targets) > self.config.expansion_limit:
-            return Outcome(recipient.n, Fate.FAILED, TOO_WIDE)
-        path = (*recipient.path, recipient.address)
-        # ORCPT and NOTIFY go along (RFC 3461 section 5.2.7)
-        children = tuple(
-            NewRecipient(0, target, recipient.orcpt or f"rfc822;{recipient.address}", recipient.notify,
-                         recipient.depth + 1, recipient.n, path)
-            for target in dict.fromkeys(route.targets)
-        )  # fmt: skip
-        return Outcome(recipient.n, Fate.EXPANDED, EXPANDED, due=self.clock.now(), children=children)
+    def close(self) -> None:
+        """Units that the store does not take now are given up: the next start finds their recipients as they were."""
+        self.closing = True
+        for _, turn in self.pauses.values():
+            _ring(turn)
 
-    async def _job(
-        self, item: Item, name: str, nexthop: str, recipients: Sequence[JobRecipient], remaining: "_Countdown"
-    ) -> None:
-        job = Job(
-            queue_id=item.id,
-            sender=item.sender,
-            content=item.content,
-            recipients=tuple(recipients),
-            created=item.created,
-            nexthop=nexthop,
-            envid=item.envid,
-            ret=item.ret,
-            smtputf8=item.smtputf8,
-            body=item.body,
-            origin=item.origin,
-        )
-        async with self.destinations.slot(nexthop or name):
-            results = await self._deliver(self.transports[name], job)
-            # from here on a cancellation must not come between what was done and its record
-            outcomes = [self._outcome(item, result) for result in results]
-            await asyncio.shield(self._settle(item, outcomes, remaining))
 
-    async def _deliver(self, transport: Transport, job: Job) -> list[Result]:
+def _ring(turn: "asyncio.Future[None]") -> None:
+    if not turn.done():
+        turn.set_result(None)
+
+
+class Attempt:
+    """`make()` once."""
+
+    __slots__ = ("_began", "_crowded", "_due", "_item", "_jobs", "_recipients", "_rest", "_shared")
+
+    def __init__(self, shared: Shared, item: Item) -> None:
+        self._shared, self._item = shared, item
+        self._began = shared.clock.now()
+        self._recipients: dict[int, QueuedRecipient] = {}
+        self._rest: list[Outcome] = []  # to be recorded with the last job
+        self._crowded: set[str] = set()  # domains of recipients that were not tried
+        self._jobs = 0  # under way
+        self._due = math.inf
+
+    async def make(self) -> float:
+        """Try all recipients of the item. When something that came of it is due in the store: inf for never."""
+        try:
+            routed, nowhere = await self._route()
+            if expanded := plan.expand(self._item, routed, self._shared.store.new_id, self._began):
+                self._rest = expanded  # nothing else: children first take their places, then all is delivered once
+            else:
+                self._rest = [self._outcome(result, "router") for result in nowhere]
+                await self._deliver(plan.jobs(self._item, routed))
+        finally:
+            await self._finish()
+        return self._due
+
+    async def _route(self) -> tuple[list[plan.Routed], list[Result]]:
+        """Recipients with their routes, and results for those that have none."""
+        routed: list[plan.Routed] = []
+        nowhere: list[Result] = []
+        limits = self._shared.schedule.config
+        for count, recipient in enumerate(self._item.recipients, 1):
+            self._recipients[recipient.n] = recipient
+            try:
+                route = await self._shared.router.route(recipient.address, recipient.path)
+            except MailError as error:
+                log.warning("no route for %r now: %s", recipient.address, error)
+                reply = error.reply if error.reply.temporary else TROUBLE
+                nowhere.append(Result(recipient.n, Fate.DEFERRED, reply))
+                continue
+            route = plan.bounded(route, recipient, limits)
+            if isinstance(route, Refuse):
+                nowhere.append(Result(recipient.n, Fate.FAILED, route.reply))
+            else:
+                routed.append((recipient, route))
+            if not count % _SLICE:
+                await asyncio.sleep(0)
+        return routed, nowhere
+
+    # --- delivering -------------------------------------------------------------------------------------------------
+
+    async def _deliver(self, jobs: Sequence[Job]) -> None:
+        self._jobs = len(jobs)
+        if len(jobs) == 1:
+            await self._job(jobs[0])
+        elif jobs:
+            ends = await asyncio.gather(*map(self._job, jobs), return_exceptions=True)
+            for end in ends:
+                if isinstance(end, BaseException):
+                    raise end
+
+    async def _job(self, job: Job) -> None:
+        shared = self._shared
+        if not job.nexthop:
+            results = await self._call(shared.transports["local"], job)
+        else:
+            try:
+                async with shared.destinations.slot(job.nexthop):
+                    results = await self._call(shared.transports["relay"], job)
+            except Crowded:
+                self._crowded |= {recipient.address.rpartition("@")[2] for recipient in job.recipients}
+                results = []
+        self._jobs -= 1
+        name = "relay" if job.nexthop else "local"
+        outcomes = [self._outcome(result, name) for result in results]
+        done = [o for o in outcomes if o.fate in _DONE]
+        if done and self._jobs:
+            self._rest += [o for o in outcomes if o.fate not in _DONE]
+            await self._record(done, last=False)
+        else:
+            self._rest += outcomes
+
+    async def _call(self, transport: Transport, job: Job) -> list[Result]:
+        """A result for each recipient, whatever the transport does: what is unknown is temporary."""
         try:
             results = {result.n: result for result in await transport.deliver(job)}
-        except asyncio.CancelledError:
-            raise
         except Exception:
-            log.exception("%s: transport %s failed", ids.text(job.queue_id), transport.name)
+            log.exception("transport %s failed", transport.name)
             results = {}
         return [results.get(r.n) or Result(r.n, Fate.DEFERRED, TROUBLE) for r in job.recipients]
 
-    def _outcome(self, item: Item, result: Result) -> Outcome:
-        recipient = next(r for r in item.recipients if r.n == result.n)
-        _log_result(item, recipient, result)
+    # --- outcomes ---------------------------------------------------------------------------------------------------
+
+    def _outcome(self, result: Result, relay: str) -> Outcome:
+        outcome = Outcome(result.n, result.fate, result.reply, result.remote, filings=result.filings)
         if result.fate == Fate.DEFERRED:
-            return self._deferred(item, recipient, result.reply, result.remote)
-        return Outcome(result.n, result.fate, result.reply, result.remote, filings=result.filings)
+            outcome = self._deferred(outcome)
+        if log.isEnabledFor(logging.INFO):
+            log.info("from=%r, to=%r, relay=%s, delay=%.1f, dsn=%s, status=%s (%r)", self._item.sender,
+                     self._recipients[result.n].address, result.remote or relay,
+                     self._shared.clock.now() - self._item.created, outcome.reply.enhanced, _WORDS[outcome.fate],
+                     outcome.reply.text)  # fmt: skip
+        return outcome
 
-    def _deferred(self, item: Item, recipient: QueuedRecipient, reply: Reply, remote: str) -> Outcome:
-        now = self.clock.now()
-        if self.schedule.expired(now, item.created, item.sender):
-            given_up = Reply(554, "5.4.7", f"Delivery time expired; the last trouble was: {reply}")
-            return Outcome(recipient.n, Fate.FAILED, given_up, remote)
-        due = self.schedule.next_due(now, recipient.attempts + 1)
-        warned = not recipient.warned and bool(item.sender) and self.schedule.warn(now, item.created)
-        return Outcome(recipient.n, Fate.DEFERRED, reply, remote, due, warned)
+    def _deferred(self, outcome: Outcome) -> Outcome:
+        """When to try again; or, where this attempt began past the deadline, never."""
+        item, schedule, recipient = self._item, self._shared.schedule, self._recipients[outcome.n]
+        deadline = schedule.deadline(item.created, item.sender)
+        if self._began >= deadline:
+            days = (self._began - item.created) / 86400
+            reply = outcome.reply
+            text = f"Delivery time expired after {days:.1f} days of trying; the last answer was: {reply.text}"
+            return replace(outcome, fate=Fate.FAILED, reply=Reply(reply.code, EXPIRED, text))
+        now = self._shared.clock.now()
+        late = schedule.is_late(now, item.created) and not recipient.warned and bool(item.sender)
+        return replace(
+            outcome,
+            due=schedule.next_due(now, recipient.attempts + 1, deadline),
+            warned=late and wanted(recipient.notify, Notify.DELAY),
+        )
 
-    async def _settle(self, item: Item, outcomes: Sequence[Outcome], remaining: "_Countdown") -> None:
-        outcomes = _joined(outcomes)
-        born = await self.bounces.born(item, outcomes)
-        unit = Settle(item.id, item.lease, tuple(outcomes), born, last=remaining.is_last())
+    # --- settling ---------------------------------------------------------------------------------------------------
+
+    async def _finish(self) -> None:
+        """Record the rest and give the lease back, also where the attempt was cancelled or broke."""
+        item, store = self._item, self._shared.store
+        if self._rest:
+            await self._record(self._rest, last=not self._crowded)
+            if not self._crowded:
+                return
+        if self._crowded:
+            await self._come_again()
+        await store.release(item.id, item.lease)
+
+    async def _come_again(self) -> None:
+        """Not an attempt: those who found the line too long keep their place on the ladder."""
+        self._due = min(self._due, due := self._began + self._shared.schedule.vary(_CROWDED_PAUSE))
+        for domain in self._crowded:
+            try:
+                await self._shared.store.retry(QueueFilter(ids=(self._item.id,), recipient="@" + domain), due)
+            except Temporary as error:
+                log.warning("comes again at once: %s", error)
+                self._due = self._began
+
+    async def _record(self, outcomes: Sequence[Outcome], *, last: bool) -> None:
+        """Settle, whatever happens meanwhile: a cancellation is felt afterwards."""
+        settling = asyncio.get_running_loop().create_task(self._settle(outcomes, last))
+        cancelled = False
+        while not settling.done():
+            try:
+                await asyncio.shield(settling)
+            except asyncio.CancelledError:
+                cancelled = True
+        settling.result()
+        if cancelled:
+            raise asyncio.CancelledError
+
+    async def _settle(self, outcomes: Sequence[Outcome], last: bool) -> None:
+        shared, item = self._shared, self._item
+        born = await shared.bounces.born(item, outcomes)
+        unit = Settle(item.id, item.lease, tuple(outcomes), born, last)
+        pause, longest = _PAUSES
         while True:
             try:
-                await self.store.settle(unit)
-                return
+                await shared.store.settle(unit)
+                break
             except Temporary as error:
-                log.error("%s: the outcome cannot be recorded yet: %s", ids.text(item.id), error)
-                await self.clock.sleep(_SETTLE_PAUSE)
+                log.error("what became of the message cannot be recorded now: %s", error)
+                if shared.closing:
+                    return
+                await shared.pause(item.id, pause)
+                pause = min(2 * pause, longest)
+            except MailError as error:
+                if not any(outcome.filings for outcome in unit.outcomes):
+                    raise
+                log.error("the mail cannot be filed: %s", error)
+                unit = replace(unit, outcomes=tuple(self._unfiled(outcome) for outcome in unit.outcomes))
+        self._note_due(unit)
 
+    def _unfiled(self, outcome: Outcome) -> Outcome:
+        """The store will never take this filing as it is: try again later, and give up in time."""
+        if not outcome.filings:
+            return outcome
+        return self._deferred(Outcome(outcome.n, Fate.DEFERRED, TROUBLE))
 
-class _Countdown:
-    """Tells the last of several settlings that it is the last."""
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-
-    def is_last(self) -> bool:
-        self._count -= 1
-        return self._count == 0
-
-
-def _numbered(children: Sequence[NewRecipient], first: int) -> tuple[NewRecipient, ...]:
-    return tuple(replace(child, n=first + k) for k, child in enumerate(children))
-
-
-def _joined(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """One message goes once to each address that several aliases of it lead to."""
-    seen: set[str] = set()
-    out = []
-    for outcome in outcomes:
-        kept = []
-        for child in outcome.children:
-            if child.address.lower() not in seen:
-                seen.add(child.address.lower())
-                kept.append(child)
-        out.append(replace(outcome, children=tuple(kept)) if outcome.children else outcome)
-    return out
-
-
-def _log_result(item: Item, recipient: QueuedRecipient, result: Result) -> None:
-    words = {Fate.DELIVERED: "sent", Fate.RELAYED: "sent", Fate.DEFERRED: "deferred", Fate.FAILED: "bounced"}
-    log.info("%s: to=<%s>, relay=%s, dsn=%s, status=%s (%r)", ids.text(item.id), recipient.address,
-             result.remote or "local", result.reply.enhanced, words[result.fate], str(result.reply))  # fmt: skip
+    def _note_due(self, unit: Settle) -> None:
+        dues = [o.due for o in unit.outcomes if o.fate == Fate.DEFERRED or o.children]
+        self._due = min([self._due, *dues, *(born.due for born in unit.born)])

@@ -6,129 +6,218 @@ store when it is due. Postfix's words: incoming and deferred lie in the store, a
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+import math
+import random
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
-from mailhub.model import ids
+from mailhub import log as logs
+from mailhub.config import schema
+from mailhub.delivery.router import Router
+from mailhub.delivery.transport import Transport
 from mailhub.model.clock import Clock
-from mailhub.model.errors import Temporary
-from mailhub.store.api import Item, QueueStore
+from mailhub.model.errors import MailError, Temporary
+from mailhub.store.api import Item, QueueFilter, QueueStore
 
-from .attempt import Attempts
+from .attempt import Attempt, Shared
+from .bounce import Bounces
+from .destinations import Destinations
+from .schedule import Schedule
 
 log = logging.getLogger("mailhub.queue")
 _PAGE = 100  # items leased at a time
-_STORE_PAUSE = 5.0  # seconds to wait where the store cannot answer
+_STORE_PAUSE = 5.0  # seconds until a store that could not answer is asked again
+_BROKEN_PAUSE = 300.0  # seconds until a message whose attempt broke is tried again
 
 
 class Manager:
-    """`start`, then `wake` for each message put; `stop` leaves what is unfinished to the next start."""
+    """`start`, `run` as a core task, `wake` for each message put, `stop`.
 
-    def __init__(self, store: QueueStore, attempts: Attempts, active_limit: int, clock: Clock) -> None:
-        self._store, self._attempts, self._limit, self._clock = store, attempts, active_limit, clock
+    `transports` has "local" and "relay". `chance` draws the jitter.
+    """
+
+    def __init__(
+        self,
+        store: QueueStore,
+        router: Router,
+        transports: Mapping[str, Transport],
+        config: schema.Queue,
+        hostname: str,
+        clock: Clock,
+        chance: random.Random | None = None,
+    ) -> None:
+        self._store, self._clock, self._limit = store, clock, config.active_limit
+        self._chance = chance or random.Random()
+        self._hostname = hostname
+        self._destinations = Destinations(1, 1, 1)
+        schedule = Schedule(config, self._chance)
+        bounces = Bounces(store, schedule, hostname, clock)
+        self._progress = asyncio.Event()  # something that `idle` or `stop` may be waiting for
+        self._shared = Shared(
+            store, router, transports, self._destinations, schedule, bounces, clock, self._progress.set
+        )  # fmt: skip
+        self.configure(config)
         self._active: dict[int, asyncio.Task[None]] = {}
         self._kick = asyncio.Event()
-        self._progress = asyncio.Event()
-        self._stopping = False
-        self._feeder: asyncio.Task[None] | None = None
+        self._due = math.inf  # when the store may next have something due that is not leased
+        self._alarm: asyncio.Task[None] | None = None
+        self._looking = self._running = self._stopping = False
+
+    def configure(self, config: schema.Queue) -> None:
+        """Take over a new configuration, from the next attempt on."""
+        self._limit = config.active_limit
+        self._destinations.configure(config.concurrency, config.destination_concurrency, config.active_limit)
+        schedule = Schedule(config, self._chance)
+        self._shared.schedule = schedule
+        self._shared.bounces = Bounces(self._store, schedule, self._hostname, self._clock)
 
     @property
     def active(self) -> int:
         """Messages under delivery."""
         return len(self._active)
 
-    def start(self) -> "asyncio.Task[None]":
-        """The feeding task, for the owner to watch: it ends only by `stop`."""
-        self._feeder = asyncio.get_running_loop().create_task(self._feed(), name="queue manager")
-        return self._feeder
+    @property
+    def destinations(self) -> dict[str, int]:
+        """Deliveries under way by destination."""
+        return self._destinations.running
+
+    async def start(self) -> None:
+        """Find out when work is due; raises what the store raises. `run` goes on from there."""
+        due = await self._store.next_due()
+        self._running = True
+        self._due_at(math.inf if due is None else due)
+
+    async def run(self) -> None:
+        """Lease what is due, as long as there is room; ends by `stop` alone. An error that comes out is a bug."""
+        while not self._stopping:
+            self._kick.clear()
+            if self._due <= self._clock.now() and len(self._active) < self._limit:
+                await self._lease()
+                continue
+            self._set_alarm()
+            await self._kick.wait()
 
     def wake(self, item: Item | None = None) -> None:
         """Something is due: this leased item, or what the store knows of."""
         if item is None or not item.lease:
-            self._kick.set()
+            self._due_at(self._clock.now())
         elif self._stopping or len(self._active) >= self._limit:
-            self._spawn(self._give_back(item), item.id)
+            self._spawn(self._give_back(item), item)
         else:
-            self._spawn(self._attempt(item), item.id)
+            self._spawn(self._attempt(item), item)
 
-    def _spawn(self, work: Coroutine[Any, Any, None], number: int) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._active[number] = task
-        task.add_done_callback(lambda done: self._ended(number, done))
+    async def flush(self) -> None:
+        """All that is deferred is due now."""
+        await self._store.retry(QueueFilter(), self._clock.now())
+        self.wake()
+
+    # --- what is due ------------------------------------------------------------------------------------------------
+
+    def _due_at(self, when: float) -> None:
+        if when < self._due:
+            self._due = when
+            self._kick.set()
+
+    async def _lease(self) -> None:
+        room = min(_PAGE, self._limit - len(self._active))
+        now, self._due, self._looking = self._clock.now(), math.inf, True
+        due: float | None = now
+        try:
+            items = await self._store.lease(now, room)
+            for item in items:
+                self.wake(item)
+            if len(items) < room:
+                due = await self._store.next_due()
+                if not items and due is not None:
+                    due = max(due, self._clock.now() + 1.0)  # not leased though due: never spin
+        except Temporary as error:
+            log.error("the queue cannot be read: %s", error)
+            due = self._clock.now() + _STORE_PAUSE
+        finally:
+            self._looking = False
+        self._due_at(math.inf if due is None else due)
+        self._progress.set()
+
+    def _set_alarm(self) -> None:
+        """With a full active set only the end of an attempt counts."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if self._clock.now() < self._due < math.inf:
+            self._alarm = asyncio.get_running_loop().create_task(self._ring(self._due))
+
+    async def _ring(self, when: float) -> None:
+        await self._clock.sleep_until(when)
+        self._kick.set()
+
+    # --- attempts ---------------------------------------------------------------------------------------------------
+
+    def _spawn(self, work: Coroutine[Any, Any, None], item: Item) -> None:
+        with logs.about(item.id):
+            task = asyncio.get_running_loop().create_task(work)
+        self._active[item.id] = task
+        task.add_done_callback(lambda done: self._ended(item.id, done))
 
     def _ended(self, number: int, task: "asyncio.Task[None]") -> None:
         if self._active.get(number) is task:
             del self._active[number]
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("%s: attempt failed", ids.text(number), exc_info=error)
+            log.error("attempt failed", exc_info=error)
         self._progress.set()
-        self._kick.set()
+        if self._due <= self._clock.now():
+            self._kick.set()
 
     async def _attempt(self, item: Item) -> None:
         try:
-            await self._attempts.make(item)
-        finally:
+            due = await Attempt(self._shared, item).make()
+        except Exception:
+            log.exception("the attempt broke, and will be made again")
+            due = self._clock.now() + _BROKEN_PAUSE
+            try:
+                await self._store.retry(QueueFilter(ids=(item.id,)), due)
+            except MailError as error:
+                log.error("it will be made at once: %s", error)
             await self._store.release(item.id, item.lease)
+        self._due_at(due)
 
     async def _give_back(self, item: Item) -> None:
         await self._store.release(item.id, item.lease)
+        self._due_at(self._clock.now())
 
-    async def _feed(self) -> None:
-        while not self._stopping:
-            self._kick.clear()
-            try:
-                room = min(_PAGE, self._limit - len(self._active))
-                items = await self._store.lease(self._clock.now(), room) if room > 0 else []
-                due = await self._store.next_due() if not items else None
-            except Temporary as error:
-                log.error("the queue cannot be read: %s", error)
-                await self._clock.sleep(_STORE_PAUSE)
-                continue
-            for item in items:
-                self.wake(item)
-            if not items:
-                await self._wait(due)
+    # --- ends -------------------------------------------------------------------------------------------------------
 
-    async def _wait(self, due: float | None) -> None:
-        """Until something is due, or somebody kicks. With a full active set only the end of an attempt counts."""
-        waits: set[asyncio.Future[Any]] = {asyncio.ensure_future(self._kick.wait())}
-        if due is not None and len(self._active) < self._limit:
-            waits.add(asyncio.ensure_future(self._clock.sleep_until(due)))
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
+    def _quiet(self) -> bool:
+        if not all(map(self._shared.dozes, self._active)):
+            return False
+        if not self._running or self._stopping:
+            return True
+        return not self._looking and (self._due > self._clock.now() or len(self._active) >= self._limit)
 
     async def idle(self) -> None:
-        """Return when nothing is under delivery and nothing is due."""
-        while True:
-            while self._active:
-                self._progress.clear()
-                await self._progress.wait()
-            due = await self._store.next_due()
-            if self._active:
-                continue
-            if self._stopping or due is None or due > self._clock.now():
-                return
-            self._kick.set()
-            await asyncio.sleep(0)
+        """Return when nothing is under delivery and nothing is due, so that only the clock can bring more."""
+        while not self._quiet():
+            self._progress.clear()
+            await self._progress.wait()
 
     async def stop(self, grace: float) -> None:
         """Start nothing new, let attempts end for `grace` seconds, then cut them: the store still has their messages."""
         self._stopping = True
         self._kick.set()
-        if self._feeder is not None:
-            await asyncio.gather(self._feeder, return_exceptions=True)
-        try:
-            async with self._clock.timeout(grace):
-                while self._active:
-                    await asyncio.wait(set(self._active.values()))
-        except TimeoutError:
-            log.warning("%d deliveries are cut; they will be tried again after the next start", len(self._active))
-        tasks = set(self._active.values())
-        for task in tasks:
+        self._progress.set()
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._destinations.close()
+        if grace > 0:
+            try:
+                async with self._clock.timeout(grace):
+                    while self._active:
+                        await asyncio.wait(set(self._active.values()))
+            except TimeoutError:
+                log.warning("%d deliveries are cut; they will be tried again after the next start", len(self._active))
+        self._shared.close()
+        await asyncio.sleep(0)  # one that was not begun could not give its lease back
+        for task in tuple(self._active.values()):
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        while self._active:
+            await asyncio.wait(set(self._active.values()))
+            await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""The retry ladder: when a deferred recipient is tried again, and when it is given up. Pure."""
+"""When the next attempt is, when the sender is told of the delay, when to give up. Pure; times are wall times."""
 
 import random
 from dataclasses import dataclass
@@ -8,22 +8,26 @@ from mailhub.config import schema
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """`jitter` draws from `chance`, so that a test can fix it."""
+    """The retry ladder. `chance` draws the jitter."""
 
     config: schema.Queue
     chance: random.Random
 
-    def next_due(self, now: float, attempts: int) -> float:
-        """`attempts`: how many were made, this one included."""
+    def deadline(self, created: float, sender: str) -> float:
+        """From then on a failed attempt is the last one."""
+        return created + (self.config.lifetime if sender else self.config.bounce_lifetime)
+
+    def next_due(self, now: float, attempts: int, deadline: float) -> float:
+        """After `attempts` attempts. The last one is made at the deadline, so that giving up is not late."""
         ladder = self.config.retry
         wait = ladder[min(max(attempts, 1), len(ladder)) - 1] if ladder else 0.0
-        spread = self.config.jitter
-        return now + wait * (1 + self.chance.uniform(-spread, spread))
+        due = now + max(1.0, self.vary(wait))
+        return min(due, deadline) if now < deadline else due
 
-    def expired(self, now: float, created: float, sender: str) -> bool:
-        lifetime = self.config.lifetime if sender else self.config.bounce_lifetime
-        return now - created >= lifetime
+    def vary(self, wait: float) -> float:
+        """`wait` with its jitter."""
+        return wait * (1 + self.chance.uniform(-self.config.jitter, self.config.jitter))
 
-    def warn(self, now: float, created: float) -> bool:
-        """Is it time to tell the sender of the delay?"""
+    def is_late(self, now: float, created: float) -> bool:
+        """Whether the sender should be told of the delay."""
         return 0 < self.config.delay_warning <= now - created

@@ -1,4 +1,4 @@
-"""The way into the queue: an accepted message becomes a stored item, and the manager hears of it."""
+"""The way into the queue: on disk first, then straight into the active set, with the body still in memory."""
 
 from mailhub.model.clock import Clock
 from mailhub.model.envelope import Envelope, Origin
@@ -14,6 +14,7 @@ class Spool:
         self._store, self._manager, self._clock = store, manager, clock
 
     def new_id(self) -> int:
+        """The id of a message to be put: it stands in its Received field."""
         return self._store.new_id()
 
     def body_writer(self) -> BodyWriter:
@@ -24,7 +25,10 @@ class Spool:
         self._store.check_space()
 
     async def put(self, number: int, envelope: Envelope, body: Body, prefix: bytes, origin: Origin) -> None:
-        """On return the message is on disk. Temporary where it is not, or where nobody knows."""
+        """On return the message is on disk and under way. Temporary where it is not, or where nobody knows.
+
+        Not to be cancelled: what was stored but not handed on waits until the store is next looked at.
+        """
         now = self._clock.now()
         item = NewItem(
             id=number,

@@ -1,0 +1,100 @@
+"""What an attempt does with its routes: children for aliases, jobs for destinations. Pure."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from mailhub.config import schema
+from mailhub.delivery.routes import Expand, Local, Refuse, Relay, Route
+from mailhub.delivery.transport import Job, JobRecipient
+from mailhub.model.address import key
+from mailhub.model.envelope import Notify
+from mailhub.model.reply import Reply
+from mailhub.store.api import Fate, Item, NewRecipient, Outcome, QueuedRecipient
+
+Way = Local | Relay | Expand
+Routed = tuple[QueuedRecipient, Way]
+
+EXPANDED = Reply(250, "2.1.5", "Replaced by the addresses it stands for")
+TOO_DEEP = Reply(554, "5.4.6", "Aliases lead through too many others (queue.expansion_depth)")
+TOO_WIDE = Reply(554, "5.4.6", "The alias stands for too many addresses (queue.expansion_limit)")
+
+
+def bounded(route: Route, recipient: QueuedRecipient, config: schema.Queue) -> Route:
+    """The route, or a refusal where it is an expansion beyond the limits."""
+    if isinstance(route, Expand):
+        if recipient.depth >= config.expansion_depth:
+            return Refuse(TOO_DEEP)
+        if len(route.targets) > config.expansion_limit:
+            return Refuse(TOO_WIDE)
+    return route
+
+
+def expand(item: Item, routed: Sequence[Routed], new_id: Callable[[], int], now: float) -> list[Outcome]:
+    """The outcomes of the recipients that are expanded, none where none is.
+
+    An address that the message goes to anyway is left out. A child's number is a new queue id: higher than any that the
+    message ever had, also those that are gone or not due now; the file name of its delivery derives from it.
+    """
+    taken = {key(recipient.address) for recipient in item.recipients}
+    leaving = [(recipient, route) for recipient, route in routed if isinstance(route, Expand)]
+    taken.difference_update(key(recipient.address) for recipient, _ in leaving)
+    outcomes = []
+    for recipient, route in leaving:
+        targets = []
+        for target in route.targets:
+            if (name := key(target)) not in taken:
+                taken.add(name)
+                targets.append(target)
+        children = tuple(_child(recipient, target, new_id(), len(route.targets)) for target in targets)
+        outcomes.append(Outcome(recipient.n, Fate.EXPANDED, EXPANDED, due=now, children=children))
+    return outcomes
+
+
+def _child(parent: QueuedRecipient, address: str, n: int, siblings: int) -> NewRecipient:
+    """ORCPT and NOTIFY go along (RFC 3461 section 5.2.7); "it has arrived" would be told of each of several children and is
+    therefore asked of none."""
+    notify = Notify(parent.notify)
+    if siblings > 1 and Notify.SUCCESS in notify:
+        notify = notify & ~Notify.SUCCESS or Notify.NEVER
+    kind = "rfc822" if parent.address.isascii() else "utf-8"
+    return NewRecipient(
+        n=n,
+        address=address,
+        orcpt=parent.orcpt or f"{kind};{parent.address}",
+        notify=int(notify),
+        depth=parent.depth + 1,
+        parent=parent.n,
+        path=(*parent.path, key(parent.address)),
+    )
+
+
+def jobs(item: Item, routed: Iterable[Routed]) -> list[Job]:
+    """One job for all local recipients, and one for each domain to relay to."""
+    groups: dict[str, list[JobRecipient]] = {}
+    for recipient, way in routed:
+        nexthop = way.nexthop if isinstance(way, Relay) else ""
+        groups.setdefault(nexthop, []).append(
+            JobRecipient(
+                n=recipient.n,
+                address=recipient.address,
+                notify=recipient.notify,
+                orcpt=recipient.orcpt,
+                path=recipient.path,
+                local=way if isinstance(way, Local) else None,
+            )
+        )
+    return [
+        Job(
+            queue_id=item.id,
+            sender=item.sender,
+            content=item.content,
+            recipients=tuple(recipients),
+            created=item.created,
+            nexthop=nexthop,
+            envid=item.envid,
+            ret=item.ret,
+            smtputf8=item.smtputf8,
+            body=item.body,
+            origin=item.origin,
+        )
+        for nexthop, recipients in groups.items()
+    ]
