@@ -1,7 +1,7 @@
 """IDLE (RFC 2177): updates as they happen, until the client says DONE."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mailhub.wire.imap import commands, responses
 
@@ -36,6 +36,7 @@ async def _either(session: "ImapSession", line: "asyncio.Future[bytes]") -> None
         return
     changed = asyncio.ensure_future(session.selected.changed.wait())
     try:
-        await asyncio.wait([line, changed], return_when=asyncio.FIRST_COMPLETED)
+        either: list[asyncio.Future[Any]] = [line, changed]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     finally:
         changed.cancel()

@@ -200,7 +200,7 @@ class Pop3Session:
         if not self._user:
             return await self._bad("USER first")
         user, self._user = self._user, ""
-        await self._log_in(sasl.Credentials("", user, command.arguments[0]))
+        return await self._log_in(sasl.Credentials("", user, command.arguments[0]))
 
     def _check_privacy(self) -> bool:
         if not self._passwords_allowed:
