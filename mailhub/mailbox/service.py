@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from mailhub.config import schema
+from mailhub.message.parts import Part, parse
 from mailhub.message.structure import render
 from mailhub.model.clock import Clock
 from mailhub.model.errors import Exists, LimitReached, NotFound, Permanent, Temporary
@@ -24,6 +25,7 @@ SPECIAL_USE = (
     ("Junk", "\\Junk"),
     ("Archive", "\\Archive"),
 )
+_SMALL = 65_536  # octets of a message that is parsed on the loop itself
 Appended = tuple[Body, int | None, int, Sequence[str]]  # body, INTERNALDATE or None for now, system flags, keywords
 
 
@@ -61,6 +63,14 @@ class Mailboxes:
     async def render(self, data: bytes) -> tuple[bytes, bytes]:
         """ENVELOPE and BODYSTRUCTURE of a large message, off the loop."""
         return await asyncio.get_running_loop().run_in_executor(self._heavy, render, data)
+
+    async def parts(self, file: MessageFile) -> Part:
+        """A message's part tree: large ones off the loop, and few of them in memory at one time."""
+        if file.size <= _SMALL:
+            return parse(await file.read(0, file.size))
+        async with self._large:
+            data = await file.read(0, file.size)
+            return await asyncio.get_running_loop().run_in_executor(self._heavy, parse, data)
 
     def view(self, state: View, recent_from: int | None) -> FolderView:
         """`recent_from`: None for a view that only reads."""

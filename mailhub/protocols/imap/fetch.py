@@ -136,7 +136,7 @@ class _Fetch:
             return
         begun = self._size
         async with file:
-            message = OpenMessage(file, (self._view.folder.id, uid), self._session.last_tree)
+            message = OpenMessage(self._session.mailboxes, file, (self._view.folder.id, uid), self._session.last_tree)
             found = {item: await message.find(item) for item in items if isinstance(item, Section)}
             try:
                 between = b"* %d FETCH (" % (place + 1)

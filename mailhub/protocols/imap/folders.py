@@ -48,7 +48,7 @@ async def status(session: "ImapSession", verb: commands.Status) -> Answer:
     folder = await session.account.find(verb.mailbox)
     values = {
         "MESSAGES": folder.messages,
-        "RECENT": max(0, folder.uidnext - folder.recent_from) if folder.messages else 0,
+        "RECENT": min(folder.messages, max(0, folder.uidnext - folder.recent_from)),
         "UIDNEXT": folder.uidnext,
         "UIDVALIDITY": folder.uidvalidity,
         "UNSEEN": folder.unseen,

@@ -1,6 +1,5 @@
 """BODY[...]: which octets of a message a section means, read from its file without holding all of it."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,11 +9,10 @@ from mailhub.message.parts import Part
 from mailhub.wire.imap.fetch_items import Section, What
 
 if TYPE_CHECKING:
-    from mailhub.mailbox.service import MessageFile
+    from mailhub.mailbox.service import Mailboxes, MessageFile
 
 FIRST = 16_384  # octets in which most headers end
 BLOCK = 262_144
-INLINE = 65_536  # octets of a message whose parts are looked for on the loop itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +37,8 @@ class LastTree:
 class OpenMessage:
     """One message while its sections are read. What was read of its beginning is kept for the next section."""
 
-    def __init__(self, file: "MessageFile", key: tuple[int, int], last: LastTree) -> None:
-        self._file, self._key, self._last = file, key, last
+    def __init__(self, mailboxes: "Mailboxes", file: "MessageFile", key: tuple[int, int], last: LastTree) -> None:
+        self._mailboxes, self._file, self._key, self._last = mailboxes, file, key, last
         self._head = b""
         self._header: bytes | None = None
 
@@ -98,10 +96,7 @@ class OpenMessage:
 
     async def _tree(self) -> Part:
         if self._last.root is None or self._last.key != self._key:
-            data = await self._read(0, self._file.size)
-            small = len(data) <= INLINE
-            self._last.root = parts.parse(data) if small else await asyncio.to_thread(parts.parse, data)
-            self._last.key = self._key
+            self._last.root, self._last.key = await self._mailboxes.parts(self._file), self._key
         return self._last.root
 
     async def _read(self, start: int, end: int) -> bytes:

@@ -48,6 +48,7 @@ async def check(session: "ImapSession", verb: commands.Check) -> Answer:
 async def close(session: "ImapSession", verb: commands.Close) -> Answer:
     """RFC 3501 section 6.4.2: messages with \\Deleted go, and nobody is told here."""
     if not session.view.read_only:
+        await session.view.sync(expunges=True)
         await session.view.expunge()
     session.deselect()
     return ok("Mailbox closed")
@@ -60,8 +61,11 @@ async def unselect(session: "ImapSession", verb: commands.Unselect) -> Answer:
 
 
 async def expunge(session: "ImapSession", verb: commands.Expunge) -> Answer:
-    """RFC 3501 section 6.4.3; some of them: RFC 4315 section 2.1. The updates that follow tell which."""
+    """RFC 3501 section 6.4.3; some of them: RFC 4315 section 2.1. The updates that follow tell which.
+
+    Those that other sessions have marked go too, so the client is told of the marks first."""
     must_be_writable(session)
+    await updates.tell(session, expunges=True)
     view = session.view
     if verb.uids is None:
         await view.expunge()
