@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from mailhub.model.errors import Permanent
+
 from . import socket_path
 from .errors import ControlError
 from .service import Control
@@ -31,7 +33,11 @@ class ControlServer:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        door = socket_path.bind(self._data)
+        """Permanent where the socket can not be made."""
+        try:
+            door = socket_path.bind(self._data)
+        except OSError as error:
+            raise Permanent(f"control socket {self._data / socket_path.NAME}: {error.strerror or error}") from error
         self._server = await asyncio.start_unix_server(self._arrived, sock=door, limit=REQUEST_LIMIT)
 
     async def stop(self) -> None:

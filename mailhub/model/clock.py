@@ -165,7 +165,9 @@ class _VirtualTimeout:
 
     async def __aenter__(self) -> asyncio.Timeout:
         await self._timeout.__aenter__()
-        if self._seconds is not None:
+        if self._seconds is not None and self._seconds <= 0:
+            self._expire()  # no advance is needed for a deadline that is now
+        elif self._seconds is not None:
             self._timer = self._clock.call_later(self._seconds, self._expire)
         return self._timeout
 

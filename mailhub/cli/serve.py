@@ -1,0 +1,131 @@
+"""`mailhub serve`: the server in the foreground, and what the signals do.
+
+SIGTERM and SIGINT: sessions and deliveries end within `sessions.drain_timeout`, exit code 0; a second one: exit at once,
+code 1. SIGHUP: configuration and certificates are read again, sessions go on.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mailhub import __version__, log
+from mailhub.config.load import ConfigError, load
+from mailhub.config.schema import Config
+from mailhub.hub import Hub
+from mailhub.model.errors import MailError
+
+from .exits import Exit, fail
+from .options import config_option, read_config
+from .output import print_table
+
+logger = logging.getLogger("mailhub.serve")
+
+_ECHO = 0.1  # seconds: timeout(1), and a shell with its process group, send one signal twice
+_TLS = {"none": "none", "starttls": "STARTTLS", "implicit": "implicit"}
+
+
+@click.command()
+@config_option
+def serve(config: Path | None) -> None:
+    """Run the server in the foreground (the default).
+
+    SIGTERM ends it when sessions and deliveries have ended, a second one at once; SIGHUP reads the configuration and the
+    certificates again.
+    """
+    settings = read_config(config)
+    lines = log.setup(settings.log, sys.stderr)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_Server(config, settings, lines).run())
+    finally:
+        logging.getLogger().removeHandler(lines)
+        lines.close()
+
+
+class _Server:
+    """One run of the program."""
+
+    def __init__(self, path: Path | None, config: Config, lines: log.LineWriter) -> None:
+        self._path, self._lines = path, lines
+        self._hub = Hub(config)
+        self._stop = asyncio.Event()
+        self._asked = 0.0
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._asked_to_stop)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        try:
+            await self._hub.start()
+        except MailError as error:
+            fail(str(error))
+        _announce(self._hub)
+        ends: tuple[asyncio.Future[Any], ...] = (asyncio.ensure_future(self._stop.wait()), self._hub.failed)
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        ends[0].cancel()
+        await self._hub.stop(self._hub.config.sessions.drain_timeout)
+        if self._hub.failed.done():
+            fail("a part of the server failed; the log says which")
+        logger.info("stopped")
+
+    def _asked_to_stop(self) -> None:
+        now = self._hub.clock.monotonic()
+        if self._stop.is_set() and now < self._asked + _ECHO:
+            return
+        if self._stop.is_set():
+            logger.warning("asked to stop a second time: exit at once")
+            self._lines.close()
+            os._exit(int(Exit.FAILED))
+        logger.info("asked to stop: %d sessions and the deliveries under way may end", len(self._hub.sessions))
+        self._asked = now
+        self._stop.set()
+
+    def _reload(self) -> None:
+        """What is wrong is logged, and all stays as it was."""
+        if not self._hub.started or self._stop.is_set():
+            return
+        try:
+            config = load(self._path)
+            self._hub.reload(config)
+        except ConfigError as error:
+            for problem in error.problems:
+                logger.error("not reloaded: %s", problem)
+        except MailError as error:
+            logger.error("not reloaded: %s", error)
+        else:
+            log.apply(config.log, self._lines)
+
+
+def _announce(hub: Hub) -> None:
+    """Where everything is, for the person who started it."""
+    config = hub.config
+    click.echo(f"mailhub {__version__} on {config.hostname}\n")
+    rows = []
+    for listener in hub.listeners:
+        door = listener.config
+        address = f"[{door.address}]" if ":" in door.address else door.address
+        rows.append((door.label, door.protocol, f"{address}:{listener.port}", _TLS[door.tls]))
+    print_table(("LISTENER", "PROTOCOL", "ADDRESS", "TLS"), rows)
+    click.echo(f"\ndomains  {', '.join(config.domains) or 'see `mailhub domain list`'}\ndata     {hub.data}")
+    if hub.demo_accounts:
+        click.echo(
+            "\nTwo accounts were made to try it (the passwords are shown this once, and kept in demo-accounts.txt):"
+        )
+        print_table(("ADDRESS", "PASSWORD"), hub.demo_accounts)
+    sys.stdout.flush()
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    """uvloop where there is one."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.Loop

@@ -1,0 +1,288 @@
+"""The composition root: a Config becomes a running mail server inside the caller's event loop.
+
+    async with Hub(Config(...)) as hub:
+        hub.port("smtp"), hub.port("imap")
+
+Every object is made here and handed what it needs; a test hands in its own clock, resolver or store. Several hubs may run
+in one process. Start: store, directory, queue, listeners, control socket. Stop, in two stages: nothing new begins and what
+is under way may end; then it is cut. A core task that fails stops the hub loudly: `failed` tells, leaving the block raises.
+"""
+
+import asyncio
+import functools
+import logging
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from mailhub.config import schema
+from mailhub.control import demo
+from mailhub.control.server import ControlServer
+from mailhub.control.service import Control
+from mailhub.delivery.local import LocalTransport
+from mailhub.delivery.relay import RelayTransport
+from mailhub.delivery.router import Router
+from mailhub.delivery.transport import Transport
+from mailhub.directory import Directory, Hasher
+from mailhub.hub_reload import Reloaded, reloaded
+from mailhub.hub_status import status_of
+from mailhub.mailbox.service import Mailboxes
+from mailhub.model.clock import Clock, SystemClock, VirtualClock
+from mailhub.model.errors import Permanent
+from mailhub.net.resolver import DnsResolver, Resolver
+from mailhub.net.stream import Stream
+from mailhub.net.tls import ServerTls
+from mailhub.policy import Policy
+from mailhub.protocols.imap import session as imap
+from mailhub.protocols.listener import Listener
+from mailhub.protocols.pop3 import session as pop3
+from mailhub.protocols.session import Session, SessionContext, Sessions
+from mailhub.protocols.smtp import SmtpSession
+from mailhub.queue.manager import Manager
+from mailhub.queue.spool import Spool
+from mailhub.stall import StallDetector
+from mailhub.store.api import Store
+from mailhub.store.sqlite import SqliteStore
+
+log = logging.getLogger("mailhub.hub")
+
+_SWITCH_INTERVAL = 0.0005  # seconds a thread may hold the interpreter; at Python's 5 ms a busy one triples latencies
+_GOODBYE_TURNS = 20  # turns of the loop for sessions to say goodbye before they are cut
+Settings = TypeVar("Settings", schema.Smtp, schema.Imap, schema.Pop3)
+
+
+class Hub:
+    """A whole mail server. `start`/`stop`, or `async with`. Attributes are there after `start`."""
+
+    def __init__(
+        self,
+        config: schema.Config,
+        *,
+        clock: Clock | None = None,
+        resolver: Resolver | None = None,
+        store: Store | None = None,
+    ) -> None:
+        self.config = config
+        self.clock: Clock = clock or SystemClock()
+        self.data = Path(config.data).absolute()
+        self.resolver: Resolver = resolver or DnsResolver(config.resolver, self.clock)
+        self.store: Store = store or SqliteStore(self.data, config.store, self.clock, config.hostname)
+        self.sessions = Sessions(config.sessions)
+        self.tls = ServerTls(config.tls, self.data, config.hostname, self.clock)
+        self.listeners: list[Listener] = []
+        self.demo_accounts: demo.Accounts = ()
+        self.started = 0.0
+        self._undo = AsyncExitStack()
+        self._policies: list[Policy] = []
+        self._stopping = False
+
+    # --- life ---
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop(0.0 if isinstance(self.clock, VirtualClock) else self.config.sessions.drain_timeout)
+        if error is None and self.failed.done():
+            self.failed.result()
+
+    async def start(self) -> None:
+        """Return when every listener answers. A MailError says in one line what is wrong, and leaves nothing behind."""
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        async with AsyncExitStack() as undo:
+            await self._build(undo)
+            self._undo = undo.pop_all()
+        self.started = self.clock.now()
+        log.info("%s serves %s", self.config.hostname, ", ".join(f"{d.config.label} {d.port}" for d in self.listeners))
+
+    async def _build(self, undo: AsyncExitStack) -> None:
+        """Each thing made is followed by how it is unmade; on the way out it goes in reverse."""
+        sys.setswitchinterval(_SWITCH_INTERVAL)
+        config, clock = self.config, self.clock
+        _make_folder(self.data)
+        await self.store.open()
+        undo.push_async_callback(self.store.close)
+        for door in config.listener:
+            self._bind(door, undo)
+        self.tls.context()
+        hasher = Hasher(config.auth.threads, config.auth.backlog)
+        undo.callback(hasher.close)
+        self.directory = Directory(self.store.directory, config.auth, clock, hasher, domains=config.domains)
+        if config.demo:
+            self.demo_accounts = await demo.create(self.directory, self.store.directory, config.domains[0], self.data)
+        self.mailboxes = Mailboxes(self.store, config.mailbox, clock)
+        undo.callback(self.mailboxes.close)
+        await self._start_queue(undo)
+        self._take_policy(config.smtp)
+        self.control = Control(self.directory, self.store, clock, functools.partial(status_of, self), self.queue.wake)
+        commands = ControlServer(self.data, self.control)
+        await commands.start()
+        undo.push_async_callback(commands.stop)
+        self._detector = StallDetector(config.log.stall_seconds)
+        undo.callback(lambda: self._detector.stop())
+        self._detector.start()
+        for listener in self.listeners:
+            await listener.start()
+
+    def _bind(self, door: schema.Listener, undo: AsyncExitStack) -> None:
+        listener = Listener(door, self.sessions, self.clock, functools.partial(self._serve, door), self.tls.context)
+        listener.bind()
+        undo.callback(listener.close)
+        self.listeners.append(listener)
+
+    async def _start_queue(self, undo: AsyncExitStack) -> None:
+        config, clock, store = self.config, self.clock, self.store.queue
+        undo.push_async_callback(self.resolver.close)
+        relay = RelayTransport(self.resolver, config.relay, config.hostname, clock)
+        undo.push_async_callback(relay.close)
+        local = LocalTransport(self.mailboxes, config.hostname, clock)
+        self.router = Router(self.directory, config.delivery, (*config.domains, config.hostname)[0])
+        transports: dict[str, Transport] = {"local": local, "relay": relay}
+        self.queue = Manager(store, self.router, transports, config.queue, config.hostname, clock)
+        self.spool = Spool(store, self.queue, clock)
+        await self.queue.start()
+        self._watch(asyncio.get_running_loop().create_task(self.queue.run(), name="the queue manager"))
+        undo.push_async_callback(self.queue.stop, 0.0)
+        if isinstance(clock, VirtualClock):
+            clock.attach(self.queue.idle)
+            undo.callback(clock.detach, self.queue.idle)
+
+    def _watch(self, task: "asyncio.Task[None]") -> None:
+        """A core task ends when the hub stops and never before."""
+
+        def ended(task: "asyncio.Task[None]") -> None:
+            error = None if task.cancelled() else task.exception()
+            if self._stopping and error is None:
+                return
+            log.critical("%s has ended: the server stops", task.get_name(), exc_info=error)
+            for listener in self.listeners:
+                listener.close()
+            if not self.failed.done():
+                self.failed.set_exception(error or RuntimeError(f"{task.get_name()} has ended"))
+                self.failed.exception()  # told in the log already, also where nobody waits for it
+
+        task.add_done_callback(ended)
+
+    async def stop(self, grace: float) -> None:
+        """Begin nothing new, wait `grace` seconds for sessions and deliveries to end, cut what is left, and close."""
+        self._stopping = True
+        for listener in self.listeners:
+            listener.close()
+        self.sessions.drain()
+        for _ in range(_GOODBYE_TURNS):
+            await asyncio.sleep(0)
+        deliveries = asyncio.create_task(self.queue.stop(grace))
+        try:
+            async with self.clock.timeout(grace):
+                await self.sessions.empty()
+        except TimeoutError:
+            log.warning("%d sessions are cut", len(self.sessions))
+        self.sessions.abort()
+        await self.sessions.empty()
+        for policy in self._policies:
+            await policy.settled()
+        await deliveries
+        await self._undo.aclose()
+
+    # --- sessions ---
+
+    def port(self, name: str) -> int:
+        """The port of a listener, by its name: "smtp", "imaps". KeyError where there is none."""
+        return next(iter(door.port for door in self.listeners if door.config.label == name))
+
+    def _serve(self, door: schema.Listener, session: Session) -> asyncio.BaseProtocol:
+        """The protocol object of a new connection."""
+        config = self.config
+        if door.protocol == "imap":
+            talk = functools.partial(self._imap, self._context(door, session, config.imap))
+            return Stream(self.clock, functools.partial(_begin, session, talk))
+        if door.protocol == "pop3":
+            talk = functools.partial(self._pop3, self._context(door, session, config.pop3))
+            return Stream(self.clock, functools.partial(_begin, session, talk))
+        return SmtpSession(self._context(door, session, config.smtp), self.policy, self.directory)
+
+    def _imap(self, context: SessionContext[schema.Imap], stream: Stream) -> Coroutine[Any, Any, None]:
+        return imap.serve(stream, context, self.mailboxes, self.directory)
+
+    def _pop3(self, context: SessionContext[schema.Pop3], stream: Stream) -> Coroutine[Any, Any, None]:
+        return pop3.serve(stream, context, self.mailboxes, self.directory)
+
+    def _context(self, door: schema.Listener, session: Session, settings: Settings) -> SessionContext[Settings]:
+        return SessionContext(
+            service=door.protocol,
+            hostname=self.config.hostname,
+            clock=self.clock,
+            settings=settings,
+            auth=self.config.auth,
+            label=door.label,
+            tls=door.tls,
+            tls_context=None if door.tls == "none" else self.tls.context,
+            handshake_timeout=self.config.sessions.handshake_timeout,
+            session=session,
+        )
+
+    def _take_policy(self, config: schema.Smtp) -> None:
+        """The policy of the sessions that begin from now on; those before keep theirs."""
+        self.policy = Policy(config, self.config.hostname, self.router, self.spool, self.clock)
+        self._policies.append(self.policy)
+
+    # --- reload ---
+
+    def reload(self, config: schema.Config) -> Reloaded:
+        """Take over what can be changed while sessions go on, and say which keys can not: those need a restart.
+
+        Certificates are read again whether or not their keys changed. Permanent where they can not be used; then nothing
+        has changed.
+        """
+        done = reloaded(self.config, config)
+        self.tls.reload(done.config.tls)
+        before, self.config = self.config, done.config
+        self.sessions.limits = self.config.sessions
+        self.directory.configure(self.config.auth, self.config.domains)
+        self.router.configure(self.config.delivery)
+        self.queue.configure(self.config.queue)
+        if before.smtp != self.config.smtp:
+            self._take_policy(self.config.smtp)
+        if before.log.stall_seconds != self.config.log.stall_seconds:
+            self._detector.stop()
+            self._detector = StallDetector(self.config.log.stall_seconds)
+            self._detector.start()
+        log.info("configuration and certificates read again; changed: %s", ", ".join(done.applied) or "nothing")
+        if done.restart:
+            log.warning("these changes need a restart: %s", ", ".join(done.restart))
+        return done
+
+    @property
+    def stalls(self) -> tuple[int, float]:
+        """How often the event loop was held for `log.stall_seconds`, and for how long at the worst."""
+        return self._detector.stalls, self._detector.worst
+
+
+def _begin(session: Session, talk: Callable[[Stream], Coroutine[Any, Any, None]], stream: Stream) -> None:
+    """A session on a stream: a task of its own, whose end closes the connection."""
+
+    async def run() -> None:
+        try:
+            await talk(stream)
+        finally:
+            stream.close()
+
+    session.on_abort(stream.abort)
+    session.own(asyncio.get_running_loop().create_task(run(), name=str(session)))
+
+
+def _make_folder(data: Path) -> None:
+    try:
+        os.makedirs(data, mode=0o700, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise Permanent(f"data folder {data}: {reason}: make it for this user, or set another `data`") from error
+    if not os.access(data, os.R_OK | os.W_OK | os.X_OK):
+        raise Permanent(f"data folder {data}: not writable by user id {os.getuid()}: chown it, or set another `data`")

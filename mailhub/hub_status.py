@@ -1,0 +1,65 @@
+"""A running hub at one moment, for `mailhub status`."""
+
+import contextlib
+import os
+from collections import Counter
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from mailhub import __version__
+from mailhub.control.words import ListenerState, ServerStatus, SessionState, Status
+
+if TYPE_CHECKING:
+    from mailhub.hub import Hub
+
+
+async def status_of(hub: "Hub", request: Status) -> ServerStatus:
+    """Counts are those of now; `request.sessions` bounds the list of sessions."""
+    counts = await hub.store.queue.counts()
+    by_listener = Counter(session.label for session in hub.sessions)
+    stalls, worst = hub.stalls
+    return ServerStatus(
+        running=True,
+        version=__version__,
+        hostname=hub.config.hostname,
+        data=str(hub.data),
+        domains=tuple(domain.name for domain in await hub.directory.domains()),
+        pid=os.getpid(),
+        since=hub.started,
+        listeners=tuple(
+            ListenerState(
+                name=listener.config.label,
+                protocol=listener.config.protocol,
+                address=listener.config.address,
+                port=listener.port,
+                tls=listener.config.tls,
+                sessions=by_listener[listener.config.label],
+            )
+            for listener in hub.listeners
+        ),
+        sessions=len(hub.sessions),
+        session_list=tuple(
+            SessionState(
+                id=session.id,
+                listener=session.label,
+                client=session.client,
+                port=session.port,
+                login=session.login,
+                doing=session.doing,
+                since=session.started,
+            )
+            for session in islice(hub.sessions, request.sessions)
+        ),
+        queue_messages=counts.items,
+        queue_recipients=counts.recipients,
+        stalls=stalls,
+        worst_stall=worst,
+        memory=_resident(),
+    )
+
+
+def _resident() -> int:
+    """Octets of memory in use by this process; 0 where the system has no /proc."""
+    with contextlib.suppress(OSError), open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0
