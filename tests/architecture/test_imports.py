@@ -17,7 +17,7 @@ BELOW: dict[str, tuple[str, ...]] = {
     "directory": ("store.api", "model", "config"),
     "mailbox": ("store.api", "message", "model", "config"),
     "delivery": ("mailbox", "directory", "store.api", "net", "wire", "message", "model", "config"),
-    "queue": ("delivery", "store.api", "message", "model", "config"),
+    "queue": ("delivery", "store.api", "message", "model", "config", "log"),
     "policy": ("queue", "delivery", "mailbox", "directory", "store.api", "net", "wire", "message", "model", "config"),
     "control": (
         "policy",
@@ -34,7 +34,9 @@ BELOW: dict[str, tuple[str, ...]] = {
     ),
     "protocols": ("policy", "mailbox", "directory", "net", "wire", "message", "model", "config"),
 }
-BELOW["hub"] = tuple(BELOW)
+BELOW["hub_reload"] = ("config",)
+BELOW["hub"] = (*BELOW, "hub_status")
+BELOW["hub_status"] = (*BELOW["hub"], "hub")  # a part of hub
 BELOW["cli"] = tuple(BELOW)
 BELOW["__main__"] = ("cli",)
 BELOW[""] = ()

@@ -18,7 +18,7 @@ def lines() -> list[str]:
 
 
 def named_in_code() -> dict[str, str]:
-    return {number: module.path for module in modules() for number in re.findall(r"\bRFCs? ?(\d{3,5})\b", module.text)}
+    return {number: module.path for module in modules() for number in re.findall(r"\bRFCs? (\d{3,5})\b", module.text)}
 
 
 def test_the_table_reads_as_one() -> None:
@@ -46,6 +46,6 @@ def test_no_row_is_dead() -> None:
         texts = [
             module.text for module in modules() if any(module.path.startswith(f"mailhub/{place}") for place in places)
         ]
-        if not any(re.search(rf"\bRFCs? ?{number}\b", text) for text in texts):
+        if not any(re.search(rf"\bRFCs? {number}\b", text) for text in texts):
             dead.append(f"RFC {number}: {where} does not name it")
     assert dead == []

@@ -34,11 +34,10 @@ DATABASES = {"sqlite3", "aiomysql", "pymysql"}
 FILES = {
     "config.load": "the operator's config.toml",
     "net.tls": "certificates and keys",
-    "control.server": "the control socket",
     "control.socket_path": "the folder of the control socket",
     "control.demo": "var/demo-accounts.txt",
-    "cli.check": "looks whether the configured files can be read",
     "hub": "the data folder",
+    "hub_status": "the system's word on the memory in use",
 }
 FILE_CALLS = {
     "open", "io.open", "os.open", "os.fdopen", "os.rename", "os.replace", "os.link", "os.unlink", "os.remove", "os.mkdir",
