@@ -12,7 +12,7 @@ from mailhub.message import headers, stamps
 from mailhub.model import ids
 from mailhub.model.address import key
 from mailhub.model.clock import Clock
-from mailhub.model.errors import MailError
+from mailhub.model.errors import MailError, Permanent
 from mailhub.model.reply import Reply
 from mailhub.store.api import Content, Fate
 
@@ -77,8 +77,10 @@ class LocalTransport:
 
 
 def _trouble(recipient: JobRecipient, error: MailError) -> Result:
-    fate = Fate.FAILED if error.reply.permanent else Fate.DEFERRED
-    return Result(recipient.n, fate, error.reply)
+    """Only what says that it is permanent is."""
+    if isinstance(error, Permanent):
+        return Result(recipient.n, Fate.FAILED, error.reply)
+    return Result(recipient.n, Fate.DEFERRED, error.reply if error.reply.temporary else TROUBLE)
 
 
 async def _delivered_to(content: Content) -> frozenset[str]:

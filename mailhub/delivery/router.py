@@ -58,7 +58,7 @@ class Router:
         return (
             await self._named(name, None, path)
             or (await self._named(f"{user}@{domain}", detail, path) if detail is not None else None)
-            or await self._catch_all(domain, path)
+            or await self._catch_all(domain)
             or (await self._postmaster(domain) if user == "postmaster" else None)
             or Refuse(UNKNOWN)
         )
@@ -74,12 +74,9 @@ class Router:
             return Local(account.name, detail=detail)
         return Refuse(LOOP) if looped else None
 
-    async def _catch_all(self, domain: str, path: tuple[str, ...]) -> Route | None:
-        """The catch-all, once: an address that came out of it and is nobody's does not go in again."""
+    async def _catch_all(self, domain: str) -> Route | None:
         targets = await self._directory.catch_all(domain)
-        if not targets:
-            return None
-        return Refuse(LOOP) if any(addresses.domain_of(step) == domain for step in path[-1:]) else Expand(targets)
+        return Expand(targets) if targets else None
 
     async def _postmaster(self, domain: str) -> Route | None:
         """Every domain of ours has a postmaster (RFC 5321 section 4.5.1). Where nobody was named, it is that of the main

@@ -267,5 +267,5 @@ class Attempt:
         return self._deferred(Outcome(outcome.n, Fate.DEFERRED, TROUBLE))
 
     def _note_due(self, unit: Settle) -> None:
-        dues = [o.due for o in unit.outcomes if o.fate == Fate.DEFERRED or o.children]
+        dues = [o.due for o in unit.outcomes if o.fate in (Fate.DEFERRED, Fate.EXPANDED)]
         self._due = min([self._due, *dues, *(born.due for born in unit.born)])
