@@ -2,17 +2,17 @@
 
 import asyncio
 import logging
-from enum import Enum
-from typing import Protocol
 
 from mailhub.config import schema
+from mailhub.delivery.router import Known, Router
 from mailhub.message import stamps
 from mailhub.model import address, ids
 from mailhub.model.clock import Clock
 from mailhub.model.envelope import Envelope, Origin, Recipient
 from mailhub.model.errors import MailError
 from mailhub.model.reply import Reply
-from mailhub.store.api import Body, BodyWriter
+from mailhub.queue.spool import Spool
+from mailhub.store.api import Body
 
 from .intake import BodyIntake
 from .relay import Networks, names_another_host
@@ -34,33 +34,18 @@ TOO_MANY = Reply(452, "4.5.3", "Too many recipients")
 LOOP = Reply(554, "5.4.6", "Too many hops: this message is in a loop")
 
 
-class Known(Enum):
-    """stand-in until delivery.router is there"""
-
-    LOCAL = 1
-    RELAY = 2
-    UNKNOWN = 3
-
-
-class Router(Protocol):
-    async def peek(self, address: str) -> Known: ...
-
-
-class Spool(Protocol):
-    def new_id(self) -> int: ...
-    def body_writer(self) -> BodyWriter: ...
-    def check_space(self) -> None: ...
-    async def put(self, number: int, envelope: Envelope, body: Body, prefix: bytes, origin: Origin) -> None: ...
-
-
 class Policy:
     """What all transactions of a hub share. ValueError where `mynetworks` is malformed."""
 
     def __init__(self, config: schema.Smtp, hostname: str, router: Router, spool: Spool, clock: Clock) -> None:
-        self.config, self.hostname = config, hostname
-        self.router, self.spool, self.clock = router, spool, clock
-        self.mynetworks = Networks(config.mynetworks)
+        self.hostname, self.router, self.spool, self.clock = hostname, router, spool, clock
         self._commits: set[asyncio.Task[Reply]] = set()
+        self.configure(config)
+
+    def configure(self, config: schema.Smtp) -> None:
+        """Take over a new configuration, for the transactions that begin from now on."""
+        self.config = config
+        self.mynetworks = Networks(config.mynetworks)
 
     def begin(self, origin: Origin) -> "Transaction":
         """A new message from `origin`."""
@@ -189,8 +174,8 @@ class Transaction:
         number = policy.spool.new_id()
         sole = recipients[0].address if len(recipients) == 1 else None
         prefix = stamps.received(origin, policy.hostname, ids.text(number), sole, policy.clock.now())
-        old = self._envelope
-        envelope = Envelope(old.sender, recipients, smtputf8=old.smtputf8, body=old.body)
+        begun = self._envelope
+        envelope = Envelope(begun.sender, recipients, smtputf8=begun.smtputf8, body=begun.body)
         body, self._body, self._intake = self._body, None, None
         return await asyncio.shield(policy.commit(number, envelope, body, prefix, origin))
 

@@ -4,10 +4,11 @@ every octet."""
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import trustme
+from support.smtp_rooms import MemorySpool, SmallDirectory, SmallRouter
 
 from mailhub.config import schema
 from mailhub.model.clock import Clock, SystemClock
@@ -15,7 +16,12 @@ from mailhub.policy import Policy
 from mailhub.protocols.listener import Listener
 from mailhub.protocols.session import Session, SessionContext, Sessions
 from mailhub.protocols.smtp import SmtpSession
-from support.smtp_rooms import MemorySpool, SmallDirectory, SmallRouter
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the loop turn until it is so; the net has no event for it."""
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0)
 
 
 class Talk:
@@ -79,7 +85,7 @@ class Server:
         self.spool = MemorySpool()
         self.router = SmallRouter(("alice@mailhub.test", "bob@mailhub.test"))
         self.directory = SmallDirectory({"alice@mailhub.test": "secret", "away@mailhub.test": None})
-        self.policy = Policy(self.settings, "mx.mailhub.test", self.router, self.spool, self.clock)
+        self.policy = Policy(self.settings, "mx.mailhub.test", self.router, self.spool, self.clock)  # type: ignore[arg-type]
         self.sessions = Sessions(limits or schema.Sessions())
         self.living: list[SmtpSession] = []
         self._tls: Any = tls

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from mailhub.delivery.router import Known
 from mailhub.model import address
 from mailhub.model.envelope import Envelope, Origin
 from mailhub.model.errors import LimitReached, Temporary
-from mailhub.policy.transaction import Known
 from mailhub.store.api import Body
 
 
@@ -95,6 +95,7 @@ class SmallRouter:
 
     def __init__(self, mailboxes: Iterable[str]) -> None:
         self.mailboxes = set(mailboxes)
+        self.catch_all = False
         self.domains = {address.domain_of(mailbox) for mailbox in self.mailboxes}
         self.asked: list[str] = []
 
@@ -105,7 +106,9 @@ class SmallRouter:
         key = address.key(recipient)
         if key == "postmaster" or key in self.mailboxes:
             return Known.LOCAL
-        return Known.UNKNOWN if address.domain_of(key) in self.domains else Known.RELAY
+        if address.domain_of(key) in self.domains:
+            return Known.LOCAL if self.catch_all else Known.UNKNOWN
+        return Known.RELAY
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ log = logging.getLogger("mailhub.protocols.smtp")
 
 INPUT_LIMIT: Final = 65_536  # octets waiting to be read, above which the net has to wait
 OUTPUT_LIMIT: Final = 65_536  # octets of replies joined before they are sent anyway
-LINGER: Final = 10.0  # seconds that a closing connection may take to hand over the last reply
+LINGER: Final = 5.0  # seconds that a closing connection may take to hand over the last reply
+DISCARD_LIMIT: Final = 16_777_216  # octets thrown away meanwhile
 _LIBRARY_TIMEOUT: Final = 86_400.0  # asyncio's own handshake timer reads real time: ours, on the clock, comes first
 
 
@@ -60,6 +61,9 @@ class Channel(SMTP):
         self._writable: asyncio.Future[None] | None = None
         self._reading = True
         self._ended = False  # nothing more will come
+        self._discarding = False
+        self._discarded = 0
+        self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._output: list[bytes] = []
         self._output_size = 0
         self._deadline: float | None = None
@@ -95,6 +99,11 @@ class Channel(SMTP):
         self.record.on_abort(self._abort)
 
     def data_received(self, data: bytes) -> None:
+        if self._discarding:
+            self._discarded += len(data)
+            if self._discarded > DISCARD_LIMIT:
+                self._abort()
+            return
         self._input += data
         if len(self._input) > INPUT_LIMIT and self._reading and self.transport is not None:
             self._reading = False
@@ -105,9 +114,12 @@ class Channel(SMTP):
         """Half-closed: what is buffered is still answered. (TLS has no such thing; asyncio closes it.)"""
         self._ended = True
         self._wake()
-        return self.tls is None
+        return self.tls is None and not self._discarding
 
     def connection_lost(self, error: Exception | None) -> None:
+        if self._gone.done():
+            return
+        self._gone.set_result(None)
         asyncio.StreamReaderProtocol.connection_lost(self, error)
         self.transport = None
         self._ended = True
@@ -266,22 +278,42 @@ class Channel(SMTP):
                 )
         except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
             log.info("%s: TLS handshake failed: %s", self.record, error or type(error).__name__)
-            net.abort()
-            raise ConnectionLost from error
+            secured = None
         if secured is None or self._ended:
             net.abort()
+            self.connection_lost(None)  # asyncio does not tell of a loss during the handshake
             raise ConnectionLost
         self.transport = secured
 
     def _close(self) -> None:
         """Hand over what is to be said, then close; a client that does not take it is cut off."""
+        self._say_last()
+        if self.transport is not None:
+            self._net.close()
+
+    def _hang_up(self) -> None:
+        """As `_close`, for a client that may still be talking: closing a socket with unread input makes TCP reset it, and
+        the client would lose our last words. So what it says is thrown away until it ends."""
+        net = self._net
+        if self._ended or not net.can_write_eof():
+            return self._close()
+        self._say_last()
+        self._input.clear()
+        self._discarding = True
+        net.resume_reading()
+        try:
+            net.write_eof()
+        except OSError:  # the client was quicker
+            net.abort()
+        return None
+
+    def _say_last(self) -> None:
         self._flush()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self.transport is not None:
             self._linger = self._clock.call_later(LINGER, self._abort)
-            self._net.close()
 
     def _abort(self) -> None:
         if self.transport is not None:

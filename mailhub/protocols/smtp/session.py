@@ -14,6 +14,7 @@ from mailhub.config import schema
 from mailhub.directory import Directory
 from mailhub.model.envelope import Origin, Recipient
 from mailhub.model.reply import Reply
+from mailhub.net import tls
 from mailhub.policy import Policy, Transaction
 from mailhub.wire.smtp import SyntaxRefused, greeting, mail_parameters, parse_command, parse_path, recipient_parameters
 
@@ -77,8 +78,9 @@ class SmtpSession(Channel):
         self.client = ""
         self.transaction: Transaction | None = None
         self._tls_name = ""
-        self._refused = False  # a recipient of this transaction was
+        self._tried = False  # a recipient was named in this transaction
         self._done = False
+        self._untimely = False  # we end the session while the client may be talking
         self._errors = 0
         self._auth_failures = 0
         self._messages = 0
@@ -91,20 +93,20 @@ class SmtpSession(Channel):
         except ConnectionLost:
             log.debug("%s: the client is gone", self.record)
         except TimedOut:
-            log.info("%s: timeout after %s", self.record, self.record.doing or "connect")
-            self._reply(SILENT)
+            self._leave(SILENT)
         except Exception:
             log.exception("%s: the session crashed in %s", self.record, self.record.doing)
-            self._reply(BROKEN)
+            self._leave(BROKEN)
         finally:
             self._end_transaction()
             with contextlib.suppress(ConnectionLost):
-                self._close()
+                self._hang_up() if self._untimely else self._close()
+        await self._gone
 
     async def _converse(self) -> None:
         peer = self._net.get_extra_info("peername")
         self.client = self.record.client or (str(peer[0]) if peer else "")
-        self._note_tls()
+        self._tls_name = tls.describe(self.tls)
         self._say(f"220 {self.hostname} ESMTP\r\n".encode())
         settings = self.settings
         budget, burst = settings.command_limit, BURST
@@ -166,11 +168,12 @@ class SmtpSession(Channel):
         """Say it as the last thing."""
         self._reply(reply)
         self._done = True
+        self._untimely = reply not in (SILENT, STOPPING)
         log.info("%s: %s", self.record, reply)
 
     def _end_transaction(self) -> None:
         transaction, self.transaction = self.transaction, None
-        self._refused = False
+        self._tried = False
         if transaction is not None:
             transaction.abort()
 
@@ -202,7 +205,7 @@ class SmtpSession(Channel):
 
     def give_up(self) -> None:
         """The reply that follows is the last one."""
-        self._done = True
+        self._done = self._untimely = True
 
     # --- the commands ---
 
@@ -236,13 +239,8 @@ class SmtpSession(Channel):
         self._reply(TLS_READY)
         await self._start_tls(self.context.tls_context())
         self.helo, self.extended = "", False
-        self._note_tls()
+        self._tls_name = tls.describe(self.tls)
         return None
-
-    def _note_tls(self) -> None:
-        if (tls := self.tls) is not None:
-            cipher = tls.cipher()
-            self._tls_name = f"{tls.version()} with {cipher[0]}" if cipher else str(tls.version())
 
     async def smtp_AUTH(self, argument: str) -> None:
         """AUTH mechanism [initial-response]"""
@@ -304,13 +302,13 @@ class SmtpSession(Channel):
             return self._answer(MAIL_FIRST if self.helo else HELLO_FIRST)
         if argument is None or argument[:3].upper() != "TO:":
             return self._answer(RCPT_SYNTAX)
+        self._tried = True
         path, rest = parse_path(argument[3:])
         recipient_parameters(rest)
         if not path.address:
             return self._answer(RCPT_SYNTAX)
         reply = await self.transaction.recipient(Recipient(path.address), route=path.route)
         if not reply.ok:
-            self._refused = True
             log.info("%s: recipient %r refused: %s", self.record, path.address, reply)
             if self.record.login:  # an honest client's list may hold many that are gone
                 return self._reply(reply)
@@ -323,7 +321,7 @@ class SmtpSession(Channel):
         if argument:
             return self._answer(NO_ARGUMENT)
         if not self.transaction.recipients:
-            return self._answer(NO_RECIPIENTS if self._refused else RCPT_FIRST)
+            return self._answer(NO_RECIPIENTS if self._tried else RCPT_FIRST)
         self._reply(content.START)
         reply = await content.receive(self, self.transaction)
         self._end_transaction()
