@@ -45,7 +45,7 @@ create table expunged(folder integer not null, uid integer not null, modseq inte
   primary key(folder, modseq, uid)) without rowid;
 create table filed(content integer not null, folder integer not null, uid integer not null, head blob not null,
   primary key(content, folder, uid)) without rowid;
-create table intent(id integer primary key, kind text not null, source text not null, target text not null);
+create table intent(id integer primary key autoincrement, kind text not null, source text not null, target text not null);
 """
 
 
