@@ -51,7 +51,7 @@ from mailhub.store.sqlite import SqliteStore
 log = logging.getLogger("mailhub.hub")
 
 _SWITCH_INTERVAL = 0.0005  # seconds a thread may hold the interpreter; at Python's 5 ms a busy one triples latencies
-_GOODBYE_TURNS = 20  # turns of the loop for sessions to say goodbye before they are cut
+_GOODBYE_TURNS = 20  # turns of the loop in which sessions may say goodbye where there is no grace
 Settings = TypeVar("Settings", schema.Smtp, schema.Imap, schema.Pop3)
 
 
@@ -114,7 +114,10 @@ class Hub:
         self.tls.context()
         hasher = Hasher(config.auth.threads, config.auth.backlog)
         undo.callback(hasher.close)
-        self.directory = Directory(self.store.directory, config.auth, clock, hasher, domains=config.domains)
+        cached = config.directory.cache_limit
+        self.directory = Directory(
+            self.store.directory, config.auth, clock, hasher, domains=config.domains, cache_limit=cached
+        )
         if config.demo:
             self.demo_accounts = await demo.create(self.directory, self.store.directory, config.domains[0], self.data)
         self.mailboxes = Mailboxes(self.store, config.mailbox, clock)
@@ -176,7 +179,7 @@ class Hub:
         for listener in self.listeners:
             listener.close()
         self.sessions.drain()
-        for _ in range(_GOODBYE_TURNS):
+        for _ in range(0 if grace else _GOODBYE_TURNS):
             await asyncio.sleep(0)
         deliveries = asyncio.create_task(self.queue.stop(grace))
         try:
