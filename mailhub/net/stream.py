@@ -36,7 +36,7 @@ class Stream(asyncio.Protocol):
         self._buffer = bytearray()
         self._arrival: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
-        self._eof = self._lost = self._paused = self._full = self._connected = False
+        self._eof = self._lost = self._paused = self._full = self._connected = self._secured = False
         self.peer: tuple[str, int] = ("", 0)
         self.local: tuple[str, int] = ("", 0)
 
@@ -46,6 +46,7 @@ class Stream(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self.peer = _address(transport.get_extra_info("peername"))
         self.local = _address(transport.get_extra_info("sockname"))
+        self._secured = transport.get_extra_info("ssl_object") is not None
         if not self._connected:
             self._connected = True
             self._on_connect(self)
@@ -60,7 +61,7 @@ class Stream(asyncio.Protocol):
     def eof_received(self) -> bool:
         self._eof = True
         self._wake()
-        return self.tls is None  # what we still have to say may go out; TLS has no half-open connection
+        return not self._secured  # what we still have to say may go out; TLS has no half-open connection
 
     def connection_lost(self, error: Exception | None) -> None:
         self._eof = self._lost = True
@@ -192,6 +193,7 @@ class Stream(asyncio.Protocol):
         if secured is None:
             raise ConnectionLost("the connection was closed during the TLS handshake")
         self._transport = secured
+        self._secured = True
 
     def close(self) -> None:
         """Close when what was written is out."""
