@@ -9,7 +9,7 @@ from mailhub.store.sqlite import SqliteStore
 
 
 def written(data: Path) -> bool:
-    return any(data.glob("mail/*/*/Maildir/new/*"))
+    return any(data.glob("mail/*/*/Maildir/cur/*"))
 
 
 async def test_each_copy_is_there_when_it_is_told(tmp_path: Path) -> None:
