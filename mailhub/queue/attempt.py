@@ -98,7 +98,7 @@ class Attempt:
         """Try all recipients of the item. When something that came of it is due in the store: inf for never."""
         try:
             routed, nowhere = await self._route()
-            if expanded := plan.expand(self._item, routed, self._shared.store.new_id, self._began):
+            if expanded := plan.expand(self._item, routed, self._began):
                 self._rest = expanded  # nothing else: children first take their places, then all is delivered once
             else:
                 self._rest = [self._outcome(result, "router") for result in nowhere]

@@ -170,6 +170,9 @@ class Manager:
     async def _attempt(self, item: Item) -> None:
         try:
             due = await Attempt(self._shared, item).make()
+        except asyncio.CancelledError:
+            self._due_at(self._clock.now())
+            raise
         except Exception:
             log.exception("the attempt broke, and will be made again")
             due = self._clock.now() + _BROKEN_PAUSE

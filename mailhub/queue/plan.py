@@ -1,6 +1,7 @@
 """What an attempt does with its routes: children for aliases, jobs for destinations. Pure."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
 
 from mailhub.config import schema
 from mailhub.delivery.routes import Expand, Local, Refuse, Relay, Route
@@ -16,6 +17,7 @@ Routed = tuple[QueuedRecipient, Way]
 EXPANDED = Reply(250, "2.1.5", "Replaced by the addresses it stands for")
 TOO_DEEP = Reply(554, "5.4.6", "Aliases lead through too many others (queue.expansion_depth)")
 TOO_WIDE = Reply(554, "5.4.6", "The alias stands for too many addresses (queue.expansion_limit)")
+_HASH_BITS = 52  # with 1,000 levels (queue.expansion_depth's bound) a number stays below 2**62
 
 
 def bounded(route: Route, recipient: QueuedRecipient, config: schema.Queue) -> Route:
@@ -28,12 +30,9 @@ def bounded(route: Route, recipient: QueuedRecipient, config: schema.Queue) -> R
     return route
 
 
-def expand(item: Item, routed: Sequence[Routed], new_id: Callable[[], int], now: float) -> list[Outcome]:
-    """The outcomes of the recipients that are expanded, none where none is.
-
-    An address that the message goes to anyway is left out. A child's number is a new queue id: higher than any that the
-    message ever had, also those that are gone or not due now; the file name of its delivery derives from it.
-    """
+def expand(item: Item, routed: Sequence[Routed], now: float) -> list[Outcome]:
+    """The outcomes of the recipients that are expanded, none where none is. An address that the message goes to anyway is
+    left out."""
     taken = {key(recipient.address) for recipient in item.recipients}
     leaving = [(recipient, route) for recipient, route in routed if isinstance(route, Expand)]
     taken.difference_update(key(recipient.address) for recipient, _ in leaving)
@@ -44,12 +43,20 @@ def expand(item: Item, routed: Sequence[Routed], new_id: Callable[[], int], now:
             if (name := key(target)) not in taken:
                 taken.add(name)
                 targets.append(target)
-        children = tuple(_child(recipient, target, new_id(), len(route.targets)) for target in targets)
+        children = tuple(_child(recipient, target, len(route.targets)) for target in targets)
         outcomes.append(Outcome(recipient.n, Fate.EXPANDED, EXPANDED, due=now, children=children))
     return outcomes
 
 
-def _child(parent: QueuedRecipient, address: str, n: int, siblings: int) -> NewRecipient:
+def child_number(parent: QueuedRecipient, address: str) -> int:
+    """A number that no other recipient of the message has or had, also of those that are gone or not due and so cannot be
+    looked at: file names derive from it. Above all of lesser depth; a parent is expanded once, and a hash of 52 bits keeps
+    its children apart from others of their depth."""
+    digest = blake2b(f"{parent.n} {key(address)}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return ((parent.depth + 1) << _HASH_BITS) + (int.from_bytes(digest, "big") >> (64 - _HASH_BITS))
+
+
+def _child(parent: QueuedRecipient, address: str, siblings: int) -> NewRecipient:
     """ORCPT and NOTIFY go along (RFC 3461 section 5.2.7); "it has arrived" would be told of each of several children and is
     therefore asked of none."""
     notify = Notify(parent.notify)
@@ -57,7 +64,7 @@ def _child(parent: QueuedRecipient, address: str, n: int, siblings: int) -> NewR
         notify = notify & ~Notify.SUCCESS or Notify.NEVER
     kind = "rfc822" if parent.address.isascii() else "utf-8"
     return NewRecipient(
-        n=n,
+        n=child_number(parent, address),
         address=address,
         orcpt=parent.orcpt or f"{kind};{parent.address}",
         notify=int(notify),

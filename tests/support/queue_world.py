@@ -1,9 +1,11 @@
 """A queue with all the rooms below it, on the embedded store and a virtual clock; only the other mail hosts are played."""
 
 import asyncio
+import inspect
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -19,7 +21,7 @@ from mailhub.model.envelope import Envelope, Notify, Origin, Recipient
 from mailhub.model.reply import Reply
 from mailhub.queue.manager import Manager
 from mailhub.queue.spool import Spool
-from mailhub.store.api import Body, Fate, Item, QueueFilter, QueueStore
+from mailhub.store.api import Body, Fate, Item, QueueFilter, QueueStore, Settle
 from mailhub.store.sqlite import SqliteStore
 
 TAKEN = Reply(250, "2.0.0", "Ok: queued")
@@ -71,6 +73,34 @@ class Hosts:
         return [address for address, _ in self.taken]
 
 
+class Faulty:
+    """A QueueStore whose `settle` can be made to fail or to wait. `errors` are raised one for each call, `lost`
+    likewise but after the commit; a call waits for `gate` first."""
+
+    def __init__(self, store: QueueStore) -> None:
+        self._store = store
+        self.errors: list[Exception] = []
+        self.lost: list[Exception] = []
+        self.gate: asyncio.Event | None = None
+        self.units: list[Settle] = []
+        self.settling = asyncio.Event()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    async def settle(self, unit: Settle) -> None:
+        self.units.append(unit)
+        self.settling.set()
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.errors:
+            raise self.errors.pop(0)
+        if self.lost:
+            await self._store.settle(replace(unit, last=False))  # as a commit whose answer is lost: the lease stays
+            raise self.lost.pop(0)
+        await self._store.settle(unit)
+
+
 class World:
     """Accounts alice and bob in mailhub.test. `crash()` leaves what is stored, as a killed process would."""
 
@@ -105,6 +135,24 @@ class World:
         await self.manager.start()
         self.running = asyncio.get_running_loop().create_task(self.manager.run())
         self.clock.attach(self.manager.idle)
+
+    async def restart(self, queue: QueueStore) -> None:
+        """Another manager, on `queue`."""
+        await self.stop()
+        self.make_manager(queue)
+        await self.start()
+
+    async def crash(self) -> None:
+        """Nothing more is settled; what is stored stays. `reopen` follows."""
+        self.clock.detach(self.manager.idle)
+        for task in [self.running, *self.manager._active.values()]:
+            task.cancel()
+        await asyncio.sleep(0)
+        await self.close()
+
+    async def reopen(self) -> None:
+        await self.open()
+        await self.start()
 
     async def stop(self, grace: float = 0.0) -> None:
         self.clock.detach(self.manager.idle)
@@ -142,6 +190,15 @@ class World:
 
     async def queued(self, which: QueueFilter | None = None) -> Sequence[Item]:
         return await self.queue.page(which or QueueFilter())
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let others run until `condition` (which may be asynchronous) holds."""
+    while True:
+        value = condition()
+        if await value if inspect.isawaitable(value) else value:
+            return
+        await asyncio.sleep(0)
 
 
 @asynccontextmanager
