@@ -5,7 +5,6 @@ import contextlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -77,9 +76,13 @@ class ControlServer:
 
     async def _answer(self, line: bytes, writer: asyncio.StreamWriter) -> Said:
         try:
+            version = _VERSION.decode(line).v
+            if version != VERSION:
+                text = f"this server speaks version {VERSION} of the control protocol, the command version {version}"
+                return Said(failure=Failure(kind="usage", text=text))
             call = _CALL.decode(line)
         except msgspec.DecodeError as error:
-            return Said(failure=Failure(kind="usage", text=_mismatch(line, error)))
+            return Said(failure=Failure(kind="usage", text=f"not a request: {error}"))
         try:
             answer = await self._control.perform(call.request, _reporter(writer))
         except ControlError as error:
@@ -87,16 +90,14 @@ class ControlServer:
         return Said(answer=msgspec.Raw(msgspec.json.encode(answer)))
 
 
-_CALL: msgspec.json.Decoder[Call] = msgspec.json.Decoder(Call)
+class _Version(msgspec.Struct):
+    """Read before all else: another version's requests can not be judged."""
+
+    v: int
 
 
-def _mismatch(line: bytes, error: msgspec.DecodeError) -> str:
-    """Why a request can not be read; another version of the program is the likely cause."""
-    with contextlib.suppress(msgspec.DecodeError):
-        version = msgspec.json.decode(line, type=dict[str, Any]).get("v")
-        if version != VERSION:
-            return f"this server speaks version {VERSION} of the control protocol, the command version {version}"
-    return f"not a request: {error}"
+_VERSION = msgspec.json.Decoder(_Version)
+_CALL = msgspec.json.Decoder(Call)
 
 
 async def _say(writer: asyncio.StreamWriter, said: Said) -> None:

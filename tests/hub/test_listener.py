@@ -125,7 +125,7 @@ async def test_a_handshake_that_fails_or_stalls_ends_the_connection(place: Place
         writer.close()
         await place.sessions.empty()
         reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
-        while not len(place.sessions) or not listener._handshakes:  # noqa: ASYNC110
+        while not len(place.sessions) or not listener._handshakes:
             await asyncio.sleep(0)
         await asyncio.sleep(0)
         await place.clock.advance(31)

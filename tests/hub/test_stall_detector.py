@@ -33,7 +33,7 @@ async def test_it_names_what_held_the_loop_once(
         for count in (1, 2):
             looked.clear()
             hold_the_loop(looked)
-            while detector.stalls < count:  # noqa: ASYNC110
+            while detector.stalls < count:
                 await asyncio.sleep(0)
         detector.stop()
     assert [record.getMessage().rpartition(" ")[2] for record in caplog.records].count("hold_the_loop") == 1

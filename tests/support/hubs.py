@@ -14,6 +14,7 @@ from typing import Any
 from mailhub.config.schema import Config, Listener, Sessions
 from mailhub.hub import Hub
 from mailhub.model.clock import Clock
+from mailhub.net.resolver import Resolver
 
 PASSWORD = "an easy password"
 LISTENERS = (
@@ -35,9 +36,11 @@ def config(data: Path, **options: Any) -> Config:
 
 
 @contextlib.asynccontextmanager
-async def running(data: Path, *users: str, clock: Clock | None = None, **options: Any) -> AsyncIterator[Hub]:
+async def running(
+    data: Path, *users: str, clock: Clock | None = None, resolver: Resolver | None = None, **options: Any
+) -> AsyncIterator[Hub]:
     """A hub with these accounts (whole addresses), each with PASSWORD."""
-    async with Hub(config(data, **options), clock=clock) as hub:
+    async with Hub(config(data, **options), clock=clock, resolver=resolver) as hub:
         for user in users:
             await hub.directory.add_account(user, PASSWORD)
         yield hub
@@ -79,5 +82,5 @@ async def _whole(hub: Hub, view: Any, uid: int) -> bytes:
 
 async def until(happened: Callable[[], object]) -> None:
     """Let the loop turn until it is so; the suite's own timeout is the bound."""
-    while not happened():  # noqa: ASYNC110
+    while not happened():
         await asyncio.sleep(0)

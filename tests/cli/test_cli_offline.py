@@ -1,0 +1,140 @@
+"""Commands on a stopped server: the store is opened under its lock. Exit codes and what is printed."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from mailhub.cli.root import root
+
+
+class Place:
+    """A folder with a config, and `mailhub` run in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.config = folder / "config.toml"
+        self.config.write_text('domains = ["a.test"]\n')
+
+    def run(self, *args: str, stdin: str = "") -> Result:
+        return CliRunner().invoke(root, ["--config", str(self.config), *args], input=stdin, catch_exceptions=False)
+
+    def json(self, *args: str) -> object:
+        done = self.run(*args, "--json")
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def test_accounts_from_the_cradle_to_the_grave(place: Place) -> None:
+    assert place.run("user", "add", "Ann@a.test", "--password-stdin", stdin="secret\nsecond line\n").exit_code == 0
+    made = place.run("user", "add", "ben@a.test", "--generate")
+    address, password = made.stdout.split()
+    assert (address, len(password)) == ("ben@a.test", 23)
+    assert place.json("user", "list") == [
+        {"address": "ann@a.test", "enabled": True},
+        {"address": "ben@a.test", "enabled": True},
+    ]
+    lines = place.run("user", "list").stdout.splitlines()
+    assert lines == ["ADDRESS     LOGIN", "ann@a.test  yes", "ben@a.test  yes"]
+    answer = place.json("user", "passwd", "ann@a.test", "--generate")
+    assert isinstance(answer, dict)
+    assert set(answer) == {"address", "password"}
+    assert place.run("user", "passwd", "ann@a.test", stdin="new\nnew\n").exit_code == 0
+    assert place.run("user", "remove", "ben@a.test").exit_code == 0
+    assert place.json("user", "list") == [{"address": "ann@a.test", "enabled": True}]
+
+
+def test_domains_and_aliases(place: Place) -> None:
+    assert place.run("domain", "add", "b.test").exit_code == 0
+    assert place.run("alias", "add", "@b.test", "ann@a.test", "x@other.test").exit_code == 0
+    assert place.json("domain", "list") == [
+        {"name": "a.test", "source": "config"},
+        {"name": "b.test", "source": "store"},
+    ]
+    assert place.json("alias", "list") == [{"address": "@b.test", "targets": ["ann@a.test", "x@other.test"]}]
+    assert place.run("domain", "remove", "b.test").exit_code == 1
+    assert place.run("alias", "remove", "@b.test").exit_code == 0
+    assert place.run("domain", "remove", "b.test").exit_code == 0
+    assert place.run("domain", "list").stdout.splitlines() == ["DOMAIN  FROM", "a.test  config"]
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        (("user", "remove", "eve@a.test"), 3, "eve@a.test"),
+        (("user", "add", "ann@a.test", "--generate"), 4, "ann@a.test exists"),
+        (("user", "add", "no address", "--generate"), 1, "no address"),
+        (("user", "add", "x@a.test", "--generate", "--password-stdin"), 2, "exclude each other"),
+        (("user", "add", "x@a.test", "--password-stdin"), 2, "first line of stdin is empty"),
+        (("user", "add", "x" * 2000 + "@a.test", "--generate"), 1, "address"),
+        (("queue", "show", "0123"), 3, "no message 0123"),
+        (("queue", "remove"), 2, "say which messages"),
+        (("queue", "remove", "--all", "0123"), 2, "say which messages"),
+        (("queue", "list", "--older-than", "soon"), 2, "no duration"),
+        (("status",), 3, "no server runs"),
+        (("mailbox", "rebuild", "eve@a.test"), 3, "no account eve@a.test"),
+        (("explode",), 2, "No such command"),
+    ],
+)
+def test_exit_codes_and_one_line_of_words(place: Place, args: tuple[str, ...], code: int, words: str) -> None:
+    place.run("user", "add", "ann@a.test", "--generate")
+    done = place.run(*args)
+    assert done.exit_code == code
+    assert words in done.stderr
+    assert "Traceback" not in done.output
+    assert done.stdout == ""
+
+
+def test_an_empty_queue(place: Place) -> None:
+    assert place.json("queue", "list") == []
+    assert place.json("queue", "summary") == {"messages": 0, "recipients": 0, "rows": []}
+    assert place.run("queue", "summary").stdout == "0 messages, 0 recipients\n"
+    assert place.run("queue", "retry", "--all").stdout == "0 messages due now\n"
+    assert place.json("queue", "hold", "--older-than", "3h") == {"messages": 0}
+
+
+def test_rebuild_draws_no_bar_into_the_data(place: Place) -> None:
+    place.run("user", "add", "ann@a.test", "--generate")
+    assert place.json("mailbox", "rebuild", "ann@a.test") == {"done": True}
+
+
+def test_status_says_in_json_that_nothing_runs(place: Place) -> None:
+    done = place.run("status", "--json")
+    assert done.exit_code == 3
+    assert json.loads(done.stdout)["running"] is False
+
+
+def test_check_names_file_line_key_and_what_is_allowed(place: Place) -> None:
+    assert place.run("check").stdout == f"{place.config}: ok\n"
+    place.config.write_text('domains = ["a.test"]\nhostnam = "x"\n[smtp]\nmessage_size_limit = "big"\n')
+    done = place.run("check")
+    assert done.exit_code == 1
+    first, second = done.stderr.splitlines()
+    assert f"{place.config}:2: hostnam:" in first
+    assert f"{place.config}:4: smtp.message_size_limit:" in second
+    assert "allowed: a whole number" in second
+    found = place.run("check", "--json")
+    assert found.exit_code == 1
+    assert [problem["line"] for problem in json.loads(found.stdout)["problems"]] == [2, 4]
+    assert place.run("user", "list").exit_code == 1
+
+
+def test_a_config_that_is_not_there_is_named(place: Place, tmp_path: Path) -> None:
+    done = CliRunner().invoke(root, ["check", "--config", str(tmp_path / "none.toml")])
+    assert done.exit_code == 1
+    assert "none.toml" in done.stderr
+
+
+def test_help_lists_every_command_and_each_has_its_help(place: Place) -> None:
+    text = place.run("--help").stdout
+    commands = ("serve", "check", "status", "user", "domain", "alias", "queue", "mailbox", "version")
+    for command in commands:
+        assert f"\n  {command} " in text
+        assert place.run(command, "--help").exit_code == 0
+    for group, name in (("queue", "requeue"), ("user", "passwd"), ("mailbox", "rebuild")):
+        assert place.run(group, name, "--help").exit_code == 0
