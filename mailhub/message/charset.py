@@ -8,9 +8,24 @@ import codecs
 from encodings import normalize_encoding
 from encodings.aliases import aliases
 
-_FOREIGN = {"base64_codec", "bz2_codec", "hex_codec", "quopri_codec", "rot_13", "uu_codec", "zlib_codec", "mbcs"}
+_FOREIGN = {
+    "base64_codec",
+    "bz2_codec",
+    "idna",
+    "punycode",
+    "undefined",
+    "unicode_escape",
+    "raw_unicode_escape",
+    "hex_codec",
+    "quopri_codec",
+    "rot_13",
+    "uu_codec",
+    "zlib_codec",
+    "mbcs",
+    "oem",
+}
 _UNALIASED = "utf_8_sig koi8_u koi8_t cp720 cp737 cp856 cp874 cp875 cp1006 iso8859_1 mac_arabic mac_croatian mac_farsi mac_romanian"
-_CODECS = (set(aliases.values()) | set(_UNALIASED.split())) - _FOREIGN
+KNOWN = (set(aliases.values()) | set(_UNALIASED.split())) - _FOREIGN
 _WIDER = {  # what senders mean: the name of a subset, or one that is no IANA name
     "ascii": "utf_8",
     "gb2312": "gb18030",
@@ -35,7 +50,7 @@ def codec(charset: str) -> str:
     name = _WIDER.get(name, name)
     name = aliases.get(name, name)
     name = _WIDER.get(name, name)
-    if name in _CODECS:
+    if name in KNOWN:
         return name
     return "utf_8"
 
@@ -48,9 +63,12 @@ def decode(data: bytes, charset: str) -> str:
         return data.decode("latin-1")
 
 
-def decoder(charset: str) -> codecs.IncrementalDecoder:
-    """A decoder to be fed in blocks."""
+def decoder(charset: str, beginning: bytes) -> codecs.IncrementalDecoder:
+    """A decoder to be fed in blocks of the text that has this beginning."""
+    name = codec(charset)
+    if name == "utf_16" and beginning[:2] not in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        name = "utf_16_le"  # what senders mean who leave out the mark, whatever RFC 2781 section 4.3 says
     try:
-        return codecs.getincrementaldecoder(codec(charset))("replace")
+        return codecs.getincrementaldecoder(name)("replace")
     except LookupError:
         return codecs.getincrementaldecoder("latin-1")("replace")

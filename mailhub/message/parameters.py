@@ -9,9 +9,10 @@ LIMIT = 100  # parameters read of one field
 _COMMENT = re.compile(rb"\([^()\\\"]*+\)")
 # name = value, where value is a quoted string (also one that nobody closed) or runs to the next ";"
 _PARAMETER = re.compile(
-    rb"[;\s]*+([^\x00-\x20()<>@,;:\\\"/\[\]?=\x7f-\xff]++)\s*+=\s*+(?:\"((?:[^\"\\]|\\.)*+)\"?+[^;]*+|([^;]*+))",
+    rb"([^\x00-\x20()<>@,;:\\\"/\[\]?=\x7f-\xff]++)\s*+=\s*+(?:\"((?:[^\"\\]|\\.)*+)\"?+[^;]*+|([^;]*+))",
     re.DOTALL,
 )
+_BETWEEN = re.compile(rb"[;\s]*+")
 _OTHER = re.compile(rb"[^;]*+;?+")
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _NUMBERED = re.compile(rb"([^*]+)\*([0-9]{1,3})(\*?)")
@@ -25,6 +26,8 @@ def parse(value: bytes) -> tuple[bytes, Parameters]:
     found: list[tuple[bytes, bytes]] = []
     at, end, split = 0, len(rest), False
     while at < end and len(found) < LIMIT:
+        if between := _BETWEEN.match(rest, at):
+            at = between.end()
         match = _PARAMETER.match(rest, at)
         if match is None:
             skipped = _OTHER.match(rest, at)

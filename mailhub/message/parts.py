@@ -45,7 +45,7 @@ class Part:
     params: Parameters = ()
     fields: dict[bytes, bytes] = field(default_factory=dict)  # those that IMAP shows, first of each; lower-case names
     parts: "list[Part]" = field(default_factory=list)
-    lines: int = 0  # line ends in the body of a text or message/rfc822
+    lines: int = 0  # line ends in the body of a text, multipart or message/rfc822
 
     @property
     def multipart(self) -> bool:
@@ -113,9 +113,9 @@ class _Scan:
                 path[-1].parts.append(part)
             path.append(part)
             self._left -= 1
-            if part.type == TEXT:
+            if part.type in (TEXT, MULTIPART):  # a multipart that turns out to have no parts is shown as text
                 self._counted.append(part)
-            elif whole and depth < MAX_DEPTH and self._left > 0:
+            if whole and depth < MAX_DEPTH and self._left > 0:
                 if part.type == MULTIPART:
                     self._remember(depth, dict(part.params).get(b"boundary", b"").rstrip(b" \t"))
                 elif part.type == MESSAGE and part.subtype == RFC822:
@@ -155,27 +155,25 @@ class _Scan:
 
     def _delimiter(self, start: int, stop: int) -> tuple[int, int, int, bool] | None:
         """The next boundary line in [start, stop): where it begins and ends, the multipart's depth, whether it closes."""
-        data, size = self._data, self._size
-        while True:
-            if self._dash < start - 1:
-                self._dash = data.find(b"\n--", max(start - 1, 0))
-                if self._dash < 0:
-                    self._dash = size
-            line = self._dash + 1
-            if line >= stop:
-                return None
+        data, size, marks, dash = self._data, self._size, self._marks, self._dash
+        if dash < start - 1:
+            dash = _dash(data, max(start - 1, 0))
+        while dash + 1 < stop:
+            line = dash + 1
             end = data.find(b"\n", line, line + _LINE_LIMIT)
             if end < 0:
                 end = min(size, line + _LINE_LIMIT)
             name = data[line + 2 : end].rstrip(b" \t\r")
-            depths = self._marks.get(name)
-            if depths:
-                return line, min(end + 1, size), depths[-1], False
-            if name.endswith(b"--"):
-                depths = self._marks.get(name[:-2].rstrip(b" \t"))
-                if depths:
-                    return line, min(end + 1, size), depths[-1], True
-            start = line + 1
+            closes = False
+            if name not in marks and name[-2:] == b"--":
+                name = name[:-2].rstrip(b" \t")
+                closes = True
+            if name in marks:
+                self._dash = dash
+                return line, min(end + 1, size), marks[name][-1], closes
+            dash = _dash(data, end)
+        self._dash = dash
+        return None
 
     def _remember(self, depth: int, boundary: bytes) -> None:
         if boundary:
@@ -193,7 +191,7 @@ class _Scan:
         """The open parts at `depth` and below it end at `end`."""
         while len(self._open) > depth:
             part = self._open.pop()
-            part.end = max(part.body, end)
+            part.end = end = max(part.body, end)  # a blank line just before the boundary counts for the header
             self._forget(len(self._open))
 
     def _count_lines(self) -> None:
@@ -209,6 +207,11 @@ class _Scan:
             up_to[offset] = lines
         for part in counted:
             part.lines = up_to[part.end] - up_to[part.body]
+
+
+def _dash(data: bytes, start: int) -> int:
+    at = data.find(b"\n--", start)
+    return at if at >= 0 else len(data)
 
 
 def _before_line_end(data: bytes, line: int) -> int:

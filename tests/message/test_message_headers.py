@@ -1,0 +1,86 @@
+"""Header sections, field values and encoded words."""
+
+import pytest
+
+from mailhub.message import charset, headers
+
+
+@pytest.mark.parametrize(
+    ("data", "end"),
+    [
+        (b"A: b\r\n\r\nbody", 8),
+        (b"A: b\n\nbody\r\n\r\n", 6),
+        (b"A: b\r\n\nbody", 7),
+        (b"A: b\n\r\nbody", 7),
+        (b"\r\nbody", 2),
+        (b"\nbody", 1),
+        (b"A: b\r\n", 6),
+        (b"", 0),
+    ],
+)
+def test_the_header_ends_behind_the_first_blank_line(data: bytes, end: int) -> None:
+    assert headers.header_end(data) == end
+
+
+def test_fields_keep_their_folding_and_order() -> None:
+    header = b"Subject : one\r\n two\r\nX-A:\r\n\tthree\r\nnonsense\r\n more nonsense\r\nsubject: again\r\n\r\n"
+    assert headers.fields(header) == [(b"Subject", b"one\r\n two"), (b"X-A", b"three"), (b"subject", b"again")]
+    assert headers.first(header, b"SUBJECT") == b"one two"
+    assert headers.first(header, b"missing") is None
+    assert headers.count(header, b"subject") == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (b"plain", "plain"),
+        (b"=?utf-8?q?gr=C3=BC=C3=9Fe?= to =?ISO-8859-1?B?5A==?=", "grüße to ä"),
+        (b"=?utf-8?q?a?=\r\n =?utf-8?q?b?=", "ab"),
+        (b"=?utf-8?q?a?= =?iso-8859-1?q?=E4?= c", "aä c"),
+        (b"x=?utf-8?q?a_b?=y", "xa by"),
+        (b"=?utf-8?B?w6Q=?= =?utf-8?B?w?= =?utf-8?B?6Q=?=", "äÃ©".replace("Ã©", "\ufffd")),
+        (b"=?gb2312?B?xOO6ww==?=", "你好"),
+        (b"=?utf-8*de?q?=C3=A4?=", "ä"),
+        (b"=?no-such-charset?q?=C3=A4?=", "ä"),
+        (b"=?utf-8?x?a?=", "=?utf-8?x?a?="),
+        ("grüße".encode(), "grüße"),
+        (b"gr\xfc\xdfe", "grüße"),
+        (b"=?utf-8?q??= tail", " tail"),
+    ],
+)
+def test_encoded_words_become_text(value: bytes, text: str) -> None:
+    assert headers.decode(value) == text
+
+
+def test_a_character_cut_in_two_by_its_sender_is_whole_again() -> None:
+    assert headers.decode(b"=?utf-8?q?a=C3?=\r\n =?utf-8?q?=A4?= tail") == "aä tail"
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        ("UTF-8", "utf_8"),
+        ("us-ascii", "utf_8"),
+        ("ISO-8859-1", "cp1252"),
+        ("windows-1252", "cp1252"),
+        ("GB2312", "gb18030"),
+        ("koi8-u", "koi8_u"),
+        ("Shift_JIS", "cp932"),
+        ("punycode", "utf_8"),
+        ("idna", "utf_8"),
+        ("zlib", "utf_8"),
+        ("unicode_escape", "utf_8"),
+        ("../../etc/passwd", "utf_8"),
+        ("x" * 10_000, "utf_8"),
+        ("", "utf_8"),
+    ],
+)
+def test_only_known_charsets_reach_the_codecs(name: str, codec: str) -> None:
+    assert charset.codec(name) == codec
+
+
+def test_every_codec_that_can_be_named_decodes_any_octets() -> None:
+    every = bytes(range(256))
+    for name in sorted(charset.KNOWN):
+        assert isinstance(charset.decode(every, name), str), name
+        assert charset.decoder(name, every) is not None, name
