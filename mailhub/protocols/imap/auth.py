@@ -1,7 +1,6 @@
 """STARTTLS, LOGIN, AUTHENTICATE (RFC 3501 section 6.2): who is there, and whether others may listen."""
 
 import logging
-import ssl
 from typing import TYPE_CHECKING
 
 from mailhub.model.errors import Temporary
@@ -33,10 +32,10 @@ async def handshake(session: "ImapSession") -> None:
     await session.flush()
     try:
         await session.stream.start_tls(make(), session.context.handshake_timeout)
-    except (OSError, TimeoutError, ssl.SSLError) as error:
-        log.info("%s: STARTTLS failed: %s", session.context.session, error or type(error).__name__)
+    except ConnectionLost as error:
+        log.info("%s: STARTTLS failed: %s", session.context.session, error)
         session.stream.abort()
-        raise ConnectionLost("TLS handshake failed") from error
+        raise
 
 
 async def login(session: "ImapSession", verb: commands.Login) -> Answer:

@@ -18,10 +18,13 @@ async def create(session: "ImapSession", verb: commands.Create) -> Answer:
 
 
 async def delete(session: "ImapSession", verb: commands.Delete) -> Answer:
-    """RFC 3501 section 6.3.4."""
+    """RFC 3501 section 6.3.4. The session that has it selected itself has nothing selected afterwards."""
     if verb.mailbox == "INBOX":
         return no("INBOX stays", "CANNOT")
+    folder = await session.account.find(verb.mailbox)
     await session.account.delete(verb.mailbox)
+    if session.selected is not None and session.selected.folder.id == folder.id:
+        session.deselect()
     return ok("Mailbox deleted")
 
 
