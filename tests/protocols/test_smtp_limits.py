@@ -1,7 +1,6 @@
 """What is too long, too much, too slow or half said: an answer, an end, bounded memory, and the server goes on."""
 
 import asyncio
-import contextlib
 import random
 
 import pytest
@@ -62,7 +61,23 @@ async def test_far_beyond_the_limit_the_connection_is_cut() -> None:
         await begun(talk)
         talk.send(b"x" * 2_000_000)
         assert (await talk.end()).startswith(b"552 5.3.4 ")
+        talk.close()
         await server.sessions.empty()
+
+
+async def test_a_client_that_talks_on_after_our_last_words_has_moments() -> None:
+    clock = VirtualClock()
+    async with Server(clock, error_limit=1) as server:
+        patient, loud = await server.connect(), await server.connect()
+        for talk in (patient, loud):
+            talk.send(b"WHAT\r\nNOOP\r\n")
+            assert (await talk.end()).endswith(b"421 4.7.0 Too many errors\r\n")
+        loud.send(b"x" * 20_000_000)
+        await until(lambda: len(server.sessions) == 1)
+        await clock.advance(6)
+        await server.sessions.empty()
+        patient.close()
+        loud.vanish()
 
 
 async def test_a_line_that_never_ends_is_not_kept() -> None:
@@ -275,7 +290,7 @@ async def test_a_half_closed_client_gets_its_answers() -> None:
     async with Server() as server:
         talk = await server.connect()
         talk.send(b"EHLO c\r\nMAIL FROM:<a@b.c>\r\nRCPT TO:<alice@mailhub.test>\r\nDATA\r\nx\r\n.\r\nNOOP\r\n")
-        talk.writer.write_eof()
+        talk.finish()
         replies = (await talk.end()).decode().splitlines()
         assert replies[-1] == "250 2.0.0 Ok"
         assert len(server.spool.messages) == 1
@@ -320,8 +335,7 @@ async def test_no_stream_of_octets_breaks_a_session(seed: int, caplog: pytest.Lo
                 talk.send(word if rng.random() < 0.2 else word + b"\r\n")
                 if rng.random() < 0.1:
                     await asyncio.sleep(0)
-            with contextlib.suppress(OSError):  # after QUIT it may be too late for that
-                talk.writer.write_eof()
+            talk.finish()
             for line in (await talk.end()).splitlines():
                 assert line[:3].isdigit(), line
                 assert line[3:4] in b" -", line

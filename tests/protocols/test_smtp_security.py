@@ -63,6 +63,7 @@ async def test_what_came_with_starttls_is_not_a_command_later() -> None:
         talk = await server.hello()
         talk.send(b"STARTTLS\r\nEHLO evil\r\nMAIL FROM:<evil@y.example>\r\n")
         assert (await talk.end()).startswith(b"501 5.5.1 ")
+        talk.close()
         await server.sessions.empty()
 
 

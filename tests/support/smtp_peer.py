@@ -20,7 +20,7 @@ from mailhub.protocols.smtp import SmtpSession
 
 async def until(condition: Callable[[], bool]) -> None:
     """Let the loop turn until it is so; the net has no event for it."""
-    while not condition():  # noqa: ASYNC110
+    while not condition():
         await asyncio.sleep(0)
 
 
@@ -31,7 +31,8 @@ class Talk:
         self.reader, self.writer = reader, writer
 
     def send(self, octets: bytes) -> None:
-        self.writer.write(octets)
+        if not self.writer.is_closing():  # uvloop raises where asyncio only warns
+            self.writer.write(octets)
 
     async def reply(self) -> list[str]:
         lines = []
@@ -58,6 +59,12 @@ class Talk:
     async def start_tls(self, context: ssl.SSLContext) -> None:
         assert (await self.ask("STARTTLS")).startswith("220 2.0.0 ")
         await self.writer.start_tls(context, server_hostname="localhost")
+
+    def finish(self) -> None:
+        """Half-close: nothing more will be said. After a QUIT it may be too late for that."""
+        if not self.writer.is_closing():
+            with contextlib.suppress(OSError):
+                self.writer.write_eof()
 
     def close(self) -> None:
         self.writer.close()

@@ -221,7 +221,7 @@ class Channel(SMTP):
             joined = self._output[0] if len(self._output) == 1 else b"".join(self._output)
             self._output.clear()
             self._output_size = 0
-            if self.transport is not None:
+            if self.transport is not None and not self._net.is_closing():  # uvloop raises where asyncio only warns
                 self._net.write(joined)
 
     async def _send(self, seconds: float) -> None:
@@ -295,7 +295,7 @@ class Channel(SMTP):
         """As `_close`, for a client that may still be talking: closing a socket with unread input makes TCP reset it, and
         the client would lose our last words. So what it says is thrown away until it ends."""
         net = self._net
-        if self._ended or not net.can_write_eof():
+        if self._ended or net.is_closing() or not net.can_write_eof():
             return self._close()
         self._say_last()
         self._input.clear()
