@@ -7,8 +7,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from mailhub.message import charset, headers, parts
-from mailhub.message.decoding import octets
+from mailhub.message import headers, parts, search_text
 from mailhub.model import search as query
 from mailhub.model.mailbox import KEYWORD_SHIFT, Folder, MessageRow
 
@@ -143,24 +142,9 @@ def read(data: bytes) -> Readable:
     root = parts.parse(data)
     found = headers.fields(data[root.start : root.body])
     fields = tuple((name.decode("latin-1").lower(), headers.decode(value).casefold()) for name, value in found)
-    texts: list[str] = []
-    _texts(root, data, texts)
+    body = "".join(search_text.body(data, root)).casefold()
     head = "\n".join(f"{name}: {value}" for name, value in fields)
-    return Readable(fields, head, "\n".join(texts), _sent(data[root.start : root.body]))
-
-
-def _texts(part: parts.Part, data: bytes, out: list[str]) -> None:
-    stack = [part]
-    while stack:
-        current = stack.pop()
-        if current is not part and current.body > current.start:
-            out.append(headers.decode(data[current.start : current.body]).casefold())
-        if current.parts:
-            stack.extend(reversed(current.parts))
-        elif current.type in (b"text", b"message"):
-            name = dict(current.params).get(b"charset", b"utf-8").decode("ascii", "replace")
-            raw = octets(data[current.body : current.end], current.encoding)
-            out.append(charset.decode(raw, "utf-8" if name.lower() == "us-ascii" else name).casefold())
+    return Readable(fields, head, body, _sent(data[root.start : root.body]))
 
 
 def _sent(header: bytes) -> datetime.date | None:
