@@ -39,13 +39,8 @@ class Policy:
 
     def __init__(self, config: schema.Smtp, hostname: str, router: Router, spool: Spool, clock: Clock) -> None:
         self.hostname, self.router, self.spool, self.clock = hostname, router, spool, clock
+        self.config, self.mynetworks = config, Networks(config.mynetworks)
         self._commits: set[asyncio.Task[Reply]] = set()
-        self.configure(config)
-
-    def configure(self, config: schema.Smtp) -> None:
-        """Take over a new configuration, for the transactions that begin from now on."""
-        self.config = config
-        self.mynetworks = Networks(config.mynetworks)
 
     def begin(self, origin: Origin) -> "Transaction":
         """A new message from `origin`."""
