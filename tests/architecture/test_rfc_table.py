@@ -22,7 +22,7 @@ def named_in_code() -> dict[str, str]:
 
 
 def test_the_table_reads_as_one() -> None:
-    written = [line for line in lines() if line.startswith("| RFC")]
+    written = [line for line in lines() if line.startswith("| RFC ") and line[6].isdigit()]
     assert len(rows()) == len(written), "a row is malformed or stands there twice"
     numbers = [int(number) for number in rows()]
     assert numbers == sorted(numbers)
