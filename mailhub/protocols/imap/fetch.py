@@ -134,7 +134,6 @@ class _Fetch:
         except NotFound:
             self.gone += 1
             return
-        begun = self._size
         async with file:
             message = OpenMessage(self._session.mailboxes, file, (self._view.folder.id, uid), self._session.last_tree)
             found = {item: await message.find(item) for item in items if isinstance(item, Section)}
@@ -149,8 +148,7 @@ class _Fetch:
                         self._gather(self._attribute(item, place, uid, row, words))
                 self._gather(b")\r\n")
             except BaseException:
-                if self._size != begun:
-                    self._session.stream.abort()
+                self._session.stream.abort()
                 raise
         if self._size >= OUT:
             self._write()

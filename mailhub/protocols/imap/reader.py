@@ -92,7 +92,7 @@ class Reader:
             raise Unreadable(error.tag, Answer("BAD", error.text)) from error
         if append is not None and self.authenticated:
             return append
-        limit = self._config.literal_limit if self.authenticated else BEFORE_LOGIN
+        limit = self._config.literal_limit if self.authenticated else min(BEFORE_LOGIN, self._config.literal_limit)
         if append is not None or self._framer.literal_octets + literal.size > limit:
             await self.skip(literal)
             text = "Literal too big" if append is None else "Log in first"

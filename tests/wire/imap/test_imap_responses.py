@@ -5,7 +5,7 @@ import datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailhub.message import structure
+from mailhub.message import parts, structure
 from mailhub.wire.imap import bodies, responses
 from mailhub.wire.imap.dates import date_time, read_date_time
 from mailhub.wire.imap.framing import Frame
@@ -67,7 +67,7 @@ NESTED = (
 
 
 def test_body_is_bodystructure_without_extensions() -> None:
-    part = structure.parse(NESTED)
+    part = parts.parse(NESTED)
     assert bodies.without_extension(structure.bodystructure(part)) == structure.body(part)
 
 
