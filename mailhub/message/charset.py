@@ -8,24 +8,15 @@ import codecs
 from encodings import normalize_encoding
 from encodings.aliases import aliases
 
-_FOREIGN = {
-    "base64_codec",
-    "bz2_codec",
-    "idna",
-    "punycode",
-    "undefined",
-    "unicode_escape",
-    "raw_unicode_escape",
-    "hex_codec",
-    "quopri_codec",
-    "rot_13",
-    "uu_codec",
-    "zlib_codec",
-    "mbcs",
-    "oem",
-}
-_UNALIASED = "utf_8_sig koi8_u koi8_t cp720 cp737 cp856 cp874 cp875 cp1006 iso8859_1 mac_arabic mac_croatian mac_farsi mac_romanian"
-KNOWN = (set(aliases.values()) | set(_UNALIASED.split())) - _FOREIGN
+# no charsets, or not for strangers
+_FOREIGN = """
+    base64_codec bz2_codec hex_codec quopri_codec rot_13 uu_codec zlib_codec idna punycode undefined unicode_escape
+    raw_unicode_escape mbcs oem
+"""
+_UNALIASED = """
+    utf_8_sig koi8_u koi8_t cp720 cp737 cp856 cp874 cp875 cp1006 iso8859_1 mac_arabic mac_croatian mac_farsi mac_romanian
+"""
+KNOWN = (frozenset(aliases.values()) | frozenset(_UNALIASED.split())) - frozenset(_FOREIGN.split())
 _WIDER = {  # what senders mean: the name of a subset, or one that is no IANA name
     "ascii": "utf_8",
     "gb2312": "gb18030",

@@ -9,9 +9,7 @@ from . import parameters
 from .address_list import Group, Mailbox
 from .address_list import parse as parse_addresses
 from .parameters import Parameters
-from .parts import MESSAGE, MULTIPART, RFC822, TEXT, TEXT_PLAIN, Part, find, parse
-
-__all__ = ["Part", "body", "bodystructure", "envelope", "find", "nstring", "parse", "render"]
+from .parts import MESSAGE, MULTIPART, RFC822, TEXT, TEXT_PLAIN, Part, parse
 
 _QUOTABLE = bytes(n for n in range(1, 128) if n not in b'\r\n"\\')
 _LITERAL_ONLY = b"\r\n" + bytes(range(128, 256))

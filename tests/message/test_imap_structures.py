@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailhub.message import structure
+from mailhub.message import parts, structure
 
 
 def crlf(text: str) -> bytes:
@@ -133,7 +133,7 @@ def test_a_multipart_with_a_message_inside() -> None:
         '("image" "png" ("name" "x") NIL NIL "7bit" 0 NIL NIL NIL NIL) 3 NIL NIL NIL NIL) '
         '"mixed" ("boundary" "out") ("inline" NIL) NIL NIL)'
     )
-    assert structure.body(structure.parse(crlf(MULTIPART))).decode() == (
+    assert structure.body(parts.parse(crlf(MULTIPART))).decode() == (
         '(("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 3 0)'
         f'("message" "rfc822" NIL NIL NIL "7bit" 46 (NIL NIL {addresses} NIL NIL NIL NIL NIL) '
         '("image" "png" ("name" "x") NIL NIL "7bit" 0) 3) "mixed")'
