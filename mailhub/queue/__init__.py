@@ -9,7 +9,7 @@ May import: delivery, store.api, message, model, config, log. Never SMTP, Maildi
     destinations  whose turn it is: fair between destinations, bounded for each and in all
     schedule      when the next attempt is, when the sender is told, when to give up (pure)
     bounce        reports to the sender (pure but for reading the header)
-    inspect       what an operator can see and do
+    plan          children for aliases, jobs for destinations (pure)
 
 What is where, in which state (a recipient):
 

@@ -32,7 +32,9 @@ EXPIRED = "4.4.7"  # RFC 3463 section 3.5
 _PAUSES = (1.0, 60.0)  # seconds, first and longest, before a unit that the store could not take is given again
 _CROWDED_PAUSE = 120.0  # seconds until one that found its destination's line too long comes again
 _SLICE = 100  # recipients routed without a look at what else there is to do
+_UNIT = 500  # recipients that one settling unit takes off the queue
 _DONE = (Fate.DELIVERED, Fate.RELAYED)
+_REPORTED = (Fate.FAILED, Fate.DEFERRED)
 _WORDS = {Fate.DELIVERED: "sent", Fate.RELAYED: "sent", Fate.DEFERRED: "deferred", Fate.FAILED: "bounced"}
 
 
@@ -191,9 +193,9 @@ class Attempt:
         deadline = schedule.deadline(item.created, item.sender)
         if self._began >= deadline:
             days = (self._began - item.created) / 86400
-            reply = outcome.reply
-            text = f"Delivery time expired after {days:.1f} days of trying; the last answer was: {reply.text}"
-            return replace(outcome, fate=Fate.FAILED, reply=Reply(reply.code, EXPIRED, text))
+            who = f"{outcome.remote} said last" if outcome.remote else "the last trouble was"
+            text = f"Delivery time expired after {days:.1f} days of trying; {who}: {outcome.reply}"
+            return replace(outcome, fate=Fate.FAILED, reply=Reply(450, EXPIRED, text), remote="")
         now = self._shared.clock.now()
         late = schedule.is_late(now, item.created) and not recipient.warned and bool(item.sender)
         return replace(
@@ -239,9 +241,17 @@ class Attempt:
             raise asyncio.CancelledError
 
     async def _settle(self, outcomes: Sequence[Outcome], last: bool) -> None:
+        """In units of bounded size: what failed and what waits, and their reports, with the last one."""
+        many = [o for o in outcomes if o.fate not in _REPORTED]
+        rest = [o for o in outcomes if o.fate in _REPORTED]
+        while len(many) > _UNIT:
+            await self._unit(many[:_UNIT], last=False)
+            del many[:_UNIT]
+        await self._unit(many + rest, last)
+
+    async def _unit(self, outcomes: Sequence[Outcome], last: bool) -> None:
         shared, item = self._shared, self._item
-        born = await shared.bounces.born(item, outcomes)
-        unit = Settle(item.id, item.lease, tuple(outcomes), born, last)
+        unit = Settle(item.id, item.lease, tuple(outcomes), await shared.bounces.born(item, outcomes), last)
         pause, longest = _PAUSES
         while True:
             try:
@@ -257,7 +267,8 @@ class Attempt:
                 if not any(outcome.filings for outcome in unit.outcomes):
                     raise
                 log.error("the mail cannot be filed: %s", error)
-                unit = replace(unit, outcomes=tuple(self._unfiled(outcome) for outcome in unit.outcomes))
+                outcomes = tuple(self._unfiled(outcome) for outcome in unit.outcomes)
+                unit = replace(unit, outcomes=outcomes, born=await shared.bounces.born(item, outcomes))
         self._note_due(unit)
 
     def _unfiled(self, outcome: Outcome) -> Outcome:

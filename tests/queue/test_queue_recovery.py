@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from support.queue_world import LATER, Faulty, until, world
+from support.queue_world import LATER, NEVER, Faulty, until, world
 
 from mailhub.model.errors import LimitReached, Temporary
 from mailhub.store.api import QueueFilter, State
@@ -99,6 +99,35 @@ async def test_mail_that_cannot_be_filed_is_deferred_not_lost(tmp_path: Path) ->
         assert recipient.state == State.DEFERRED
         await w.clock.advance(300)
         assert len(await w.mail("alice@mailhub.test")) == 1
+
+
+async def test_mail_that_can_never_be_filed_is_given_up_with_a_report(tmp_path: Path) -> None:
+    async with world(tmp_path, lifetime=0.0) as w:
+        faulty = Faulty(w.queue)
+        faulty.errors = [LimitReached("no UIDs left")]
+        await w.restart(faulty)
+        await w.put("alice@mailhub.test", sender="bob@mailhub.test")
+        await w.manager.idle()
+        (report,) = await w.mail("bob@mailhub.test")
+        assert b"Action: failed" in report
+        assert await w.queued() == []
+
+
+async def test_a_message_to_very_many_is_settled_in_bounded_units(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        faulty = Faulty(w.queue)
+        await w.restart(faulty)
+        w.hosts.says = {f"u{n}@far.test": NEVER for n in range(0, 1300, 100)}
+        await w.put(*(f"u{n}@far.test" for n in range(1300)), sender="alice@mailhub.test")
+        await w.manager.idle()
+        assert [(len(unit.outcomes), unit.last) for unit in faulty.units[:3]] == [
+            (500, False),
+            (500, False),
+            (300, True),
+        ]
+        (report,) = await w.mail("alice@mailhub.test")
+        assert report.count(b"Action: failed") == 13
+        assert await w.queued() == []
 
 
 async def test_an_attempt_that_breaks_is_made_again_later(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -63,7 +63,7 @@ async def test_mail_is_given_up_at_its_age_with_the_last_answer(tmp_path: Path) 
         (report,) = await w.mail("alice@mailhub.test")
         assert b"Action: failed" in report
         assert b"Status: 4.4.7" in report
-        assert b"Greylisted" in report
+        assert b"mx.far.test[192.0.2.1] said last: 450 4.2.0 Greylisted" in report
         assert b"expired after 5.0 days" in report
         assert w.hosts.calls[-1][0] == start + 5 * DAY  # the last try is made at the deadline itself
         assert await w.queued() == []
