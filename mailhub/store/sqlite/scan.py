@@ -26,7 +26,6 @@ from .writer import Told, Writer
 
 T = TypeVar("T")
 _CHUNK = 200
-_RENDER_LIMIT = 1 << 20  # octets of a message read to render its structure
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +241,7 @@ class Scan:
 
     def _read(self, path: str) -> tuple[int, int, bytes, bytes]:
         size = self._files.size(path) or 0
-        envelope, structure = render(self._files.read(path, 0, min(size, _RENDER_LIMIT)))
+        envelope, structure = render(self._files.read(path, 0, size))
         return self._files.modified(path), size, envelope, structure
 
     async def rebuild(self, account: str, progress: Callable[[int, int], None]) -> None:
