@@ -1,7 +1,10 @@
 """The seam for names: DNS answers with the one cache, on the clock.
 
-`DnsResolver` asks by aiodns. An answer lives for its TTL, "there is none" for `negative_ttl`; trouble is not kept.
-Equal questions that are under way share one query.
+`DnsResolver` asks by aiodns. An answer lives for its TTL, "there is none" for `negative_ttl`; trouble (SERVFAIL, REFUSED,
+silence) is not kept. Equal questions that are under way share one query.
+
+c-ares keeps a cache of its own, on real time, which can not be switched off from Python. So a question that comes again is
+put to a fresh channel: answers are as old as our cache says, and never older.
 """
 
 import asyncio
@@ -15,8 +18,10 @@ import aiodns
 from mailhub.config import schema
 from mailhub.model.clock import Clock
 
-_NONE = (1, 4)  # c-ares: no data, no such name
-_NXDOMAIN = 4
+from .names import ascii_name
+
+_NO_DATA, _NXDOMAIN, _BAD_NAME = 1, 4, 8  # c-ares
+_PATIENCE = 2.0  # times what c-ares should take at most; it doubles its timeout from try to try
 
 
 class DnsError(Exception):
@@ -24,7 +29,7 @@ class DnsError(Exception):
 
 
 class NoSuchName(DnsError):
-    """NXDOMAIN: the name does not exist."""
+    """NXDOMAIN, or a name that none can have."""
 
 
 class NoData(DnsError):
@@ -43,24 +48,58 @@ class Resolver(Protocol):
         ...
 
     async def addresses(self, host: str, *, ipv6: bool = True) -> list[str]:
-        """IPv6 addresses first where asked for, then IPv4."""
+        """IPv6 addresses first where asked for, then IPv4. Those that are known, where only one kind can be found out."""
         ...
 
-    async def txt(self, name: str) -> list[bytes]: ...
+    async def txt(self, name: str) -> list[bytes]:
+        """The strings of each record joined."""
+        ...
 
-    async def ptr(self, address: str) -> list[str]: ...
+    async def ptr(self, address: str) -> list[str]:
+        """Names of an IP address."""
+        ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """What is asked now or later is answered with DnsTemporary."""
+        ...
+
+
+Key = tuple[str, str]  # name and type of a question
+
+
+class _Channel:
+    """An aiodns resolver and what it may have in its cache. `waiting`: questions under way."""
+
+    def __init__(self, config: schema.Resolver) -> None:
+        self._dns = aiodns.DNSResolver(
+            nameservers=list(config.nameservers) or None, timeout=config.timeout, tries=config.tries
+        )
+        self.asked: set[Key] = set()
+        self.waiting = 0
+
+    async def query(self, name: str, kind: str) -> Any:
+        self.asked.add((name, kind))
+        self.waiting += 1
+        try:
+            return await self._dns.query_dns(name, kind)
+        finally:
+            self.waiting -= 1
+
+    async def close(self) -> None:
+        """At once: what is under way fails."""
+        await self._dns.close()
 
 
 class DnsResolver:
-    """One c-ares channel for a hub, made at the first question."""
+    """The resolver of a hub; its c-ares channel is made at the first question."""
 
     def __init__(self, config: schema.Resolver, clock: Clock) -> None:
         self._config, self._clock = config, clock
-        self._channel: aiodns.DNSResolver | None = None
-        self._cache: OrderedDict[tuple[str, str], tuple[float, Sequence[Any] | DnsError]] = OrderedDict()
-        self._asked: dict[tuple[str, str], asyncio.Task[Sequence[Any]]] = {}
+        self._channel: _Channel | None = None
+        self._channels: set[_Channel] = set()  # that one, and those before it that still wait for answers
+        self._cache: OrderedDict[Key, tuple[float, Sequence[Any] | DnsError]] = OrderedDict()
+        self._asked: dict[Key, asyncio.Task[Sequence[Any]]] = {}
+        self._closed = False
 
     async def mx(self, domain: str) -> list[tuple[int, str]]:
         return [(data.priority, _text(data.exchange)) for data in await self._ask(domain, "MX")]
@@ -68,11 +107,14 @@ class DnsResolver:
     async def addresses(self, host: str, *, ipv6: bool = True) -> list[str]:
         kinds = ("AAAA", "A") if ipv6 else ("A",)
         answers = await asyncio.gather(*(self._ask(host, kind) for kind in kinds), return_exceptions=True)
+        errors = [answer for answer in answers if isinstance(answer, BaseException)]
         found = [str(data.addr) for answer in answers if not isinstance(answer, BaseException) for data in answer]
+        for error in errors:
+            if not isinstance(error, DnsError):
+                raise error
         if found:
             return found
-        errors = [answer for answer in answers if isinstance(answer, BaseException)]
-        raise next((error for error in errors if not isinstance(error, NoSuchName | NoData)), errors[-1])
+        raise next((error for error in errors if isinstance(error, DnsTemporary)), errors[-1])
 
     async def txt(self, name: str) -> list[bytes]:
         return [bytes(data.data) for data in await self._ask(name, "TXT")]
@@ -80,82 +122,95 @@ class DnsResolver:
     async def ptr(self, address: str) -> list[str]:
         return [_text(data.dname) for data in await self._ask(ipaddress.ip_address(address).reverse_pointer, "PTR")]
 
+    async def close(self) -> None:
+        self._closed = True
+        self._channel = None
+        for channel in tuple(self._channels):
+            await channel.close()
+        if self._asked:
+            await asyncio.wait(tuple(self._asked.values()))
+
+    # --- one question ------------------------------------------------------------------------------------------------
+
     async def _ask(self, name: str, kind: str) -> Sequence[Any]:
-        key = (ascii_name(name), kind)
+        try:
+            key = (ascii_name(name), kind)
+        except ValueError as error:
+            raise NoSuchName(str(error)) from error
         kept = self._cache.get(key)
         if kept is not None and kept[0] > self._clock.monotonic():
             self._cache.move_to_end(key)
             if isinstance(kept[1], DnsError):
-                raise kept[1]
+                raise type(kept[1])(*kept[1].args)  # one of its own for each: tracebacks grow with each raising
             return kept[1]
         task = self._asked.get(key)
         if task is None:
-            task = asyncio.get_running_loop().create_task(self._query(*key))
-            self._asked[key] = task
-            task.add_done_callback(lambda _: self._asked.pop(key, None))
+            task = self._asked[key] = asyncio.get_running_loop().create_task(self._query(*key))
+            task.add_done_callback(lambda task: self._answered(key, task))
         return await asyncio.shield(task)
 
+    def _answered(self, key: Key, task: "asyncio.Task[Sequence[Any]]") -> None:
+        del self._asked[key]
+        if not task.cancelled():
+            task.exception()  # those who asked may be gone: then nobody else looks at it
+
     async def _query(self, name: str, kind: str) -> Sequence[Any]:
+        key = (name, kind)
+        channel = await self._fresh(key)
         try:
-            async with self._clock.timeout(self._config.timeout * self._config.tries * 2):
-                result = await self._open().query_dns(name, kind)
-        except TimeoutError:
-            raise DnsTemporary(f"{kind} of {name}: no answer in time") from None
-        except aiodns.error.DNSError as error:
-            raise self._failed(name, kind, error) from error
+            async with self._clock.timeout(self._config.timeout * 2**self._config.tries * _PATIENCE):
+                result = await channel.query(name, kind)
+        except (TimeoutError, aiodns.error.DNSError) as error:
+            failure = self._failed(name, kind, error)
+            if isinstance(failure, DnsTemporary):
+                channel.asked.discard(key)
+            raise failure from error
+        finally:
+            await self._spared(channel)
         wanted = aiodns.query_type_map[kind]
-        records = [record for record in result.answer if record.type == wanted]
-        if not records:
+        answers = [record.data for record in result.answer if record.type == wanted]
+        if not answers:
             raise self._kept(name, kind, NoData(f"{name} has no {kind} record"))
-        ttl = min(self._config.ttl_max, *(record.ttl for record in records))
-        answers = [record.data for record in records]
-        self._keep((name, kind), ttl, answers)
+        ttl = min(self._config.ttl_max, *(record.ttl for record in result.answer))  # that of a CNAME on the way, too
+        self._keep(key, ttl, answers)
         return answers
 
-    def _failed(self, name: str, kind: str, error: aiodns.error.DNSError) -> DnsError:
-        code = error.args[0] if error.args else 0
-        if code not in _NONE:
-            return DnsTemporary(f"{kind} of {name}: {error.args[-1] if error.args else error}")
-        if code == _NXDOMAIN:
+    async def _fresh(self, key: Key) -> _Channel:
+        """The channel, or where it was asked this before and may have kept the answer, a new one in its place."""
+        if self._closed:
+            raise DnsTemporary("the resolver is closed")
+        before = self._channel
+        if before is None or key in before.asked or len(before.asked) >= self._config.cache_limit:
+            self._channel = _Channel(self._config)
+            self._channels.add(self._channel)
+            if before is not None:
+                await self._spared(before)
+        assert self._channel is not None
+        return self._channel
+
+    async def _spared(self, channel: _Channel) -> None:
+        """Close a channel that was replaced and has nothing more to answer."""
+        if channel is not self._channel and not channel.waiting and channel in self._channels:
+            self._channels.discard(channel)
+            await channel.close()
+
+    def _failed(self, name: str, kind: str, error: Exception) -> DnsError:
+        code = error.args[0] if isinstance(error, aiodns.error.DNSError) and error.args else None
+        if code in (_NXDOMAIN, _BAD_NAME):
             return self._kept(name, kind, NoSuchName(f"{name} does not exist"))
-        return self._kept(name, kind, NoData(f"{name} has no {kind} record"))
+        if code == _NO_DATA:
+            return self._kept(name, kind, NoData(f"{name} has no {kind} record"))
+        return DnsTemporary(f"{kind} of {name}: {error.args[-1] if error.args else 'no answer in time'}")
 
     def _kept(self, name: str, kind: str, error: DnsError) -> DnsError:
         self._keep((name, kind), self._config.negative_ttl, error)
         return error
 
-    def _keep(self, key: tuple[str, str], ttl: float, answer: Sequence[Any] | DnsError) -> None:
+    def _keep(self, key: Key, ttl: float, answer: Sequence[Any] | DnsError) -> None:
         self._cache[key] = (self._clock.monotonic() + ttl, answer)
         self._cache.move_to_end(key)
         while len(self._cache) > self._config.cache_limit:
             self._cache.popitem(last=False)
-
-    def _open(self) -> aiodns.DNSResolver:
-        if self._channel is None:
-            servers = list(self._config.nameservers) or None
-            self._channel = aiodns.DNSResolver(
-                nameservers=servers, timeout=self._config.timeout, tries=self._config.tries
-            )
-        return self._channel
-
-    async def close(self) -> None:
-        for task in tuple(self._asked.values()):
-            task.cancel()
-        if self._channel is not None:
-            await self._channel.close()
-            self._channel = None
-
-
-def ascii_name(name: str) -> str:
-    """A name as DNS carries it: lower case, A-labels, no dot at the end. NoSuchName where it can not be one."""
-    name = name.rstrip(".").lower()
-    try:
-        coded = name if name.isascii() else name.encode("idna").decode()
-    except UnicodeError as error:
-        raise NoSuchName(f"{name!r} is not a domain name") from error
-    if not 0 < len(coded) <= 253 or any(not 0 < len(label) <= 63 for label in coded.split(".")):
-        raise NoSuchName(f"{name!r} is not a domain name")
-    return coded
 
 
 def _text(value: Any) -> str:
