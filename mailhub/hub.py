@@ -13,6 +13,7 @@ import functools
 import logging
 import os
 import sys
+import weakref
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -52,6 +53,7 @@ log = logging.getLogger("mailhub.hub")
 
 _SWITCH_INTERVAL = 0.0005  # seconds a thread may hold the interpreter; at Python's 5 ms a busy one triples latencies
 _GOODBYE_TURNS = 20  # turns of the loop in which sessions may say goodbye where there is no grace
+_LINGER = 30.0  # seconds for a client to take the last words of a session
 Settings = TypeVar("Settings", schema.Smtp, schema.Imap, schema.Pop3)
 
 
@@ -97,7 +99,11 @@ class Hub:
         """Return when every listener answers. A MailError says in one line what is wrong, and leaves nothing behind."""
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         async with AsyncExitStack() as undo:
-            await self._build(undo)
+            try:
+                await self._build(undo)
+            except BaseException:
+                self._stopping = True
+                raise
             self._undo = undo.pop_all()
         self.started = self.clock.now()
         log.info("%s serves %s", self.config.hostname, ", ".join(f"{d.config.label} {d.port}" for d in self.listeners))
@@ -118,7 +124,7 @@ class Hub:
         self.directory = Directory(
             self.store.directory, config.auth, clock, hasher, domains=config.domains, cache_limit=cached
         )
-        if config.demo:
+        if config.demo and config.domains:
             self.demo_accounts = await demo.create(self.directory, self.store.directory, config.domains[0], self.data)
         self.mailboxes = Mailboxes(self.store, config.mailbox, clock)
         undo.callback(self.mailboxes.close)
@@ -132,7 +138,7 @@ class Hub:
         undo.callback(lambda: self._detector.stop())
         self._detector.start()
         for listener in self.listeners:
-            await listener.start()
+            self._watch(listener.start())
 
     def _bind(self, door: schema.Listener, undo: AsyncExitStack) -> None:
         listener = Listener(door, self.sessions, self.clock, functools.partial(self._serve, door), self.tls.context)
@@ -162,19 +168,20 @@ class Hub:
 
         def ended(task: "asyncio.Task[None]") -> None:
             error = None if task.cancelled() else task.exception()
-            if self._stopping and error is None:
+            if (self._stopping and error is None) or self.failed.done():
                 return
             log.critical("%s has ended: the server stops", task.get_name(), exc_info=error)
             for listener in self.listeners:
                 listener.close()
-            if not self.failed.done():
-                self.failed.set_exception(error or RuntimeError(f"{task.get_name()} has ended"))
-                self.failed.exception()  # told in the log already, also where nobody waits for it
+            self.failed.set_exception(error or RuntimeError(f"{task.get_name()} has ended"))
+            self.failed.exception()  # told in the log already, also where nobody waits for it
 
         task.add_done_callback(ended)
 
     async def stop(self, grace: float) -> None:
         """Begin nothing new, wait `grace` seconds for sessions and deliveries to end, cut what is left, and close."""
+        if self._stopping:
+            return
         self._stopping = True
         for listener in self.listeners:
             listener.close()
@@ -205,10 +212,10 @@ class Hub:
         config = self.config
         if door.protocol == "imap":
             talk = functools.partial(self._imap, self._context(door, session, config.imap))
-            return Stream(self.clock, functools.partial(_begin, session, talk))
+            return Stream(self.clock, functools.partial(_begin, self.clock, session, talk))
         if door.protocol == "pop3":
             talk = functools.partial(self._pop3, self._context(door, session, config.pop3))
-            return Stream(self.clock, functools.partial(_begin, session, talk))
+            return Stream(self.clock, functools.partial(_begin, self.clock, session, talk))
         return SmtpSession(self._context(door, session, config.smtp), self.policy, self.directory)
 
     def _imap(self, context: SessionContext[schema.Imap], stream: Stream) -> Coroutine[Any, Any, None]:
@@ -268,17 +275,31 @@ class Hub:
         return self._detector.stalls, self._detector.worst
 
 
-def _begin(session: Session, talk: Callable[[Stream], Coroutine[Any, Any, None]], stream: Stream) -> None:
+def _begin(clock: Clock, session: Session, talk: Callable[[Stream], Coroutine[Any, Any, None]], stream: Stream) -> None:
     """A session on a stream: a task of its own, whose end closes the connection."""
 
     async def run() -> None:
         try:
             await talk(stream)
+        except Exception:
+            log.exception("%s: the session crashed", session)
         finally:
-            stream.close()
+            _close(clock, stream)
 
     session.on_abort(stream.abort)
     session.own(asyncio.get_running_loop().create_task(run(), name=str(session)))
+
+
+def _close(clock: Clock, stream: Stream) -> None:
+    """Close when the client has taken what was said to it, or does not take it. A stream that is gone is not kept."""
+    stream.close()
+    leftover = weakref.ref(stream)
+
+    def cut() -> None:
+        if (stream := leftover()) is not None:
+            stream.abort()
+
+    clock.call_later(_LINGER, cut)
 
 
 def _make_folder(data: Path) -> None:

@@ -1,16 +1,19 @@
 """One door: a listening socket, and for each connection a session that is counted, secured and handed over.
 
-Comes from: `hub`, with a function that makes the protocol object for a session. Every connection passes `_Door` first:
-it is counted (`Sessions.enter`) or refused, does its TLS handshake where TLS is implicit, and only then meets its session.
+Comes from: `hub`, with a function that makes the protocol object for a session. A connection is counted (`Sessions.enter`)
+or refused before anything is read from it, does its TLS handshake where TLS is implicit, and only then meets its session.
+We accept ourselves: `create_server` would do the handshake before anything could be counted, on a clock of its own, and
+with the certificate it was opened with; `start_tls` on a fresh connection loses the client's first words under uvloop.
 """
 
 import asyncio
+import contextlib
 import errno
 import logging
 import socket
 import ssl
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 from mailhub.config import schema
 from mailhub.model.clock import Clock
@@ -21,6 +24,8 @@ from .session import Session, Sessions, TooManySessions
 log = logging.getLogger("mailhub.protocols")
 
 _BACKLOG = 1024
+_GONE_AGAIN = frozenset((errno.ECONNABORTED, errno.EPROTO, errno.ENETDOWN, errno.EHOSTUNREACH, errno.ENETUNREACH))
+_PAUSE = 1.0  # seconds until the next try where none can be accepted, for others to give something back
 _LIBRARY_TIMEOUT = 86_400.0  # asyncio's own handshake timer reads real time: ours, on the clock, comes first
 
 _REFUSALS = {
@@ -52,8 +57,8 @@ class Listener:
         self.config = config
         self._sessions, self._clock, self._serve, self._tls = sessions, clock, serve, tls
         self._socket: socket.socket | None = None
-        self._server: asyncio.Server | None = None
-        self._handshakes: set[asyncio.Task[None]] = set()
+        self._accepting: asyncio.Task[None] | None = None
+        self._opening: set[asyncio.Task[None]] = set()
         self.port = config.port
 
     def bind(self) -> None:
@@ -77,106 +82,83 @@ class Listener:
         self._socket = door
         self.port = door.getsockname()[1]
 
-    async def start(self) -> None:
-        """Serve who has knocked since `bind`, and all who come."""
+    def start(self) -> "asyncio.Task[None]":
+        """Serve who has knocked since `bind`, and all who come. The task is for the owner to watch: only `close` ends it."""
         if self._socket is None:
             self.bind()
-        loop, door = asyncio.get_running_loop(), cast(socket.socket, self._socket)
-        self._server = await loop.create_server(lambda: _Door(self), sock=door, backlog=_BACKLOG)
+        door = cast(socket.socket, self._socket)
+        self._accepting = asyncio.get_running_loop().create_task(
+            self._accept(door), name=f"listener {self.config.label}"
+        )
+        return self._accepting
 
     def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        elif self._socket is not None:
+        for task in (self._accepting, *self._opening):
+            if task is not None:
+                task.cancel()
+        if self._socket is not None:
             self._socket.close()
-        self._socket = None
-        for task in tuple(self._handshakes):
-            task.cancel()
+            self._socket = None
 
-    def _arrived(self, transport: asyncio.Transport) -> None:
-        peer = transport.get_extra_info("peername")
-        if not peer:  # gone already
-            transport.abort()
-            return
+    async def _accept(self, door: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, peer = await loop.sock_accept(door)
+            except OSError as error:
+                if error.errno not in _GONE_AGAIN:  # too many open files, no memory
+                    log.error("%s: no connection can be taken for now: %s", self.config.label, error.strerror or error)
+                    await self._clock.sleep(_PAUSE)
+            else:
+                self._arrived(connection, peer)
+            await asyncio.sleep(0)  # where many knock at once, the others' turn
+
+    def _arrived(self, connection: socket.socket, peer: tuple[str, int]) -> None:
         listener = self.config
-        session = Session(listener.protocol, listener.label, str(peer[0]), int(peer[1]), self._clock.now())
+        session = Session(listener.protocol, listener.label, peer[0], peer[1], self._clock.now())
         try:
             self._sessions.enter(session)
         except TooManySessions as limit:
             log.info("%s: connection from %s refused: %s", listener.label, session.client, limit)
-            if listener.tls != "implicit":
-                transport.write(_REFUSALS[listener.protocol])
-            transport.close()
+            with contextlib.suppress(OSError):
+                if listener.tls != "implicit":
+                    connection.send(_REFUSALS[listener.protocol])
+            connection.close()
             return
-        session.on_abort(transport.abort)
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        if listener.tls == "implicit":
-            task = asyncio.get_running_loop().create_task(self._secure(transport, session))
-            self._handshakes.add(task)
-            task.add_done_callback(self._handshakes.discard)
-        else:
-            self._hand_over(transport, session, b"")
+        task = asyncio.get_running_loop().create_task(self._open(connection, session))
+        self._opening.add(task)
+        session.on_abort(task.cancel)
+        task.add_done_callback(self._opening.discard)
 
-    async def _secure(self, transport: asyncio.Transport, session: Session) -> None:
-        """The handshake of implicit TLS (RFC 8314), then the session."""
-        porch = _Porch()
-        transport.set_protocol(porch)
-        secured: asyncio.Transport | None = None
+    async def _open(self, connection: socket.socket, session: Session) -> None:
+        """Secure the connection where TLS is implicit (RFC 8314), then give it to its session."""
+        loop = asyncio.get_running_loop()
+        secure = self.config.tls == "implicit"
+        options: dict[str, Any] = {"ssl": self._tls(), "ssl_handshake_timeout": _LIBRARY_TIMEOUT} if secure else {}
+        given = begun = False
+
+        def begin() -> asyncio.BaseProtocol:
+            """asyncio asks for the protocol before the handshake, and tells it of the connection after."""
+            nonlocal given
+            protocol = self._serve(session)
+            given = True
+            return protocol
+
         try:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             async with self._clock.timeout(self._sessions.limits.handshake_timeout):
-                secured = await asyncio.get_running_loop().start_tls(
-                    transport, porch, self._tls(), server_side=True, ssl_handshake_timeout=_LIBRARY_TIMEOUT
-                )
-        except (OSError, TimeoutError, ssl.SSLError) as error:
-            log.info("%s: TLS handshake failed: %s", session, error or type(error).__name__)
-        finally:
-            if secured is None or porch.lost:
-                transport.abort()
-                session.end()
-        if secured is not None and not porch.lost:
-            session.on_abort(secured.abort)
-            self._hand_over(secured, session, porch.taken())
-
-    def _hand_over(self, transport: asyncio.Transport, session: Session, early: bytes) -> None:
-        try:
-            protocol = cast(asyncio.Protocol, self._serve(session))
-            transport.set_protocol(protocol)
-            protocol.connection_made(transport)
-            if early:
-                protocol.data_received(early)
+                await loop.connect_accepted_socket(begin, connection, **options)
+            begun = True
+        except (OSError, TimeoutError) as error:
+            log.info("%s: the connection could not be opened: %s", session, error or type(error).__name__)
         except Exception:
             log.exception("%s: the session could not begin", session)
-            transport.abort()
-            session.end()
-
-
-class _Door(asyncio.Protocol):
-    """What the event loop makes for a new connection; it never sees a byte."""
-
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._listener._arrived(cast(asyncio.Transport, transport))
-
-
-class _Porch(asyncio.Protocol):
-    """Stands behind a TLS handshake until the session takes over, and keeps what a hasty client says meanwhile."""
-
-    def __init__(self) -> None:
-        self.lost = False
-        self._early = b""
-
-    def data_received(self, data: bytes) -> None:
-        self._early += data
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self.lost = True
-
-    def taken(self) -> bytes:
-        early, self._early = self._early, b""
-        return early
+        finally:
+            if not given:  # else the event loop closes it: the descriptor's number may be another's by then
+                connection.close()
+            if not begun:
+                session.end()
 
 
 def _advice(listener: schema.Listener, error: OSError) -> str:

@@ -6,17 +6,23 @@ import logging
 import os
 import socket
 import ssl
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import pytest
 from support.hubs import PASSWORD, config, messages, running, send, trusting, until
 
+from mailhub import hub as hub_module
 from mailhub.config.schema import Listener, Sessions, Smtp, Tls
 from mailhub.hub import Hub
 from mailhub.model.clock import VirtualClock
 from mailhub.model.errors import Permanent
+from mailhub.net.stream import Stream
 from mailhub.net.tls import self_signed
+from mailhub.protocols.listener import Listener as Listening
+from mailhub.protocols.session import Session
+from mailhub.protocols.session import Sessions as RegisteredSessions
 
 
 async def talk(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, bytes]:
@@ -234,3 +240,29 @@ async def test_demo_accounts_are_made_once_and_only_in_an_empty_store(tmp_path: 
     async with running(tmp_path / "other", demo=True) as hub:
         assert hub.demo_accounts == ()
         assert not (tmp_path / "other" / "demo-accounts.txt").exists()
+
+
+async def test_a_client_that_does_not_take_the_last_words_is_cut(tmp_path: Path) -> None:
+    """The session is over, its output is not: the connection would stay for as long as the client likes."""
+    clock = VirtualClock()
+    size = 50_000_000
+
+    async def talk(stream: Stream) -> None:
+        stream.write(b"x" * size)
+
+    def serve(session: Session) -> asyncio.BaseProtocol:
+        return Stream(clock, partial(hub_module._begin, clock, session, talk))
+
+    sessions = RegisteredSessions(Sessions())
+    listener = Listening(Listener(protocol="imap"), sessions, clock, serve, trusting)
+    listener.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    await until(lambda: sessions._last == 1)
+    await sessions.empty()
+    await clock.advance(31)
+    taken = b""
+    with contextlib.suppress(ConnectionError):
+        taken = await reader.read()
+    assert len(taken) < size
+    writer.close()
+    listener.close()

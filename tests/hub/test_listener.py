@@ -2,8 +2,11 @@
 
 import asyncio
 import contextlib
+import errno
+import socket
 import ssl
 from collections.abc import AsyncIterator
+from typing import cast
 
 import pytest
 import trustme
@@ -21,10 +24,9 @@ class Echo(asyncio.Protocol):
         self.record, self.lines = record, lines
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        self.record.on_abort(transport.abort)
-        transport.write(b"hello\r\n")
+        self.transport = cast(asyncio.Transport, transport)
+        self.record.on_abort(self.transport.abort)
+        self.transport.write(b"hello\r\n")
 
     def data_received(self, data: bytes) -> None:
         self.lines.append(data)
@@ -47,7 +49,7 @@ class Place:
     async def open(self, config: schema.Listener) -> AsyncIterator[Listener]:
         listener = Listener(config, self.sessions, self.clock, lambda s: Echo(s, self.heard), lambda: self.tls)
         listener.bind()
-        await listener.start()
+        listener.start()
         try:
             yield listener
         finally:
@@ -125,7 +127,7 @@ async def test_a_handshake_that_fails_or_stalls_ends_the_connection(place: Place
         writer.close()
         await place.sessions.empty()
         reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
-        while not len(place.sessions) or not listener._handshakes:
+        while not len(place.sessions) or not listener._opening:
             await asyncio.sleep(0)
         await asyncio.sleep(0)
         await place.clock.advance(31)
@@ -141,7 +143,7 @@ async def test_a_session_that_can_not_begin_costs_only_its_own_connection(place:
         raise RuntimeError("broken")
 
     listener = Listener(schema.Listener(protocol="pop3"), place.sessions, place.clock, broken, lambda: place.tls)
-    await listener.start()
+    listener.start()
     for _ in range(3):
         reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
         with contextlib.suppress(ConnectionError):
@@ -167,3 +169,26 @@ def test_an_address_that_can_not_be_had_is_named_with_the_remedy(place: Place) -
         first.close()
     with pytest.raises(ListenError, match=r"192\.0\.2\.1 port 0: this machine has no such address"):
         listener(address="192.0.2.1").bind()
+
+
+async def test_where_nothing_can_be_accepted_it_waits_and_goes_on(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    loop = asyncio.get_running_loop()
+    accept, failures = loop.sock_accept, [OSError(errno.EMFILE, "Too many open files"), OSError(errno.ECONNABORTED, "")]
+
+    async def failing(door: socket.socket) -> object:
+        if failures:
+            raise failures.pop()
+        return await accept(door)
+
+    monkeypatch.setattr(loop, "sock_accept", failing)
+    async with place.open(schema.Listener(protocol="smtp")) as listener:
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+        while failures:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert "no connection can be taken for now: Too many open files" in caplog.text
+        await place.clock.advance(1)
+        assert await reader.readline() == b"hello\r\n"
+        writer.close()
