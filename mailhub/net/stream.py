@@ -216,19 +216,20 @@ class _MemoryTransport(asyncio.Transport):
 
     LIMIT = 65_536
 
-    def __init__(self) -> None:
+    def __init__(self, protocol: Stream) -> None:
         super().__init__()
-        self.protocol: Stream
+        self._protocol = protocol
         self.other: _MemoryTransport
         self._queue = bytearray()
-        self._reading, self._closing, self._scheduled = True, False, False
+        self._reading = True
+        self._closing = self._gone = self._scheduled = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if self._closing:
             return
         self._queue += data
         if len(self._queue) > self.LIMIT:
-            self.protocol.pause_writing()
+            self._protocol.pause_writing()
         self._schedule()
 
     def _schedule(self) -> None:
@@ -238,15 +239,20 @@ class _MemoryTransport(asyncio.Transport):
 
     def _deliver(self) -> None:
         self._scheduled = False
-        if self._queue and self.other._reading:
+        if self._queue and self.other._reading and not self.other._gone:
             data, self._queue = bytes(self._queue), bytearray()
-            self.other.protocol.data_received(data)
-            self.protocol.resume_writing()
-        if self._closing and not self._queue:
-            self.other.protocol.eof_received()
-            self.other.protocol.connection_lost(None)
-            self.other._closing = True
-            self.protocol.connection_lost(None)
+            self.other._protocol.data_received(data)
+            self._protocol.resume_writing()
+        if self._closing and (not self._queue or self.other._gone):
+            self._end()
+            if not self.other._closing:
+                self.other._protocol.eof_received()
+                self.other.abort()
+
+    def _end(self) -> None:
+        if not self._gone:
+            self._gone = True
+            self._protocol.connection_lost(None)
 
     def pause_reading(self) -> None:
         self._reading = False
@@ -265,16 +271,16 @@ class _MemoryTransport(asyncio.Transport):
 
     def abort(self) -> None:
         self._queue.clear()
-        self.close()
+        self._closing = True
+        self._schedule()
 
 
 def pair(clock: Clock) -> tuple[Stream, Stream]:
-    """Two joined streams in memory, for tests."""
+    """Two joined streams in memory, for tests. A close of one end is the end of both, as soon as all is delivered."""
     streams = Stream(clock, _ignore), Stream(clock, _ignore)
-    ends = _MemoryTransport(), _MemoryTransport()
+    ends = _MemoryTransport(streams[0]), _MemoryTransport(streams[1])
     for stream, end, other in zip(streams, ends, reversed(ends), strict=True):
-        end.protocol, end.other = stream, other
-    for stream, end in zip(streams, ends, strict=True):
+        end.other = other
         stream.connection_made(end)
     return streams
 
