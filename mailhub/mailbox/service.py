@@ -1,8 +1,6 @@
 """The mailbox service: one for a hub, and the mail of one account."""
 
-import asyncio
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from mailhub.config import schema
 from mailhub.message.parts import Part, parse
@@ -13,6 +11,7 @@ from mailhub.model.mailbox import Folder, View
 from mailhub.store.api import Body, BodyWriter, Content, Copied, Filing, MessageFile, NewMessage, Store
 
 from .changes import ChangeBus
+from .heavy import HeavyLane, quick
 from .view import Delta, FolderView
 
 __all__ = ["AccountMail", "Copied", "Delta", "FolderView", "Mailboxes", "MessageFile"]
@@ -25,7 +24,6 @@ SPECIAL_USE = (
     ("Junk", "\\Junk"),
     ("Archive", "\\Archive"),
 )
-_SMALL = 65_536  # octets of a message that is parsed on the loop itself
 Appended = tuple[Body, int | None, int, Sequence[str]]  # body, INTERNALDATE or None for now, system flags, keywords
 
 
@@ -36,12 +34,10 @@ class Mailboxes:
         self._store, self.config, self._clock = store, config, clock
         self.changes = ChangeBus()
         store.mailboxes.subscribe(self.changes.publish)
-        # the one thread for Python-heavy work on messages (docs/ARCHITECTURE.md, "Threads")
-        self._heavy = ThreadPoolExecutor(1, "mailhub-heavy")
-        self._large = asyncio.Semaphore(2)  # large messages in memory at one time
+        self._lane = HeavyLane()
 
     def close(self) -> None:
-        self._heavy.shutdown(wait=False, cancel_futures=True)
+        self._lane.close()
 
     def account(self, name: str) -> "AccountMail":
         """The mail of the account with that name."""
@@ -49,32 +45,37 @@ class Mailboxes:
 
     async def stage(self, account: str, folder: str, *, head: bytes, content: Content, file: str, date: int) -> Filing:
         """Write a delivery's file; the Filing that comes back is to be settled. `head` stands before the content."""
-        if content.body.data is not None:
-            envelope, structure = render(head + content.prefix + content.body.data)
+        body = content.body.data
+        if body is not None and quick(body):
+            envelope, structure = render(head + content.prefix + body)
         else:
-            async with self._large:
+            async with self._lane.room(content.size):
                 data = head + await content.read(0, content.size)
-                envelope, structure = await self.render(data)
+                envelope, structure = await self._lane.call(render, data)
         size = len(head) + content.size
         filing = Filing(account, folder, file, head, content.id, size, date, envelope, structure)
         await self._store.mailboxes.stage(filing, content)
         return filing
 
-    async def render(self, data: bytes) -> tuple[bytes, bytes]:
-        """ENVELOPE and BODYSTRUCTURE of a large message, off the loop."""
-        return await asyncio.get_running_loop().run_in_executor(self._heavy, render, data)
+    async def render(self, body: Body) -> tuple[bytes, bytes]:
+        """ENVELOPE and BODYSTRUCTURE of a message that is to be appended."""
+        if body.data is not None and quick(body.data):
+            return render(body.data)
+        async with self._lane.room(body.size):
+            data = await self._store.queue.read_body(body)
+            if len(data) != body.size:
+                raise Temporary("the spooled message is shorter than it was")
+            return await self._lane.call(render, data)
 
     async def parts(self, file: MessageFile) -> Part:
-        """A message's part tree: large ones off the loop, and few of them in memory at one time."""
-        if file.size <= _SMALL:
-            return parse(await file.read(0, file.size))
-        async with self._large:
+        """A message's part tree."""
+        async with self._lane.room(file.size):
             data = await file.read(0, file.size)
-            return await asyncio.get_running_loop().run_in_executor(self._heavy, parse, data)
+            return parse(data) if quick(data) else await self._lane.call(parse, data)
 
     def view(self, state: View, recent_from: int | None) -> FolderView:
         """`recent_from`: None for a view that only reads."""
-        return FolderView(self._store.mailboxes, self.changes, self._heavy, state, recent_from)
+        return FolderView(self._store.mailboxes, self.changes, self._lane, state, recent_from)
 
 
 class AccountMail:
@@ -85,9 +86,10 @@ class AccountMail:
         self._clock = clock
 
     async def folders(self) -> list[Folder]:
-        """All of them, INBOX first. A fresh account gets its special-use folders here."""
+        """All of them, INBOX first. A fresh account gets its special-use folders here: one with INBOX alone, that
+        subscribes to nothing else (names of folders deleted later stay subscribed, so they do not come back)."""
         found = await self._store.folders(self.name)
-        if len(found) == 1:
+        if len(found) == 1 and not set(await self._store.subscriptions(self.name)) - {"INBOX"}:
             for folder, use in SPECIAL_USE:
                 try:
                     await self._store.create(self.name, folder, use)
@@ -99,15 +101,14 @@ class AccountMail:
     async def find(self, name: str) -> Folder:
         """NotFound where there is none of that name."""
         wanted = _canonical(name)
-        for folder in await self.folders():
+        for folder in await (self._store.folders(self.name) if wanted == "INBOX" else self.folders()):
             if folder.name == wanted:
                 return folder
         raise NotFound(f"no folder {name[:80]!r}")
 
     async def create(self, name: str) -> Folder:
-        name = _canonical(name)
-        if len(name.encode()) > self._service.config.name_limit:
-            raise Permanent("folder name longer than mailbox.name_limit")
+        """Exists where there is one; LimitReached where it would be one too many."""
+        name = self._checked(name)
         if len(await self._store.folders(self.name)) >= self._service.config.folder_limit:
             raise LimitReached("mailbox.folder_limit")
         return await self._store.create(self.name, name, dict(SPECIAL_USE).get(name, ""))
@@ -119,10 +120,16 @@ class AccountMail:
         await self._store.delete(folder.id)
 
     async def rename(self, name: str, new_name: str) -> None:
-        await self._store.rename((await self.find(name)).id, _canonical(new_name))
+        """INBOX: its messages are moved, and it stays."""
+        new_name = self._checked(new_name)
+        await self._store.rename((await self.find(name)).id, new_name)
 
     async def subscribe(self, name: str) -> None:
-        await self._store.set_subscribed(self.name, _canonical(name), True)
+        """To a folder that is there or is not (RFC 3501 section 6.3.6)."""
+        name = self._checked(name)
+        if len(await self._store.subscriptions(self.name)) >= self._service.config.folder_limit:
+            raise LimitReached("mailbox.folder_limit")
+        await self._store.set_subscribed(self.name, name, True)
 
     async def unsubscribe(self, name: str) -> None:
         await self._store.set_subscribed(self.name, _canonical(name), False)
@@ -139,24 +146,22 @@ class AccountMail:
         """Their UIDs, when they are on disk."""
         now = int(self._clock.now())
         new = [
-            NewMessage(body, now if date is None else date, *await self._render(body), flags, tuple(keywords))
+            NewMessage(body, now if date is None else date, *await self._service.render(body), flags, tuple(keywords))
             for body, date, flags, keywords in messages
         ]
         uids = await self._store.append(folder.id, new)
         return await self._store.folder(folder.id), uids
 
-    async def _render(self, body: Body) -> tuple[bytes, bytes]:
-        if body.data is not None:
-            return render(body.data)
-        data = await self._whole.queue.read_body(body)
-        if len(data) != body.size:
-            raise Temporary("the spooled message is shorter than it was")
-        return await self._service.render(data)
-
     async def open_view(self, folder: Folder, *, read_only: bool) -> FolderView:
         """The folder as a session sees it. A view that may write takes the \\Recent messages for itself."""
         recent = None if read_only else await self._store.take_recent(folder.id)
         return self._service.view(await self._store.view(folder.id), recent)
+
+    def _checked(self, name: str) -> str:
+        name = _canonical(name)
+        if len(name.encode()) > self._service.config.name_limit:
+            raise Permanent("folder name longer than mailbox.name_limit")
+        return name
 
 
 def _canonical(name: str) -> str:

@@ -4,18 +4,19 @@ import asyncio
 from array import array
 from bisect import bisect_left
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 from mailhub.model import search as query
 from mailhub.model.errors import NotFound
-from mailhub.model.mailbox import DELETED, FlagOp, Folder, MessageRow, View
+from mailhub.model.mailbox import DELETED, Changes, FlagOp, Folder, MessageRow, View
 from mailhub.store.api import Copied, MailboxStore, MessageFile
 
 from . import search as searching
 from .changes import ChangeBus
+from .heavy import HeavyLane
 
 _ROWS = 1_000  # rows of one call to the store
+_NEVER = 1 << 32  # above every UID
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,9 @@ class FolderView:
     """
 
     def __init__(
-        self, store: MailboxStore, bus: ChangeBus, pool: Executor, state: View, recent_from: int | None
+        self, store: MailboxStore, bus: ChangeBus, lane: HeavyLane, state: View, recent_from: int | None
     ) -> None:
-        self._store, self._bus, self._pool = store, bus, pool
+        self._store, self._bus, self._lane = store, bus, lane
         self.folder: Folder = state.folder
         self.uids: array[int] = state.uids
         self.flags: array[int] = state.flags
@@ -60,24 +61,37 @@ class FolderView:
 
     async def sync(self, *, expunges: bool) -> Delta:
         """Catch up with the store. With `expunges=False` no number shifts: what is gone is told later.
-        NotFound where the folder itself is gone."""
+        NotFound where the folder itself is gone. After an error the view is as it was, and nothing is lost."""
         if not self.changed.is_set() and not (expunges and self._gone):
             return Delta()
         self.changed.clear()
-        changes = await self._store.changes(self.folder.id, self.folder.modseq)
+        try:
+            changes, recent_from = await self._ask()
+        except BaseException:
+            self.changed.set()
+            raise
+        # nothing is awaited from here on: what is taken in is told
         self.folder = changes.folder
         self._gone.update(uid for uid in changes.expunged if self.place(uid) is not None)
         expunged = self._remove() if expunges else ()
         flags, fresh = self._apply(changes.rows)
-        if fresh and not self.read_only:
-            first = await self._store.take_recent(self.folder.id)
-            self.recent.update(uid for uid in fresh if uid >= first)
+        self.recent.update(uid for uid in fresh if uid >= recent_from)
         keywords = self.folder.keywords != self._told_keywords
         self._told_keywords = self.folder.keywords
         counts = bool(fresh)
         return Delta(
             expunged, len(self.uids) if counts else None, len(self.recent) if counts else None, flags, keywords
         )
+
+    async def _ask(self) -> tuple[Changes, int]:
+        """What happened since, and the first UID of those that are \\Recent for this view."""
+        changes = await self._store.changes(self.folder.id, self.folder.modseq)
+        last = self.uids[-1] if self.uids else 0
+        if self.read_only or not changes.rows or changes.rows[-1][0] <= last:
+            return changes, _NEVER
+        recent_from = await self._store.take_recent(self.folder.id)
+        # asked again: what came in between is taken too, and nobody else will show it as \\Recent
+        return await self._store.changes(self.folder.id, self.folder.modseq), recent_from
 
     def _apply(self, rows: Sequence[tuple[int, int, int]]) -> tuple[tuple[tuple[int, int, int], ...], list[int]]:
         last = self.uids[-1] if self.uids else 0
@@ -139,10 +153,11 @@ class FolderView:
 
     async def expunge(self, ranges: query.Ranges | None = None) -> list[int]:
         """Remove messages with \\Deleted; `ranges`: only among these UIDs. UIDs that are gone by this call."""
+        among = None if ranges is None else searching.merged(ranges, self.uids[-1] if self.uids else 0)
         chosen = [
             uid
             for uid, flags in zip(self.uids, self.flags, strict=True)
-            if flags & DELETED and (ranges is None or searching.within(uid, ranges, self.uids[-1]))
+            if flags & DELETED and (among is None or searching.within(uid, among))
         ]
         return await self._store.expunge(self.folder.id, chosen) if chosen else []
 
@@ -152,33 +167,31 @@ class FolderView:
 
     async def search(self, key: query.Key) -> list[int]:
         """UIDs that match, ascending. The loop is given back between pages."""
-        scope = searching.Scope(self.folder, len(self.uids), self.uids[-1] if self.uids else 0)
         uids, flags = self.uids[:], self.flags[:]
-        by_row = searching.needs_row(key)
+        key = searching.prepared(key, self.folder, len(uids), uids[-1] if uids else 0)
+        plan = searching.plan(key)
         found: list[int] = []
-        for start in range(0, len(uids), searching.PAGE):
-            page = range(start, min(start + searching.PAGE, len(uids)))
+        for start in range(0, len(uids), plan.page):
+            page = range(start, min(start + plan.page, len(uids)))
             rows = {}
-            if by_row:
+            if plan.row:
                 rows = {row.uid: row for row in await self.rows([uids[at] for at in page], rendered=False)}
             for at in page:
                 uid = uids[at]
-                if by_row and uid not in rows:
+                if plan.row and uid not in rows:
                     continue
                 message = searching.Candidate(at + 1, uid, flags[at], uid in self.recent, rows.get(uid))
-                if await self._matches(key, message, scope):
+                if await self._matches(key, message, plan):
                     found.append(uid)
             await asyncio.sleep(0)
         return found
 
-    async def _matches(self, key: query.Key, message: searching.Candidate, scope: searching.Scope) -> bool:
-        answer = searching.matches(key, message, scope)
-        if answer is None:
-            try:
-                async with await self.open(message.uid) as file:
-                    data = await file.read(0, file.size)
-            except NotFound:
-                return False
-            text = await searching.in_thread(self._pool, data)
-            answer = searching.matches(key, replace(message, text=text), scope)
-        return bool(answer)
+    async def _matches(self, key: query.Key, message: searching.Candidate, plan: searching.Plan) -> bool:
+        answer = searching.matches(key, message)
+        if answer is not None:
+            return answer
+        try:
+            async with await self.open(message.uid) as file:
+                return await searching.in_text(self._lane, key, message, file, whole=plan.body)
+        except NotFound:
+            return False
