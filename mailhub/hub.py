@@ -138,7 +138,7 @@ class Hub:
         undo.callback(lambda: self._detector.stop())
         self._detector.start()
         for listener in self.listeners:
-            self._watch(listener.start())
+            self._watch(await listener.start())
 
     def _bind(self, door: schema.Listener, undo: AsyncExitStack) -> None:
         listener = Listener(door, self.sessions, self.clock, functools.partial(self._serve, door), self.tls.context)

@@ -82,7 +82,7 @@ class Listener:
         self._socket = door
         self.port = door.getsockname()[1]
 
-    def start(self) -> "asyncio.Task[None]":
+    async def start(self) -> "asyncio.Task[None]":
         """Serve who has knocked since `bind`, and all who come. The task is for the owner to watch: only `close` ends it."""
         if self._socket is None:
             self.bind()

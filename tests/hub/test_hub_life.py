@@ -255,7 +255,7 @@ async def test_a_client_that_does_not_take_the_last_words_is_cut(tmp_path: Path)
 
     sessions = RegisteredSessions(Sessions())
     listener = Listening(Listener(protocol="imap"), sessions, clock, serve, trusting)
-    listener.start()
+    await listener.start()
     reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
     await until(lambda: sessions._last == 1)
     await sessions.empty()

@@ -49,7 +49,7 @@ class Place:
     async def open(self, config: schema.Listener) -> AsyncIterator[Listener]:
         listener = Listener(config, self.sessions, self.clock, lambda s: Echo(s, self.heard), lambda: self.tls)
         listener.bind()
-        listener.start()
+        await listener.start()
         try:
             yield listener
         finally:
@@ -143,7 +143,7 @@ async def test_a_session_that_can_not_begin_costs_only_its_own_connection(place:
         raise RuntimeError("broken")
 
     listener = Listener(schema.Listener(protocol="pop3"), place.sessions, place.clock, broken, lambda: place.tls)
-    listener.start()
+    await listener.start()
     for _ in range(3):
         reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
         with contextlib.suppress(ConnectionError):
