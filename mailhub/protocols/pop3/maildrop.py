@@ -1,12 +1,13 @@
 """INBOX as POP3 sees it: a fixed list, numbered from 1, with marks of deletion (RFC 1939 sections 4 to 6)."""
 
 from array import array
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from mailhub.mailbox.service import AccountMail, FolderView, MessageFile
-from mailhub.wire.pop3 import Stuffer, Top, number
+from mailhub.model.errors import NotFound
+from mailhub.wire.pop3 import number
 
-_BLOCK = 65_536
+_PAGE = 1_000  # rows read at a time at login
 
 
 class NoSuchMessage(Exception):
@@ -14,18 +15,26 @@ class NoSuchMessage(Exception):
 
 
 class Maildrop:
-    """`count` and `size` leave out what is marked."""
+    """`count` and `size` leave out what is marked. `uids[n - 1]` and `sizes[n - 1]` belong to message n."""
 
-    def __init__(self, view: FolderView, sizes: "array[int]") -> None:
-        self._view, self._sizes = view, sizes
+    def __init__(self, view: FolderView, uids: "array[int]", sizes: "array[int]") -> None:
+        self._view, self._uids, self._sizes = view, uids, sizes
         self._deleted: set[int] = set()
 
     @classmethod
     async def open(cls, account: AccountMail) -> "Maildrop":
+        """The list as it is now. No flag changes by being read, and \\Recent stays for IMAP."""
         view = await account.open_view(await account.find("INBOX"), read_only=True)
-        rows = await view.rows(list(view.uids), rendered=False)
-        sizes = {row.uid: row.size for row in rows}
-        return cls(view, array("q", [sizes.get(uid, 0) for uid in view.uids]))
+        uids, sizes = array("I"), array("q")
+        try:
+            for start in range(0, len(view.uids), _PAGE):
+                for row in await view.rows(view.uids[start : start + _PAGE], rendered=False):
+                    uids.append(row.uid)
+                    sizes.append(row.size)
+        except BaseException:
+            view.close()
+            raise
+        return cls(view, uids, sizes)
 
     def close(self) -> None:
         self._view.close()
@@ -45,11 +54,14 @@ class Maildrop:
     def number(self, text: str) -> int:
         """The message number in an argument; NoSuchMessage where it stands for none."""
         n = number(text)
-        if not 1 <= n <= len(self._sizes) or n in self._deleted:
+        if not 1 <= n <= len(self._sizes):
             raise NoSuchMessage("No such message")
+        if n in self._deleted:
+            raise NoSuchMessage("Message is deleted")
         return n
 
     def top_arguments(self, arguments: Sequence[str]) -> tuple[int, int]:
+        """Message number and number of lines."""
         return self.number(arguments[0]), number(arguments[1])
 
     def octets(self, n: int) -> int:
@@ -60,7 +72,7 @@ class Maildrop:
 
     def unique_id(self, n: int) -> str:
         """RFC 1939 section 7; Dovecot's default (%08Xu%08Xv), so that a client which moves here fetches nothing twice."""
-        return f"{n} {self._view.uids[n - 1]:08x}{self._view.folder.uidvalidity:08x}"
+        return f"{n} {self._uids[n - 1]:08x}{self._view.folder.uidvalidity:08x}"
 
     def delete(self, n: int) -> None:
         self._deleted.add(n)
@@ -70,21 +82,11 @@ class Maildrop:
 
     async def update(self) -> None:
         """Remove what is marked."""
-        await self._view.remove([self._view.uids[n - 1] for n in sorted(self._deleted)])
+        await self._view.remove([self._uids[n - 1] for n in sorted(self._deleted)])
 
-    async def blocks(self, n: int, lines: int | None) -> AsyncIterator[bytes]:
-        """The message, dot-stuffed and ended. NotFound, before anything is sent, where another session removed it."""
-        return _stuffed(await self._view.open(self._view.uids[n - 1]), lines)
-
-
-async def _stuffed(file: MessageFile, lines: int | None) -> AsyncIterator[bytes]:
-    stuffer, offset = Stuffer(), 0
-    top = None if lines is None else Top(lines)
-    async with file:
-        while offset < file.size and (top is None or not top.full):
-            block = await file.read(offset, _BLOCK)
-            if not block:
-                break
-            offset += len(block)
-            yield stuffer.feed(block if top is None else top.cut(block))
-    yield stuffer.end()
+    async def message(self, n: int) -> MessageFile:
+        """The message, open. NoSuchMessage where another session removed it."""
+        try:
+            return await self._view.open(self._uids[n - 1])
+        except NotFound:
+            raise NoSuchMessage("Message is gone: it was removed by another session") from None

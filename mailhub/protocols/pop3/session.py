@@ -2,22 +2,25 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Iterable
+from itertools import islice
+from typing import Protocol
 
 from mailhub.config.schema import Pop3
 from mailhub.directory import Account
-from mailhub.mailbox.service import Mailboxes
+from mailhub.mailbox.service import Mailboxes, MessageFile
 from mailhub.model.errors import MailError, Temporary
 from mailhub.net.stream import ConnectionLost, LineTooLong, Stream
 from mailhub.protocols.session import SessionContext
 from mailhub.wire import sasl
-from mailhub.wire.pop3 import BadCommand, Command, parse
+from mailhub.wire.pop3 import BadCommand, Command, Stuffer, Top, parse
 
 from .maildrop import Maildrop, NoSuchMessage
 
 log = logging.getLogger("mailhub.pop3")
-T = TypeVar("T")
+
+_BLOCK = 65_536  # octets of a message read at a time
+_PAGE = 1_000  # lines of a listing made at a time
 
 
 class Authenticator(Protocol):
@@ -63,7 +66,8 @@ class Pop3Session:
         except ConnectionLost:
             log.debug("%s: connection lost", record)
         except TimeoutError:
-            self._goodbye("[SYS/TEMP] Too long without a word")
+            log.debug("%s: too long without a word", record)
+            self._stream.abort()  # without a response, says RFC 1939 section 3
         except asyncio.CancelledError:
             raise
         except Exception:
@@ -76,33 +80,35 @@ class Pop3Session:
             record.end()
 
     def _drain(self) -> None:
+        """Between two commands at once, else when the command under way is answered."""
         self._draining = True
         if not self._busy:
             self._goodbye("[SYS/TEMP] Server is going down")
             self._stream.close()
 
-    async def _patiently(self, waiting: Awaitable[T]) -> T:
+    async def _line(self) -> bytes:
+        """The client's next line without its end; the server may stop meanwhile. TimeoutError where it takes too long."""
         seconds = self._config.idle_timeout
         if self._drop is None:
             seconds = max(0.0, self._login_until - self._clock.monotonic())
+        self._busy = False
         async with self._clock.timeout(seconds):
-            return await waiting
+            line = await self._stream.readline(self._config.line_length_limit)
+        self._busy = True
+        return line.rstrip(b"\r\n")
 
     async def _next(self) -> None:
         try:
-            line = await self._patiently(self._stream.readline(self._config.line_length_limit))
-            command = parse(line.rstrip(b"\r\n"))
+            command = parse(await self._line())
         except LineTooLong:
             return await self._bad("line too long")
         except BadCommand as error:
             return await self._bad(str(error))
-        self._busy = True
         self._context.session.doing = command.keyword
         try:
             await self._carry_out(command)
             await self._flush()
         finally:
-            self._busy = False
             self._context.session.doing = ""
 
     async def _carry_out(self, command: Command) -> None:
@@ -140,8 +146,14 @@ class Pop3Session:
             self._goodbye("[SYS/PERM] Too many errors")
         await self._flush()
 
-    def _lines(self, lines: list[str]) -> None:
-        self._stream.write("".join([line + "\r\n" for line in (*lines, ".")]).encode())
+    async def _lines(self, lines: Iterable[str]) -> None:
+        """A multi-line response after its first line, in pages."""
+        rest = iter(lines)
+        while page := list(islice(rest, _PAGE)):
+            self._stream.write("".join([line + "\r\n" for line in page]).encode())
+            await self._flush()
+            await asyncio.sleep(0)
+        self._stream.write(b".\r\n")
 
     async def _flush(self) -> None:
         try:
@@ -172,7 +184,7 @@ class Pop3Session:
         if self._may_start_tls:
             lines.append("STLS")
         self._ok("Capabilities")
-        self._lines([*lines, "IMPLEMENTATION mailhub"])
+        await self._lines([*lines, "IMPLEMENTATION mailhub"])
 
     async def _stls(self, command: Command) -> None:
         """RFC 2595 section 4. Plaintext that came behind STLS ends the connection."""
@@ -211,7 +223,7 @@ class Pop3Session:
         """RFC 5034. Without an argument: the mechanisms, as clients older than it ask."""
         if not command.arguments:
             self._ok("Mechanisms")
-            return self._lines(list(sasl.MECHANISMS) if self._passwords_allowed else [])
+            return await self._lines(sasl.MECHANISMS if self._passwords_allowed else ())
         known = sasl.MECHANISMS.get(command.arguments[0].upper())
         if known is None:
             return await self._bad("unknown mechanism")
@@ -224,7 +236,7 @@ class Pop3Session:
             while isinstance(step, sasl.Challenge):
                 self._stream.write(b"+ " + sasl.encode(step.text) + b"\r\n")
                 await self._flush()
-                line = (await self._patiently(self._stream.readline(self._config.line_length_limit))).rstrip(b"\r\n")
+                line = await self._line()
                 if line == b"*":
                     return self._err("Authentication cancelled")
                 step = mechanism.step(sasl.decode(line))
@@ -274,7 +286,7 @@ class Pop3Session:
         if command.arguments:
             return self._ok(describe(self._mail.number(command.arguments[0])))
         self._ok(f"{self._mail.count} messages ({self._mail.size} octets)")
-        return self._lines([describe(number) for number in self._mail.numbers()])
+        return await self._lines(map(describe, self._mail.numbers()))
 
     async def _retr(self, command: Command) -> None:
         await self._send(self._mail.number(command.arguments[0]), None)
@@ -284,12 +296,26 @@ class Pop3Session:
         await self._send(number, lines)
 
     async def _send(self, number: int, lines: int | None) -> None:
-        """The message, or its header and the first `lines` lines of its body, in blocks."""
-        blocks = await self._mail.blocks(number, lines)
-        self._ok(f"{self._mail.octets(number)} octets" if lines is None else "Top of message")
-        async for block in blocks:
-            self._stream.write(block)
+        """The message, or its header and the first `lines` lines of its body."""
+        async with await self._mail.message(number) as file:
+            self._ok(f"{self._mail.octets(number)} octets" if lines is None else "Top of message")
+            try:
+                await self._blocks(file, None if lines is None else Top(lines))
+            except BaseException:
+                # half a message must not look like a whole one, which the client may delete next
+                self._stream.abort()
+                raise
+
+    async def _blocks(self, file: MessageFile, top: Top | None) -> None:
+        stuffer, offset = Stuffer(), 0
+        while offset < file.size and not (top is not None and top.full):
+            block = await file.read(offset, _BLOCK)
+            if not block:
+                raise Temporary("the message file is shorter than it was")
+            offset += len(block)
+            self._stream.write(stuffer.feed(block if top is None else top.cut(block)))
             await self._flush()
+        self._stream.write(stuffer.end())
 
     async def _dele(self, command: Command) -> None:
         number = self._mail.number(command.arguments[0])
