@@ -109,9 +109,7 @@ async def test_a_destination_takes_half_of_what_is_free() -> None:
     tasks = [asyncio.ensure_future(deliver(name)) for name in ["a"] * 8 + ["b"] * 8 + ["c"] * 8]
     for _ in range(5):
         await asyncio.sleep(0)
-    running = slots.running
-    assert running["a"] >= running["b"] >= running["c"] >= 1
-    assert sum(running.values()) <= 8
+    assert slots.running == {"a": 3, "b": 2, "c": 1}  # and a fourth destination would find room too
     held.set()
     await asyncio.gather(*tasks)
     assert slots.running == {}

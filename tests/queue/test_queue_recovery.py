@@ -201,6 +201,22 @@ async def test_stop_waits_for_what_is_under_way(tmp_path: Path) -> None:
         assert len(await w.mail("alice@mailhub.test")) == 1
 
 
+async def test_who_waits_for_a_turn_when_stop_comes_is_not_begun(tmp_path: Path) -> None:
+    async with world(tmp_path, destination_concurrency=1) as w:
+        gate = w.hosts.hangs["far.test"] = asyncio.Event()
+        await w.put("x@far.test")
+        await w.put("y@far.test")
+        await w.hosts.begun.wait()
+        stopping = asyncio.ensure_future(w.stop(30))
+        await until(lambda: w.manager.active == 1)
+        gate.set()
+        await stopping
+        assert w.hosts.addresses() == ["x@far.test"]
+        assert [r.address for item in await w.queued() for r in item.recipients] == ["y@far.test"]
+        w.make_manager(w.queue)
+        await w.start()
+
+
 async def test_after_its_grace_stop_cuts_and_releases(tmp_path: Path) -> None:
     async with world(tmp_path, destination_concurrency=1) as w:
         w.hosts.hangs["far.test"] = asyncio.Event()
