@@ -1,27 +1,59 @@
 """`mailhub check`."""
 
+import os
 from pathlib import Path
 
 import click
 
-from .options import common, read_config
+from mailhub.config.load import FILE, ConfigError, Problem, load
+from mailhub.config.schema import Config
+
+from .exits import fail
+from .options import common
 from .output import print_json
 
 
 @click.command()
 @common
 def check(config: Path | None, as_json: bool) -> None:
-    """Say what is wrong with the configuration, every problem with its line; exit 1 if there is any."""
-    from mailhub.config.load import FILE, ConfigError, load
-
+    """Say what is wrong with the configuration and with the files it names; exit 1 if there is anything."""
     name = str(config or FILE)
+    try:
+        problems = surroundings(load(config), name)
+    except ConfigError as error:
+        problems = error.problems
     if as_json:
-        try:
-            load(config)
-        except ConfigError as error:
-            print_json({"file": name, "problems": error.problems})
-            raise SystemExit(1) from None
-        print_json({"file": name, "problems": []})
-        return
-    read_config(config)
+        print_json({"file": name, "problems": problems})
+        raise SystemExit(1 if problems else 0)
+    if problems:
+        fail("\n".join(map(str, problems)))
     click.echo(f"{name}: ok" if config or Path(FILE).exists() else f"no {name}: the defaults apply")
+
+
+def surroundings(config: Config, file: str) -> list[Problem]:
+    """What no look at the configuration alone can tell: files that can not be used. Nothing is made or changed."""
+    found = []
+    for key, path in (("tls.certificate", config.tls.certificate), ("tls.key", config.tls.key)):
+        if path and not os.access(path, os.R_OK):
+            found.append(Problem(file, 0, key, f'"{path}", which this user can not read', "a PEM file that he can"))
+    if config.tls.certificate and not found:
+        found += _certificate(config, file)
+    place = Path(config.data)
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        problem = f'"{config.data}", but this user can not write to {place}'
+        found.append(Problem(file, 0, "data", problem, "a folder that he can write to"))
+    return found
+
+
+def _certificate(config: Config, file: str) -> list[Problem]:
+    from mailhub.model.clock import SystemClock
+    from mailhub.model.errors import Permanent
+    from mailhub.net.tls import ServerTls
+
+    try:
+        ServerTls(config.tls, Path(config.data), config.hostname, SystemClock()).context()
+    except Permanent as error:
+        return [Problem(file, 0, "tls", str(error), "a certificate and its key")]
+    return []

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mailhub.cli.root import root
+from mailhub.net.tls import self_signed
 
 
 class Place:
@@ -138,3 +139,22 @@ def test_help_lists_every_command_and_each_has_its_help(place: Place) -> None:
         assert place.run(command, "--help").exit_code == 0
     for group, name in (("queue", "requeue"), ("user", "passwd"), ("mailbox", "rebuild")):
         assert place.run(group, name, "--help").exit_code == 0
+
+
+def test_check_looks_at_the_files_that_are_named(place: Place, tmp_path: Path) -> None:
+    place.config.write_text('[tls]\ncertificate = "cert.pem"\nkey = "key.pem"\n')
+    lines = place.run("check").stderr.splitlines()
+    assert [line.split(" found ")[0].rpartition(" ")[2] for line in lines] == ["tls.certificate:", "tls.key:"]
+    for name in ("cert.pem", "key.pem"):
+        (tmp_path / name).write_text("nothing")
+    (line,) = place.run("check").stderr.splitlines()
+    assert "tls: found tls.certificate" in line
+    for name, text in zip(("cert.pem", "key.pem"), self_signed("a.test", 1_800_000_000), strict=True):
+        (tmp_path / name).write_bytes(text)
+    assert place.run("check").exit_code == 0
+    (tmp_path / "file").write_text("")
+    place.config.write_text('data = "file/var"\n')
+    (line,) = place.run("check").stderr.splitlines()
+    assert "data: found" in line
+    assert "can not write to" in line
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cert.pem", "config.toml", "file", "key.pem"]

@@ -68,7 +68,8 @@ class SqliteStore:
             self._lock = self._files.lock(path)
         except BlockingIOError as error:
             owner = self._files.read(path).decode("ascii", "replace").strip()
-            raise Permanent(f"the store in {self._data} is in use by process {owner}") from error
+            remedy = "stop that one, or set another `data`"
+            raise Permanent(f"the store in {self._data} is in use by process {owner}: {remedy}") from error
 
     def _drop_lock(self) -> None:
         if self._lock >= 0:
