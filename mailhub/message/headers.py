@@ -9,7 +9,7 @@ from .charset import decode as decode_charset
 
 # field = field-name ":" unstructured, CRLF before white space included; a space before the colon is obsolete syntax.
 # Possessive throughout: each octet is looked at once.
-FIELD = re.compile(rb"^([!-9;-~]++)[ \t]*+:((?:[^\n]*+)(?:\n[ \t][^\n]*+)*+)", re.MULTILINE)
+FIELD = re.compile(rb"^([!-9;-~]++)[ \t]*+:((?:[^\n]*+)(?:\n[ \t][^\n]*+)*)", re.MULTILINE)
 
 # encoded-word = "=?" charset ["*" language] "?" encoding "?" encoded-text "?="
 _WORD = re.compile(r"=\?([A-Za-z0-9!#$%&'+^_`{}~.:-]{1,80}+)(?:\*[^?\s]{0,40}+)?\?([bBqQ])\?([^?\r\n]*+)\?=")

@@ -9,7 +9,7 @@ LIMIT = 100  # parameters read of one field
 _COMMENT = re.compile(rb"\([^()\\\"]*+\)")
 # name = value, where value is a quoted string (also one that nobody closed) or runs to the next ";"
 _PARAMETER = re.compile(
-    rb"([^\x00-\x20()<>@,;:\\\"/\[\]?=\x7f-\xff]++)\s*+=\s*+(?:\"((?:[^\"\\]|\\.)*+)\"?+[^;]*+|([^;]*+))",
+    rb"([^\x00-\x20()<>@,;:\\\"/\[\]?=\x7f-\xff]++)\s*+=\s*+(?:\"((?:[^\"\\]++|\\.)*)\"?+[^;]*+|([^;]*+))",
     re.DOTALL,
 )
 _BETWEEN = re.compile(rb"[;\s]*+")

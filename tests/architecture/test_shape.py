@@ -72,6 +72,20 @@ def test_state_is_found(text: str) -> None:
     assert len(list(state(Module("x", "x.py", text, ast.parse(text), is_package=False)))) == 1
 
 
+def test_no_possessive_groups() -> None:
+    """`(...)*+` and `(?>...)` forget to step back after half an iteration in Python before 3.11.5, and Debian 12 has 3.11.2
+    (github.com/python/cpython/issues/106052). On a single set of characters, `[...]*+`, they are sound."""
+    wrong = re.compile(r"[^\\]\)(?:[*+?]|\{[0-9,]+\})\+|\(\?>")
+    found = [
+        f"{module.path}:{node.lineno} {node.value!r}"
+        for module in modules()
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Constant)
+        and wrong.search(node.value.decode("latin-1") if isinstance(node.value, bytes) else str(node.value))
+    ]
+    assert found == []
+
+
 def test_test_files_have_names_of_their_own() -> None:
     """`--import-mode=importlib`: a folder named like a module of Python must not be a package."""
     tests = [file for file in files() if file.is_relative_to(REPOSITORY / "tests") and file.suffix == ".py"]
