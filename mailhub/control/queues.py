@@ -61,8 +61,9 @@ class Queues:
     async def requeue(self, request: words.QueueRequeue) -> words.Touched:
         """Every attempt asks the router anew, so that to route again is to attempt again, held or not."""
         which, now = self._filter(request.which), self._clock.now()
+        released = await self._store.unhold(which, now)
         waiting = await self._store.retry(which, now)
-        return self._touched(waiting + await self._store.unhold(which, now))
+        return self._touched(released + waiting if which.states else waiting)  # what is released waits, too
 
     async def remove(self, request: words.QueueRemove) -> words.Touched:
         return self._touched(await self._store.remove(self._filter(request.which)))

@@ -252,3 +252,28 @@ class NoNames:
 
     async def close(self) -> None:
         return None
+
+
+async def test_a_filter_by_state_reaches_only_that_state(tmp_path: Path) -> None:
+    async with running(tmp_path, resolver=NoNames()) as hub:
+        for name in ("held", "waiting"):
+            await send(hub, "x@other.test", f"{name}@away.invalid")
+        await hub.queue.idle()
+        await ask(tmp_path, words.QueueHold(which=words.Which(recipient="held@away.invalid")))
+
+        async def attempts() -> dict[str, tuple[str, int]]:
+            await hub.queue.idle()
+            (page,) = await ask(tmp_path, words.QueueList())
+            recipients = [recipient for message in page for recipient in message.recipients]
+            return {r.address.partition("@")[0]: (r.state, r.attempts) for r in recipients}
+
+        for request in (words.QueueRetry, words.QueueRelease):
+            state = "hold" if request is words.QueueRetry else "deferred"
+            assert await ask(tmp_path, request(which=words.Which(states=(state,)))) == [words.Touched(messages=0)]
+        assert await attempts() == {"held": ("hold", 1), "waiting": ("deferred", 1)}
+        touched = await ask(tmp_path, words.QueueRequeue(which=words.Which(states=("hold",))))
+        assert touched == [words.Touched(messages=1)]
+        assert await attempts() == {"held": ("deferred", 2), "waiting": ("deferred", 1)}
+        await ask(tmp_path, words.QueueHold(which=words.Which(recipient="held@away.invalid")))
+        assert await ask(tmp_path, words.QueueRequeue(which=words.Which())) == [words.Touched(messages=2)]
+        assert await attempts() == {"held": ("deferred", 3), "waiting": ("deferred", 2)}

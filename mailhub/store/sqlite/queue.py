@@ -216,7 +216,9 @@ class SqliteQueue:
                       states: tuple[State, ...] = ()) -> int:  # fmt: skip
         if states:
             wanted = tuple(s for s in states if not which.states or s in which.states)
-            which = replace(which, states=wanted or states)
+            if not wanted:  # asked for none that this action applies to: an empty tuple would mean all
+                return 0
+            which = replace(which, states=wanted)
         touched, after = 0, 0
         while page := await self._reader.call(self._matching, which, after, 1000):
             await self._writer.do(Change(tuple(page), which, assignment, values))
