@@ -212,3 +212,15 @@ async def test_filing_indexes_the_delivery_in_the_same_commit(store: SqliteStore
     async with await store.mailboxes.open(inbox.id, 1) as message:
         assert (await message.read(0, 10_000)).startswith(b"Return-Path: <>\r\nReceived: here\r\nSubject")
         assert message.size == filing.size
+
+
+async def test_ids_never_repeat_even_where_the_clock_stands_still_over_a_restart(tmp_path: Path) -> None:
+    store = make(tmp_path)
+    await store.open()
+    put = await store.queue.put(item(store, "b@example.org"))
+    await store.queue.settle(Settle(put.id, put.lease, (Outcome(0, Fate.RELAYED, OK),)))
+    await store.close()
+    store = make(tmp_path)
+    await store.open()
+    assert store.queue.new_id() > put.id
+    await store.close()

@@ -11,7 +11,7 @@ from mailhub.model.mailbox import SEEN, SEPARATOR, FlagOp, Folder
 from .. import maildir
 from ..api import Copied, NewContent, NewMessage
 from .filing import Entry, enter, find_folder, get_folder, keyword_bits, make_folder
-from .queue_units import drop_contents
+from .queue_units import drop_contents, remember_id
 from .writer import Told
 
 
@@ -148,6 +148,7 @@ class Append:
 
     def apply(self, db: sqlite3.Connection, told: Told) -> list[int]:
         folder = get_folder(db, self.folder)
+        remember_id(db, max((content.id for content in self.contents), default=0))
         entries = []
         for message, content, file in zip(self.messages, self.contents, self.files, strict=True):
             bits, folder = keyword_bits(db, folder, message.keywords)

@@ -41,8 +41,10 @@ class SqliteQueue:
                  files: Files, floor: int) -> None:  # fmt: skip
         self._writer, self._reader, self._db = writer, reader, db
         self._spool, self._clock, self._files, self._floor = spool, clock, files, floor
-        highest = db.execute("select max((select coalesce(max(id), 0) from item), (select coalesce(max(id), 0) from"
-                             " content))").fetchone()[0]  # fmt: skip
+        highest = db.execute(
+            "select max(coalesce((select max(id) from item), 0), coalesce((select max(id) from content), 0),"
+            " coalesce((select cast(value as integer) from meta where key = 'last_id'), 0))"
+        ).fetchone()[0]
         self._ids = ids.Ids(clock, highest)
         self._leases: dict[int, tuple[int, int]] = {}  # item: (lease, content)
         self._numbers = itertools.count(1)

@@ -18,8 +18,18 @@ def _recipient(item: int, new: NewRecipient, due: float) -> tuple[object, ...]:
             0, None, None, None, None, 0)  # fmt: skip
 
 
+def remember_id(db: sqlite3.Connection, number: int) -> None:
+    """No id, nor a file name made of it, is given again after a restart, whatever the clock shows then."""
+    db.execute(
+        "insert into meta values ('last_id', ?) on conflict(key) do update set value = max(cast(value as integer), ?)",
+        (str(number), number),
+    )
+
+
 def insert_items(db: sqlite3.Connection, items: Sequence[NewItem]) -> None:
     """Idempotent by the items' ids."""
+    if items:
+        remember_id(db, max(item.id for item in items))
     new = [item.content for item in items if not isinstance(item.content, int)]
     contents = [(c.id, c.body.size, c.body.spool, c.prefix, c.body.data) for c in new]
     insert_rows(db, "insert into content", contents, "on conflict(id) do nothing")
