@@ -6,7 +6,7 @@ Two real implementations: `local.LocalTransport` (Maildirs) and `relay.RelayTran
 from dataclasses import dataclass
 from typing import Protocol
 
-from mailhub.model.envelope import Origin
+from mailhub.model.envelope import PLAIN, MailParameters, Origin
 from mailhub.model.reply import Reply
 from mailhub.store.api import Content, Fate, Filing
 
@@ -39,10 +39,7 @@ class Job:
     recipients: tuple[JobRecipient, ...]
     created: float
     nexthop: str = ""
-    envid: str | None = None
-    ret: str | None = None
-    smtputf8: bool = False
-    body: str = "7BIT"
+    parameters: MailParameters = PLAIN
     origin: Origin = Origin()
 
 

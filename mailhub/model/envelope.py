@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import IntFlag
+from typing import Literal
 
 
 class Notify(IntFlag):
@@ -24,15 +25,45 @@ class Recipient:
 
 
 @dataclass(frozen=True, slots=True)
+class DeliverBy:
+    """DELIVERBY (RFC 2852). `until`: wall time; `mode`: "R" return it when that has passed, "N" tell the sender of the delay
+    and go on; `trace`: each relay on the way is to be reported."""
+
+    until: float
+    mode: Literal["R", "N"] = "N"
+    trace: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MailParameters:
+    """What the sender asked for beside the reverse-path: the parameters of MAIL, decoded.
+
+    `size`: octets announced (RFC 1870), None where nothing was. `body`: RFC 6152, RFC 3030. `smtputf8`: RFC 6531.
+    `ret` (what a report returns) and `envid`: RFC 3461. `requiretls`: RFC 8689. `priority`: -9 to 9, RFC 6710.
+    `release`: wall time before which it is not to be sent (FUTURERELEASE, RFC 4865).
+    """
+
+    size: int | None = None
+    body: Literal["7BIT", "8BITMIME", "BINARYMIME"] = "7BIT"
+    smtputf8: bool = False
+    ret: Literal["FULL", "HDRS"] | None = None
+    envid: str | None = None
+    requiretls: bool = False
+    priority: int = 0
+    deliver_by: DeliverBy | None = None
+    release: float | None = None
+
+
+PLAIN = MailParameters()
+
+
+@dataclass(frozen=True, slots=True)
 class Envelope:
-    """Who sent it to whom. `sender` is "" for the null reverse-path; `ret` is "FULL", "HDRS" or None."""
+    """Who sent it to whom, and what was asked for. `sender` is "" for the null reverse-path."""
 
     sender: str
     recipients: tuple[Recipient, ...]
-    envid: str | None = None
-    ret: str | None = None
-    smtputf8: bool = False
-    body: str = "7BIT"  # 7BIT | 8BITMIME | BINARYMIME
+    parameters: MailParameters = PLAIN
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from mailhub.delivery.router import Known, Router
 from mailhub.message import stamps
 from mailhub.model import address, ids
 from mailhub.model.clock import Clock
-from mailhub.model.envelope import Envelope, Origin, Recipient
+from mailhub.model.envelope import PLAIN, Envelope, MailParameters, Origin, Recipient
 from mailhub.model.errors import MailError
 from mailhub.model.reply import Reply
 from mailhub.queue.spool import Spool
@@ -89,23 +89,21 @@ class Transaction:
         """How many were accepted."""
         return len(self._recipients)
 
-    async def sender(
-        self, sender: str, *, size: int | None = None, body: str = "7BIT", smtputf8: bool = False
-    ) -> Reply:
-        """`sender`: "" for the null reverse-path; `size`: octets announced. 552, 553, 452 where mail cannot be taken."""
+    async def sender(self, sender: str, parameters: MailParameters = PLAIN) -> Reply:
+        """`sender`: "" for the null reverse-path. 552, 553, 452 where mail cannot be taken."""
         limit = self._policy.config.message_size_limit
-        if limit and size is not None and size > limit:
+        if limit and parameters.size is not None and parameters.size > limit:
             return TOO_BIG
         if sender and "@" not in sender:
             return NO_SENDER_DOMAIN
-        if not smtputf8 and not sender.isascii():
+        if not parameters.smtputf8 and not sender.isascii():
             return NEEDS_UTF8
         try:
             self._policy.spool.check_space()
         except MailError as error:
             log.warning("mail refused: %s", error)
             return error.reply
-        self._envelope = Envelope(sender, (), smtputf8=smtputf8, body=body)
+        self._envelope = Envelope(sender, (), parameters)
         return SENDER_OK
 
     async def recipient(self, recipient: Recipient, *, route: str = "") -> Reply:
@@ -116,7 +114,7 @@ class Transaction:
             return RECIPIENT_OK
         if len(self._recipients) >= self._policy.config.recipient_limit:
             return TOO_MANY
-        if not self._envelope.smtputf8 and not recipient.address.isascii():
+        if not self._envelope.parameters.smtputf8 and not recipient.address.isascii():
             return NEEDS_UTF8
         reply = await self._may_go_to(recipient.address)
         if reply.ok:
@@ -169,8 +167,7 @@ class Transaction:
         number = policy.spool.new_id()
         sole = recipients[0].address if len(recipients) == 1 else None
         prefix = stamps.received(origin, policy.hostname, ids.text(number), sole, policy.clock.now())
-        begun = self._envelope
-        envelope = Envelope(begun.sender, recipients, smtputf8=begun.smtputf8, body=begun.body)
+        envelope = Envelope(self._envelope.sender, recipients, self._envelope.parameters)
         body, self._body, self._intake = self._body, None, None
         return await asyncio.shield(policy.commit(number, envelope, body, prefix, origin))
 

@@ -8,7 +8,7 @@ from mailhub.message import report, stamps
 from mailhub.message.headers import header_end
 from mailhub.model import ids
 from mailhub.model.clock import Clock
-from mailhub.model.envelope import Notify, Origin
+from mailhub.model.envelope import MailParameters, Notify, Origin
 from mailhub.model.errors import MailError
 from mailhub.store.api import Body, Content, Fate, Item, NewContent, NewItem, NewRecipient, Outcome, QueueStore
 
@@ -59,7 +59,7 @@ class Bounces:
                 message_id=stamps.message_id(ids.text(number), self._hostname),
                 date=now,
                 arrival=item.created,
-                envid=item.envid,
+                envid=item.parameters.envid,
                 header=await _header(item.content, self._config.bounce_header_limit),
                 recipients=tuple(
                     report.Reported(
@@ -77,8 +77,10 @@ class Bounces:
             recipients=(NewRecipient(0, item.sender),),
             created=now,
             due=now,
-            smtputf8=not (item.sender.isascii() and text.partition(b"\r\n\r\n")[0].isascii()),
-            body="7BIT" if text.isascii() else "8BITMIME",
+            parameters=MailParameters(
+                smtputf8=not (item.sender.isascii() and text.partition(b"\r\n\r\n")[0].isascii()),
+                body="7BIT" if text.isascii() else "8BITMIME",
+            ),
             origin=Origin(protocol="local"),
         )
 

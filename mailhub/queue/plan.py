@@ -97,10 +97,7 @@ def jobs(item: Item, routed: Iterable[Routed]) -> list[Job]:
             recipients=tuple(recipients),
             created=item.created,
             nexthop=nexthop,
-            envid=item.envid,
-            ret=item.ret,
-            smtputf8=item.smtputf8,
-            body=item.body,
+            parameters=item.parameters,
             origin=item.origin,
         )
         for nexthop, recipients in groups.items()

@@ -24,8 +24,20 @@ class Spool:
         """LimitReached where the disk is nearly full."""
         self._store.check_space()
 
-    async def put(self, number: int, envelope: Envelope, body: Body, prefix: bytes, origin: Origin) -> None:
-        """On return the message is on disk and under way. Temporary where it is not, or where nobody knows.
+    async def put(
+        self,
+        number: int,
+        envelope: Envelope,
+        body: Body,
+        prefix: bytes,
+        origin: Origin,
+        *,
+        held: bool = False,
+        content_filter: str = "",
+    ) -> None:
+        """`held`: it waits for the operator. `content_filter`: "transport:nexthop" in place of its routes.
+
+        On return the message is on disk and under way. Temporary where it is not, or where nobody knows.
 
         Not to be cancelled: what was stored but not handed on waits until the store is next looked at.
         """
@@ -39,11 +51,10 @@ class Spool:
                 for n, recipient in enumerate(envelope.recipients)
             ),
             created=now,
-            due=now,
-            envid=envelope.envid,
-            ret=envelope.ret,
-            smtputf8=envelope.smtputf8,
-            body=envelope.body,
+            due=max(now, envelope.parameters.release or now),
+            parameters=envelope.parameters,
             origin=origin,
+            held=held,
+            filter=content_filter,
         )
         self._manager.wake(await self._store.put(item))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Protocol
 
-from mailhub.model.envelope import Origin
+from mailhub.model.envelope import PLAIN, MailParameters, Origin
 from mailhub.model.mailbox import Changed, Changes, FlagOp, Folder, MessageRow, View
 from mailhub.model.reply import Reply
 
@@ -117,11 +117,10 @@ class NewItem:
     recipients: tuple[NewRecipient, ...]
     created: float  # wall time
     due: float  # first attempt, wall time
-    envid: str | None = None
-    ret: str | None = None
-    smtputf8: bool = False
-    body: str = "7BIT"
+    parameters: MailParameters = PLAIN
     origin: Origin = Origin()
+    held: bool = False  # waits for the operator
+    filter: str = ""  # "transport:nexthop" that takes the message instead of its routes
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +151,9 @@ class Item:
     sender: str
     created: float
     recipients: tuple[QueuedRecipient, ...]
-    envid: str | None = None
-    ret: str | None = None
-    smtputf8: bool = False
-    body: str = "7BIT"
+    parameters: MailParameters = PLAIN
     origin: Origin = Origin()
+    filter: str = ""
     lease: int = 0
 
 

@@ -6,7 +6,7 @@ from support.smtp_rooms import MemorySpool, SmallRouter
 
 from mailhub.config import schema
 from mailhub.model.clock import VirtualClock
-from mailhub.model.envelope import Origin, Recipient
+from mailhub.model.envelope import MailParameters, Origin, Recipient
 from mailhub.model.errors import Temporary
 from mailhub.policy import Policy, Transaction
 
@@ -104,11 +104,11 @@ async def test_senders() -> None:
     policy, spool = make(message_size_limit=1_000)
     begin = policy.begin
     assert (await begin(Origin()).sender("")).ok
-    assert (await begin(Origin()).sender("x@y.example", size=1_000)).ok
-    assert str(await begin(Origin()).sender("x@y.example", size=1_001)).startswith("552 5.3.4 ")
+    assert (await begin(Origin()).sender("x@y.example", MailParameters(size=1_000))).ok
+    assert str(await begin(Origin()).sender("x@y.example", MailParameters(size=1_001))).startswith("552 5.3.4 ")
     assert str(await begin(Origin()).sender("root")).startswith("553 5.1.7 ")
     assert str(await begin(Origin()).sender("zoë@y.example")).startswith("553 5.6.7 ")
-    assert (await begin(Origin()).sender("zoë@y.example", smtputf8=True)).ok
+    assert (await begin(Origin()).sender("zoë@y.example", MailParameters(smtputf8=True))).ok
     spool.full = True
     assert str(await begin(Origin()).sender("x@y.example")).startswith("452 4.3.1 ")
 
@@ -118,7 +118,7 @@ async def test_an_address_in_utf8_needs_the_extension() -> None:
     transaction = policy.begin(Origin("ESMTP", "192.0.2.1"))
     await transaction.sender("x@y.example")
     assert str(await transaction.recipient(Recipient("zoë@other.example"))).startswith("553 5.6.7 ")
-    await transaction.sender("x@y.example", smtputf8=True)
+    await transaction.sender("x@y.example", MailParameters(smtputf8=True))
     assert (await transaction.recipient(Recipient("zoë@other.example"))).ok
 
 

@@ -7,7 +7,7 @@ from support.smtp_peer import Server, talking
 
 from mailhub.config import schema
 from mailhub.protocols.smtp import channel
-from mailhub.protocols.smtp.session import COMMANDS
+from mailhub.protocols.smtp.commands import COMMANDS
 
 
 async def test_ehlo_shows_what_is_offered() -> None:

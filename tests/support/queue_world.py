@@ -17,7 +17,7 @@ from mailhub.delivery.transport import Job, Result
 from mailhub.directory import Directory, Hasher
 from mailhub.mailbox.service import Mailboxes
 from mailhub.model.clock import VirtualClock
-from mailhub.model.envelope import Envelope, Notify, Origin, Recipient
+from mailhub.model.envelope import Envelope, MailParameters, Notify, Origin, Recipient
 from mailhub.model.reply import Reply
 from mailhub.queue.manager import Manager
 from mailhub.queue.spool import Spool
@@ -176,7 +176,9 @@ class World:
         number = self.spool.new_id()
         recipients = tuple(Recipient(address, notify, orcpt) for address in to)
         prefix = b"Received: from test\r\n"
-        await self.spool.put(number, Envelope(sender, recipients, envid), Body(len(text), text), prefix, Origin())
+        await self.spool.put(
+            number, Envelope(sender, recipients, MailParameters(envid=envid)), Body(len(text), text), prefix, Origin()
+        )
         return number
 
     async def mail(self, account: str) -> list[bytes]:

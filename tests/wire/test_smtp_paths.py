@@ -1,7 +1,7 @@
 import pytest
 
+from mailhub.model.envelope import MailParameters
 from mailhub.wire.smtp import (
-    MailParameters,
     Path,
     SyntaxRefused,
     mail_parameters,

@@ -116,9 +116,9 @@ class RelayTransport:
         needs_utf8 = not all(address.isascii() for address in (job.sender, *(r.address for r in job.recipients)))
         if client.offers("size"):
             argument += f" SIZE={job.content.size}"
-        if job.body != "7BIT" and client.offers("8bitmime"):
+        if job.parameters.body != "7BIT" and client.offers("8bitmime"):
             argument += " BODY=8BITMIME"
-        if needs_utf8 or job.smtputf8:
+        if needs_utf8 or job.parameters.smtputf8:
             if client.offers("smtputf8"):
                 argument += " SMTPUTF8"
             elif needs_utf8:

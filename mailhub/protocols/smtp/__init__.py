@@ -3,9 +3,12 @@
 Comes from: protocols.listener. Gives to: policy, directory. May import: policy, directory, wire.smtp, wire.sasl, model, config.
 
     channel     octets: lines and blocks in, replies out, timers, TLS, the end of the connection
-    session     the commands and their order
+    session     what one client has said so far; the loop that hands its lines to the commands
+    commands    the verbs, each with its function:
+    hello       EHLO, STARTTLS, RSET, NOOP, QUIT, HELP, VRFY, EXPN
     auth        AUTH
-    content     what follows DATA
+    mail        MAIL, RCPT
+    content     DATA, and what follows it
     extensions  what EHLO offers, and when
 
 Invariants

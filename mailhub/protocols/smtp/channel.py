@@ -204,17 +204,17 @@ class Channel(SMTP):
 
     async def push(self, status: AnyStr) -> None:
         """aiosmtpd's way to say something."""
-        self._say(status if isinstance(status, bytes) else status.encode("ascii", "replace"))
-        self._say(b"\r\n")
+        self.say(status if isinstance(status, bytes) else status.encode("ascii", "replace"))
+        self.say(b"\r\n")
 
-    def _say(self, octets: bytes) -> None:
+    def say(self, octets: bytes) -> None:
         self._output.append(octets)
         self._output_size += len(octets)
         if self._output_size > OUTPUT_LIMIT:
             self._flush()
 
-    def _reply(self, reply: Reply) -> None:
-        self._say(render(reply))
+    def reply(self, reply: Reply) -> None:
+        self.say(render(reply))
 
     def _flush(self) -> None:
         if self._output:

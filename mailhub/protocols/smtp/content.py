@@ -15,6 +15,11 @@ log = logging.getLogger("mailhub.protocols.smtp")
 
 BACKLOG_LIMIT: Final = 1_048_576  # octets waiting for the disk, above which the net has to wait
 
+HELLO_FIRST = Reply(503, "5.5.1", "Send EHLO first")
+MAIL_FIRST = Reply(503, "5.5.1", "Send MAIL first")
+RCPT_FIRST = Reply(503, "5.5.1", "Send RCPT first")
+NO_RECIPIENTS = Reply(554, "5.5.1", "No valid recipients")
+NO_ARGUMENT = Reply(501, "5.5.4", "That command takes no argument")
 START = Reply(354, "", "End data with <CR><LF>.<CR><LF>")
 REFUSED = {
     Fault.SIZE: Reply(552, "5.3.4", "Message too big for this system"),
@@ -25,7 +30,24 @@ REFUSED = {
 }
 
 
-async def receive(session: "SmtpSession", transaction: Transaction) -> Reply:
+async def data(session: "SmtpSession", argument: str) -> None:
+    """DATA"""
+    if session.transaction is None:
+        return session.answer(MAIL_FIRST if session.helo else HELLO_FIRST)
+    if argument:
+        return session.answer(NO_ARGUMENT)
+    if not session.transaction.recipients:
+        return session.answer(NO_RECIPIENTS if session.tried else RCPT_FIRST)
+    session.reply(START)
+    reply = await _receive(session, session.transaction)
+    session.end_transaction()
+    if reply.ok:
+        session.messages += 1
+        session.forgive()
+    return session.answer(reply)
+
+
+async def _receive(session: "SmtpSession", transaction: Transaction) -> Reply:
     """Take the message and queue it; the reply for the client. `session.give_up()` where it is not worth going on."""
     settings = session.settings
     reader = DataReader(settings.message_size_limit, settings.text_line_length_limit, settings.bare_newlines)

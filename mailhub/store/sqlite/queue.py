@@ -12,7 +12,7 @@ import msgspec
 
 from mailhub.model import ids
 from mailhub.model.clock import Clock
-from mailhub.model.envelope import Origin
+from mailhub.model.envelope import PLAIN, MailParameters, Origin
 from mailhub.model.errors import LimitReached, Temporary
 from mailhub.model.reply import Reply
 
@@ -25,8 +25,7 @@ from .writer import Writer
 
 log = logging.getLogger("mailhub.store")
 _ITEM = (
-    "item.id, item.content, sender, created, envid, ret, smtputf8, item.body, origin,"
-    " content.size, content.spool, content.prefix"
+    "item.id, item.content, sender, created, parameters, origin, filter, content.size, content.spool, content.prefix"
 )
 _RECIPIENT = (
     "item, n, address, orcpt, notify, depth, path, state, due, attempts, code, enhanced, reply, remote, warned, parent"
@@ -74,17 +73,16 @@ class SqliteQueue:
             return (await self.page(QueueFilter(ids=(item.id,)), item.id - 1, 1))[0]
         new = item.content
         content = StoredContent(new.id, new.prefix, new.body, self._spool, self.load_body)
+        state = State.HOLD if item.held else State.INCOMING
         recipients = tuple(
-            QueuedRecipient(
-                r.n, r.address, r.orcpt, r.notify, r.depth, r.path, State.INCOMING, item.due, parent=r.parent
-            )
+            QueuedRecipient(r.n, r.address, r.orcpt, r.notify, r.depth, r.path, state, item.due, parent=r.parent)
             for r in item.recipients
         )
         lease = 0
-        if item.due <= self._clock.now() and item.id not in self._leases:
+        if item.due <= self._clock.now() and not item.held and item.id not in self._leases:
             lease = self._lease(item.id, new.id)
-        return Item(item.id, content, item.sender, item.created, recipients, item.envid, item.ret, item.smtputf8,
-                    item.body, item.origin, lease)  # fmt: skip
+        return Item(item.id, content, item.sender, item.created, recipients, item.parameters, item.origin,
+                    item.filter, lease)  # fmt: skip
 
     def _lease(self, item: int, content: int) -> int:
         number = next(self._numbers)
@@ -174,10 +172,10 @@ class SqliteQueue:
         return [self._item(row, tuple(recipients.get(row[0], ()))) for row in rows]
 
     def _item(self, row: Sequence[Any], recipients: tuple[QueuedRecipient, ...]) -> Item:
-        number, content, sender, created, envid, ret, smtputf8, kind, origin, size, spool, prefix = row
+        number, content, sender, created, parameters, origin, taken_by, size, spool, prefix = row
         stored = StoredContent(content, prefix, Body(size, None, spool), self._spool, self.load_body)
-        return Item(number, stored, sender, created, recipients, envid, ret, bool(smtputf8), kind,
-                    msgspec.json.decode(str(origin), type=Origin))  # fmt: skip
+        return Item(number, stored, sender, created, recipients, _parameters(parameters),
+                    msgspec.json.decode(str(origin), type=Origin), taken_by)  # fmt: skip
 
     async def load_body(self, content: int) -> bytes:
         """The octets of a small body that lies in the database."""
@@ -234,6 +232,10 @@ class SqliteQueue:
             free = tuple(item for item in page if item not in self._leases)
             removed += await self._writer.do(Remove(free, which)) if free else 0
         return removed
+
+
+def _parameters(text: str) -> MailParameters:
+    return msgspec.json.decode(text, type=MailParameters) if text else PLAIN
 
 
 def _recipient(row: Sequence[Any]) -> QueuedRecipient:

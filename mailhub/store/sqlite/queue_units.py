@@ -7,15 +7,22 @@ from dataclasses import dataclass
 
 import msgspec
 
+from mailhub.model.envelope import PLAIN, MailParameters
+
 from ..api import Fate, Filing, NewItem, NewRecipient, Outcome, QueueFilter, Settle, State
 from .filing import file_messages
 from .writer import Told, insert_rows
 
 
-def _recipient(item: int, new: NewRecipient, due: float) -> tuple[object, ...]:
+def _recipient(item: int, new: NewRecipient, due: float, state: State = State.INCOMING) -> tuple[object, ...]:
     path = "\n".join(new.path)
-    return (item, new.n, new.address, new.orcpt, new.notify, new.depth, new.parent, path, State.INCOMING, due,
+    return (item, new.n, new.address, new.orcpt, new.notify, new.depth, new.parent, path, state, due,
             0, None, None, None, None, 0)  # fmt: skip
+
+
+def parameters_text(parameters: MailParameters) -> str:
+    """As they are stored; "" where nothing was asked for, which is most mail."""
+    return "" if parameters == PLAIN else msgspec.json.encode(parameters).decode()
 
 
 def remember_id(db: sqlite3.Connection, number: int) -> None:
@@ -34,12 +41,17 @@ def insert_items(db: sqlite3.Connection, items: Sequence[NewItem]) -> None:
     contents = [(c.id, c.body.size, c.body.spool, c.prefix, c.body.data) for c in new]
     insert_rows(db, "insert into content", contents, "on conflict(id) do nothing")
     rows = [
-        (i.id, i.content if isinstance(i.content, int) else i.content.id, i.sender, i.created, i.envid, i.ret,
-         i.smtputf8, i.body, msgspec.json.encode(i.origin).decode())
+        (i.id, i.content if isinstance(i.content, int) else i.content.id, i.sender, i.created, i.parameters.priority,
+         parameters_text(i.parameters), msgspec.json.encode(i.origin).decode(), i.filter)
         for i in items
     ]  # fmt: skip
     insert_rows(db, "insert into item", rows, "on conflict(id) do nothing")
-    _insert_recipients(db, [_recipient(item.id, new, item.due) for item in items for new in item.recipients])
+    recipients = [
+        _recipient(item.id, new, item.due, State.HOLD if item.held else State.INCOMING)
+        for item in items
+        for new in item.recipients
+    ]
+    _insert_recipients(db, recipients)
 
 
 def _insert_recipients(db: sqlite3.Connection, rows: Sequence[tuple[object, ...]]) -> None:

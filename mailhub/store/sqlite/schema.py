@@ -12,7 +12,7 @@ import sqlite3
 
 from mailhub.model.errors import Permanent
 
-VERSION = 1
+VERSION = 2
 
 TABLES = """
 create table meta(key text primary key, value text not null) without rowid;
@@ -22,7 +22,7 @@ create table domain(name text primary key) without rowid;
 
 create table content(id integer primary key, size integer not null, spool text, prefix blob not null, body blob);
 create table item(id integer primary key, content integer not null, sender text not null, created real not null,
-  envid text, ret text, smtputf8 integer not null, body text not null, origin text not null);
+  priority integer not null, parameters text not null, origin text not null, filter text not null);
 create index item_content on item(content) where content != id;
 create table recipient(item integer not null, n integer not null, address text not null, orcpt text,
   notify integer not null, depth integer not null, parent integer, path text not null, state integer not null,
@@ -49,6 +49,25 @@ create table intent(id integer primary key autoincrement, kind text not null, so
 """
 
 
+# What brings a database of the version before to that one.
+MIGRATIONS = {
+    2: """
+alter table item rename to item_1;
+create table item(id integer primary key, content integer not null, sender text not null, created real not null,
+  priority integer not null, parameters text not null, origin text not null, filter text not null);
+insert into item select id, content, sender, created, 0,
+  json_object('envid', envid, 'ret', ret, 'body', body, 'smtputf8', json(case when smtputf8 then 'true' else 'false' end)),
+  origin, '' from item_1;
+drop table item_1;
+create index item_content on item(content) where content != id;
+create table intent_2(id integer primary key autoincrement, kind text not null, source text not null, target text not null);
+insert into intent_2 select * from intent;
+drop table intent;
+alter table intent_2 rename to intent;
+""",
+}
+
+
 def connect(path: str, *, readonly: bool = False) -> sqlite3.Connection:
     """A connection with our settings; any thread may use it, one at a time."""
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
@@ -67,10 +86,12 @@ def migrate(db: sqlite3.Connection) -> None:
     found = db.execute("pragma user_version").fetchone()[0]
     if found > VERSION:
         raise Permanent(f"the store has version {found}, this mailhub knows {VERSION}: start a newer mailhub")
-    if found == 0:
-        db.execute("begin immediate")
-        for statement in TABLES.split(";\n"):
-            if statement.strip():
-                db.execute(statement)
-        db.execute(f"pragma user_version={VERSION}")
-        db.execute("commit")
+    scripts = [TABLES] if found == 0 else [MIGRATIONS[version] for version in range(found + 1, VERSION + 1)]
+    if not scripts:
+        return
+    db.execute("begin immediate")
+    for statement in ";\n".join(scripts).split(";\n"):
+        if statement.strip():
+            db.execute(statement)
+    db.execute(f"pragma user_version={VERSION}")
+    db.execute("commit")

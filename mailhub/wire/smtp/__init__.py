@@ -9,7 +9,6 @@ from .command import SyntaxRefused as SyntaxRefused
 from .command import parse_command as parse_command
 from .data import DataReader as DataReader
 from .data import Fault as Fault
-from .parameters import MailParameters as MailParameters
 from .parameters import mail_parameters as mail_parameters
 from .parameters import recipient_parameters as recipient_parameters
 from .path import Path as Path

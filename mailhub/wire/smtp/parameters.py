@@ -6,8 +6,9 @@ Adding an extension's parameter: a reader here, a row in MAIL or RECIPIENT, and 
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from mailhub.model.envelope import PLAIN, MailParameters
 
 from .command import SyntaxRefused
 
@@ -16,15 +17,6 @@ _VALUE = re.compile(r"[^\x00-\x20=\x7f-\x9f]+\Z")
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})+\Z")  # RFC 3461 section 4
 
 Reader = Callable[[str | None], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class MailParameters:
-    """What MAIL said besides the path. `size`: octets announced, None where nothing was."""
-
-    size: int | None = None
-    body: str = "7BIT"
-    smtputf8: bool = False
 
 
 def _size(value: str | None) -> int:
@@ -62,7 +54,7 @@ RECIPIENT: Mapping[str, Reader] = {}
 def mail_parameters(rest: str) -> MailParameters:
     """Read what follows the path of MAIL; 555 for a keyword we do not know, 501 for one that is wrong."""
     if not rest:
-        return _NONE
+        return PLAIN
     found = _read(rest, MAIL)
     return MailParameters(found.get("SIZE"), found.get("BODY", "7BIT"), found.get("SMTPUTF8", False))
 
@@ -89,6 +81,3 @@ def _read(rest: str, table: Mapping[str, Reader]) -> dict[str, Any]:
             raise SyntaxRefused(555, "5.5.4", f"Parameter {keyword[:40]} not recognized")
         found[keyword] = reader(value if equals else None)
     return found
-
-
-_NONE = MailParameters()
