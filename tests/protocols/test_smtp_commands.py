@@ -37,7 +37,7 @@ async def test_a_message_from_greeting_to_goodbye() -> None:
         (put,) = server.spool.messages
         assert put.data == b"Subject: \xc3\xbc\r\n\r\n.\r\n.a\r\n"
         assert put.envelope.sender == "x@y.example"
-        assert put.envelope.body == "8BITMIME"
+        assert put.envelope.parameters.body == "8BITMIME"
         assert put.origin.protocol == "ESMTP"
         assert put.origin.client == "127.0.0.1"
         assert put.origin.helo == "client.example"
