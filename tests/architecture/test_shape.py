@@ -3,13 +3,13 @@
 import ast
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 from support.source import REPOSITORY, Module, dotted, files, modules
 
 SIZE = 400  # lines: a module of more wants to be two
-LARGER = {"store.api": 520}  # the seam is read in one place; it holds declarations and no code
+LARGER: Mapping[str, int] = {}  # a module that has a reason to be longer, and how long it may be
 
 MUTABLE = {"dict", "list", "set", "OrderedDict", "defaultdict", "deque", "Counter", "WeakSet", "WeakValueDictionary"}
 TEXT = {".py", ".md", ".toml", ".txt", ".yml", ".yaml", ".sh", ".cfg", ".html", ".css", ".js", ".sql", ""}

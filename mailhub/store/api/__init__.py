@@ -1,0 +1,57 @@
+"""What any store can do, in units and never in rows: queue, mailboxes, directory.
+
+Two implementations exist or will: `store.sqlite` (embedded) and a MySQL-compatible cluster. Every method may raise
+`model.errors.Temporary` (busy, disk full, I/O error: outcome unknown, the same unit may be given again).
+
+Content is a *prefix* (what we put before: Received, stamps; small) and a *body* (as received, immutable).
+
+Comes from: queue, mailbox, directory, policy. Gives to: store.sqlite. May import: model.
+Invariant: contents are opaque, rows and SQL never pass this door.
+"""
+
+from typing import Protocol
+
+from .content import Body as Body
+from .content import BodyWriter as BodyWriter
+from .content import Content as Content
+from .content import NewContent as NewContent
+from .directory import AccountRow as AccountRow
+from .directory import AliasRow as AliasRow
+from .directory import DirectoryStore as DirectoryStore
+from .mailboxes import Copied as Copied
+from .mailboxes import MailboxStore as MailboxStore
+from .mailboxes import MessageFile as MessageFile
+from .mailboxes import NewMessage as NewMessage
+from .queue import Fate as Fate
+from .queue import Filing as Filing
+from .queue import Item as Item
+from .queue import NewItem as NewItem
+from .queue import NewRecipient as NewRecipient
+from .queue import Outcome as Outcome
+from .queue import QueueCounts as QueueCounts
+from .queue import QueuedRecipient as QueuedRecipient
+from .queue import QueueFilter as QueueFilter
+from .queue import QueueStore as QueueStore
+from .queue import Settle as Settle
+from .queue import State as State
+
+
+class Store(Protocol):
+    """The three together: one lock, one life."""
+
+    @property
+    def queue(self) -> QueueStore: ...
+
+    @property
+    def mailboxes(self) -> MailboxStore: ...
+
+    @property
+    def directory(self) -> DirectoryStore: ...
+
+    async def open(self) -> None:
+        """Take the lock, migrate, recover from a crash. MailError with a clear cause where it can not."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what is under way, write what lags behind (file names, uidlists), give the lock back."""
+        ...

@@ -1,0 +1,135 @@
+"""Mailboxes: folders, index rows, message files."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from mailhub.model.mailbox import Changed, Changes, FlagOp, Folder, MessageRow, View
+
+from .content import Body, Content
+from .queue import Filing
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What COPY and MOVE did: `source[i]` became `target[i]` in folder `target_folder` (RFC 4315's COPYUID)."""
+
+    target_folder: Folder
+    source: tuple[int, ...]
+    target: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message to be appended: content, date, flags and what the index keeps of it."""
+
+    body: Body
+    date: int
+    envelope: bytes
+    structure: bytes
+    flags: int = 0
+    keywords: tuple[str, ...] = ()
+
+
+class MessageFile(Protocol):
+    """An open message. Close it (or use it as an async context manager)."""
+
+    size: int
+
+    async def read(self, offset: int, length: int) -> bytes: ...
+
+    async def __aenter__(self) -> "MessageFile": ...
+
+    async def __aexit__(self, *exc: object) -> None: ...
+
+
+class MailboxStore(Protocol):
+    """Folders and messages of accounts. Folders are named by id once looked up; NotFound where one is gone."""
+
+    def subscribe(self, listener: Callable[[Sequence[Changed]], None]) -> None:
+        """`listener` is called on the loop after each commit that changed a mailbox."""
+        ...
+
+    async def folders(self, account: str) -> list[Folder]:
+        """All folders of the account, INBOX first (it is made, with the Maildir, if missing)."""
+        ...
+
+    async def folder(self, folder: int) -> Folder: ...
+
+    async def create(self, account: str, name: str, special_use: str = "") -> Folder:
+        """Exists where there is one. Parents that are missing are made."""
+        ...
+
+    async def delete(self, folder: int) -> None:
+        """With its mail. The UIDVALIDITY of a later folder of that name is higher."""
+        ...
+
+    async def rename(self, folder: int, name: str) -> None:
+        """With all folders below it. INBOX: its messages are moved into the new folder (RFC 9051 section 6.3.6)."""
+        ...
+
+    async def set_subscribed(self, account: str, name: str, subscribed: bool) -> None: ...
+
+    async def subscriptions(self, account: str) -> list[str]:
+        """Names subscribed, also of folders that do not exist."""
+        ...
+
+    async def view(self, folder: int) -> View: ...
+
+    async def take_recent(self, folder: int) -> int:
+        """The first UID that is \\Recent for the caller, and none of those for anybody later."""
+        ...
+
+    async def changes(self, folder: int, since: int) -> Changes:
+        """All that happened after mod-sequence `since`."""
+        ...
+
+    async def rows(self, folder: int, uids: Sequence[int], rendered: bool) -> list[MessageRow]:
+        """Rows of those UIDs that exist, ascending; `rendered`: with envelope and structure. At most 1,000 UIDs a call."""
+        ...
+
+    async def open(self, folder: int, uid: int) -> MessageFile:
+        """NotFound where the message is gone (its file too: then the row is expunged)."""
+        ...
+
+    async def append(self, folder: int, messages: Sequence[NewMessage]) -> list[int]:
+        """Their UIDs, ascending, in one commit: all or none. The files follow by themselves."""
+        ...
+
+    async def set_flags(
+        self,
+        folder: int,
+        uids: Sequence[int],
+        op: FlagOp,
+        flags: int,
+        keywords: Sequence[str] = (),
+        unchanged_since: int | None = None,
+    ) -> tuple[Folder, list[tuple[int, int, int]], list[int]]:
+        """(folder with its keywords, rows (uid, flags, modseq) that are now as asked, UIDs refused by unchanged_since).
+        `flags`: system flags only. LimitReached where a folder would have more than MAX_KEYWORDS."""
+        ...
+
+    async def copy(self, folder: int, uids: Sequence[int], target: int) -> Copied: ...
+
+    async def move(self, folder: int, uids: Sequence[int], target: int) -> Copied: ...
+
+    async def expunge(self, folder: int, uids: Sequence[int]) -> list[int]:
+        """UIDs that are gone by this call."""
+        ...
+
+    async def rescan(self, account: str) -> None:
+        """Take in what other programs did to the Maildir's files."""
+        ...
+
+    async def rebuild(self, account: str, progress: Callable[[int, int], None]) -> None:
+        """Drop the account's index and make it again from the files, keeping UIDVALIDITY, UIDs, flags and keywords.
+        `progress(done, total)`."""
+        ...
+
+    async def stage(self, filing: Filing, content: Content) -> None:
+        """Write the message file of a delivery (tmp, then rename), to be indexed by the settling unit."""
+        ...
+
+    async def remove_account(self, account: str) -> None:
+        """The index of an account that is gone. Its Maildir is left where it is."""
+        ...
