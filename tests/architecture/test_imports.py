@@ -14,7 +14,7 @@ BELOW: dict[str, tuple[str, ...]] = {
     "message": ("model",),
     "net": ("model", "config"),
     "store": ("net", "message", "model", "config"),
-    "directory": ("store.api", "model", "config"),
+    "directory": ("store.api", "wire", "model", "config"),
     "mailbox": ("store.api", "message", "model", "config"),
     "delivery": ("mailbox", "directory", "store.api", "net", "wire", "message", "model", "config"),
     "queue": ("delivery", "store.api", "message", "model", "config", "log"),

@@ -43,7 +43,7 @@ def test_bcrypt_looks_at_72_octets() -> None:
     [
         "",
         "plain",
-        "{PLAIN}secret",
+        "{NOSUCH}secret",
         "{ARGON2ID}",
         "{ARGON2ID}$argon2id$broken",
         "{BLF-CRYPT}$2y$99$x",

@@ -17,7 +17,9 @@ from .content import Content as Content
 from .content import NewContent as NewContent
 from .directory import AccountRow as AccountRow
 from .directory import AliasRow as AliasRow
+from .directory import AppPasswordRow as AppPasswordRow
 from .directory import DirectoryStore as DirectoryStore
+from .directory import SecondFactorRow as SecondFactorRow
 from .mailboxes import Copied as Copied
 from .mailboxes import MailboxStore as MailboxStore
 from .mailboxes import MessageFile as MessageFile

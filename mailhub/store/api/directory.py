@@ -21,6 +21,32 @@ class AliasRow:
     targets: tuple[str, ...] = field(default=())
 
 
+@dataclass(frozen=True, slots=True)
+class AppPasswordRow:
+    """A password made for one program of an account. `digest`: SHA-256 of it, hex: it has 99 bits, so that no slow hash is
+    needed. `services`: where it may be used ("smtp" stands for submission); empty: everywhere. Times are wall times."""
+
+    account: str
+    name: str
+    digest: str
+    services: tuple[str, ...]
+    created: float
+    used: float = 0.0  # last, to the hour; 0: never
+    client: str = ""  # who used it then
+
+
+@dataclass(frozen=True, slots=True)
+class SecondFactorRow:
+    """A second factor of an account's web login (RFC 6238). `secret`: base32. `counter`: the last time step that was taken:
+    no code is taken twice. `recovery`: SHA-256, hex, of the codes that are left. Not `confirmed`: not asked for yet."""
+
+    account: str
+    secret: str
+    confirmed: bool = False
+    counter: int = 0
+    recovery: tuple[str, ...] = ()
+
+
 class DirectoryStore(Protocol):
     """The embedded directory's rows. Reads are one row by key."""
 
@@ -51,6 +77,32 @@ class DirectoryStore(Protocol):
     async def put_domain(self, name: str) -> None: ...
 
     async def delete_domain(self, name: str) -> None: ...
+
+    def app_password(self, account: str, digest: str) -> AppPasswordRow | None: ...
+
+    async def app_passwords(self, account: str) -> list[AppPasswordRow]:
+        """By name."""
+        ...
+
+    async def put_app_password(self, row: AppPasswordRow, limit: int) -> None:
+        """Exists where the name is taken; LimitReached above `limit` of an account."""
+        ...
+
+    async def use_app_password(self, account: str, name: str, used: float, client: str) -> None: ...
+
+    async def delete_app_password(self, account: str, name: str) -> None:
+        """NotFound where there is none."""
+        ...
+
+    def second_factor(self, account: str) -> SecondFactorRow | None: ...
+
+    async def put_second_factor(self, row: SecondFactorRow) -> None: ...
+
+    async def spend(self, account: str, counter: int, recovery: str) -> bool:
+        """Take a time step above the last one taken, or (`recovery` not "") a recovery code: False where it was taken."""
+        ...
+
+    async def delete_second_factor(self, account: str) -> None: ...
 
     async def meta(self, key: str) -> str | None:
         """A small durable note (schema version, whether the demo accounts were made)."""

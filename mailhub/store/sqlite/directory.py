@@ -9,6 +9,7 @@ from mailhub.model.errors import Exists, NotFound
 
 from ..api import AccountRow, AliasRow
 from ..lane import Lane
+from .credentials import SqliteCredentials, Statement
 from .writer import Told, Writer
 
 
@@ -28,19 +29,19 @@ class PutAccount:
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
-    """One of our own statements; NotFound where it must touch a row and does not."""
+class DeleteAccount:
+    """With all that opens it."""
 
-    text: str
-    values: tuple[object, ...]
-    missing: str = ""
+    name: str
 
     def apply(self, db: sqlite3.Connection, told: Told) -> None:
-        if not db.execute(self.text, self.values).rowcount and self.missing:
-            raise NotFound(self.missing)
+        if not db.execute("delete from account where name=?", (self.name,)).rowcount:
+            raise NotFound(f"no account {self.name}")
+        db.execute("delete from app_password where account=?", (self.name,))
+        db.execute("delete from second_factor where account=?", (self.name,))
 
 
-class SqliteDirectory:
+class SqliteDirectory(SqliteCredentials):
     """`db` is the loop's own reading connection, `reader` the lane for lists."""
 
     def __init__(self, writer: Writer, reader: Lane, db: sqlite3.Connection, lists: sqlite3.Connection) -> None:
@@ -78,7 +79,7 @@ class SqliteDirectory:
         await self._writer.do(PutAccount(row, replace))
 
     async def delete_account(self, name: str) -> None:
-        await self._writer.do(Statement("delete from account where name=?", (name,), f"no account {name}"))
+        await self._writer.do(DeleteAccount(name))
 
     async def put_alias(self, row: AliasRow) -> None:
         values = (row.address, json.dumps(row.targets))

@@ -12,13 +12,17 @@ import sqlite3
 
 from mailhub.model.errors import Permanent
 
-VERSION = 2
+VERSION = 3
 
 TABLES = """
 create table meta(key text primary key, value text not null) without rowid;
 create table account(name text primary key, password text not null, enabled integer not null) without rowid;
 create table alias(address text primary key, targets text not null) without rowid;
 create table domain(name text primary key) without rowid;
+create table app_password(account text not null, name text not null, digest text not null, services text not null,
+  created real not null, used real not null, client text not null, primary key(account, name)) without rowid;
+create table second_factor(account text primary key, secret text not null, confirmed integer not null,
+  counter integer not null, recovery text not null) without rowid;
 
 create table content(id integer primary key, size integer not null, spool text, prefix blob not null, body blob);
 create table item(id integer primary key, content integer not null, sender text not null, created real not null,
@@ -64,6 +68,12 @@ create table intent_2(id integer primary key autoincrement, kind text not null, 
 insert into intent_2 select * from intent;
 drop table intent;
 alter table intent_2 rename to intent;
+""",
+    3: """
+create table app_password(account text not null, name text not null, digest text not null, services text not null,
+  created real not null, used real not null, client text not null, primary key(account, name)) without rowid;
+create table second_factor(account text primary key, secret text not null, confirmed integer not null,
+  counter integer not null, recovery text not null) without rowid;
 """,
 }
 
