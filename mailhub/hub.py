@@ -130,7 +130,9 @@ class Hub:
         undo.callback(self.mailboxes.close)
         await self._start_queue(undo)
         self._take_policy(config.smtp)
-        self.control = Control(self.directory, self.store, clock, functools.partial(status_of, self), self.queue.wake)
+        self.control = Control(
+            self.directory, self.store, clock, functools.partial(status_of, self), self.queue.wake, config.hostname
+        )
         commands = ControlServer(self.data, self.control)
         await commands.start()
         undo.push_async_callback(commands.stop)

@@ -22,7 +22,7 @@ def obtain(from_stdin: bool, generate: bool) -> str:
     if from_stdin and generate:
         raise click.UsageError("--password-stdin and --generate exclude each other")
     if generate:
-        from mailhub.control.generated import password
+        from mailhub.model.generated import password
 
         return password()
     if from_stdin:

@@ -6,6 +6,7 @@ import click
 
 from mailhub.control.words import Done, Request, UserAdd, UserPasswd, UserRemove
 
+from .app_passwords import app_password, second_factor
 from .backend import all_users, backend
 from .options import common
 from .output import print_json, print_table
@@ -55,6 +56,10 @@ def list_users(config: Path | None, as_json: bool) -> None:
         print_json(users)
     else:
         print_table(("ADDRESS", "LOGIN"), [(user.address, "yes" if user.enabled else "no") for user in users])
+
+
+user.add_command(app_password)
+user.add_command(second_factor)
 
 
 def _change(config: Path | None, request: Request[Done], address: str, generated: str, as_json: bool) -> None:

@@ -5,9 +5,8 @@ from pathlib import Path
 
 from mailhub.directory import Directory
 from mailhub.model.errors import Exists
+from mailhub.model.generated import password
 from mailhub.store.api import DirectoryStore
-
-from .generated import password
 
 FILE = "demo-accounts.txt"
 _NOTE = "demo-accounts"

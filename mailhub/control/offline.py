@@ -36,7 +36,7 @@ class Offline:
         self._hasher = Hasher(1, 1)
         directory = Directory(self._store.directory, config.auth, clock, self._hasher, domains=config.domains)
         self._directory = directory
-        self._control = Control(directory, self._store, clock, self._status, lambda: None)
+        self._control = Control(directory, self._store, clock, self._status, lambda: None, config.hostname)
 
     def ask(self, request: Request[Answer], progress: Callable[[int, int], None] | None = None) -> Answer:
         return self._runner.run(self._control.perform(checked(request), progress))

@@ -16,6 +16,7 @@ from mailhub.store.api import Store
 
 from . import words
 from .accounts import Accounts
+from .credentials import Credentials
 from .errors import ControlError
 from .queues import Queues
 
@@ -38,10 +39,17 @@ class Control:
     """`status` tells how the server is; `wake` lets the queue manager look again after a change to the queue."""
 
     def __init__(
-        self, directory: Directory, store: Store, clock: Clock, status: StatusOf, wake: Callable[[], object]
+        self,
+        directory: Directory,
+        store: Store,
+        clock: Clock,
+        status: StatusOf,
+        wake: Callable[[], object],
+        hostname: str,
     ) -> None:
         self._directory, self._store = directory, store
         accounts, queues = Accounts(directory, store.mailboxes), Queues(store.queue, clock, wake)
+        credentials = Credentials(store.directory, clock, hostname)
         self._actions: dict[type, Callable[..., Awaitable[Any]]] = {
             words.Status: status,
             words.UserAdd: accounts.add_user,
@@ -54,6 +62,12 @@ class Control:
             words.AliasAdd: accounts.set_alias,
             words.AliasRemove: accounts.remove_alias,
             words.AliasList: accounts.aliases,
+            words.AppPasswordAdd: credentials.add_app_password,
+            words.AppPasswordList: credentials.app_passwords,
+            words.AppPasswordRemove: credentials.remove_app_password,
+            words.SecondFactorBegin: credentials.begin_second_factor,
+            words.SecondFactorConfirm: credentials.confirm_second_factor,
+            words.SecondFactorRemove: credentials.remove_second_factor,
             words.QueueList: queues.page,
             words.QueueSummary: queues.summary,
             words.QueueShow: queues.show,

@@ -7,6 +7,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mailhub.cli.root import root
+from mailhub.directory.second_factor import STEP, code
+from mailhub.model.clock import SystemClock
 from mailhub.net.tls import self_signed
 
 
@@ -158,3 +160,22 @@ def test_check_looks_at_the_files_that_are_named(place: Place, tmp_path: Path) -
     assert "data: found" in line
     assert "can not write to" in line
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cert.pem", "config.toml", "file", "key.pem"]
+
+
+def test_app_passwords_and_the_second_factor(place: Place) -> None:
+    place.run("user", "add", "ann@a.test", "--generate")
+    made = place.run("user", "app-password", "add", "ann@a.test", "phone", "--for", "imap")
+    assert len(made.stdout.strip()) == 23
+    (listed,) = place.json("user", "app-password", "list", "ann@a.test")  # type: ignore[misc]
+    assert (listed["name"], listed["services"], listed["used"]) == ("phone", ["imap"], 0)
+    assert "phone  imap" in place.run("user", "app-password", "list", "ann@a.test").stdout
+    assert place.run("user", "app-password", "add", "ann@a.test", "phone").exit_code != 0
+    assert place.run("user", "app-password", "remove", "ann@a.test", "phone").exit_code == 0
+    assert place.json("user", "app-password", "list", "ann@a.test") == []
+    begun = place.json("user", "second-factor", "begin", "ann@a.test")
+    assert isinstance(begun, dict)
+    assert place.run("user", "second-factor", "confirm", "ann@a.test", "000000x").exit_code != 0
+    now = code(begun["secret"], int(SystemClock().now()) // STEP)
+    assert place.run("user", "second-factor", "confirm", "ann@a.test", now).exit_code == 0
+    assert place.run("user", "second-factor", "begin", "ann@a.test").exit_code != 0
+    assert place.run("user", "second-factor", "remove", "ann@a.test").exit_code == 0

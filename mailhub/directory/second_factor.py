@@ -1,0 +1,114 @@
+"""A second factor for the web login: codes by time (TOTP, RFC 6238, on HOTP's truncation, RFC 4226), and recovery codes.
+
+An account that has one signs in to the web with password and code; mail programs, which can not ask for a code, need an
+app password. Six digits, 30 seconds, SHA-1: what every authenticator program knows. No code and no time step is taken twice.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+import struct
+from dataclasses import dataclass, replace
+from urllib.parse import quote
+
+from mailhub.model import generated
+from mailhub.model.address import key
+from mailhub.model.clock import Clock
+from mailhub.model.errors import Exists, NotFound, Permanent
+from mailhub.store.api import DirectoryStore, SecondFactorRow
+
+STEP = 30  # seconds
+DIGITS = 6
+_DRIFT = 1  # steps that a telephone's clock may be wrong
+_SECRET = 20  # octets, RFC 4226 section 4
+_RECOVERY = 8  # codes
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """What is shown once: the secret, the same as an `otpauth:` address for a QR code, and the recovery codes."""
+
+    secret: str
+    uri: str
+    recovery: tuple[str, ...]
+
+
+class SecondFactors:
+    """One per hub. `issuer`: how authenticator programs call this host."""
+
+    def __init__(self, store: DirectoryStore, clock: Clock, issuer: str) -> None:
+        self._store, self._clock, self._issuer = store, clock, issuer
+
+    def active(self, account: str) -> bool:
+        """Whether a code is asked for."""
+        row = self._store.second_factor(key(account))
+        return row is not None and row.confirmed
+
+    async def begin(self, account: str) -> Enrolment:
+        """A new secret; it counts when `confirm` has seen a code made with it. Exists where one is active."""
+        account = key(account)
+        if self._store.account(account) is None:
+            raise NotFound(f"no account {account}")
+        if self.active(account):
+            raise Exists(f"{account} has a second factor: remove it first")
+        secret = base64.b32encode(secrets.token_bytes(_SECRET)).decode()
+        codes = tuple(generated.letters(10) for _ in range(_RECOVERY))
+        await self._store.put_second_factor(SecondFactorRow(account, secret, recovery=tuple(map(_digest, codes))))
+        label = quote(f"{self._issuer}:{account}", safe="")
+        uri = f"otpauth://totp/{label}?secret={secret}&issuer={quote(self._issuer, safe='')}"
+        return Enrolment(secret, uri, tuple(map(generated.grouped, codes)))
+
+    async def confirm(self, account: str, typed: str) -> None:
+        """The first code. NotFound where nothing was begun, Permanent where the code is wrong."""
+        row = self._store.second_factor(key(account))
+        if row is None or row.confirmed:
+            raise NotFound(f"no second factor of {account} waits for its first code")
+        step = self._step(row, typed)
+        if step is None:
+            raise Permanent("wrong code: is the clock of the other device right?")
+        await self._store.put_second_factor(replace(row, confirmed=True, counter=step))
+
+    async def right(self, account: str, typed: str) -> bool:
+        """Whether that is a code of now, or a recovery code; it is spent by this. True where there is no second factor."""
+        account = key(account)
+        row = self._store.second_factor(account)
+        if row is None or not row.confirmed:
+            return True
+        step = self._step(row, typed)
+        if step is not None:
+            return await self._store.spend(account, step, "")
+        code = generated.typed(typed)
+        return len(code) == 10 and await self._store.spend(account, 0, _digest(code))
+
+    async def remove(self, account: str) -> None:
+        """NotFound where there is none."""
+        await self._store.delete_second_factor(key(account))
+
+    def _step(self, row: SecondFactorRow, typed: str) -> int | None:
+        """The time step whose code that is, within what clocks may differ and above the last one taken."""
+        digits = generated.typed(typed)
+        if len(digits) != DIGITS or not (digits.isascii() and digits.isdigit()):
+            return None
+        now = int(self._clock.now()) // STEP
+        for step in range(now - _DRIFT, now + _DRIFT + 1):
+            if hmac.compare_digest(code(row.secret, step), digits) and step > row.counter:
+                return step
+        return None
+
+
+def code(secret: str, step: int) -> str:
+    """The code of a time step (RFC 4226 section 5.3). ValueError where the secret is no base32."""
+    try:
+        octets = base64.b32decode(secret)
+    except binascii.Error as error:
+        raise ValueError(str(error)) from None
+    digest = hmac.digest(octets, struct.pack(">Q", step), hashlib.sha1)
+    start = digest[-1] & 15
+    number = int.from_bytes(digest[start : start + 4]) & 0x7FFFFFFF
+    return f"{number % 10**DIGITS:0{DIGITS}d}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
