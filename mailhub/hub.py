@@ -28,7 +28,8 @@ from mailhub.delivery.local import LocalTransport
 from mailhub.delivery.relay import RelayTransport
 from mailhub.delivery.router import Router
 from mailhub.delivery.transport import Transport
-from mailhub.directory import Directory, Hasher
+from mailhub.directory import Authenticator, Directory, Hasher
+from mailhub.directory.providers.stored import StoredPasswords
 from mailhub.hub_reload import Reloaded, reloaded
 from mailhub.hub_status import status_of
 from mailhub.mailbox.service import Mailboxes
@@ -122,7 +123,11 @@ class Hub:
         undo.callback(hasher.close)
         cached = config.directory.cache_limit
         self.directory = Directory(
-            self.store.directory, config.auth, clock, hasher, domains=config.domains, cache_limit=cached
+            self.store.directory, config.auth, hasher, domains=config.domains, cache_limit=cached
+        )
+        self._stored = StoredPasswords(self.directory, config.auth, hasher)
+        self.authenticator = Authenticator(
+            self.directory, self.store.directory, config.auth, clock, hasher, [self._stored], cached
         )
         if config.demo and config.domains:
             self.demo_accounts = await demo.create(self.directory, self.store.directory, config.domains[0], self.data)
@@ -218,13 +223,13 @@ class Hub:
         if door.protocol == "pop3":
             talk = functools.partial(self._pop3, self._context(door, session, config.pop3))
             return Stream(self.clock, functools.partial(_begin, self.clock, session, talk))
-        return SmtpSession(self._context(door, session, config.smtp), self.policy, self.directory)
+        return SmtpSession(self._context(door, session, config.smtp), self.policy, self.authenticator)
 
     def _imap(self, context: SessionContext[schema.Imap], stream: Stream) -> Coroutine[Any, Any, None]:
-        return imap.serve(stream, context, self.mailboxes, self.directory)
+        return imap.serve(stream, context, self.mailboxes, self.authenticator)
 
     def _pop3(self, context: SessionContext[schema.Pop3], stream: Stream) -> Coroutine[Any, Any, None]:
-        return pop3.serve(stream, context, self.mailboxes, self.directory)
+        return pop3.serve(stream, context, self.mailboxes, self.authenticator)
 
     def _context(self, door: schema.Listener, session: Session, settings: Settings) -> SessionContext[Settings]:
         return SessionContext(
@@ -258,6 +263,8 @@ class Hub:
         before, self.config = self.config, done.config
         self.sessions.limits = self.config.sessions
         self.directory.configure(self.config.auth, self.config.domains)
+        self.authenticator.configure(self.config.auth)
+        self._stored.auth = self.config.auth
         self.router.configure(self.config.delivery)
         self.queue.configure(self.config.queue)
         if before.smtp != self.config.smtp:

@@ -82,6 +82,17 @@ class Auth(Section, frozen=True, kw_only=True):
     failure_delay: Seconds = 1.0
     # How long a right password is remembered, as an HMAC under a key of this process; 0: never.
     cache_seconds: Seconds = 300.0
+    # How a new password is stored, and the SCRAM keys kept beside it so that clients need not send it. A login whose stored
+    # password is in another scheme has it written anew where `rehash` says so.
+    scheme: Literal[
+        "ARGON2ID", "BLF-CRYPT", "SHA512-CRYPT", "SHA256-CRYPT", "MD5-CRYPT", "PBKDF2", "PLAIN-MD5", "LDAP-MD5", "SMD5",
+        "SHA", "SHA1", "SSHA", "SHA256", "SSHA256", "SHA512", "SSHA512", "SCRAM-SHA-1", "SCRAM-SHA-256", "CRAM-MD5", "PLAIN",
+    ] = "ARGON2ID"  # fmt: skip
+    scram: tuple[Literal["SCRAM-SHA-1", "SCRAM-SHA-256"], ...] = ("SCRAM-SHA-256",)
+    scram_iterations: Annotated[int, Meta(ge=4_096, le=10_000_000)] = 20_000
+    rehash: bool = True
+    # An account with a second factor takes its password at the web login only; mail programs need app passwords.
+    second_factor_closes_protocols: bool = True
     # Threads for password hashes, and logins that may wait for one.
     threads: Annotated[int, Meta(ge=1, le=64)] = 2
     backlog: Count = 256

@@ -34,7 +34,7 @@ class Offline:
             self._runner.close()
             raise ControlError("refused", str(error)) from error
         self._hasher = Hasher(1, 1)
-        directory = Directory(self._store.directory, config.auth, clock, self._hasher, domains=config.domains)
+        directory = Directory(self._store.directory, config.auth, self._hasher, domains=config.domains)
         self._directory = directory
         self._control = Control(directory, self._store, clock, self._status, lambda: None, config.hostname)
 

@@ -1,7 +1,7 @@
 """Who exists and who may sign in: domains, accounts, aliases, passwords.
 
 Comes from: protocols (sign-in), policy and delivery (look-ups), control (changes). Gives to: `store.api`.
-May import: store.api, model, config.
+May import: store.api, wire, model, config.
 
 Invariants
 - A password is never kept, logged or compared in the clear; what is remembered is an HMAC under a key of this process.
@@ -10,6 +10,7 @@ Invariants
 - An answer that can not be had is `Temporary`, never "no such user".
 """
 
+from .authenticator import Authenticator as Authenticator
 from .directory import Account as Account
 from .directory import Alias as Alias
 from .directory import Directory as Directory

@@ -1,34 +1,27 @@
-"""The one object that is asked who exists and who may sign in, and through which that is changed.
+"""The one object that is asked who exists, and through which that is changed.
 
 Look-ups read one row by key from the store (microseconds, so on the loop itself) and remember it. Names from outside come
 in any case; they are compared in key form (`model.address.key`).
 """
 
-import asyncio
-import hmac
 import logging
-import secrets
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
-from typing import Generic, Literal, TypeVar
+from typing import Literal
 
 from mailhub.config import schema
 from mailhub.model.address import domain_of, key
-from mailhub.model.clock import Clock
 from mailhub.model.errors import Exists, NotFound, Permanent
 from mailhub.model.reply import Reply
 from mailhub.store.api import AccountRow, AliasRow, DirectoryStore
 
 from . import names, passwords
 from .hasher import Hasher
+from .recent import Recent
 
 log = logging.getLogger("mailhub.directory")
 
 PAGE = 1_000  # rows of one read of a list
-K = TypeVar("K")
-V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +55,16 @@ class Directory:
         self,
         store: DirectoryStore,
         auth: schema.Auth,
-        clock: Clock,
         hasher: Hasher,
         *,
         domains: Iterable[str] = (),
         cache_limit: int = 10_000,
     ) -> None:
-        self._store, self._auth, self._clock, self._hasher = store, auth, clock, hasher
+        self._store, self._auth, self._hasher = store, auth, hasher
         self._configured = frozenset(map(str.lower, domains))
-        self._accounts: _Recent[str, AccountRow | None] = _Recent(cache_limit)
-        self._aliases: _Recent[str, AliasRow | None] = _Recent(cache_limit)
-        self._domains: _Recent[str, bool] = _Recent(cache_limit)
-        self._right: _Recent[bytes, float] = _Recent(cache_limit)  # until when a password is known to be right
-        self._checks: dict[bytes, asyncio.Task[bool]] = {}  # under way
-        self._key = secrets.token_bytes(32)
-        self._decoy = passwords.decoy()
+        self._accounts: Recent[str, AccountRow | None] = Recent(cache_limit)
+        self._aliases: Recent[str, AliasRow | None] = Recent(cache_limit)
+        self._domains: Recent[str, bool] = Recent(cache_limit)
 
     def configure(self, auth: schema.Auth, domains: Iterable[str]) -> None:
         """Take over a new configuration."""
@@ -92,6 +80,10 @@ class Directory:
     async def account(self, address: str) -> Account | None:
         row = self._row(key(address))
         return None if row is None else Account(row.name, row.enabled)
+
+    def stored(self, address: str) -> AccountRow | None:
+        """The account with its stored password, for who checks passwords."""
+        return self._row(key(address))
 
     async def alias(self, address: str) -> tuple[str, ...] | None:
         """What the alias of exactly that address stands for; None where there is none."""
@@ -120,47 +112,6 @@ class Directory:
     def _row(self, name: str) -> AccountRow | None:
         return self._accounts.get(name, self._store.account) if names.possible(name) else None
 
-    # --- signing in ---
-
-    async def authenticate(self, login: str, password: str, *, service: str, client: str) -> Account | None:
-        """The account that `login` names, where `password` is its own; else None, after `auth.failure_delay`.
-
-        `service` and `client` (an address) are for the log. Raises Temporary where it can not be told: too many logins
-        wait (`auth.backlog`), or the store or the stored password can not be read.
-        """
-        row = self._row(key(login))
-        secret = password.encode("utf-8", "surrogatepass")
-        usable = row is not None and row.password and 0 < len(secret) <= passwords.LIMIT and b"\0" not in secret
-        stored = row.password if row is not None and usable else self._decoy
-        right = await self._is_right(key(login), stored, secret[: passwords.LIMIT])
-        if row is not None and usable and right and row.enabled:
-            log.info("%s: login of %r from %s", service, row.name, client)
-            return Account(row.name, row.enabled)
-        why = "no such account" if row is None else "not enabled" if right else "wrong password"
-        log.warning("%s: login of %r from %s refused: %s", service, login[:320], client, why)
-        if self._auth.failure_delay:
-            await self._clock.sleep(self._auth.failure_delay)
-        return None
-
-    async def _is_right(self, name: str, stored: str, secret: bytes) -> bool:
-        """The stored hash is part of the digest: a changed password makes what is remembered of the old one worthless."""
-        digest = hmac.digest(
-            self._key, b"\0".join((name.encode("utf-8", "surrogatepass"), stored.encode(), secret)), "sha256"
-        )
-        if self._right.peek(digest, 0.0) > self._clock.monotonic():
-            return True
-        check = self._checks.get(digest)
-        if check is None:  # one hash serves all who ask the same meanwhile: clients open many connections at once
-            check = asyncio.create_task(self._hasher.verify(stored, secret))
-            self._checks[digest] = check
-            check.add_done_callback(partial(self._checked, digest))
-        return await asyncio.shield(check)
-
-    def _checked(self, digest: bytes, check: "asyncio.Task[bool]") -> None:
-        del self._checks[digest]
-        if not check.cancelled() and check.exception() is None and check.result() and self._auth.cache_seconds:
-            self._right.put(digest, self._clock.monotonic() + self._auth.cache_seconds)
-
     # --- changes ---
 
     async def add_account(self, address: str, password: str | None) -> Account:
@@ -183,6 +134,16 @@ class Directory:
             await self._store.put_account(AccountRow(name, stored, row.enabled), replace=True)
         finally:
             self._accounts.drop(name)
+
+    async def rehash(self, row: AccountRow, password: str) -> None:
+        """Write the password of `row`, known to be right, in the schemes of now; not where it was changed meanwhile."""
+        stored = await self._hashed(password)
+        if self._row(row.name) != row:
+            return
+        try:
+            await self._store.put_account(AccountRow(row.name, stored, row.enabled), replace=True)
+        finally:
+            self._accounts.drop(row.name)
 
     async def remove_account(self, address: str) -> None:
         """NotFound where there is none. Its mail is the store's business."""
@@ -247,7 +208,8 @@ class Directory:
         if not 0 < len(secret) <= passwords.LIMIT or b"\0" in secret:
             reply = Reply(550, "5.7.0", "Unusable password")
             raise Permanent(f"a password has 1 to {passwords.LIMIT} octets and no NUL", reply)
-        return await self._hasher.hash(secret)
+        auth = self._auth
+        return await self._hasher.hash(secret, auth.scheme, auth.scram, auth.scram_iterations)
 
     async def _require_domain(self, name: str) -> None:
         if not await self.domain(name):
@@ -268,32 +230,3 @@ class Directory:
                     return alias.address
             after = aliases[-1].address
         return ""
-
-
-class _Recent(Generic[K, V]):
-    """The last answers, at most `limit`; the one longest unused goes first."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._kept: OrderedDict[K, V] = OrderedDict()
-
-    def get(self, key: K, ask: Callable[[K], V]) -> V:
-        """What is kept for `key`, else what `ask` says, from now on kept."""
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
-        value = ask(key)
-        self.put(key, value)
-        return value
-
-    def peek(self, key: K, default: V) -> V:
-        return self._kept.get(key, default)
-
-    def put(self, key: K, value: V) -> None:
-        self._kept[key] = value
-        self._kept.move_to_end(key)
-        if len(self._kept) > self._limit:
-            self._kept.popitem(last=False)
-
-    def drop(self, key: K) -> None:
-        self._kept.pop(key, None)

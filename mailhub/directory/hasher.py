@@ -1,7 +1,7 @@
 """Threads for password hashes: few, their own, with a bounded queue before them, so that logins never crowd out mail."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -21,9 +21,9 @@ class Hasher:
         self._pending = 0
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="mailhub-hash")
 
-    async def hash(self, password: bytes) -> str:
-        """The form to be stored. LimitReached where too many wait."""
-        return await self._run(lambda: passwords.hashed(password))
+    async def hash(self, password: bytes, scheme: str, beside: Sequence[str], iterations: int) -> str:
+        """The form to be stored (passwords.hashed). LimitReached where too many wait."""
+        return await self._run(lambda: passwords.hashed(password, scheme, beside, iterations))
 
     async def verify(self, stored: str, password: bytes) -> bool:
         """LimitReached where too many wait, Temporary where `stored` can not be understood."""

@@ -77,7 +77,7 @@ async def test_accounts_domains_and_aliases(tmp_path: Path) -> None:
             words.DomainAdd(name="new.test"),
             words.AliasAdd(address="sales@new.test", targets=(ANN, "x@other.test")),
         )
-        assert await hub.directory.authenticate(ANN, "second", service="test", client="") is not None
+        assert await hub.authenticator.authenticate(ANN, "second", service="test", client="") is not None
         users, domains, aliases = await ask(tmp_path, words.UserList(), words.DomainList(), words.AliasList())
         assert users == (words.User(address=ANN, enabled=True),)
         assert [(domain.name, domain.source) for domain in domains] == [

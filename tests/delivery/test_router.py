@@ -19,7 +19,7 @@ async def directory(tmp_path: Path) -> AsyncIterator[Directory]:
     store = SqliteStore(tmp_path, schema.Store(free_space_floor=0), clock, "mx.test")
     await store.open()
     hasher = Hasher(1, 1)
-    directory = Directory(store.directory, schema.Auth(), clock, hasher, domains=["a.test", "b.test"])
+    directory = Directory(store.directory, schema.Auth(), hasher, domains=["a.test", "b.test"])
     await directory.add_account("alice@a.test", None)
     await directory.add_account("zoe@a.test", None)
     await directory.add_account("carol@b.test", None)

@@ -58,7 +58,7 @@ async def test_mail_and_accounts_are_there_after_a_restart(tmp_path: Path) -> No
         await send(hub, "x@other.test", "ann@mailhub.test")
         before = await messages(hub, "ann@mailhub.test")
     async with running(tmp_path) as hub:
-        assert await hub.directory.authenticate("ann@mailhub.test", PASSWORD, service="test", client="") is not None
+        assert await hub.authenticator.authenticate("ann@mailhub.test", PASSWORD, service="test", client="") is not None
         assert await messages(hub, "ann@mailhub.test") == before
         assert len(before) == 1
 
@@ -229,7 +229,7 @@ async def test_demo_accounts_are_made_once_and_only_in_an_empty_store(tmp_path: 
         assert file.stat().st_mode & 0o777 == 0o600
         assert dict(line.split() for line in file.read_text().splitlines()) == made
         for address, password in made.items():
-            assert await hub.directory.authenticate(address, password, service="test", client="") is not None
+            assert await hub.authenticator.authenticate(address, password, service="test", client="") is not None
     async with running(tmp_path / "demo", demo=True) as hub:
         assert hub.demo_accounts == ()
         await hub.directory.remove_account("alice@mailhub.test")

@@ -116,9 +116,7 @@ class World:
         await self.store.open()
         self.queue: QueueStore = self.store.queue
         self.hasher = Hasher(1, 1)
-        self.directory = Directory(
-            self.store.directory, schema.Auth(), self.clock, self.hasher, domains=["mailhub.test"]
-        )
+        self.directory = Directory(self.store.directory, schema.Auth(), self.hasher, domains=["mailhub.test"])
         self.mailboxes = Mailboxes(self.store, schema.Mailbox(), self.clock)
         self.router = Router(self.directory, schema.Delivery(), "mailhub.test")
         self.local = LocalTransport(self.mailboxes, "mx.test", self.clock)

@@ -17,5 +17,4 @@ Invariants
 Adding a command: a value in `wire.imap.commands`, its syntax in `wire.imap.parser`, a function here, a row in `rules.py`.
 """
 
-from .session import Authenticator as Authenticator
 from .session import serve as serve

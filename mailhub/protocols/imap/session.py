@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Iterator
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from mailhub.config.schema import Imap
-from mailhub.directory import Account
+from mailhub.directory import Account, Authenticator
 from mailhub.mailbox.service import AccountMail, FolderView, Mailboxes
 from mailhub.model.errors import MailError, NotFound
 from mailhub.net.stream import ConnectionLost, Stream
@@ -25,12 +25,6 @@ from .states import State
 
 log = logging.getLogger("mailhub.imap")
 T = TypeVar("T")
-
-
-class Authenticator(Protocol):
-    """Who may sign in (directory.Directory). Wrong passwords are answered late, by it."""
-
-    async def authenticate(self, login: str, password: str, *, service: str, client: str) -> Account | None: ...
 
 
 async def serve(

@@ -4,10 +4,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from itertools import islice
-from typing import Protocol
 
 from mailhub.config.schema import Pop3
-from mailhub.directory import Account
+from mailhub.directory import Authenticator
 from mailhub.mailbox.service import Mailboxes, MessageFile
 from mailhub.model.errors import MailError, Temporary
 from mailhub.net.stream import ConnectionLost, LineTooLong, Stream
@@ -21,12 +20,6 @@ log = logging.getLogger("mailhub.pop3")
 
 _BLOCK = 65_536  # octets of a message read at a time
 _PAGE = 1_000  # lines of a listing made at a time
-
-
-class Authenticator(Protocol):
-    """Who may sign in (directory.Directory). Wrong passwords are answered late, by it."""
-
-    async def authenticate(self, login: str, password: str, *, service: str, client: str) -> Account | None: ...
 
 
 async def serve(

@@ -68,7 +68,7 @@ async def _authenticate(session: "SmtpSession", argument: str) -> Reply:
     if step.authzid:  # nobody may act for somebody else
         return WRONG
     try:
-        account = await session.directory.authenticate(
+        account = await session.authenticator.authenticate(
             step.authcid, step.password, service=session.context.service, client=session.client
         )
     except MailError:

@@ -7,7 +7,7 @@ import ssl
 from typing import Final
 
 from mailhub.config import schema
-from mailhub.directory import Directory
+from mailhub.directory import Authenticator
 from mailhub.model.envelope import Origin
 from mailhub.model.reply import Reply
 from mailhub.net import tls
@@ -35,10 +35,10 @@ TOO_MANY_COMMANDS = Reply(421, "4.7.0", "Too many commands in one session")
 class SmtpSession(Channel):
     """One client. `context.service`: "smtp" (the MX) or "submission", where nobody sends mail without signing in."""
 
-    def __init__(self, context: SessionContext[schema.Smtp], policy: Policy, directory: Directory) -> None:
+    def __init__(self, context: SessionContext[schema.Smtp], policy: Policy, authenticator: Authenticator) -> None:
         super().__init__(context)
         self.settings: schema.Smtp = context.settings
-        self.policy, self.directory = policy, directory
+        self.policy, self.authenticator = policy, authenticator
         self.helo = ""
         self.extended = False
         self.client = ""

@@ -1,0 +1,129 @@
+"""Who may sign in: app passwords first, then each provider in its order; what was right is remembered for a while.
+
+The one object that all protocols ask. A wrong login is answered after `auth.failure_delay`. `Temporary` where it can not be
+told: a provider is away and no other said yes, or too many logins wait for a hash.
+"""
+
+import asyncio
+import hmac
+import logging
+import secrets
+from collections.abc import Sequence
+from functools import partial
+
+from mailhub.config import schema
+from mailhub.model.address import key
+from mailhub.model.clock import Clock
+from mailhub.model.errors import Temporary
+from mailhub.store.api import DirectoryStore
+
+from . import passwords
+from .app_passwords import AppPasswords
+from .directory import Account, Directory
+from .hasher import Hasher
+from .providers import Provider
+from .recent import Recent
+
+log = logging.getLogger("mailhub.directory")
+
+WEB = "web"  # the service that asks for a second factor itself
+
+
+class Authenticator:
+    """One per hub. `providers`: asked in their order until one says yes."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        store: DirectoryStore,
+        auth: schema.Auth,
+        clock: Clock,
+        hasher: Hasher,
+        providers: Sequence[Provider],
+        cache_limit: int = 10_000,
+    ) -> None:
+        self._directory, self._store, self._auth, self._clock = directory, store, auth, clock
+        self._hasher, self._providers = hasher, tuple(providers)
+        self._decoy = passwords.decoy()
+        self._apps = AppPasswords(store, clock)
+        self._right: Recent[bytes, tuple[str, float]] = Recent(cache_limit)  # account, until when that is known
+        self._checks: dict[bytes, asyncio.Task[str | None]] = {}  # under way
+        self._key = secrets.token_bytes(32)
+
+    def configure(self, auth: schema.Auth) -> None:
+        """Take over a new configuration."""
+        self._auth = auth
+
+    async def authenticate(self, login: str, password: str, *, service: str, client: str) -> Account | None:
+        """The account that `login` names, where `password` opens it for `service`; else None, late.
+
+        `client` (an address) is for the log and for the list of app passwords.
+        """
+        name, why = await self._identify(login, password, service, client)
+        row = self._directory.stored(name) if name else None
+        if name and (row is None or row.enabled):
+            log.info("%s: login of %r from %s", service, name, client)
+            return Account(name) if row is None else Account(row.name)
+        log.warning("%s: login of %r from %s refused: %s", service, login[:320], client, why or "not enabled")
+        if self._auth.failure_delay:
+            await self._clock.sleep(self._auth.failure_delay)
+        return None
+
+    async def _identify(self, login: str, password: str, service: str, client: str) -> tuple[str, str]:
+        """The name of the account, and why there is none."""
+        row = self._directory.stored(login)
+        if row is not None and await self._apps.right(row.name, password, service, client):
+            return row.name, ""
+        secret = password.encode("utf-8", "surrogatepass")
+        if not 0 < len(secret) <= passwords.LIMIT or b"\0" in secret:
+            await self._hasher.verify(self._decoy, b"x")  # as slow as any other; no provider is asked with it
+            return "", "no possible password"
+        stored = "" if row is None else row.password
+        asked = "\0".join((key(login), stored)).encode("utf-8", "surrogatepass") + b"\0" + secret
+        name = await self._ask(hmac.digest(self._key, asked, "sha256"), login, password, service, client)
+        if not name:
+            return "", "no such account, or wrong password" if row is None else "wrong password"
+        if service != WEB and self._needs_app_password(name):
+            return "", "it has a second factor: mail programs need an app password"
+        return name, ""
+
+    def _needs_app_password(self, name: str) -> bool:
+        row = self._store.second_factor(name) if self._auth.second_factor_closes_protocols else None
+        return row is not None and row.confirmed
+
+    async def _ask(self, digest: bytes, login: str, password: str, service: str, client: str) -> str | None:
+        """The digest holds the stored hash: a changed password makes what is remembered of the old one worthless."""
+        name, until = self._right.peek(digest, ("", 0.0))
+        if until > self._clock.monotonic():
+            return name
+        check = self._checks.get(digest)
+        if check is None:  # one check serves all who ask the same meanwhile: clients open many connections at once
+            check = asyncio.create_task(self._verify(login, password, service, client))
+            self._checks[digest] = check
+            check.add_done_callback(partial(self._checked, digest))
+        return await asyncio.shield(check)
+
+    async def _verify(self, login: str, password: str, service: str, client: str) -> str | None:
+        away: Temporary | None = None
+        for provider in self._providers:
+            try:
+                name = await provider.verify(login, password, service=service, client=client)
+            except Temporary as error:
+                log.warning("%s can not tell whether %r may sign in: %s", provider.name, login[:320], error)
+                away = error
+                continue
+            if name is not None:
+                return key(name)
+        if away is not None:
+            raise away
+        return None
+
+    def _checked(self, digest: bytes, check: "asyncio.Task[str | None]") -> None:
+        del self._checks[digest]
+        if (
+            not check.cancelled()
+            and check.exception() is None
+            and (name := check.result())
+            and self._auth.cache_seconds
+        ):
+            self._right.put(digest, (name, self._clock.monotonic() + self._auth.cache_seconds))
