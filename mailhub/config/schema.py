@@ -22,7 +22,7 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 class Listener(Section, frozen=True, kw_only=True):
     """One door. `name` is how `hub.port(name)` and the logs call it; default: the protocol, with an "s" for implicit TLS."""
 
-    protocol: Literal["smtp", "submission", "pop3", "imap"]
+    protocol: Literal["smtp", "submission", "lmtp", "pop3", "imap"]
     address: str = "127.0.0.1"
     port: Port = 0  # 0: any free port
     tls: Literal["none", "starttls", "implicit"] = "starttls"
@@ -69,6 +69,20 @@ class Smtp(Section, frozen=True, kw_only=True):
     # Commands of one session; messages of one session.
     command_limit: Count = 100_000
     message_limit: Count = 10_000
+    # Extensions that are not offered, by their EHLO keyword.
+    discard_ehlo_keywords: tuple[str, ...] = ()
+    # The shortest time in which DELIVERBY may have a message returned (RFC 2852).
+    deliver_by_minimum: Seconds = 0.0
+    # How long a submitted message may wait for its release (RFC 4865); 0: FUTURERELEASE is not offered.
+    future_release_limit: Seconds = 2_592_000.0
+    # Answer VRFY, EXPN and ETRN: to mynetworks and to who signed in.
+    vrfy: bool = False
+    expn: bool = False
+    etrn: bool = False
+    # Give a submitted message the Date, Message-ID and From it lacks, and take its Bcc away (RFC 6409 section 8).
+    repair: bool = True
+    # Octets of a header that is looked at; a submitted message with a longer one is refused.
+    header_size_limit: Annotated[int, Meta(ge=1_024, le=16_777_216)] = 262_144
     # Received fields after which a message is taken to be in a loop (RFC 5321 section 6.3).
     hopcount_limit: Count = 50
 

@@ -1,20 +1,31 @@
-"""A body on its way to the store: what the checks need is taken from it as it passes."""
+"""A body on its way to the store: the header is read, and for submission mended, as it passes."""
 
+from collections.abc import Callable
+
+from mailhub.message import headers
 from mailhub.store.api import Body, BodyWriter
 
-HEADER_LIMIT = 262_144  # octets of a header that are looked at
 _END = b"\r\n\r\n"
+
+Repair = Callable[[bytes], bytes]
 
 
 class BodyIntake:
-    """A `BodyWriter` that also reads the header. Lines must end with CRLF."""
+    """A `BodyWriter` that also reads the header: the lines up to the blank one, at most `limit` octets of them.
 
-    __slots__ = ("_header", "_reading", "_writer")
+    `repair`: what the header becomes (lines with CRLF, without the blank line); then nothing is stored before the header is
+    whole. `header` is there after `finish`, or when `too_long` tells that the header had no end within the limit. A body
+    without any header (a blank line first, or no blank line at all) has the header it seems to have.
+    """
 
-    def __init__(self, writer: BodyWriter) -> None:
-        self._writer = writer
-        self._header = bytearray(b"\r\n")  # so that every field, the first too, stands behind a line end
+    __slots__ = ("_buffer", "_limit", "_reading", "_repair", "_writer", "header", "too_long")
+
+    def __init__(self, writer: BodyWriter, limit: int = 262_144, repair: Repair | None = None) -> None:
+        self._writer, self._limit, self._repair = writer, limit, repair
+        self._buffer = bytearray()
         self._reading = True
+        self.header = b""
+        self.too_long = False
 
     @property
     def size(self) -> int:
@@ -27,25 +38,53 @@ class BodyIntake:
     @property
     def hops(self) -> int:
         """Received fields seen (RFC 5321 section 6.3)."""
-        return self._header.lower().count(b"\r\nreceived:")
+        return headers.count(self.header, b"received")
 
     def feed(self, block: bytes) -> None:
-        if self._reading:
-            self._read(block)
-        self._writer.feed(block)
+        if not self._reading:
+            return self._writer.feed(block)
+        if self._repair is None:
+            self._writer.feed(block)
+            self._read(block[: self._limit + 4])
+            return None
+        self._read(block)
+        if not self._reading:
+            self._give()
+        return None
 
     def _read(self, block: bytes) -> None:
-        start = max(0, len(self._header) - 3)
-        self._header += block[:HEADER_LIMIT]
-        end = self._header.find(_END, start)
-        if end >= 0:
-            del self._header[end:]
-        self._reading = end < 0 and len(self._header) < HEADER_LIMIT
+        """Look for the blank line in what has come, which stays in the buffer."""
+        start = max(0, len(self._buffer) - 3)
+        self._buffer += block
+        end = 0 if self._buffer.startswith(b"\r\n") else self._buffer.find(_END, start) + 2
+        if end >= 2 or self._buffer.startswith(b"\r\n"):
+            self.too_long = end > self._limit
+            self._ended(end)
+        elif len(self._buffer) > self._limit:
+            self.too_long = True
+            self._ended(self._limit)
+
+    def _ended(self, end: int) -> None:
+        self.header, self._reading = bytes(self._buffer[:end]), False
+
+    def _give(self) -> None:
+        """Hand on what was held back, the header mended."""
+        if self._repair is not None:
+            rest = bytes(self._buffer[len(self.header) :])
+            self._writer.feed((self.header if self.too_long else self._repair(self.header)) + rest)
+        self._buffer.clear()
 
     async def drain(self) -> None:
         await self._writer.drain()
 
     async def finish(self) -> Body:
+        if self._reading:  # no blank line came: all of it is header
+            whole = bytes(self._buffer)
+            self._ended(len(whole))
+            if self._repair is not None and whole and not whole.endswith(b"\r\n"):
+                self.header += b"\r\n"
+            self._give()
+        self._buffer.clear()
         return await self._writer.finish()
 
     def abort(self) -> None:

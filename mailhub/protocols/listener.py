@@ -31,6 +31,7 @@ _LIBRARY_TIMEOUT = 86_400.0  # asyncio's own handshake timer reads real time: ou
 _REFUSALS = {
     "smtp": b"421 4.7.0 Too many connections, try again later\r\n",
     "submission": b"421 4.7.0 Too many connections, try again later\r\n",
+    "lmtp": b"421 4.7.0 Too many connections, try again later\r\n",
     "pop3": b"-ERR [SYS/TEMP] Too many connections, try again later\r\n",
     "imap": b"* BYE [UNAVAILABLE] Too many connections, try again later\r\n",
 }

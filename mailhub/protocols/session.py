@@ -20,7 +20,7 @@ from mailhub.model.clock import Clock
 
 log = logging.getLogger("mailhub.protocols")
 
-Service = Literal["smtp", "submission", "pop3", "imap"]
+Service = Literal["smtp", "submission", "lmtp", "pop3", "imap"]
 TlsMode = Literal["none", "starttls", "implicit"]
 Settings = TypeVar("Settings", schema.Smtp, schema.Imap, schema.Pop3, covariant=True)
 

@@ -2,7 +2,7 @@
 
 from mailhub.model.clock import Clock
 from mailhub.model.envelope import Envelope, Origin
-from mailhub.store.api import Body, BodyWriter, NewContent, NewItem, NewRecipient, QueueStore
+from mailhub.store.api import Body, BodyWriter, NewContent, NewItem, NewRecipient, QueueFilter, QueueStore
 
 from .manager import Manager
 
@@ -23,6 +23,12 @@ class Spool:
     def check_space(self) -> None:
         """LimitReached where the disk is nearly full."""
         self._store.check_space()
+
+    async def turn(self, domain: str) -> int:
+        """What is deferred for that domain is due now; how many messages that are."""
+        found = await self._store.retry(QueueFilter(recipient="@" + domain), self._clock.now())
+        self._manager.wake()
+        return found
 
     async def put(
         self,

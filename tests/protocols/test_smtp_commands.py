@@ -15,7 +15,8 @@ async def test_ehlo_shows_what_is_offered() -> None:
         talk = await server.connect()
         assert await talk.ask("EHLO client.example") == (
             "250-mx.mailhub.test\n250-PIPELINING\n250-SIZE 1000000\n250-ENHANCEDSTATUSCODES\n250-8BITMIME\n"
-            "250-SMTPUTF8\n250 HELP"
+            "250-SMTPUTF8\n250-CHUNKING\n250-BINARYMIME\n250-DSN\n250-DELIVERBY\n250-MT-PRIORITY MIXER\n"
+            "250-LIMITS RCPTMAX=1000 MAILMAX=10000\n250 HELP"
         )
         assert await talk.ask("HELO client.example") == "250 mx.mailhub.test"
         talk.close()
@@ -49,7 +50,7 @@ DIALOGUE = [
     ("EHLO", "501 5.5.4"), ("HELO", "501 5.5.4"), ("EHLO two words", "501 5.5.4"), ("EHLO bücher", "501 5.5.4"),
     ("MAIL FROM:<a@b.c>", "503 5.5.1"), ("RCPT TO:<a@b.c>", "503 5.5.1"), ("DATA", "503 5.5.1"), ("AUTH PLAIN", "503 5.5.1"),
     ("STARTTLS", "502 5.5.1"), ("STARTTLS now", "501 5.5.4"), ("RSET now", "501 5.5.4"), ("QUIT now", "501 5.5.4"),
-    ("VRFY", "501 5.5.4"), ("BDAT 0 LAST", "500 5.5.1"), ("WHAT", "500 5.5.1"), ("", "500 5.5.2"), (" NOOP", "500 5.5.2"),
+    ("VRFY", "501 5.5.4"), ("BDAT 0 LAST", "503 5.5.1"), ("LHLO x", "500 5.5.1"), ("ETRN a.test", "502 5.5.1"), ("WHAT", "500 5.5.1"), ("", "500 5.5.2"), (" NOOP", "500 5.5.2"),
     ("MA\u00ceL", "500 5.5.2"), ("NO\x00OP", "500 5.5.2"), ("x" * 2_100, "500 5.5.2"), ("ehlo client", "250-"),
     ("AUTH PLAIN", "502 5.5.1"), ("RCPT TO:<a@b.c>", "503 5.5.1"), ("DATA", "503 5.5.1"),
     ("MAIL", "501 5.5.4"), ("MAIL TO:<a@b.c>", "501 5.5.4"), ("MAIL FROM:", "501 5.1.7"), ("MAIL FROM:a@b.c", "501 5.1.7"),
@@ -57,7 +58,7 @@ DIALOGUE = [
     ("MAIL FROM:<a@b.c> SIZE=99999999999", "552 5.3.4"), ("MAIL FROM:<ü@b.c>", "553 5.6.7"), ("mail from: <a@b.c> ", "250 2.1.0"),
     ("MAIL FROM:<a@b.c>", "503 5.5.1"), ("AUTH PLAIN", "502 5.5.1"), ("DATA", "503 5.5.1"), ("RCPT", "501 5.5.4"),
     ("RCPT FROM:<a@b.c>", "501 5.5.4"), ("RCPT TO:<>", "501 5.5.4"), ("RCPT TO:<a b@c>", "501 5.1.3"), ("DATA", "554 5.5.1"),
-    ("RCPT TO:<alice@mailhub.test> NOTIFY=NEVER", "555 5.5.4"), ("rcpt to:<alice@mailhub.test>", "250 2.1.5"),
+    ("RCPT TO:<alice@mailhub.test> FOO=NEVER", "555 5.5.4"), ("RCPT TO:<alice@mailhub.test> NOTIFY=X", "501 5.5.4"), ("rcpt to:<alice@mailhub.test>", "250 2.1.5"),
     ("DATA now", "501 5.5.4"), ("EHLO again", "250-"), ("RCPT TO:<alice@mailhub.test>", "503 5.5.1"), ("MAIL FROM:<>", "250 2.1.0"),
     ("RSET", "250 2.0.0"), ("MAIL FROM:<ü@b.c> SMTPUTF8", "250 2.1.0"), ("QUIT", "221 2.0.0"),
 ]  # fmt: skip

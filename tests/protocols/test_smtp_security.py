@@ -153,7 +153,8 @@ async def test_passwords_do_not_reach_the_log(caplog: pytest.LogCaptureFixture) 
 
 # --- other people's clients ---
 
-MESSAGE = "Subject: hello\r\n\r\n.a line with a dot\r\n" + "x" * 70 + "\r\n"
+HEADER = "Subject: hello\r\nDate: Thu, 1 Jan 2026 00:00:00 +0000\r\nMessage-ID: <a@b>\r\nFrom: <alice@mailhub.test>\r\n"
+MESSAGE = HEADER + "\r\n.a line with a dot\r\n" + "x" * 70 + "\r\n"
 
 
 async def test_smtplib_sends_over_starttls_with_a_login() -> None:

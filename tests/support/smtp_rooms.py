@@ -5,9 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mailhub.delivery.router import Known
+from mailhub.delivery.routes import Refuse, Route
 from mailhub.model import address
 from mailhub.model.envelope import Envelope, Origin
 from mailhub.model.errors import LimitReached, Temporary
+from mailhub.model.reply import Reply
 from mailhub.store.api import Body
 
 
@@ -67,6 +69,11 @@ class MemorySpool:
         self.broken = self.full = False
         self.failure: Exception | None = None
         self._last = 1_000_000
+        self.turned: list[str] = []
+
+    async def turn(self, domain: str) -> int:
+        self.turned.append(domain)
+        return 1
 
     def new_id(self) -> int:
         self._last += 1
@@ -80,7 +87,17 @@ class MemorySpool:
         if self.full:
             raise LimitReached("store.free_space_floor")
 
-    async def put(self, number: int, envelope: Envelope, body: Body, prefix: bytes, origin: Origin) -> None:
+    async def put(
+        self,
+        number: int,
+        envelope: Envelope,
+        body: Body,
+        prefix: bytes,
+        origin: Origin,
+        *,
+        held: bool = False,
+        content_filter: str = "",
+    ) -> None:
         self.committing.set()
         await self.gate.wait()
         self.committing.clear()
@@ -98,6 +115,11 @@ class SmallRouter:
         self.catch_all = False
         self.domains = {address.domain_of(mailbox) for mailbox in self.mailboxes}
         self.asked: list[str] = []
+        self.routes: dict[str, Route] = {}
+
+    async def route(self, recipient: str) -> Route:
+        found = self.routes.get(recipient)
+        return Refuse(Reply(550, "5.1.1", "none")) if found is None else found
 
     async def peek(self, recipient: str) -> Known:
         self.asked.append(recipient)

@@ -189,10 +189,10 @@ class Channel(SMTP):
             await self._more(until - self._clock.monotonic())
         return line
 
-    def _take(self) -> bytes:
-        """All that is buffered."""
-        block = bytes(self._input)
-        self._input.clear()
+    def _take(self, limit: int | None = None) -> bytes:
+        """All that is buffered, or the first `limit` octets of it."""
+        block = bytes(self._input if limit is None else self._input[:limit])
+        del self._input[: len(block)]
         self._scanned = 0
         return block
 

@@ -17,16 +17,19 @@ Command = Callable[["SmtpSession", str], Awaitable[None]]
 COMMANDS: Mapping[str, Command] = {
     "EHLO": hello.ehlo,
     "HELO": hello.helo,
+    "LHLO": hello.lhlo,
     "STARTTLS": hello.starttls,
     "AUTH": auth.auth,
     "MAIL": mail.mail,
     "RCPT": mail.rcpt,
     "DATA": content.data,
+    "BDAT": content.bdat,
     "RSET": hello.rset,
     "NOOP": hello.noop,
     "QUIT": hello.quit_,
     "VRFY": hello.vrfy,
     "EXPN": hello.expn,
+    "ETRN": hello.etrn,
     "HELP": hello.help_,
 }
 

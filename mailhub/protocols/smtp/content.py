@@ -1,4 +1,7 @@
-"""What follows DATA: the message, in blocks, from the net to the policy's transaction (RFC 5321 section 4.1.1.4)."""
+"""DATA and BDAT: the message, in blocks, from the net to the policy's transaction (RFC 5321 section 4.1.1.4, RFC 3030).
+
+LMTP answers the end of a message once for each recipient that was accepted (RFC 2033 section 4.2).
+"""
 
 import logging
 from typing import TYPE_CHECKING, Final
@@ -6,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from mailhub.model.errors import MailError
 from mailhub.model.reply import Reply
 from mailhub.policy import Transaction
-from mailhub.wire.smtp import DataReader, Fault
+from mailhub.wire.smtp import ChunkReader, DataReader, Fault, SyntaxRefused, chunk_argument
 
 if TYPE_CHECKING:
     from .session import SmtpSession
@@ -14,12 +17,15 @@ if TYPE_CHECKING:
 log = logging.getLogger("mailhub.protocols.smtp")
 
 BACKLOG_LIMIT: Final = 1_048_576  # octets waiting for the disk, above which the net has to wait
+SWALLOW_LIMIT: Final = 16_777_216  # octets of a refused chunk that are still read, so that the session can go on
 
 HELLO_FIRST = Reply(503, "5.5.1", "Send EHLO first")
 MAIL_FIRST = Reply(503, "5.5.1", "Send MAIL first")
 RCPT_FIRST = Reply(503, "5.5.1", "Send RCPT first")
 NO_RECIPIENTS = Reply(554, "5.5.1", "No valid recipients")
 NO_ARGUMENT = Reply(501, "5.5.4", "That command takes no argument")
+CHUNKS_BEGUN = Reply(503, "5.5.1", "The message has begun with BDAT: go on with BDAT, or send RSET")
+BINARY = Reply(503, "5.5.1", "A message declared BINARYMIME is sent with BDAT")
 START = Reply(354, "", "End data with <CR><LF>.<CR><LF>")
 REFUSED = {
     Fault.SIZE: Reply(552, "5.3.4", "Message too big for this system"),
@@ -30,55 +36,134 @@ REFUSED = {
 }
 
 
+class Incoming:
+    """A message on its way to the store. `trouble`: why it can not be taken; what follows is thrown away."""
+
+    def __init__(self, session: "SmtpSession", transaction: Transaction) -> None:
+        self._session, self._transaction = session, transaction
+        self._intake = transaction.body()
+        self.trouble: Reply | None = None
+        settings = session.settings
+        self.chunks = ChunkReader(
+            settings.message_size_limit,
+            settings.text_line_length_limit,
+            settings.bare_newlines,
+            binary=transaction.parameters.body == "BINARYMIME",
+        )
+
+    async def feed(self, octets: bytes, fault: Fault | None) -> None:
+        """Octets of the message; the net waits while the disk is slow."""
+        if self.trouble is not None:
+            return
+        if fault is not None:
+            self.refuse(REFUSED[fault])
+        elif octets:
+            self._intake.feed(octets)
+            if self._intake.backlog > BACKLOG_LIMIT:
+                try:
+                    await self._intake.drain()
+                except MailError as error:
+                    self._not_stored(error)
+
+    def refuse(self, reply: Reply) -> None:
+        self.trouble = reply
+        self._transaction.abort()
+
+    def _not_stored(self, error: MailError) -> None:
+        log.warning("%s: body not stored: %s", self._session.record, error)
+        self.refuse(error.reply)
+
+    async def finish(self) -> Reply:
+        """The message is whole: judge it and queue it."""
+        if self.trouble is not None:
+            return self.trouble
+        try:
+            body = await self._intake.finish()
+        except MailError as error:
+            self._not_stored(error)
+            return error.reply
+        verdict = await self._transaction.content(body)
+        return await self._transaction.commit() if verdict.ok else verdict
+
+
 async def data(session: "SmtpSession", argument: str) -> None:
     """DATA"""
-    if session.transaction is None:
-        return session.answer(MAIL_FIRST if session.helo else HELLO_FIRST)
+    if session.incoming is not None:
+        return session.answer(CHUNKS_BEGUN)
+    refused = _untimely(session)
+    if refused is not None:
+        return session.answer(refused)
     if argument:
         return session.answer(NO_ARGUMENT)
-    if not session.transaction.recipients:
-        return session.answer(NO_RECIPIENTS if session.tried else RCPT_FIRST)
+    transaction = session.transaction
+    assert transaction is not None
+    if transaction.parameters.body == "BINARYMIME":
+        return session.answer(BINARY)
     session.reply(START)
-    reply = await _receive(session, session.transaction)
+    settings = session.settings
+    reader = DataReader(settings.message_size_limit, settings.text_line_length_limit, settings.bare_newlines)
+    incoming = Incoming(session, transaction)
+    while reader.rest is None:
+        kept = reader.feed(await session.block())
+        await incoming.feed(kept, reader.fault)
+        if reader.fault is Fault.CUT:
+            session.give_up()
+            return _end(session, REFUSED[Fault.CUT])
+    session.resume(reader.rest)
+    return _end(session, await incoming.finish())
+
+
+async def bdat(session: "SmtpSession", argument: str) -> None:
+    """BDAT octets [LAST]"""
+    try:
+        size, last = chunk_argument(argument)
+    except SyntaxRefused as refused:
+        return session.leave(refused.reply)  # nobody knows where the next command stands
+    limit = session.settings.message_size_limit
+    if limit and size > limit + SWALLOW_LIMIT:
+        return session.leave(REFUSED[Fault.CUT])
+    refusal = None if session.incoming is not None else _untimely(session)
+    if refusal is not None:
+        await _swallow(session, size)
+        return session.answer(refusal)
+    if session.incoming is None:
+        assert session.transaction is not None
+        session.incoming = Incoming(session, session.transaction)
+    incoming = session.incoming
+    left = size
+    while left:
+        block = await session.block(left)
+        left -= len(block)
+        await incoming.feed(incoming.chunks.feed(block), incoming.chunks.fault)
+    if last:
+        await incoming.feed(incoming.chunks.finish(), incoming.chunks.fault)
+        return _end(session, await incoming.finish())
+    if incoming.trouble is not None:
+        return session.answer(incoming.trouble)
+    return session.answer(Reply(250, "2.0.0", f"{size} octets received"))
+
+
+async def _swallow(session: "SmtpSession", size: int) -> None:
+    while size:
+        size -= len(await session.block(size))
+
+
+def _untimely(session: "SmtpSession") -> Reply | None:
+    """Why a message can not begin now."""
+    if session.transaction is None:
+        return MAIL_FIRST if session.helo else HELLO_FIRST
+    if not session.transaction.recipients:
+        return NO_RECIPIENTS if session.tried else RCPT_FIRST
+    return None
+
+
+def _end(session: "SmtpSession", reply: Reply) -> None:
+    """Tell how it ended, and make room for the next."""
+    told = session.transaction.recipients if session.transaction is not None and session.is_lmtp else 1
     session.end_transaction()
     if reply.ok:
         session.messages += 1
         session.forgive()
-    return session.answer(reply)
-
-
-async def _receive(session: "SmtpSession", transaction: Transaction) -> Reply:
-    """Take the message and queue it; the reply for the client. `session.give_up()` where it is not worth going on."""
-    settings = session.settings
-    reader = DataReader(settings.message_size_limit, settings.text_line_length_limit, settings.bare_newlines)
-    intake = transaction.body()
-    trouble: Reply | None = None
-    while reader.rest is None:
-        kept = reader.feed(await session.block())
-        if trouble is not None:
-            pass
-        elif reader.fault is not None:
-            trouble = REFUSED[reader.fault]
-            transaction.abort()
-        elif kept:
-            intake.feed(kept)
-            if intake.backlog > BACKLOG_LIMIT:
-                try:
-                    await intake.drain()
-                except MailError as error:
-                    log.warning("%s: body not stored: %s", session.record, error)
-                    trouble = error.reply
-                    transaction.abort()
-        if reader.fault is Fault.CUT:
-            session.give_up()
-            return REFUSED[Fault.CUT]
-    session.resume(reader.rest)
-    if trouble is not None:
-        return trouble
-    try:
-        body = await intake.finish()
-    except MailError as error:
-        log.warning("%s: body not stored: %s", session.record, error)
-        return error.reply
-    verdict = await transaction.content(body)
-    return await transaction.commit() if verdict.ok else verdict
+    for _ in range(told - 1):
+        session.reply(reply)
+    session.answer(reply)

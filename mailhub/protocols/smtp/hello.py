@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from mailhub.model.reply import Reply
-from mailhub.wire.smtp import greeting
+from mailhub.wire.smtp import SyntaxRefused, greeting, parse_path
 
 from . import commands
 from .extensions import offered
@@ -15,34 +15,50 @@ OK = Reply(250, "2.0.0", "Ok")
 BYE = Reply(221, "2.0.0", "Bye")
 NO_ARGUMENT = Reply(501, "5.5.4", "That command takes no argument")
 HELLO_SYNTAX = Reply(501, "5.5.4", "Syntax: EHLO hostname")
+LHLO_ONLY = Reply(500, "5.5.1", "This is LMTP: send LHLO")
+NOT_LMTP = Reply(500, "5.5.1", "This is not LMTP: send EHLO")
 NO_TLS = Reply(502, "5.5.1", "TLS not available")
 TLS_READY = Reply(220, "2.0.0", "Ready to start TLS")
 INJECTED = Reply(501, "5.5.1", "STARTTLS must be the last command of a group, goodbye")
 VRFY_SYNTAX = Reply(501, "5.5.4", "Syntax: VRFY address")
 CANNOT_VERIFY = Reply(252, "2.5.0", "Cannot verify, but will take a message and try to deliver it")
+EXPN_SYNTAX = Reply(501, "5.5.4", "Syntax: EXPN address")
+ETRN_SYNTAX = Reply(501, "5.5.4", "Syntax: ETRN domain")
+ETRN_LATE = Reply(503, "5.5.1", "Not during a mail transaction")
+NO_ETRN = Reply(502, "5.5.1", "ETRN not available")
+HELLO_FIRST = Reply(503, "5.5.1", "Send EHLO first")
 NO_EXPN = Reply(502, "5.5.1", "EXPN not available")
 NO_HELP = Reply(504, "5.5.4", "No help for that")
 
 
 async def ehlo(session: "SmtpSession", hostname: str) -> None:
     """EHLO hostname"""
-    if _hello(session, hostname, True):
-        session.say(greeting(session.hostname, offered(session)))
+    if session.is_lmtp:
+        return session.answer(LHLO_ONLY)
+    return _hello(session, hostname, True)
+
+
+async def lhlo(session: "SmtpSession", hostname: str) -> None:
+    """LHLO hostname"""
+    if not session.is_lmtp:
+        return session.answer(NOT_LMTP)
+    return _hello(session, hostname, True)
 
 
 async def helo(session: "SmtpSession", hostname: str) -> None:
     """HELO hostname"""
-    if _hello(session, hostname, False):
-        session.say(greeting(session.hostname, ()))
+    if session.is_lmtp:
+        return session.answer(LHLO_ONLY)
+    return _hello(session, hostname, False)
 
 
-def _hello(session: "SmtpSession", hostname: str, extended: bool) -> bool:
+def _hello(session: "SmtpSession", hostname: str, extended: bool) -> None:
     if not hostname or len(hostname) > 255 or not hostname.isascii() or " " in hostname:
-        session.answer(HELLO_SYNTAX)
-        return False
+        return session.answer(HELLO_SYNTAX)
     session.end_transaction()
     session.helo, session.extended = hostname, extended
-    return True
+    session.offered = offered(session)  # who says HELO may use what it does not ask for
+    return session.say(greeting(session.hostname, tuple(session.offered.values()) if extended else ()))
 
 
 async def starttls(session: "SmtpSession", argument: str) -> None:
@@ -80,12 +96,41 @@ async def quit_(session: "SmtpSession", argument: str) -> None:
 
 async def vrfy(session: "SmtpSession", argument: str) -> None:
     """VRFY address"""
-    session.answer(CANNOT_VERIFY if argument else VRFY_SYNTAX)
+    if not argument:
+        return session.answer(VRFY_SYNTAX)
+    if not session.settings.vrfy or not session.helo:
+        return session.answer(CANNOT_VERIFY)
+    return session.answer(await session.policy.verify(_mailbox(argument), session.origin(False)))
 
 
 async def expn(session: "SmtpSession", argument: str) -> None:
     """EXPN list"""
-    session.answer(NO_EXPN)
+    if not session.settings.expn or not session.helo:
+        return session.answer(NO_EXPN)
+    if not argument:
+        return session.answer(EXPN_SYNTAX)
+    return session.answer(await session.policy.expand(_mailbox(argument), session.origin(False)))
+
+
+def _mailbox(argument: str) -> str:
+    """The address in an argument that may be written with or without angle brackets. SyntaxRefused where there is none."""
+    path, rest = parse_path(argument if argument.startswith("<") else f"<{argument}>")
+    if (rest.strip() and rest.strip().upper() != "SMTPUTF8") or not path.address or path.route:
+        raise SyntaxRefused(501, "5.1.3", "Bad address syntax")
+    return path.address
+
+
+async def etrn(session: "SmtpSession", argument: str) -> None:
+    """ETRN domain"""
+    if not session.settings.etrn:
+        return session.answer(NO_ETRN)
+    if not session.helo:
+        return session.answer(HELLO_FIRST)
+    if session.transaction is not None:
+        return session.answer(ETRN_LATE)
+    if not argument or " " in argument or len(argument) > 255:
+        return session.answer(ETRN_SYNTAX)
+    return session.answer(await session.policy.turn(argument, session.origin(False)))
 
 
 async def help_(session: "SmtpSession", argument: str) -> None:

@@ -14,6 +14,7 @@ log = logging.getLogger("mailhub.protocols.smtp")
 
 HELLO_FIRST = Reply(503, "5.5.1", "Send EHLO first")
 MAIL_FIRST = Reply(503, "5.5.1", "Send MAIL first")
+CHUNKS_BEGUN = Reply(503, "5.5.1", "The message has begun with BDAT")
 NESTED = Reply(503, "5.5.1", "MAIL was given already")
 MAIL_SYNTAX = Reply(501, "5.5.4", "Syntax: MAIL FROM:<address>")
 RCPT_SYNTAX = Reply(501, "5.5.4", "Syntax: RCPT TO:<address>")
@@ -24,7 +25,7 @@ TOO_MANY_MESSAGES = Reply(421, "4.7.0", "Too many messages in one session")
 
 
 async def mail(session: "SmtpSession", argument: str) -> None:
-    """MAIL FROM:<address> [SIZE=octets] [BODY=7BIT|8BITMIME] [SMTPUTF8] [AUTH=<>]"""
+    """MAIL FROM:<address> [SIZE=] [BODY=] [SMTPUTF8] [AUTH=] [RET=] [ENVID=] [BY=] [MT-PRIORITY=] [REQUIRETLS] [HOLDFOR=]"""
     if not session.helo:
         return session.answer(HELLO_FIRST)
     if session.context.service == "submission" and not session.record.login:
@@ -39,8 +40,8 @@ async def mail(session: "SmtpSession", argument: str) -> None:
         path, rest = parse_path(argument[5:])
     except SyntaxRefused:
         return session.answer(BAD_SENDER)
-    parameters = mail_parameters(rest)
-    transaction = session.policy.begin(session.origin(parameters.smtputf8))
+    parameters = mail_parameters(rest, session.context.clock.now(), session.offered)
+    transaction = session.policy.begin(session.origin(parameters.smtputf8), session.context.service)
     reply = await transaction.sender(path.address, parameters)
     if reply.ok:
         session.transaction = transaction
@@ -48,17 +49,21 @@ async def mail(session: "SmtpSession", argument: str) -> None:
 
 
 async def rcpt(session: "SmtpSession", argument: str) -> None:
-    """RCPT TO:<address>"""
+    """RCPT TO:<address> [NOTIFY=] [ORCPT=]"""
     if session.transaction is None:
         return session.answer(MAIL_FIRST if session.helo else HELLO_FIRST)
+    if session.incoming is not None:
+        return session.answer(CHUNKS_BEGUN)
     if argument[:3].upper() != "TO:":
         return session.answer(RCPT_SYNTAX)
     session.tried = True
     path, rest = parse_path(argument[3:])
-    recipient_parameters(rest)
+    parameters = recipient_parameters(rest, session.offered)
     if not path.address:
         return session.answer(RCPT_SYNTAX)
-    reply = await session.transaction.recipient(Recipient(path.address), route=path.route)
+    reply = await session.transaction.recipient(
+        Recipient(path.address, parameters.notify, parameters.orcpt), route=path.route
+    )
     if not reply.ok:
         log.info("%s: recipient %r refused: %s", session.record, path.address, reply)
         if session.record.login:  # an honest client's list may hold many that are gone

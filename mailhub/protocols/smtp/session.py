@@ -17,6 +17,7 @@ from mailhub.wire.smtp import SyntaxRefused, parse_command
 from ..session import SessionContext
 from .channel import Channel, ConnectionLost, TimedOut
 from .commands import COMMANDS, FOREIGN
+from .content import Incoming
 
 log = logging.getLogger("mailhub.protocols.smtp")
 
@@ -43,6 +44,8 @@ class SmtpSession(Channel):
         self.extended = False
         self.client = ""
         self.transaction: Transaction | None = None
+        self.incoming: Incoming | None = None  # the message that BDAT has begun
+        self.offered: dict[str, str] = {}  # extensions since the last greeting
         self.tls_name = ""  # what was negotiated, for Received
         self.tried = False  # a recipient was named in this transaction
         self._done = False
@@ -144,6 +147,7 @@ class SmtpSession(Channel):
     def end_transaction(self) -> None:
         transaction, self.transaction = self.transaction, None
         self.tried = False
+        self.incoming = None
         if transaction is not None:
             transaction.abort()
 
@@ -163,11 +167,15 @@ class SmtpSession(Channel):
         line = await self._await_line(limit, self.settings.command_timeout)
         return line.rstrip(b"\r\n")
 
-    async def block(self) -> bytes:
-        """Octets of a message, as many as have come."""
+    async def block(self, limit: int | None = None) -> bytes:
+        """Octets of a message, as many as have come, at most `limit`."""
         if not self._input:
             await self._more(self.settings.data_timeout)
-        return self._take()
+        return self._take(limit)
+
+    @property
+    def is_lmtp(self) -> bool:
+        return self.context.service == "lmtp"
 
     def resume(self, rest: bytes) -> None:
         """The message is over; `rest` is commands again."""
@@ -181,7 +189,7 @@ class SmtpSession(Channel):
     def origin(self, smtputf8: bool) -> Origin:
         """RFC 3848 and RFC 6531 section 4.3 name the protocol."""
         if self.extended:
-            base = "UTF8SMTP" if smtputf8 else "ESMTP"
+            base = ("UTF8" if smtputf8 else "") + ("LMTP" if self.is_lmtp else "SMTP" if smtputf8 else "ESMTP")
             protocol = f"{base}{'S' if self.tls_name else ''}{'A' if self.record.login else ''}"
         else:
             protocol = "SMTP"

@@ -4,6 +4,8 @@ Comes from: protocols.smtp, delivery.relay. Gives to: nobody. May import: model.
 Invariants: time linear in the input; every refusal is a `SyntaxRefused` that carries its reply.
 """
 
+from .chunk import ChunkReader as ChunkReader
+from .chunk import chunk_argument as chunk_argument
 from .command import Command as Command
 from .command import SyntaxRefused as SyntaxRefused
 from .command import parse_command as parse_command
