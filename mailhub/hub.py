@@ -35,10 +35,11 @@ from mailhub.hub_status import status_of
 from mailhub.mailbox.service import Mailboxes
 from mailhub.model.clock import Clock, SystemClock, VirtualClock
 from mailhub.model.errors import Permanent
+from mailhub.net import local
 from mailhub.net.resolver import DnsResolver, Resolver
 from mailhub.net.stream import Stream
 from mailhub.net.tls import ServerTls
-from mailhub.policy import Policy
+from mailhub.policy import Guard, Policy, Sections
 from mailhub.protocols.imap import session as imap
 from mailhub.protocols.listener import Listener
 from mailhub.protocols.pop3 import session as pop3
@@ -68,13 +69,18 @@ class Hub:
         clock: Clock | None = None,
         resolver: Resolver | None = None,
         store: Store | None = None,
+        machine: local.Machine | None = None,
     ) -> None:
         self.config = config
+        self._machine = local.read() if machine is None else machine
         self.clock: Clock = clock or SystemClock()
         self.data = Path(config.data).absolute()
         self.resolver: Resolver = resolver or DnsResolver(config.resolver, self.clock)
         self.store: Store = store or SqliteStore(self.data, config.store, self.clock, config.hostname)
-        self.sessions = Sessions(config.sessions)
+        self.guard: Guard  # after `start`
+        self.sessions = Sessions(
+            config.sessions, lambda client: self.guard.key(client), lambda client: self.guard.shared(client)
+        )
         self.tls = ServerTls(config.tls, self.data, config.hostname, self.clock)
         self.listeners: list[Listener] = []
         self.demo_accounts: demo.Accounts = ()
@@ -116,6 +122,10 @@ class Hub:
         _make_folder(self.data)
         await self.store.open()
         undo.push_async_callback(self.store.close)
+        guarded = Sections(config.limits, config.smtp, config.auth, config.sessions)
+        self.guard = Guard(guarded, clock, store=self.store.guard, machine=self._machine, sessions_of=self.sessions.of)
+        await self.guard.open()
+        undo.push_async_callback(self.guard.settled)
         for door in config.listener:
             self._bind(door, undo)
         self.tls.context()
@@ -127,7 +137,7 @@ class Hub:
         )
         self._stored = StoredPasswords(self.directory, config.auth, hasher)
         self.authenticator = Authenticator(
-            self.directory, self.store.directory, config.auth, clock, hasher, [self._stored], cached
+            self.directory, self.store.directory, config.auth, clock, hasher, [self._stored], cached, self.guard
         )
         if config.demo and config.domains:
             self.demo_accounts = await demo.create(self.directory, self.store.directory, config.domains[0], self.data)
@@ -148,7 +158,8 @@ class Hub:
             self._watch(await listener.start())
 
     def _bind(self, door: schema.Listener, undo: AsyncExitStack) -> None:
-        listener = Listener(door, self.sessions, self.clock, functools.partial(self._serve, door), self.tls.context)
+        serve, refuse = functools.partial(self._serve, door), self.guard.connected
+        listener = Listener(door, self.sessions, self.clock, serve, self.tls.context, refuse)
         listener.bind()
         undo.callback(listener.close)
         self.listeners.append(listener)
@@ -247,7 +258,7 @@ class Hub:
 
     def _take_policy(self, config: schema.Smtp) -> None:
         """The policy of the sessions that begin from now on; those before keep theirs."""
-        self.policy = Policy(config, self.config.hostname, self.router, self.spool, self.clock)
+        self.policy = Policy(config, self.config.hostname, self.router, self.spool, self.clock, self.guard)
         self._policies.append(self.policy)
 
     # --- reload ---
@@ -264,6 +275,7 @@ class Hub:
         self.sessions.limits = self.config.sessions
         self.directory.configure(self.config.auth, self.config.domains)
         self.authenticator.configure(self.config.auth)
+        self.guard.configure(Sections(self.config.limits, self.config.smtp, self.config.auth, self.config.sessions))
         self._stored.auth = self.config.auth
         self.router.configure(self.config.delivery)
         self.queue.configure(self.config.queue)

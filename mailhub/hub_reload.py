@@ -7,9 +7,9 @@ import msgspec
 from mailhub.config.schema import Config
 
 # The sections and keys that a running hub can change; sessions that live keep what they began with.
-RELOADABLE = ("domains", "tls", "sessions", "smtp", "auth", "imap", "pop3", "queue", "delivery", "log")
+RELOADABLE = ("domains", "tls", "sessions", "smtp", "auth", "limits", "imap", "pop3", "queue", "delivery", "log")
 # Keys of those sections that were given to something that lives as long as the hub.
-FIXED = ("auth.threads", "auth.backlog")
+FIXED = ("auth.threads", "auth.backlog", "limits.table_limit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,9 @@ def reloaded(old: Config, new: Config) -> Reloaded:
         fixed = key.partition(".")[0] not in RELOADABLE or key in FIXED
         (restart if fixed else applied).append(key)
     force = msgspec.structs.replace(old, **{name: getattr(new, name) for name in RELOADABLE})
-    kept = {key.partition(".")[2]: getattr(old.auth, key.partition(".")[2]) for key in FIXED}
-    force = msgspec.structs.replace(force, auth=msgspec.structs.replace(new.auth, **kept))
+    for section, _, key in (fixed.partition(".") for fixed in FIXED):
+        kept = msgspec.structs.replace(getattr(force, section), **{key: getattr(getattr(old, section), key)})
+        force = msgspec.structs.replace(force, **{section: kept})
     return Reloaded(force, tuple(applied), tuple(restart))
 
 

@@ -43,6 +43,11 @@ def check(config: Config) -> Iterator[Finding]:
     yield from _tls(config)
     for n, network in enumerate(config.smtp.mynetworks):
         yield from _network(("smtp", "mynetworks", n), network)
+    for n, network in enumerate(config.limits.allow):
+        yield from _network(("limits", "allow", n), network)
+    if config.limits.ban_seconds_max < config.limits.ban_seconds:
+        allowed = f"at least `ban_seconds`, {shown(config.limits.ban_seconds)}"
+        yield Finding(("limits", "ban_seconds_max"), shown(config.limits.ban_seconds_max), allowed)
     if not config.queue.retry:
         yield Finding(("queue", "retry"), "an empty list", "at least one waiting time")
     for n, seconds in enumerate(config.queue.retry):

@@ -44,6 +44,8 @@ class Sessions(Section, frozen=True, kw_only=True):
     # Sessions of all protocols together, and from one client address.
     limit: Count = 10_000
     limit_per_client: Count = 500
+    # Sessions signed in to one account.
+    limit_per_account: Count = 200
     # Time that TLS handshakes may take.
     handshake_timeout: Seconds = 30.0
     # Time for sessions and deliveries to finish after SIGTERM.
@@ -53,6 +55,10 @@ class Sessions(Section, frozen=True, kw_only=True):
 class Smtp(Section, frozen=True, kw_only=True):
     # Clients whose mail for other domains is relayed without a login.
     mynetworks: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    # Trust and ban by address also where the address is a gateway of ours with all the world behind it.
+    trust_gateway: bool = False
+    # Time before the greeting of a new client in no network of ours; who talks meanwhile is sent away.
+    greet_pause: Seconds = 0.3
     message_size_limit: Octets = 52_428_800
     recipient_limit: Count = 1_000
     # Octets of one command line, CRLF included (RFC 5321 section 4.5.3.1.4 asks for 512, extensions for more).
@@ -64,7 +70,9 @@ class Smtp(Section, frozen=True, kw_only=True):
     # Silence allowed before a command, and between two blocks of a message (RFC 5321 section 4.5.3.2).
     command_timeout: Seconds = 300.0
     data_timeout: Seconds = 180.0
-    # Errors after which the session ends with 421.
+    # Errors after which each further reply waits for `error_sleep`; errors after which the session ends with 421.
+    soft_error_limit: Count = 10
+    error_sleep: Seconds = 1.0
     error_limit: Count = 20
     # Commands of one session; messages of one session.
     command_limit: Count = 100_000
@@ -94,6 +102,8 @@ class Auth(Section, frozen=True, kw_only=True):
     failure_limit: Count = 3
     # Time that passes before a wrong password is answered.
     failure_delay: Seconds = 1.0
+    # From the third in an hour on, by one client or for one account, that time doubles up to this.
+    failure_delay_max: Seconds = 16.0
     # How long a right password is remembered, as an HMAC under a key of this process; 0: never.
     cache_seconds: Seconds = 300.0
     # How a new password is stored, and the SCRAM keys kept beside it so that clients need not send it. A login whose stored
@@ -115,6 +125,36 @@ class Auth(Section, frozen=True, kw_only=True):
 class Directory(Section, frozen=True, kw_only=True):
     # Accounts, aliases, domains and right passwords kept in memory, of each kind.
     cache_limit: Count = 10_000
+
+
+Limit = Annotated[int, Meta(ge=0, le=1_000_000_000)]
+
+
+class Limits(Section, frozen=True, kw_only=True):
+    """What one client and one account may do. A client is an IPv4 address or an IPv6 network. 0: no limit."""
+
+    # Clients that are never limited, delayed or banned, besides those of smtp.mynetworks.
+    allow: tuple[str, ...] = ()
+    # Bits of an IPv6 address that tell one client from another.
+    ipv6_prefix: Annotated[int, Meta(ge=16, le=128)] = 64
+    # In one minute: connections of a client to all services; messages and recipients it brings.
+    connections_per_client: Limit = 300
+    messages_per_client: Limit = 600
+    recipients_per_client: Limit = 3_000
+    # In one day (UTC): messages of an account, and recipients it never wrote to before.
+    messages_per_account: Limit = 1_000
+    new_recipients_per_account: Limit = 200
+    # Recipients remembered for an account; the one longest not written to is forgotten first.
+    recipients_known: Count = 10_000
+    # Different wrong passwords from a client within an hour, in all services, that get it banned.
+    ban_auth_failures: Limit = 10
+    # SMTP sessions of a client within an hour, ended for errors or for speech before the greeting, that get it banned from SMTP.
+    ban_errors: Limit = 5
+    # How long a first ban lasts; each further one is four times as long, up to `ban_seconds_max`.
+    ban_seconds: Annotated[float, Meta(ge=1, le=366 * 86400)] = 900.0
+    ban_seconds_max: Annotated[float, Meta(ge=1, le=366 * 86400)] = 604_800.0
+    # Clients, accounts and bans kept in memory, of each kind.
+    table_limit: Annotated[int, Meta(ge=100, le=10_000_000)] = 20_000
 
 
 class Imap(Section, frozen=True, kw_only=True):
@@ -242,6 +282,7 @@ class Config(Section, frozen=True, kw_only=True):
     sessions: Sessions = Sessions()
     smtp: Smtp = Smtp()
     auth: Auth = Auth()
+    limits: Limits = Limits()
     directory: Directory = Directory()
     imap: Imap = Imap()
     pop3: Pop3 = Pop3()

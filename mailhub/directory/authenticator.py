@@ -23,6 +23,7 @@ from .directory import Account, Directory
 from .hasher import Hasher
 from .providers import Provider
 from .recent import Recent
+from .watch import Watch
 
 log = logging.getLogger("mailhub.directory")
 
@@ -41,9 +42,10 @@ class Authenticator:
         hasher: Hasher,
         providers: Sequence[Provider],
         cache_limit: int = 10_000,
+        watch: Watch | None = None,
     ) -> None:
         self._directory, self._store, self._auth, self._clock = directory, store, auth, clock
-        self._hasher, self._providers = hasher, tuple(providers)
+        self._hasher, self._providers, self._watch = hasher, tuple(providers), watch
         self._decoy = passwords.decoy()
         self._apps = AppPasswords(store, clock)
         self._right: Recent[bytes, tuple[str, float]] = Recent(cache_limit)  # account, until when that is known
@@ -59,15 +61,35 @@ class Authenticator:
 
         `client` (an address) is for the log and for the list of app passwords.
         """
+        self.admit(login, service=service, client=client)
         name, why = await self._identify(login, password, service, client)
         row = self._directory.stored(name) if name else None
         if name and (row is None or row.enabled):
-            log.info("%s: login of %r from %s", service, name, client)
-            return Account(name) if row is None else Account(row.name)
-        log.warning("%s: login of %r from %s refused: %s", service, login[:320], client, why or "not enabled")
-        if self._auth.failure_delay:
-            await self._clock.sleep(self._auth.failure_delay)
+            return self.succeeded(name if row is None else row.name, service=service, client=client)
+        attempt = hmac.digest(self._key, password.encode("utf-8", "surrogatepass"), "sha256")
+        await self.failed(login, why or "not enabled", attempt, service=service, client=client)
         return None
+
+    def admit(self, login: str, *, service: str, client: str) -> None:
+        """To be asked before a secret is looked at: Temporary where that client has tried too much."""
+        if self._watch is not None:
+            self._watch.admit(client, login, service)
+
+    def succeeded(self, name: str, *, service: str, client: str) -> Account:
+        """A right secret. Temporary where the account may have no more sessions."""
+        if self._watch is not None:
+            self._watch.signed_in(client, name, service)
+        log.info("%s: login of %r from %s", service, name, client)
+        return Account(name)
+
+    async def failed(self, login: str, why: str, attempt: bytes = b"", *, service: str, client: str) -> None:
+        """A wrong one; returns when it may be answered. `attempt`: a digest under our key, where there is a password."""
+        log.warning("%s: login of %r from %s refused: %s", service, login[:320], client, why)
+        watch, delay = self._watch, self._auth.failure_delay
+        if watch is not None:
+            delay = watch.failed_login(client, login, service, attempt)
+        if delay:
+            await self._clock.sleep(delay)
 
     async def _identify(self, login: str, password: str, service: str, client: str) -> tuple[str, str]:
         """The name of the account, and why there is none."""

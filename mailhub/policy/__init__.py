@@ -9,5 +9,7 @@ Invariants
 - What cannot be told now is answered 4xx.
 """
 
+from .guard import Guard as Guard
+from .guard import Sections as Sections
 from .transaction import Policy as Policy
 from .transaction import Transaction as Transaction

@@ -17,6 +17,7 @@ from mailhub.model.reply import Reply
 from mailhub.queue.spool import Spool
 from mailhub.store.api import Body
 
+from .guard import Guard, unlimited
 from .intake import BodyIntake
 from .relay import Networks, names_another_host
 
@@ -46,9 +47,12 @@ _EXPN_LIMIT = 100  # addresses of a list that are shown
 class Policy:
     """What all transactions of a hub share. ValueError where `mynetworks` is malformed."""
 
-    def __init__(self, config: schema.Smtp, hostname: str, router: Router, spool: Spool, clock: Clock) -> None:
+    def __init__(
+        self, config: schema.Smtp, hostname: str, router: Router, spool: Spool, clock: Clock, guard: Guard | None = None
+    ) -> None:
         self.hostname, self.router, self.spool, self.clock = hostname, router, spool, clock
-        self.config, self.mynetworks = config, Networks(config.mynetworks)
+        self.guard = guard or unlimited(clock)
+        self.config, self.mynetworks = config, Networks(config.mynetworks, self.guard.shared)
         self._commits: set[asyncio.Task[Reply]] = set()
 
     def begin(self, origin: Origin, service: str = "smtp") -> "Transaction":
@@ -159,6 +163,8 @@ class Transaction:
             log.warning("mail refused: %s", error)
             return error.reply
         refusal = self._cannot_grant(parameters)
+        if refusal is None:
+            refusal = self._policy.guard.message(self._origin.client, self._origin.login)
         if refusal is not None:
             return refusal
         granted = parameters
@@ -187,6 +193,8 @@ class Transaction:
         if not self._envelope.parameters.smtputf8 and not recipient.address.isascii():
             return NEEDS_UTF8
         reply = await self._may_go_to(recipient.address)
+        if reply.ok:
+            reply = self._policy.guard.recipient(self._origin.client, self._origin.login, recipient.address) or reply
         if reply.ok:
             self._recipients[recipient] = None
         return reply
@@ -246,6 +254,9 @@ class Transaction:
         assert self._body is not None
         policy, origin = self._policy, self._origin
         recipients = tuple(self._recipients)
+        if (refusal := policy.guard.sent(origin.login, (recipient.address for recipient in recipients))) is not None:
+            self.abort()
+            return refusal
         number = self._number
         sole = recipients[0].address if len(recipients) == 1 else None
         prefix = stamps.received(origin, policy.hostname, ids.text(number), sole, policy.clock.now())

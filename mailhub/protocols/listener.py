@@ -18,6 +18,7 @@ from typing import Any, cast
 from mailhub.config import schema
 from mailhub.model.clock import Clock
 from mailhub.model.errors import Permanent
+from mailhub.model.reply import Reply
 
 from .session import Session, Sessions, TooManySessions
 
@@ -28,13 +29,8 @@ _GONE_AGAIN = frozenset((errno.ECONNABORTED, errno.EPROTO, errno.ENETDOWN, errno
 _PAUSE = 1.0  # seconds until the next try where none can be accepted, for others to give something back
 _LIBRARY_TIMEOUT = 86_400.0  # asyncio's own handshake timer reads real time: ours, on the clock, comes first
 
-_REFUSALS = {
-    "smtp": b"421 4.7.0 Too many connections, try again later\r\n",
-    "submission": b"421 4.7.0 Too many connections, try again later\r\n",
-    "lmtp": b"421 4.7.0 Too many connections, try again later\r\n",
-    "pop3": b"-ERR [SYS/TEMP] Too many connections, try again later\r\n",
-    "imap": b"* BYE [UNAVAILABLE] Too many connections, try again later\r\n",
-}
+_CROWDED = Reply(421, "4.7.0", "Too many connections, try again later")
+_REFUSALS = {"pop3": "-ERR [SYS/TEMP] {0.text}\r\n", "imap": "* BYE [UNAVAILABLE] {0.text}\r\n"}
 
 
 class ListenError(Permanent):
@@ -45,6 +41,7 @@ class Listener:
     """`bind()` takes the address, `start()` opens it, `close()` takes no more connections; sessions go on.
 
     `serve(session)` makes the protocol object that talks to the client. `tls` is asked at each implicit handshake.
+    `refuse(client, service)` is asked first of all: a reply turns the client away.
     """
 
     def __init__(
@@ -54,9 +51,11 @@ class Listener:
         clock: Clock,
         serve: Callable[[Session], asyncio.BaseProtocol],
         tls: Callable[[], ssl.SSLContext],
+        refuse: Callable[[str, str], Reply | None] = lambda client, service: None,
     ) -> None:
         self.config = config
         self._sessions, self._clock, self._serve, self._tls = sessions, clock, serve, tls
+        self._refuse = refuse
         self._socket: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
         self._opening: set[asyncio.Task[None]] = set()
@@ -116,20 +115,28 @@ class Listener:
 
     def _arrived(self, connection: socket.socket, peer: tuple[str, int]) -> None:
         listener = self.config
+        refusal = self._refuse(peer[0], listener.protocol)
+        if refusal is not None:
+            log.debug("%s: connection from %s refused: %s", listener.label, peer[0], refusal)
+            return self._turn_away(connection, refusal)
         session = Session(listener.protocol, listener.label, peer[0], peer[1], self._clock.now())
         try:
             self._sessions.enter(session)
         except TooManySessions as limit:
             log.info("%s: connection from %s refused: %s", listener.label, session.client, limit)
-            with contextlib.suppress(OSError):
-                if listener.tls != "implicit":
-                    connection.send(_REFUSALS[listener.protocol])
-            connection.close()
-            return
+            return self._turn_away(connection, _CROWDED)
         task = asyncio.get_running_loop().create_task(self._open(connection, session))
         self._opening.add(task)
         session.on_abort(task.cancel)
         task.add_done_callback(self._opening.discard)
+        return None
+
+    def _turn_away(self, connection: socket.socket, reply: Reply) -> None:
+        """Say why, where no TLS comes first, and close."""
+        with contextlib.suppress(OSError):
+            if self.config.tls != "implicit":
+                connection.send(_REFUSALS.get(self.config.protocol, "{0}\r\n").format(reply).encode())
+        connection.close()
 
     async def _open(self, connection: socket.socket, session: Session) -> None:
         """Secure the connection where TLS is implicit (RFC 8314), then give it to its session."""

@@ -34,13 +34,14 @@ class Session:
     __slots__ = (
         "_abort",
         "_drain",
+        "_login",
         "_registry",
         "client",
+        "counted",
         "doing",
         "draining",
         "id",
         "label",
-        "login",
         "port",
         "service",
         "started",
@@ -58,7 +59,8 @@ class Session:
             port,
             started,
         )
-        self.login = ""
+        self._login = ""
+        self.counted = ""  # the client's name in the registry's counters
         self.doing = ""
         self.draining = False
         self.task: asyncio.Task[object] | None = None
@@ -68,6 +70,17 @@ class Session:
 
     def __str__(self) -> str:
         return f"{self.label}[{self.id}] {self.client}:{self.port}"
+
+    @property
+    def login(self) -> str:
+        """The account signed in to, "" for none."""
+        return self._login
+
+    @login.setter
+    def login(self, account: str) -> None:
+        if self._registry is not None:
+            self._registry.signed_in(self._login, account)
+        self._login = account
 
     def on_drain(self, callback: Callable[[], object]) -> None:
         """`callback` is called once, on the loop, when the server stops (at once if it is stopping already): the session
@@ -138,12 +151,19 @@ class TooManySessions(Exception):
 
 
 class Sessions:
-    """All sessions of a hub, bounded in all and for each client address."""
+    """All sessions of a hub, bounded in all and for each client. `key`: what counts as one client; `shared`: whether
+    anybody may stand behind an address."""
 
-    def __init__(self, limits: schema.Sessions) -> None:
-        self.limits = limits
+    def __init__(
+        self,
+        limits: schema.Sessions,
+        key: Callable[[str], str] = str,
+        shared: Callable[[str], bool] = lambda client: False,
+    ) -> None:
+        self.limits, self._key, self._shared = limits, key, shared
         self._all: dict[int, Session] = {}
         self._clients: Counter[str] = Counter()
+        self._accounts: Counter[str] = Counter()
         self._last = 0
         self._draining = False
         self._empty = asyncio.Event()
@@ -156,27 +176,41 @@ class Sessions:
         """Oldest first; a copy, so that sessions may end meanwhile."""
         return iter(tuple(self._all.values()))
 
+    def of(self, account: str) -> int:
+        """Sessions signed in to the account."""
+        return self._accounts[account]
+
+    def signed_in(self, before: str, account: str) -> None:
+        """Called by `Session.login`."""
+        for name, change in ((before, -1), (account, 1)):
+            self._accounts[name] += change
+            if not name or not self._accounts[name]:
+                del self._accounts[name]
+
     def enter(self, session: Session) -> None:
         """Count a connection in; TooManySessions where a limit says no."""
         if self._draining:
             raise TooManySessions("the server is stopping")
         if len(self._all) >= self.limits.limit:
             raise TooManySessions("sessions.limit")
-        if self._clients[session.client] >= self.limits.limit_per_client:
+        client = self._key(session.client)
+        if self._clients[client] >= self.limits.limit_per_client and not self._shared(session.client):
             raise TooManySessions("sessions.limit_per_client")
         self._last += 1
         session._enter(self, self._last)
         self._all[session.id] = session
-        self._clients[session.client] += 1
+        session.counted = client
+        self._clients[client] += 1
         self._empty.clear()
 
     def remove(self, session: Session) -> None:
         """Called by `Session.end`."""
         if self._all.pop(session.id, None) is None:
             return
-        self._clients[session.client] -= 1
-        if not self._clients[session.client]:
-            del self._clients[session.client]
+        self._clients[session.counted] -= 1
+        if not self._clients[session.counted]:
+            del self._clients[session.counted]
+        self.signed_in(session.login, "")
         if not self._all:
             self._empty.set()
 

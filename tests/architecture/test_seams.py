@@ -34,6 +34,7 @@ DATABASES = {"sqlite3", "aiomysql", "pymysql"}
 FILES = {
     "config.load": "the operator's config.toml",
     "net.tls": "certificates and keys",
+    "net.local": "what the system says of its routes and addresses",
     "control.socket_path": "the folder of the control socket",
     "control.demo": "var/demo-accounts.txt",
     "hub": "the data folder",

@@ -87,7 +87,7 @@ class Server:
         **settings: Any,
     ) -> None:
         self.clock = clock or SystemClock()
-        self.settings = schema.Smtp(**{"mynetworks": (), **settings})
+        self.settings = schema.Smtp(**{"mynetworks": (), "error_sleep": 0.0, **settings})
         self.auth = auth or schema.Auth()
         self.spool = MemorySpool()
         self.router = SmallRouter(("alice@mailhub.test", "bob@mailhub.test"))

@@ -29,6 +29,7 @@ BARE_NEWLINE = Reply(500, "5.5.2", "A command must end with CR LF")
 STOPPING = Reply(421, "4.3.2", "Service shutting down, try again later")
 SILENT = Reply(421, "4.4.2", "Timeout, closing the connection")
 BROKEN = Reply(421, "4.3.0", "Internal trouble, try again later")
+EARLY = Reply(554, "5.5.1", "Protocol error: you spoke before I greeted you, goodbye")
 TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors")
 TOO_MANY_COMMANDS = Reply(421, "4.7.0", "Too many commands in one session")
 
@@ -50,7 +51,7 @@ class SmtpSession(Channel):
         self.tried = False  # a recipient was named in this transaction
         self._done = False
         self._untimely = False  # we end the session while the client may be talking
-        self._errors = 0
+        self._errors = self._slowed = 0  # `_slowed`: those that were answered late
         self.auth_failures = 0
         self.messages = 0
 
@@ -76,6 +77,9 @@ class SmtpSession(Channel):
         peer = self._net.get_extra_info("peername")
         self.client = self.record.client or (str(peer[0]) if peer else "")
         self.tls_name = tls.describe(self.tls)
+        if await self._talks_early():
+            self.policy.guard.early(self.client)
+            return self.leave(EARLY)
         self.say(f"220 {self.hostname} ESMTP\r\n".encode())
         settings = self.settings
         budget, burst = settings.command_limit, BURST
@@ -101,6 +105,29 @@ class SmtpSession(Channel):
                 await self._command(line)
             except SyntaxRefused as refused:
                 self.answer(refused.reply)
+            await self._slow_down()
+        return None
+
+    async def _talks_early(self) -> bool:
+        """Whether a client of the MX port speaks before it is greeted, as only programs do that read no replies."""
+        pause = self.policy.guard.pause(self.client) if self.context.service == "smtp" else 0.0
+        if not pause:
+            return False
+        if not self.buffered:
+            with contextlib.suppress(TimedOut):
+                await self._wait(pause)
+        if not self.buffered and not self._ended:
+            self.policy.guard.waited(self.client)
+        return self.buffered
+
+    async def _slow_down(self) -> None:
+        """Many errors: what was said is heard later, and nothing more is read meanwhile."""
+        if self._errors > self._slowed:
+            self._slowed = self._errors
+            if self._errors > self.settings.soft_error_limit and not self.record.draining:
+                await self._clock.sleep(self.settings.error_sleep)
+        elif self._errors < self._slowed:
+            self._slowed = self._errors
 
     async def _next_command(self) -> bytes | None:
         """Wait for a line; None where the server wants to stop instead."""
@@ -132,6 +159,7 @@ class SmtpSession(Channel):
             self._errors += 1
             if self._errors >= self.settings.error_limit and not self._done:
                 self.leave(TOO_MANY_ERRORS)
+                self.policy.guard.error(self.client)
 
     def leave(self, reply: Reply) -> None:
         """Say it as the last thing."""

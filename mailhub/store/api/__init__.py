@@ -1,4 +1,4 @@
-"""What any store can do, in units and never in rows: queue, mailboxes, directory.
+"""What any store can do, in units and never in rows: queue, mailboxes, directory, guard.
 
 Two implementations exist or will: `store.sqlite` (embedded) and a MySQL-compatible cluster. Every method may raise
 `model.errors.Temporary` (busy, disk full, I/O error: outcome unknown, the same unit may be given again).
@@ -20,6 +20,8 @@ from .directory import AliasRow as AliasRow
 from .directory import AppPasswordRow as AppPasswordRow
 from .directory import DirectoryStore as DirectoryStore
 from .directory import SecondFactorRow as SecondFactorRow
+from .guard import BanRow as BanRow
+from .guard import GuardStore as GuardStore
 from .mailboxes import Copied as Copied
 from .mailboxes import MailboxStore as MailboxStore
 from .mailboxes import MessageFile as MessageFile
@@ -39,7 +41,7 @@ from .queue import State as State
 
 
 class Store(Protocol):
-    """The three together: one lock, one life."""
+    """The four together: one lock, one life."""
 
     @property
     def queue(self) -> QueueStore: ...
@@ -49,6 +51,9 @@ class Store(Protocol):
 
     @property
     def directory(self) -> DirectoryStore: ...
+
+    @property
+    def guard(self) -> GuardStore: ...
 
     async def open(self) -> None:
         """Take the lock, migrate, recover from a crash. MailError with a clear cause where it can not."""

@@ -24,6 +24,7 @@ from ..lane import Lane
 from .bodies import Spool
 from .directory import SqliteDirectory
 from .filer import Filer
+from .guard import SqliteGuard
 from .mailboxes import SqliteMailboxes
 from .queue import SqliteQueue
 from .schema import connect, migrate
@@ -33,11 +34,12 @@ _POOL = 4  # threads for spool files, syncs and reads of message files
 
 
 class SqliteStore:
-    """api.Store. `queue`, `mailboxes` and `directory` are there between `open` and `close`."""
+    """api.Store. `queue`, `mailboxes`, `directory` and `guard` are there between `open` and `close`."""
 
     queue: SqliteQueue
     mailboxes: SqliteMailboxes
     directory: SqliteDirectory
+    guard: SqliteGuard
 
     def __init__(
         self, data: Path, config: StoreConfig, clock: Clock, hostname: str, files: Files | None = None
@@ -106,6 +108,7 @@ class SqliteStore:
             self.queue.new_id, self.queue.load_body,
         )  # fmt: skip
         self.directory = SqliteDirectory(self._writer, self._reader, self._reading(database), db)
+        self.guard = SqliteGuard(self._writer, self._reader, self._reading(database), db)
         self._writer.start()
         self._reader.start()
         self.mailboxes.staging.start()

@@ -5,6 +5,7 @@ item        a queued message; recipient: one row for each recipient still to be 
 folder      a folder and its counters; message: its index rows, narrow, so that a view loads quickly
 rendered    ENVELOPE and BODYSTRUCTURE beside them; expunged: tombstones with their mod-sequence
 filed       (content, message) pairs whose file is not known to be synced; see recovery
+ban         of client networks; sent: what an account sent on a day; wrote_to: digests of whom it ever wrote to
 intent      changes to files that a commit has decided and that may still be to do, in their order
 """
 
@@ -12,7 +13,7 @@ import sqlite3
 
 from mailhub.model.errors import Permanent
 
-VERSION = 3
+VERSION = 4
 
 TABLES = """
 create table meta(key text primary key, value text not null) without rowid;
@@ -23,6 +24,14 @@ create table app_password(account text not null, name text not null, digest text
   created real not null, used real not null, client text not null, primary key(account, name)) without rowid;
 create table second_factor(account text primary key, secret text not null, confirmed integer not null,
   counter integer not null, recovery text not null) without rowid;
+
+create table ban(network text primary key, cause text not null, since real not null, until real not null,
+  strikes integer not null, note text not null) without rowid;
+create table sent(account text not null, day integer not null, messages integer not null, new integer not null,
+  primary key(account, day)) without rowid;
+create table wrote_to(account text not null, recipient blob not null, day integer not null,
+  primary key(account, recipient)) without rowid;
+create index wrote_to_day on wrote_to(account, day);
 
 create table content(id integer primary key, size integer not null, spool text, prefix blob not null, body blob);
 create table item(id integer primary key, content integer not null, sender text not null, created real not null,
@@ -74,6 +83,15 @@ create table app_password(account text not null, name text not null, digest text
   created real not null, used real not null, client text not null, primary key(account, name)) without rowid;
 create table second_factor(account text primary key, secret text not null, confirmed integer not null,
   counter integer not null, recovery text not null) without rowid;
+""",
+    4: """
+create table ban(network text primary key, cause text not null, since real not null, until real not null,
+  strikes integer not null, note text not null) without rowid;
+create table sent(account text not null, day integer not null, messages integer not null, new integer not null,
+  primary key(account, day)) without rowid;
+create table wrote_to(account text not null, recipient blob not null, day integer not null,
+  primary key(account, recipient)) without rowid;
+create index wrote_to_day on wrote_to(account, day);
 """,
 }
 

@@ -1,0 +1,132 @@
+"""What an account may send in a day (UTC): messages, and recipients it never wrote to before. A stolen password shows here.
+
+Counted in memory, written behind: a restart loses no more than the last moment. Recipients are kept as digests.
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from mailhub.config import schema
+from mailhub.model import address
+from mailhub.model.clock import Clock
+from mailhub.model.errors import MailError
+from mailhub.model.reply import Reply
+from mailhub.store.api import GuardStore
+
+from .alerts import Alerts
+
+log = logging.getLogger("mailhub.policy")
+
+DAY = 86_400
+
+
+@dataclass(slots=True)
+class _Day:
+    """An account's day. `fresh`: recipients that are new today, and whether each is counted in the store."""
+
+    day: int
+    messages: int = 0
+    new: int = 0
+    fresh: dict[bytes, bool] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Unwritten:
+    messages: int = 0
+    new: int = 0
+    recipients: dict[bytes, None] = field(default_factory=dict)
+
+
+class AccountLimits:
+    """`store` None: nothing outlives the process, and every recipient is new once a day."""
+
+    def __init__(self, limits: schema.Limits, clock: Clock, store: GuardStore | None, alerts: Alerts) -> None:
+        self.limits = limits
+        self._clock, self._store, self._alerts = clock, store, alerts
+        self._days: OrderedDict[str, _Day] = OrderedDict()
+        self._unwritten: dict[tuple[str, int], _Unwritten] = {}
+        self._writing: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._days)
+
+    def message(self, account: str) -> Reply | None:
+        """Whether the account may send one more today; a refusal where not."""
+        limit = self.limits.messages_per_account
+        if not limit or self._today(account).messages < limit:
+            return None
+        return self._reached(account, "account-message-limit", limit, "messages")
+
+    def recipient(self, account: str, recipient: str) -> Reply | None:
+        """Count a recipient that is named, if the account never wrote to it."""
+        limit = self.limits.new_recipients_per_account
+        if not limit:
+            return None
+        today, digest = self._today(account), _digest(recipient)
+        if digest in today.fresh or (self._store is not None and self._store.wrote_to(account, digest)):
+            return None
+        if today.new >= limit:
+            return self._reached(account, "account-recipient-limit", limit, "new recipients")
+        today.new += 1
+        today.fresh[digest] = False
+        return None
+
+    def sent(self, account: str, recipients: Iterable[str]) -> Reply | None:
+        """Count a message that is about to be queued; a refusal where others were quicker."""
+        if (refusal := self.message(account)) is not None:
+            return refusal
+        today = self._today(account)
+        today.messages += 1
+        if self._store is not None:
+            unwritten = self._unwritten.setdefault((account, today.day), _Unwritten())
+            unwritten.messages += 1
+            for digest in map(_digest, recipients):
+                unwritten.recipients[digest] = None
+                if today.fresh.get(digest) is False:
+                    today.fresh[digest] = True
+                    unwritten.new += 1
+            if self._writing is None:
+                self._writing = asyncio.get_running_loop().create_task(self._write(self._store))
+        return None
+
+    async def settled(self) -> None:
+        """Wait until all is written."""
+        while self._writing is not None:
+            await asyncio.wait((self._writing,))
+
+    def _today(self, account: str) -> _Day:
+        day = int(self._clock.now()) // DAY
+        found = self._days.get(account)
+        if found is None or found.day != day:
+            messages, new = (0, 0) if self._store is None else self._store.sent(account, day)
+            found = self._days[account] = _Day(day, messages, new)
+            if len(self._days) > self.limits.table_limit:
+                self._days.popitem(last=False)
+        self._days.move_to_end(account)
+        return found
+
+    def _reached(self, account: str, event: str, limit: int, what: str) -> Reply:
+        cause = f"{limit} {what} in one day"
+        self._alerts.raise_(event, account, cause, str(self._today(account).day))
+        return Reply(450, "4.7.1", f"This account's limit of {cause} is reached; it may go on after midnight UTC")
+
+    async def _write(self, store: GuardStore) -> None:
+        known = self.limits.recipients_known
+        try:
+            while self._unwritten:
+                (account, day), sum_ = next(iter(self._unwritten.items()))
+                del self._unwritten[account, day]
+                try:
+                    await store.add_sent(account, day, sum_.messages, sum_.new, tuple(sum_.recipients), known)
+                except MailError as error:
+                    log.error("%s: what it sent is not counted in the store: %s", account, error)
+        finally:
+            self._writing = None
+
+
+def _digest(recipient: str) -> bytes:
+    return hashlib.blake2b(address.key(recipient).encode("utf-8", "surrogatepass"), digest_size=12).digest()
