@@ -14,6 +14,8 @@ _COMMANDS = {
     "alias": ("aliases:alias", "Add, list and remove aliases."),
     "queue": ("queues:queue", "Look at the queue and act on it."),
     "mailbox": ("mailboxes:mailbox", "Maintain mailboxes."),
+    "config": ("config:show", "Say what can be configured: lookup tables."),
+    "table": ("tables:table", "Ask lookup tables."),
     "version": ("version:version", "Print the version."),
 }
 

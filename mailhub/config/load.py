@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from . import lines, rules, schema
+from . import lines, lookup, rules, schema
 
 FILE = "config.toml"
 FILE_LIMIT = 4_194_304  # octets
@@ -101,7 +101,25 @@ def _anchored(config: schema.Config, folder: Path) -> schema.Config:
     tls = msgspec.structs.replace(
         config.tls, certificate=absolute(config.tls.certificate), key=absolute(config.tls.key)
     )
-    return msgspec.structs.replace(config, data=absolute(config.data), tls=tls)
+    config = msgspec.structs.replace(config, data=absolute(config.data), tls=tls)
+    anchored: schema.Config = _tables(config, str(folder))
+    return anchored
+
+
+def _tables(value: Any, folder: str) -> Any:
+    """The same with every file name in a lookup table made absolute."""
+    if isinstance(value, lookup.Lookup):
+        return lookup.anchored(value, folder)
+    if isinstance(value, tuple):
+        return tuple(_tables(item, folder) for item in value)
+    if isinstance(value, schema.Section):
+        changed = {
+            name: after
+            for name in value.__struct_fields__
+            if (after := _tables(before := getattr(value, name), folder)) is not before
+        }
+        return msgspec.structs.replace(value, **changed) if changed else value
+    return value
 
 
 def _syntax(text: str, file: str, message: str) -> Problem:
@@ -145,6 +163,8 @@ class _Reader:
         return None if self._findings else section(**values)
 
     def _value(self, value: object, info: inspect.Type, path: lines.Path) -> Any:
+        if isinstance(info, inspect.StructType) and info.cls is lookup.Lookup:
+            return self._lookup(value, path)
         if isinstance(info, inspect.StructType):
             return self.table(value, info.cls, path)
         if isinstance(info, inspect.VarTupleType):
@@ -154,6 +174,13 @@ class _Reader:
         if not _fits(value, info):
             return self._wrong(path, value, _allowed(info))
         return float(value) if isinstance(info, inspect.FloatType) and isinstance(value, int) else value
+
+    def _lookup(self, value: object, path: lines.Path) -> lookup.Lookup | None:
+        try:
+            return lookup.read(value)
+        except lookup.Malformed as error:
+            self._wrong(path, value, str(error))
+            return None
 
     def _wrong(self, path: lines.Path, value: object, allowed: str) -> None:
         self._findings.append(rules.Finding(path, rules.shown(value), allowed))

@@ -1,0 +1,32 @@
+"""`mailhub table query` and `mailhub config -m`."""
+
+import json
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+
+from mailhub.cli.root import root
+
+
+def run(*args: str, stdin: str = "") -> Result:
+    return CliRunner().invoke(root, args, input=stdin, catch_exceptions=False)
+
+
+def test_query_is_postmap_q(tmp_path: Path) -> None:
+    (tmp_path / "t").write_text("a one\nb two\n")
+    name = f"hash:{tmp_path}/t"
+    assert (run("table", "query", name, "A").stdout, run("table", "query", name, "A").exit_code) == ("one\n", 0)
+    assert (run("table", "query", name, "c").stdout, run("table", "query", name, "c").exit_code) == ("", 1)
+    assert run("table", "query", name, "-", stdin="a\nc\nb\n").stdout == "a\tone\nb\ttwo\n"
+    assert json.loads(run("table", "query", name, "b", "--json").stdout) == [{"key": "b", "value": "two"}]
+
+
+def test_what_is_wrong_is_said(tmp_path: Path) -> None:
+    assert "no table" in run("table", "query", "nosuch:x", "a").stderr
+    assert "No such file" in run("table", "query", f"hash:{tmp_path}/none", "a").stderr
+
+
+def test_types_of_tables_are_listed() -> None:
+    assert "cidr_table(5)" in run("config", "-m").stdout
+    assert {row["type"] for row in json.loads(run("config", "-m", "--json").stdout)} >= {"hash", "mysql", "pipemap"}
+    assert run("config").exit_code == 2
