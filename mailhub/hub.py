@@ -146,7 +146,13 @@ class Hub:
         await self._start_queue(undo)
         self._take_policy(config.smtp)
         self.control = Control(
-            self.directory, self.store, clock, functools.partial(status_of, self), self.queue.wake, config.hostname
+            self.directory,
+            self.store,
+            clock,
+            functools.partial(status_of, self),
+            self.queue.wake,
+            config.hostname,
+            self.guard,
         )
         commands = ControlServer(self.data, self.control)
         await commands.start()

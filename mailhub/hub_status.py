@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from mailhub import __version__
+from mailhub.control import bans
 from mailhub.control.words import ListenerState, ServerStatus, SessionState, Status
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ async def status_of(hub: "Hub", request: Status) -> ServerStatus:
         stalls=stalls,
         worst_stall=worst,
         memory=_resident(),
+        guard=bans.state(hub.guard),
     )
 
 

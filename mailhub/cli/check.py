@@ -18,16 +18,34 @@ from .output import print_json
 def check(config: Path | None, as_json: bool) -> None:
     """Say what is wrong with the configuration and with the files it names; exit 1 if there is anything."""
     name = str(config or FILE)
+    notes: list[str] = []
     try:
-        problems = surroundings(load(config), name)
+        loaded = load(config)
+        problems = surroundings(loaded, name)
+        notes = shared_addresses(loaded)
     except ConfigError as error:
         problems = error.problems
     if as_json:
-        print_json({"file": name, "problems": problems})
+        print_json({"file": name, "problems": problems, "notes": notes})
         raise SystemExit(1 if problems else 0)
     if problems:
         fail("\n".join(map(str, problems)))
+    for note in notes:
+        click.echo(f"mailhub: {note}", err=True)
     click.echo(f"{name}: ok" if config or Path(FILE).exists() else f"no {name}: the defaults apply")
+
+
+def shared_addresses(config: Config) -> list[str]:
+    """Addresses of this machine that get no trust: worth knowing, and no problem."""
+    from mailhub.net import local
+    from mailhub.policy.gateways import Gateways
+
+    why: dict[str, list[str]] = {}
+    for address, cause, _ in Gateways(local.read(), config.smtp.trust_gateway).reasons():
+        why.setdefault(cause, []).append(address)
+    return [
+        f"clients from {', '.join(found)} get no trust by address and no ban: {cause}" for cause, found in why.items()
+    ]
 
 
 def surroundings(config: Config, file: str) -> list[Problem]:

@@ -12,6 +12,7 @@ _COMMANDS = {
     "user": ("users:user", "Add, list and remove accounts; set passwords."),
     "domain": ("domains:domain", "Add, list and remove mail domains."),
     "alias": ("aliases:alias", "Add, list and remove aliases."),
+    "ban": ("bans:ban", "Refuse clients' connections; list and end bans."),
     "queue": ("queues:queue", "Look at the queue and act on it."),
     "mailbox": ("mailboxes:mailbox", "Maintain mailboxes."),
     "config": ("config:show", "Say what can be configured: lookup tables."),

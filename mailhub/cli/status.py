@@ -6,11 +6,11 @@ import click
 
 from mailhub.control.client import Client, NoServer
 from mailhub.control.errors import ControlError
-from mailhub.control.words import ServerStatus, Status
+from mailhub.control.words import GuardState, ServerStatus, Status
 
 from .exits import KINDS, Exit, fail
 from .options import common, read_config
-from .output import moment, octets, print_json, print_table
+from .output import harmless, moment, octets, print_json, print_table
 
 
 @click.command()
@@ -35,6 +35,17 @@ def status(sessions: int, config: Path | None, as_json: bool) -> None:
     print_json(answer) if as_json else _print(answer)
 
 
+def _print_guard(guard: GuardState) -> None:
+    refused = ", ".join(f"{count} {cause}" for cause, count in guard.refused.items())
+    click.echo(f"guard     {guard.bans} bans; refused: {refused or 'nothing'}")
+    for shared in (shared for shared in guard.shared if shared.connections):
+        click.echo(
+            f"          no trust and no ban for {shared.address}: {shared.cause}; {shared.connections} connections"
+        )
+    for alert in guard.alerts:
+        click.echo(f"alert     {moment(alert.time)} {alert.event}: {harmless(alert.subject)}: {harmless(alert.cause)}")
+
+
 def _print(answer: ServerStatus) -> None:
     click.echo(f"mailhub {answer.version} on {answer.hostname}, process {answer.pid}, since {moment(answer.since)}")
     click.echo(f"domains   {', '.join(answer.domains) or 'none'}")
@@ -43,6 +54,7 @@ def _print(answer: ServerStatus) -> None:
     click.echo(f"sessions  {answer.sessions}")
     click.echo(f"memory    {octets(answer.memory)}")
     click.echo(f"stalls    {answer.stalls}, the longest {answer.worst_stall * 1000:.0f} ms")
+    _print_guard(answer.guard)
     click.echo()
     rows = [(door.name, f"{door.address}:{door.port}", door.tls, door.sessions) for door in answer.listeners]
     print_table(("LISTENER", "ADDRESS", "TLS", "SESSIONS"), rows)

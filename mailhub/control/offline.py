@@ -10,6 +10,8 @@ from mailhub.config.schema import Config
 from mailhub.directory import Directory, Hasher
 from mailhub.model.clock import SystemClock
 from mailhub.model.errors import MailError
+from mailhub.net import local
+from mailhub.policy import Guard, Sections
 from mailhub.store.sqlite import SqliteStore
 
 from .errors import ControlError
@@ -36,7 +38,10 @@ class Offline:
         self._hasher = Hasher(1, 1)
         directory = Directory(self._store.directory, config.auth, self._hasher, domains=config.domains)
         self._directory = directory
-        self._control = Control(directory, self._store, clock, self._status, lambda: None, config.hostname)
+        sections = Sections(config.limits, config.smtp, config.auth, config.sessions)
+        guard = Guard(sections, clock, store=self._store.guard, machine=local.read())
+        self._runner.run(guard.open())
+        self._control = Control(directory, self._store, clock, self._status, lambda: None, config.hostname, guard)
 
     def ask(self, request: Request[Answer], progress: Callable[[int, int], None] | None = None) -> Answer:
         return self._runner.run(self._control.perform(checked(request), progress))

@@ -12,10 +12,12 @@ from mailhub.directory import Directory
 from mailhub.model import errors
 from mailhub.model.address import key
 from mailhub.model.clock import Clock
+from mailhub.policy import Guard
 from mailhub.store.api import Store
 
 from . import words
 from .accounts import Accounts
+from .bans import Bans
 from .credentials import Credentials
 from .errors import ControlError
 from .queues import Queues
@@ -46,9 +48,11 @@ class Control:
         status: StatusOf,
         wake: Callable[[], object],
         hostname: str,
+        guard: Guard,
     ) -> None:
         self._directory, self._store = directory, store
         accounts, queues = Accounts(directory, store.mailboxes), Queues(store.queue, clock, wake)
+        bans = Bans(guard)
         credentials = Credentials(store.directory, clock, hostname)
         self._actions: dict[type, Callable[..., Awaitable[Any]]] = {
             words.Status: status,
@@ -68,6 +72,9 @@ class Control:
             words.SecondFactorBegin: credentials.begin_second_factor,
             words.SecondFactorConfirm: credentials.confirm_second_factor,
             words.SecondFactorRemove: credentials.remove_second_factor,
+            words.BanList: bans.page,
+            words.BanAdd: bans.add,
+            words.BanRemove: bans.remove,
             words.QueueList: queues.page,
             words.QueueSummary: queues.summary,
             words.QueueShow: queues.show,

@@ -4,38 +4,29 @@ On the wire a request is one line of JSON whose "do" names the action; `Request[
 Pages: ask again with `after` set to the last name or id until an answer is empty.
 """
 
-from typing import Annotated, Any, Generic, TypeVar, get_args
+from typing import Annotated
 
-import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from .errors import ControlError
+from .guard_words import AlertState as AlertState
+from .guard_words import Ban as Ban
+from .guard_words import BanAdd as BanAdd
+from .guard_words import BanList as BanList
+from .guard_words import BanRemove as BanRemove
+from .guard_words import GuardState as GuardState
+from .guard_words import SharedAddress as SharedAddress
+from .request import PAGE as PAGE
+from .request import Done as Done
+from .request import Page as Page
+from .request import Request as Request
+from .request import answer_type as answer_type
+from .request import checked as checked
 
 VERSION = 1
-PAGE = 500  # entries of a list in one answer
 LINE_LIMIT = 16_777_216  # octets of one line on the socket
 
-Answer = TypeVar("Answer", covariant=True)
 Address = Annotated[str, Meta(min_length=1, max_length=1_000)]
 Password = Annotated[str, Meta(min_length=1, max_length=1_000)]
-Page = Annotated[int, Meta(ge=1, le=PAGE)]
-
-
-class Request(Struct, Generic[Answer], frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="do"):
-    """Base of all requests."""
-
-
-def answer_type(request: "Request[Any]") -> Any:
-    """The type that answers this request."""
-    return get_args(type(request).__orig_bases__[0])[0]  # type: ignore[attr-defined]
-
-
-def checked(request: "Request[Answer]") -> "Request[Answer]":
-    """The request, or a ControlError where a bound is not kept, as if it had come by the socket."""
-    try:
-        return msgspec.convert(msgspec.to_builtins(request), type(request))
-    except msgspec.ValidationError as error:
-        raise ControlError("usage", f"not a request: {error}") from error
 
 
 # --- server ----------------------------------------------------------------------------------------------------------
@@ -82,6 +73,7 @@ class ServerStatus(Struct, frozen=True, kw_only=True):
     stalls: int = 0
     worst_stall: float = 0.0
     memory: int = 0  # octets resident
+    guard: GuardState = GuardState()
 
 
 class Status(Request[ServerStatus], frozen=True, kw_only=True, tag="status"):
@@ -91,12 +83,6 @@ class Status(Request[ServerStatus], frozen=True, kw_only=True, tag="status"):
 
 
 # --- accounts --------------------------------------------------------------------------------------------------------
-
-
-class Done(Struct, frozen=True, kw_only=True):
-    """An action with nothing more to say."""
-
-    done: bool = True
 
 
 class User(Struct, frozen=True, kw_only=True):
@@ -343,7 +329,7 @@ AnyRequest = (
     Status | UserAdd | UserPasswd | UserRemove | UserList | DomainAdd | DomainRemove | DomainList
     | AliasAdd | AppPasswordAdd | AppPasswordList | AppPasswordRemove | SecondFactorBegin
     | SecondFactorConfirm | SecondFactorRemove | AliasRemove | AliasList | QueueList | QueueSummary | QueueShow | QueueRetry | QueueHold
-    | QueueRelease | QueueRequeue | QueueRemove | MailboxRebuild
+    | QueueRelease | QueueRequeue | QueueRemove | BanList | BanAdd | BanRemove | MailboxRebuild
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from support.smtp_rooms import MemorySpool, SmallDirectory, SmallRouter
 
 from mailhub.config import schema
 from mailhub.model.clock import Clock, SystemClock
-from mailhub.policy import Policy
+from mailhub.policy import Guard, Policy
 from mailhub.protocols.listener import Listener
 from mailhub.protocols.session import Session, SessionContext, Sessions
 from mailhub.protocols.smtp import SmtpSession
@@ -84,6 +84,7 @@ class Server:
         tls: str = "none",
         auth: schema.Auth | None = None,
         limits: schema.Sessions | None = None,
+        guard: Guard | None = None,
         **settings: Any,
     ) -> None:
         self.clock = clock or SystemClock()
@@ -92,14 +93,16 @@ class Server:
         self.spool = MemorySpool()
         self.router = SmallRouter(("alice@mailhub.test", "bob@mailhub.test"))
         self.directory = SmallDirectory({"alice@mailhub.test": "secret", "away@mailhub.test": None})
-        self.policy = Policy(self.settings, "mx.mailhub.test", self.router, self.spool, self.clock)  # type: ignore[arg-type]
+        self.policy = Policy(self.settings, "mx.mailhub.test", self.router, self.spool, self.clock, guard)  # type: ignore[arg-type]
         self.sessions = Sessions(limits or schema.Sessions())
         self.living: list[SmtpSession] = []
         self._tls: Any = tls
         self._service: Any = service
         self._authority = trustme.CA() if tls != "none" else None
         config = schema.Listener(protocol=self._service, tls=self._tls)
-        self.listener = Listener(config, self.sessions, self.clock, self._serve, self._server_context)
+        self.listener = Listener(
+            config, self.sessions, self.clock, self._serve, self._server_context, self.policy.guard.connected
+        )
 
     def _serve(self, record: Session) -> SmtpSession:
         context = SessionContext(

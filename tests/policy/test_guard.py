@@ -1,0 +1,251 @@
+"""The guard on a virtual clock: rates, bans, wrong passwords, accounts; its memory under a flood."""
+
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from mailhub.config import schema
+from mailhub.model.clock import VirtualClock
+from mailhub.model.errors import Temporary
+from mailhub.policy import Guard, Sections
+from mailhub.policy.bans import network_of
+from mailhub.store.sqlite import SqliteStore
+
+BAD, OTHER, ANN = "192.0.2.66", "198.51.100.7", "ann@a.test"
+NO_NETWORKS = schema.Smtp(mynetworks=())
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+async def store(tmp_path: Path, clock: VirtualClock) -> AsyncIterator[SqliteStore]:
+    store = SqliteStore(tmp_path, schema.Store(), clock, "mx.test")
+    await store.open()
+    yield store
+    await store.close()
+
+
+def guard_of(clock: VirtualClock, store: SqliteStore | None = None, **limits: object) -> Guard:
+    sections = Sections(limits=schema.Limits(**limits), smtp=NO_NETWORKS)  # type: ignore[arg-type]
+    return Guard(sections, clock, store=None if store is None else store.guard)
+
+
+def attack(guard: Guard, client: str = BAD, times: int = 10) -> None:
+    for n in range(times):
+        guard.failed_login(client, ANN, "imap", b"%d" % n)
+
+
+async def test_wrong_passwords_in_all_services_together_get_a_client_banned(
+    clock: VirtualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    guard = guard_of(clock)
+    with caplog.at_level(logging.WARNING):
+        for n, service in enumerate(("smtp", "pop3", "imap") * 3):
+            guard.failed_login(BAD, f"user{n}", service, b"x")
+            assert guard.connected(BAD, service) is None
+        guard.failed_login(BAD, "one more", "pop3", b"x")
+    assert [record.message.split(":")[0] for record in caplog.records] == ["ban of 192.0.2.66/32 for 900 s"]
+    for service in ("smtp", "submission", "pop3", "imap"):
+        refusal = guard.connected(BAD, service)
+        assert refusal is not None
+        assert refusal.code == 421
+    assert guard.connected(OTHER, "imap") is None
+    assert guard.refused == {"banned: AUTH failures": 4}
+    await clock.advance(900)
+    assert guard.connected(BAD, "imap") is None
+
+
+async def test_a_program_with_an_old_password_is_no_guesser(clock: VirtualClock) -> None:
+    guard = guard_of(clock)
+    for _ in range(1_000):
+        guard.failed_login(BAD, ANN, "imap", b"the old one")
+        guard.admit(BAD, ANN, "imap")
+    assert guard.connected(BAD, "imap") is None
+
+
+async def test_bans_grow_and_end_and_are_forgotten(clock: VirtualClock) -> None:
+    guard = guard_of(clock, ban_seconds=100.0, ban_seconds_max=2_000.0)
+    lengths = []
+    for _ in range(4):
+        await clock.advance(3_700)
+        attack(guard)
+        (ban,) = guard.bans.all()
+        lengths.append(ban.until - clock.now())
+        await clock.advance(ban.until - clock.now())
+        assert guard.bans.all() == []
+    assert lengths == [100, 400, 1_600, 2_000]
+
+
+async def test_bans_outlive_a_restart_and_the_store_is_asked_to_forget(clock: VirtualClock, store: SqliteStore) -> None:
+    first = guard_of(clock, store)
+    attack(first)
+    first.ban(network_of("2001:db8::/48"), 60.0, "a note")
+    await first.settled()
+    second = guard_of(clock, store)
+    await second.open()
+    assert {(ban.network, ban.cause, ban.note != "") for ban in second.bans.all()} == {
+        ("192.0.2.66/32", "AUTH failures", True), ("2001:db8::/48", "operator", True),
+    }  # fmt: skip
+    assert second.connected(BAD, "pop3") is not None
+    assert second.connected("2001:db8:0:ffff::1", "smtp") is not None
+    await second.bans.remove(network_of(BAD))
+    third = guard_of(clock, store)
+    await third.open()
+    assert third.connected(BAD, "pop3") is None
+    await clock.advance(30 * 86_400)
+    attack(third, OTHER)
+    await third.settled()
+    assert [row.network for row in await store.guard.bans()] == [f"{OTHER}/32"]
+
+
+async def test_errors_and_early_talk_ban_from_smtp_alone(clock: VirtualClock) -> None:
+    guard = guard_of(clock)
+    for _ in range(2):
+        guard.error(BAD)
+        guard.early(BAD)
+    assert guard.connected(BAD, "smtp") is None
+    guard.early(BAD)
+    assert guard.connected(BAD, "smtp") is not None
+    assert guard.connected(BAD, "submission") is None
+    assert guard.connected(BAD, "imap") is None
+
+
+async def test_who_signed_in_or_is_allowed_is_never_banned(clock: VirtualClock) -> None:
+    sections = Sections(limits=schema.Limits(allow=(f"{OTHER}/32",)), smtp=schema.Smtp(mynetworks=("203.0.113.0/24",)))
+    guard = Guard(sections, clock)
+    guard.signed_in(BAD, "own@a.test", "imap")
+    for client in (BAD, OTHER, "203.0.113.5", ""):
+        for n in range(200):
+            guard.failed_login(client, f"user{n}", "imap", b"%d" % n)
+            guard.error(client)
+            guard.early(client)
+        assert guard.connected(client, "smtp") is None
+    assert guard.bans.all() == []
+    with pytest.raises(Temporary):  # it may not try others without end either
+        guard.admit(BAD, ANN, "imap")
+    guard.admit(BAD, "own@a.test", "imap")
+    guard.signed_in(BAD, "own@a.test", "imap")  # one account of his own is no key to the others
+    with pytest.raises(Temporary):
+        guard.admit(BAD, ANN, "imap")
+    for address in (OTHER, "203.0.113.5"):
+        with pytest.raises(ValueError, match="allow-listed"):
+            guard.ban(network_of(address), 60.0, "")
+
+
+async def test_an_attack_does_not_lock_the_owner_out_elsewhere(clock: VirtualClock) -> None:
+    guard = guard_of(clock)
+    for n in range(500):
+        attack(guard, f"192.0.{n // 250}.{n % 250}", 5)
+    guard.admit(OTHER, ANN, "imap")
+    guard.signed_in(OTHER, ANN, "imap")
+    assert guard.connected(OTHER, "imap") is None
+    assert [(alert.event, alert.subject) for alert in guard.alerts.all()] == [("account-under-attack", ANN)]
+
+
+async def test_wrong_answers_come_slower_and_slower(clock: VirtualClock) -> None:
+    guard = guard_of(clock, ban_auth_failures=0)
+    delays = [guard.failed_login(BAD, ANN, "imap", b"%d" % n) for n in range(8)]
+    assert delays == [1, 1, 2, 4, 8, 16, 16, 16]
+    await clock.advance(2 * 3_600)
+    assert guard.failed_login(BAD, ANN, "imap") == 1
+
+
+async def test_rates_of_a_client(clock: VirtualClock) -> None:
+    guard = guard_of(clock, connections_per_client=3, messages_per_client=2, recipients_per_client=4)
+    v6 = [f"2001:db8::{n:x}" for n in range(1, 5)]
+    assert [guard.connected(client, "smtp") is None for client in v6] == [True, True, True, False]
+    assert guard.connected("2001:db8:0:1::1", "smtp") is None
+    assert [guard.message(BAD, "") is None for _ in range(3)] == [True, True, False]
+    assert [guard.recipient(BAD, "", "x@a.test") is None for _ in range(5)] == [True] * 4 + [False]
+    assert guard.refused == {"connection rate": 1, "message rate": 1, "recipient rate": 1}
+    await clock.advance(120)
+    assert guard.connected(v6[0], "smtp") is None
+    assert guard.message(BAD, "") is None
+
+
+async def test_a_flood_of_addresses_does_not_grow_the_tables(clock: VirtualClock) -> None:
+    guard = guard_of(clock, table_limit=1_000)
+    for n in range(100_000):
+        client = f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}"
+        guard.connected(client, "smtp")
+        guard.message(client, "")
+        guard.recipient(client, "", "x@a.test")
+        guard.failed_login(client, f"user{n}@a.test", "imap", b"x")
+        guard.early(client)
+        guard.waited(client)
+        if n % 100 == 0:
+            attack(guard, client)
+    tables = {
+        name: len(table) for name, table in vars(guard).items() if hasattr(table, "window") or hasattr(table, "keep")
+    }
+    assert len(tables) == 11
+    assert max(tables.values()) <= 1_000
+    assert len(guard.bans) <= 1_000
+    assert len(guard.alerts.all()) <= 100
+
+
+async def test_an_operators_bans_stay_when_there_are_too_many(clock: VirtualClock) -> None:
+    guard = guard_of(clock, table_limit=100)
+    guard.ban(network_of("203.0.113.0/24"), 10.0, "")
+    for n in range(250):
+        attack(guard, f"192.0.2.{n}")
+    assert guard.connected("203.0.113.77", "imap") is not None
+    assert len(guard.bans) <= 100
+
+
+async def test_an_account_has_its_messages_a_day(clock: VirtualClock, store: SqliteStore) -> None:
+    guard = guard_of(clock, store, messages_per_account=3)
+    assert [guard.sent(ANN, ["x@b.test"]) is None for _ in range(3)] == [True] * 3
+    for refusal in (guard.message(OTHER, ANN), guard.sent(ANN, ["x@b.test"])):
+        assert refusal is not None
+        assert (refusal.code, refusal.enhanced) == (450, "4.7.1")
+    assert guard.message(OTHER, "ben@a.test") is None
+    assert [(alert.event, alert.subject) for alert in guard.alerts.all()] == [("account-message-limit", ANN)]
+    await guard.settled()
+    again = guard_of(clock, store, messages_per_account=3)
+    assert again.message(OTHER, ANN) is not None
+    await clock.advance(86_400)
+    assert again.message(OTHER, ANN) is None
+
+
+async def test_an_account_has_its_new_recipients_a_day(clock: VirtualClock, store: SqliteStore) -> None:
+    guard = guard_of(clock, store, new_recipients_per_account=3)
+    first = [f"r{n}@b.test" for n in range(3)]
+    assert [guard.recipient(OTHER, ANN, to) is None for to in (*first, *first)] == [True] * 6
+    assert guard.recipient(OTHER, ANN, "r3@b.test") is not None
+    guard.sent(ANN, first)
+    guard.sent(ANN, first)
+    await guard.settled()
+    assert store.guard.sent(ANN, int(clock.now()) // 86_400) == (2, 3)
+    again = guard_of(clock, store, new_recipients_per_account=3)
+    assert again.recipient(OTHER, ANN, "R1@B.test") is None
+    assert again.recipient(OTHER, ANN, "r4@b.test") is not None
+    assert [alert.event for alert in again.alerts.all()] == ["account-recipient-limit"]
+    await clock.advance(86_400)
+    assert [again.recipient(OTHER, ANN, to) is None for to in (*first, "r4@b.test", "r5@b.test")] == [True] * 5
+
+
+async def test_recipients_remembered_are_bounded_and_go_with_the_account(
+    clock: VirtualClock, store: SqliteStore
+) -> None:
+    guard = guard_of(clock, store, recipients_known=10, new_recipients_per_account=0)
+    for day in range(5):
+        guard.sent(ANN, [f"r{day}.{n}@b.test" for n in range(300)])
+        await guard.settled()
+        await clock.advance(86_400)
+    db = store._connections[-1]
+    assert db.execute("select count(*), min(day) = max(day) from wrote_to").fetchone() == (10, 1)
+    assert db.execute("select count(*) from sent").fetchone() == (1,)
+
+
+async def test_sessions_of_one_account_are_bounded(clock: VirtualClock) -> None:
+    sections = Sections(smtp=NO_NETWORKS, sessions=schema.Sessions(limit_per_account=2))
+    guard = Guard(sections, clock, sessions_of={ANN: 2, "ben@a.test": 1}.__getitem__)
+    guard.signed_in(OTHER, "ben@a.test", "imap")
+    with pytest.raises(Temporary):
+        guard.signed_in(OTHER, ANN, "imap")
