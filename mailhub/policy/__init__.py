@@ -3,6 +3,10 @@
 Comes from: protocols.smtp (later also LMTP and webmail). Gives to: delivery.router (read-only), queue.spool.
 May import: queue, delivery, directory, tables, store.api, net, message, model, config. Never: speak SMTP, know a socket.
 
+    transaction      one message on its way in
+    guard            what clients and accounts may do in a time; bans, account_limits, gateways, counters, alerts are its parts
+    relay            mynetworks, and addresses that try to relay by a trick
+
 Invariants
 - "Yes" to `commit` is said after the store's commit; the commit is not undone by who asked for it going away.
 - Mail for others is taken only from `mynetworks` and from those who signed in, whatever form the address has.

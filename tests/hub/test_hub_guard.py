@@ -122,6 +122,9 @@ async def test_an_account_that_sends_too_much_is_stopped_and_told_of(
         code, status = await asyncio.to_thread(command, tmp_path, "status")
         events = [(alert["event"], alert["subject"]) for alert in status["guard"]["alerts"]]
         assert (code, events) == (0, [("account-recipient-limit", ANN), ("account-message-limit", ANN)])
+        shown = await asyncio.to_thread(CliRunner().invoke, root, ["--config", str(tmp_path / "config.toml"), "status"])
+        assert "guard     0 bans; refused: nothing\n" in shown.stdout
+        assert f" account-message-limit: {ANN}: 2 messages in one day\n" in shown.stdout
     errors = [record.message for record in caplog.records if record.levelname == "ERROR"]
     assert [line.partition(":")[0] for line in errors] == [
         "alert account-recipient-limit",

@@ -6,6 +6,7 @@ import logging
 import pytest
 
 from mailhub.config import schema
+from mailhub.net.addresses import block
 from mailhub.protocols.session import Session, Sessions, TooManySessions
 
 
@@ -28,6 +29,34 @@ async def test_limits_count_all_sessions_and_those_of_one_client() -> None:
     sessions.enter(session("192.0.2.3"))
     assert len(sessions) == 3
     assert [other.id for other in sessions] == [2, 3, 4]
+
+
+async def test_a_client_is_what_the_key_says_unless_anybody_may_stand_behind_it() -> None:
+    sessions = Sessions(
+        schema.Sessions(limit_per_client=1), lambda client: block(client, 64), lambda client: client == "172.17.0.1"
+    )
+    first = session("2001:db8::1")
+    sessions.enter(first)
+    with pytest.raises(TooManySessions):
+        sessions.enter(session("2001:db8::2"))
+    sessions.enter(session("2001:db8:0:1::1"))
+    for _ in range(5):
+        sessions.enter(session("172.17.0.1"))
+    first.end()
+    sessions.enter(session("2001:db8::2"))
+
+
+async def test_sessions_of_an_account_are_counted() -> None:
+    sessions = Sessions(schema.Sessions())
+    first, second = session(), session()
+    for one in (first, second):
+        sessions.enter(one)
+        one.login = "ann@a.test"
+    assert sessions.of("ann@a.test") == 2
+    second.login = "ben@a.test"
+    assert (sessions.of("ann@a.test"), sessions.of("ben@a.test")) == (1, 1)
+    first.end()
+    assert (sessions.of("ann@a.test"), sessions.of("nobody@a.test"), sessions.of("")) == (0, 0, 0)
 
 
 async def test_drain_asks_each_session_once_also_one_that_listens_late() -> None:

@@ -10,6 +10,7 @@ from mailhub.model.clock import VirtualClock
 from mailhub.net import local
 from mailhub.policy import Guard, Sections
 from mailhub.policy.gateways import ONLY_CLIENT, Gateways
+from mailhub.policy.relay import Networks
 
 HEAD = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
 DOCKER = {
@@ -118,3 +119,11 @@ def test_a_gateway_among_other_clients_is_one_of_them(tmp_path: Path) -> None:
     for _ in range(2 * ONLY_CLIENT):
         gateways.seen("192.168.1.1")
     assert not gateways.shared("192.168.1.1")
+
+
+def test_mynetworks_does_not_hold_a_shared_address(tmp_path: Path) -> None:
+    gateways = Gateways(machine(tmp_path, DOCKER))
+    networks = Networks(("172.16.0.0/12", "127.0.0.1"), gateways.shared)
+    assert "172.17.0.9" in networks
+    assert "127.0.0.1" in networks
+    assert "172.17.0.1" not in networks
