@@ -37,7 +37,7 @@ class World:
             domains=(domain,),
             data=str(self.folder / name),
             listener=(Listener(protocol="smtp", address=address, port=self.port),),
-            smtp=Smtp(mynetworks=(f"{A}/32", "127.0.0.1/32")),
+            smtp=Smtp(mynetworks=(f"{A}/32", "127.0.0.1/32"), greet_pause=0.0),
             relay=Relay(port=self.port, ipv6=False, source_ipv4=address),
             resolver=Resolver(nameservers=(self.dns.address,)),
             queue=Queue(jitter=0.0),
