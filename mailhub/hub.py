@@ -137,7 +137,15 @@ class Hub:
         )
         self._stored = StoredPasswords(self.directory, config.auth, hasher)
         self.authenticator = Authenticator(
-            self.directory, self.store.directory, config.auth, clock, hasher, [self._stored], cached, self.guard
+            self.directory,
+            self.store.directory,
+            config.auth,
+            clock,
+            hasher,
+            [self._stored],
+            cached,
+            self.guard,
+            hostname=config.hostname,
         )
         if config.demo and config.domains:
             self.demo_accounts = await demo.create(self.directory, self.store.directory, config.domains[0], self.data)

@@ -15,7 +15,7 @@ _COMMANDS = {
     "ban": ("bans:ban", "Refuse clients' connections; list and end bans."),
     "queue": ("queues:queue", "Look at the queue and act on it."),
     "mailbox": ("mailboxes:mailbox", "Maintain mailboxes."),
-    "config": ("config:show", "Say what can be configured: lookup tables."),
+    "config": ("config:show", "Say what can be configured: lookup tables, ways to sign in."),
     "table": ("tables:table", "Ask lookup tables."),
     "version": ("version:version", "Print the version."),
 }

@@ -98,6 +98,8 @@ class Smtp(Section, frozen=True, kw_only=True):
 class Auth(Section, frozen=True, kw_only=True):
     # Allow PLAIN, LOGIN, USER/PASS in the clear, on connections without TLS.
     allow_plaintext: bool = False
+    # SASL mechanisms that may be offered; empty: all that can work (`mailhub config -a` lists them).
+    mechanisms: tuple[str, ...] = ()
     # Wrong passwords after which a session ends.
     failure_limit: Count = 3
     # Time that passes before a wrong password is answered.

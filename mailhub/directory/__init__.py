@@ -16,3 +16,7 @@ from .directory import Alias as Alias
 from .directory import Directory as Directory
 from .directory import Domain as Domain
 from .hasher import Hasher as Hasher
+from .signin import Exchange as Exchange
+from .signin import Peer as Peer
+from .signin import Refused as Refused
+from .signin import SignedIn as SignedIn

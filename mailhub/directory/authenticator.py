@@ -10,12 +10,14 @@ import logging
 import secrets
 from collections.abc import Sequence
 from functools import partial
+from typing import Protocol
 
 from mailhub.config import schema
 from mailhub.model.address import key
 from mailhub.model.clock import Clock
 from mailhub.model.errors import Temporary
 from mailhub.store.api import DirectoryStore
+from mailhub.wire.sasl import MECHANISMS
 
 from . import passwords
 from .app_passwords import AppPasswords
@@ -23,11 +25,20 @@ from .directory import Account, Directory
 from .hasher import Hasher
 from .providers import Provider
 from .recent import Recent
+from .signin import Exchange, Peer, context, withheld
 from .watch import Watch
 
 log = logging.getLogger("mailhub.directory")
 
 WEB = "web"  # the service that asks for a second factor itself
+
+
+class Tokens(Protocol):
+    """Who can tell what an OAuth token is good for (directory.oauth)."""
+
+    async def account(self, token: str) -> str | None:
+        """The account's name; None where the token is not good. Temporary where it can not be told."""
+        ...
 
 
 class Authenticator:
@@ -43,11 +54,15 @@ class Authenticator:
         providers: Sequence[Provider],
         cache_limit: int = 10_000,
         watch: Watch | None = None,
+        *,
+        hostname: str = "",
+        tokens: Tokens | None = None,
     ) -> None:
         self._directory, self._store, self._auth, self._clock = directory, store, auth, clock
         self._hasher, self._providers, self._watch = hasher, tuple(providers), watch
         self._decoy = passwords.decoy()
         self._apps = AppPasswords(store, clock)
+        self._hostname, self._tokens = hostname, tokens
         self._right: Recent[bytes, tuple[str, float]] = Recent(cache_limit)  # account, until when that is known
         self._checks: dict[bytes, asyncio.Task[str | None]] = {}  # under way
         self._key = secrets.token_bytes(32)
@@ -90,6 +105,58 @@ class Authenticator:
             delay = watch.failed_login(client, login, service, attempt)
         if delay:
             await self._clock.sleep(delay)
+
+    # --- SASL ---
+
+    def offered(self, peer: Peer) -> tuple[str, ...]:
+        """The mechanisms for such a peer, strongest first."""
+        return tuple(name for name in MECHANISMS if not self.withheld(name, peer))
+
+    def withheld(self, name: str, peer: Peer) -> str:
+        """Why a mechanism is not offered to such a peer; "" where it is."""
+        return withheld(self._auth, name, peer, tokens=self._tokens is not None)
+
+    def begin(self, name: str, peer: Peer) -> Exchange | None:
+        """An attempt by that mechanism; None where it is not offered."""
+        name = name.upper()
+        if name not in MECHANISMS or self.withheld(name, peer):
+            return None
+        plus = name + "-PLUS" in MECHANISMS and not self.withheld(name + "-PLUS", peer)
+        mechanism = MECHANISMS[name].make(context(peer, self._hostname, plus))
+        return Exchange(self, name, mechanism, peer, self._key)
+
+    async def accept(self, login: str, peer: Peer, how: str) -> Account | None:
+        """Who is there has shown by other means than a password to be `login`: the account, where it may sign in."""
+        row = self._directory.stored(login)
+        name = key(login) if row is None else row.name
+        if row is not None and not row.enabled:
+            await self.failed(login, "not enabled", service=peer.service, client=peer.client)
+            return None
+        log.debug("%s: %r by %s", peer.service, name, how)
+        return self.succeeded(name, service=peer.service, client=peer.client)
+
+    async def secret(self, login: str) -> str:
+        """What is stored for that login by the first provider that shows it; "" where nobody does. A second factor hides it:
+        a program that can not ask for a code needs an app password."""
+        for provider in self._providers:
+            found = await provider.secret(login)
+            if found is not None:
+                return "" if self._needs_app_password(key(found.account)) else found.stored
+        return ""
+
+    @property
+    def scram_iterations(self) -> int:
+        return self._auth.scram_iterations
+
+    async def derive(self, scheme: str, password: str, salt: bytes) -> str:
+        """SCRAM keys of a password that is stored in the clear."""
+        return await self._hasher.scram(scheme, password.encode("utf-8", "surrogatepass"), salt, self.scram_iterations)
+
+    async def token(self, token: str) -> str | None:
+        """The account that an OAuth token is good for."""
+        return None if self._tokens is None else await self._tokens.account(token)
+
+    # --- passwords ---
 
     async def _identify(self, login: str, password: str, service: str, client: str) -> tuple[str, str]:
         """The name of the account, and why there is none."""

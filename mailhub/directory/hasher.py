@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from mailhub.model.errors import LimitReached, Temporary
 from mailhub.model.reply import Reply
+from mailhub.wire.sasl import scram
 
 from . import passwords
 
@@ -24,6 +25,10 @@ class Hasher:
     async def hash(self, password: bytes, scheme: str, beside: Sequence[str], iterations: int) -> str:
         """The form to be stored (passwords.hashed). LimitReached where too many wait."""
         return await self._run(lambda: passwords.hashed(password, scheme, beside, iterations))
+
+    async def scram(self, scheme: str, password: bytes, salt: bytes, iterations: int) -> str:
+        """SCRAM keys as text. LimitReached where too many wait."""
+        return await self._run(lambda: scram.derive(scheme, password, salt, iterations).text())
 
     async def verify(self, stored: str, password: bytes) -> bool:
         """LimitReached where too many wait, Temporary where `stored` can not be understood."""

@@ -6,6 +6,7 @@ import ipaddress
 import os
 import ssl
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -42,13 +43,14 @@ class ServerTls:
         certificate, key = config.certificate, config.key or config.certificate
         if not certificate:
             certificate, key = self._self_signed()
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = _VERSIONS[config.minimum]
         context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
         try:
             context.load_cert_chain(certificate, key)
         except (OSError, ssl.SSLError) as error:
             raise Permanent(f"tls.certificate {certificate}, tls.key {key}: {error}") from error
+        context.end_point = end_point(Path(certificate).read_bytes())
         return context
 
     def _self_signed(self) -> tuple[str, str]:
@@ -108,6 +110,51 @@ def opportunistic() -> ssl.SSLContext:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
+
+
+class ServerContext(ssl.SSLContext):
+    """A server's context that knows its certificate. `end_point`: tls-server-end-point (RFC 5929 section 4.1), b"" where the
+    certificate's signature has no hash of its own."""
+
+    end_point: bytes = b""
+
+
+def end_point(certificate: bytes) -> bytes:
+    """The hash of the first certificate in PEM, by the algorithm of its signature; MD5 and SHA-1 give way to SHA-256."""
+    found = x509.load_pem_x509_certificate(certificate)
+    algorithm = found.signature_hash_algorithm
+    if algorithm is None:
+        return b""
+    if algorithm.name in ("md5", "sha1"):
+        algorithm = hashes.SHA256()
+    return found.fingerprint(algorithm)
+
+
+def bindings(tls: ssl.SSLObject | None) -> dict[str, bytes]:
+    """Channel bindings of a connection, by type (RFC 5929, RFC 9266); tls-unique means nothing above TLS 1.2."""
+    if tls is None:
+        return {}
+    found = {}
+    if isinstance(tls.context, ServerContext) and tls.context.end_point:
+        found["tls-server-end-point"] = tls.context.end_point
+    if tls.version() == "TLSv1.2" and (unique := tls.get_channel_binding("tls-unique")):
+        found["tls-unique"] = unique
+    if "tls-exporter" in ssl.CHANNEL_BINDING_TYPES and (exporter := tls.get_channel_binding("tls-exporter")):
+        found["tls-exporter"] = exporter
+    return found
+
+
+def certified_names(tls: ssl.SSLObject | None) -> tuple[str, ...]:
+    """What the client's certificate calls it: its e-mail addresses, then its common name. Only a certificate that was verified
+    is seen here."""
+    certificate = tls.getpeercert() if tls is not None else None
+    if not certificate:
+        return ()
+    alternatives: Any = certificate.get("subjectAltName", ())
+    subject: Any = certificate.get("subject", ())
+    names = [value for kind, value in alternatives if kind == "email"]
+    names += [value for part in subject for kind, value in part if kind in ("emailAddress", "commonName")]
+    return tuple(dict.fromkeys(names))
 
 
 def describe(tls: ssl.SSLObject | None) -> str:

@@ -16,7 +16,9 @@ from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
 from mailhub.config import schema
+from mailhub.directory import Peer
 from mailhub.model.clock import Clock
+from mailhub.net import tls as net_tls
 
 log = logging.getLogger("mailhub.protocols")
 
@@ -144,6 +146,12 @@ class SessionContext(Generic[Settings]):
     tls_context: Callable[[], ssl.SSLContext] | None = None
     handshake_timeout: float = 30.0
     session: Session = field(default_factory=Session)
+
+
+def peer_of(context: "SessionContext[Settings]", tls: ssl.SSLObject | None) -> Peer:
+    """Who is at the other end, for SASL."""
+    client = context.session.client
+    return Peer(context.service, client, tls is not None, net_tls.bindings(tls), net_tls.certified_names(tls))
 
 
 class TooManySessions(Exception):

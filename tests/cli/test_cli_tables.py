@@ -30,3 +30,13 @@ def test_types_of_tables_are_listed() -> None:
     assert "cidr_table(5)" in run("config", "-m").stdout
     assert {row["type"] for row in json.loads(run("config", "-m", "--json").stdout)} >= {"hash", "mysql", "pipemap"}
     assert run("config").exit_code == 2
+
+
+def test_mechanisms_are_listed_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('[auth]\nmechanisms = ["PLAIN", "CRAM-MD5"]\n')
+    rows = json.loads(run("--config", str(tmp_path / "config.toml"), "config", "-a", "--json").stdout)
+    why = {row["mechanism"]: (row["offered"], row["why"]) for row in rows}
+    assert why["PLAIN"][0] == "yes"
+    assert why["LOGIN"] == ("no", "not in auth.mechanisms")
+    assert "auth.scheme" in why["CRAM-MD5"][1]
+    assert "tls-exporter" in why["SCRAM-SHA-256-PLUS"][1]

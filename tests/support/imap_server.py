@@ -15,7 +15,7 @@ from mailhub.protocols.imap import serve
 from mailhub.protocols.session import SessionContext
 from mailhub.store.sqlite import SqliteStore
 
-from .imap_transcripts import OnePassword
+from .imap_transcripts import one_password
 
 
 @dataclass
@@ -49,7 +49,7 @@ async def imap_server(
             tls="none" if tls is None else "starttls",
             tls_context=None if tls is None else lambda: tls,
         )
-        sessions.add(asyncio.ensure_future(serve(stream, context, mailboxes, OnePassword())))
+        sessions.add(asyncio.ensure_future(serve(stream, context, mailboxes, one_password(clock, config.auth))))
 
     server = await asyncio.get_running_loop().create_server(lambda: Stream(clock, connected), "127.0.0.1", 0)
     try:

@@ -28,11 +28,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from support.signin import Passwords, authenticator
 
 from mailhub.config import schema
-from mailhub.directory import Account
+from mailhub.directory import Authenticator
 from mailhub.mailbox.service import Mailboxes
-from mailhub.model.clock import VirtualClock
+from mailhub.model.clock import Clock, VirtualClock
 from mailhub.model.mailbox import SYSTEM_FLAGS
 from mailhub.net.stream import ConnectionLost, Stream, pair
 from mailhub.protocols.imap import serve
@@ -76,11 +77,14 @@ def read(path: Path) -> Iterator[Step]:
         yield Step(number, kind, client, text, "".join(f"{row}\r\n" for row in mail).encode())
 
 
-class OnePassword:
-    """Every account's password is "secret"."""
+def one_password(clock: Clock, auth: schema.Auth) -> Authenticator:
+    """Every account's password is "secret"; a wrong one is answered at once."""
 
-    async def authenticate(self, login: str, password: str, *, service: str, client: str) -> Account | None:
-        return Account(f"{login.lower()}@mailhub.test") if password == "secret" else None
+    def names(login: str, password: str) -> str | None:
+        return f"{login.lower()}@mailhub.test" if password == "secret" else None
+
+    few = msgspec.structs.replace(auth, failure_delay=0.0, mechanisms=("PLAIN", "LOGIN"))
+    return authenticator(Passwords(names), clock, few)
 
 
 @dataclass
@@ -148,7 +152,9 @@ class Stage:
             context = SessionContext(
                 service="imap", hostname="mx.test", clock=self.clock, settings=self.config.imap, auth=self.config.auth
             )
-            task = asyncio.ensure_future(serve(far, context, self.mailboxes, OnePassword()))
+            task = asyncio.ensure_future(
+                serve(far, context, self.mailboxes, one_password(self.clock, self.config.auth))
+            )
             self.clients[name] = Client(near, task, context.session)
         return self.clients[name]
 

@@ -15,7 +15,7 @@ from mailhub.protocols.pop3 import serve
 from mailhub.protocols.session import Session, SessionContext
 from mailhub.store.sqlite import SqliteStore
 
-from .imap_transcripts import OnePassword
+from .imap_transcripts import one_password
 
 
 @dataclass
@@ -50,7 +50,7 @@ async def pop3_server(
             tls="none" if tls is None else "starttls",
             tls_context=None if tls is None else lambda: tls,
         )
-        task = asyncio.ensure_future(serve(stream, context, mailboxes, OnePassword()))
+        task = asyncio.ensure_future(serve(stream, context, mailboxes, one_password(clock, config.auth)))
         running.sessions.append((context.session, task))
 
     server = await asyncio.get_running_loop().create_server(lambda: Stream(clock, connected), "127.0.0.1", 0)

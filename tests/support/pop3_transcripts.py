@@ -7,7 +7,7 @@ from mailhub.net.stream import pair
 from mailhub.protocols.pop3 import serve
 from mailhub.protocols.session import SessionContext
 
-from .imap_transcripts import Client, OnePassword, Stage
+from .imap_transcripts import Client, Stage, one_password
 
 
 @dataclass
@@ -20,6 +20,8 @@ class Pop3Stage(Stage):
             context = SessionContext(
                 service="pop3", hostname="mx.test", clock=self.clock, settings=self.config.pop3, auth=self.config.auth
             )
-            task = asyncio.ensure_future(serve(far, context, self.mailboxes, OnePassword()))
+            task = asyncio.ensure_future(
+                serve(far, context, self.mailboxes, one_password(self.clock, self.config.auth))
+            )
             self.clients[name] = Client(near, task, context.session)
         return self.clients[name]

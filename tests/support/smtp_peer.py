@@ -7,11 +7,14 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import msgspec
 import trustme
-from support.smtp_rooms import MemorySpool, SmallDirectory, SmallRouter
+from support.signin import authenticator, from_table
+from support.smtp_rooms import MemorySpool, SmallRouter
 
 from mailhub.config import schema
 from mailhub.model.clock import Clock, SystemClock
+from mailhub.net.tls import ServerContext, end_point
 from mailhub.policy import Guard, Policy
 from mailhub.protocols.listener import Listener
 from mailhub.protocols.session import Session, SessionContext, Sessions
@@ -92,11 +95,14 @@ class Server:
         self.auth = auth or schema.Auth()
         self.spool = MemorySpool()
         self.router = SmallRouter(("alice@mailhub.test", "bob@mailhub.test"))
-        self.directory = SmallDirectory({"alice@mailhub.test": "secret", "away@mailhub.test": None})
+        quick = msgspec.structs.replace(self.auth, failure_delay=0.0)
+        passwords = {"alice@mailhub.test": "secret", "away@mailhub.test": None}
+        self.authenticator = authenticator(from_table(passwords), self.clock, quick)
         self.policy = Policy(self.settings, "mx.mailhub.test", self.router, self.spool, self.clock, guard)  # type: ignore[arg-type]
         self.sessions = Sessions(limits or schema.Sessions())
         self.living: list[SmtpSession] = []
         self._tls: Any = tls
+        self.end_point = b""
         self._service: Any = service
         self._authority = trustme.CA() if tls != "none" else None
         config = schema.Listener(protocol=self._service, tls=self._tls)
@@ -115,14 +121,16 @@ class Server:
             tls_context=self._server_context if self._authority else None,
             session=record,
         )
-        session = SmtpSession(context, self.policy, self.directory)  # type: ignore[arg-type]
+        session = SmtpSession(context, self.policy, self.authenticator)
         self.living.append(session)
         return session
 
     def _server_context(self) -> ssl.SSLContext:
         assert self._authority is not None
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        self._authority.issue_cert("localhost").configure_cert(context)
+        context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
+        issued = self._authority.issue_cert("localhost")
+        issued.configure_cert(context)
+        context.end_point = self.end_point = end_point(issued.cert_chain_pems[0].bytes())
         return context
 
     def client_context(self) -> ssl.SSLContext:

@@ -131,21 +131,3 @@ class SmallRouter:
         if address.domain_of(key) in self.domains:
             return Known.LOCAL if self.catch_all else Known.UNKNOWN
         return Known.RELAY
-
-
-@dataclass(frozen=True)
-class Owner:
-    name: str
-
-
-class SmallDirectory:
-    """`passwords`: login -> password; None: cannot be told now."""
-
-    def __init__(self, passwords: dict[str, str | None]) -> None:
-        self.passwords = passwords
-
-    async def authenticate(self, login: str, password: str, *, service: str, client: str) -> Owner | None:
-        right = self.passwords.get(login, "")
-        if right is None:
-            raise Temporary("the directory is away")
-        return Owner(login) if right and right == password else None

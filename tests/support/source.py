@@ -46,6 +46,17 @@ class Module:
         return ".".join(here[: len(here) - up] + ([node.module] if node.module else []))
 
 
+def _parsed(text: str) -> ast.Module:
+    """CPython 3.11 counts its depth wrongly where a garbage collection that runs Python falls into the middle of it, and
+    raises SystemError (github.com/python/cpython/issues/106905): once more then."""
+    for _ in range(5):
+        try:
+            return ast.parse(text)
+        except SystemError:
+            continue
+    return ast.parse(text)
+
+
 @cache
 def modules() -> tuple[Module, ...]:
     found = []
@@ -55,7 +66,7 @@ def modules() -> tuple[Module, ...]:
         is_package = parts[-1] == "__init__"
         name = ".".join(parts[:-1] if is_package else parts)
         text = file.read_text(encoding="utf-8")
-        found.append(Module(name, str(path), text, ast.parse(text), is_package))
+        found.append(Module(name, str(path), text, _parsed(text), is_package))
     return tuple(found)
 
 

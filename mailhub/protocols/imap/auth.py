@@ -3,7 +3,9 @@
 import logging
 from typing import TYPE_CHECKING
 
-from mailhub.model.errors import Temporary
+from mailhub.directory import Account
+from mailhub.directory import Refused as NotSignedIn
+from mailhub.model.errors import MailError
 from mailhub.net.stream import ConnectionLost
 from mailhub.wire import sasl
 from mailhub.wire.imap import commands, responses
@@ -45,18 +47,24 @@ async def login(session: "ImapSession", verb: commands.Login) -> Answer:
         user, password = verb.user.decode("utf-8"), verb.password.decode("utf-8")
     except UnicodeDecodeError:
         return bad("Login and password must be UTF-8")
-    return await _log_in(session, sasl.Credentials("", user, password))
+    try:
+        account = await session.authenticator.authenticate(
+            user, password, service="imap", client=session.context.session.client
+        )
+    except MailError as error:
+        return _undecided(session, error)
+    return _concluded(session, account)
 
 
 async def authenticate(session: "ImapSession", verb: commands.Authenticate) -> Answer:
     """RFC 3501 section 6.2.2, RFC 4959."""
-    known = sasl.MECHANISMS.get(verb.mechanism)
-    if known is None:
-        return no("Unknown mechanism", "CANNOT")
-    _check_privacy(session)
-    mechanism = known()
+    exchange = session.authenticator.begin(verb.mechanism, session.peer)
+    if exchange is None:
+        if verb.mechanism in sasl.MECHANISMS:
+            _check_privacy(session)
+        return no("That mechanism is not offered", "CANNOT")
     try:
-        step = mechanism.step(None if verb.initial is None else sasl.decode(verb.initial))
+        step = await exchange.step(None if verb.initial is None else sasl.decode(verb.initial))
         while isinstance(step, sasl.Challenge):
             session.write(responses.continuation(sasl.encode(step.text)))
             await session.flush()
@@ -64,10 +72,12 @@ async def authenticate(session: "ImapSession", verb: commands.Authenticate) -> A
                 line = await session.reader.line()
             if line == b"*":
                 return bad("Authentication cancelled")
-            step = mechanism.step(sasl.decode(line))
+            step = await exchange.step(sasl.decode(line))
     except sasl.SaslError as error:
         return bad(f"Authentication response is malformed: {error}")
-    return await _log_in(session, step)
+    except MailError as error:
+        return _undecided(session, error)
+    return _concluded(session, None if isinstance(step, NotSignedIn) else step.account)
 
 
 def _check_privacy(session: "ImapSession") -> None:
@@ -75,16 +85,12 @@ def _check_privacy(session: "ImapSession") -> None:
         raise Refused(no("Passwords are taken under TLS only", "PRIVACYREQUIRED"))
 
 
-async def _log_in(session: "ImapSession", who: sasl.Credentials) -> Answer:
-    if who.authzid:
-        return _failed(session, no("Nobody may act for another", "AUTHORIZATIONFAILED"))
-    try:
-        account = await session.authenticator.authenticate(
-            who.authcid, who.password, service="imap", client=session.context.session.client
-        )
-    except Temporary as error:
-        log.warning("%s: login undecided: %s", session.context.session, error)
-        return no("Temporary problem, try again later", "UNAVAILABLE")
+def _undecided(session: "ImapSession", error: MailError) -> Answer:
+    log.warning("%s: login undecided: %s", session.context.session, error)
+    return no("Temporary problem, try again later", "UNAVAILABLE")
+
+
+def _concluded(session: "ImapSession", account: Account | None) -> Answer:
     if account is None:
         return _failed(session, no("Wrong login or password", "AUTHENTICATIONFAILED"))
     session.log_in(account)

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mailhub.wire.sasl import MECHANISMS
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -11,6 +13,7 @@ class Facts:
     authenticated: bool
     starttls: bool
     passwords: bool
+    mechanisms: tuple[str, ...] = ()
 
 
 Condition = Callable[[Facts], bool]
@@ -28,8 +31,8 @@ def _before_login(facts: Facts) -> bool:
     return not facts.authenticated
 
 
-def _passwords(facts: Facts) -> bool:
-    return facts.passwords and not facts.authenticated
+def _mechanism(name: str) -> Condition:
+    return lambda facts: name in facts.mechanisms
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +56,7 @@ TABLE: tuple[Capability, ...] = (
         lambda facts: not facts.authenticated and not facts.passwords,
         "in the clear, unless auth.allow_plaintext is set",
     ),
-    Capability("AUTH=PLAIN", "RFC 4616", _passwords, "under TLS, or where auth.allow_plaintext is set"),
-    Capability("AUTH=LOGIN", "draft-murchison-sasl-login", _passwords, "as AUTH=PLAIN; Outlook asks for it"),
+    *(Capability(f"AUTH={name}", row.rfc, _mechanism(name), row.reason) for name, row in MECHANISMS.items()),
     Capability("ID", "RFC 2971", _always, "some clients will not go on without it"),
     Capability("ENABLE", "RFC 5161", _always, "nothing to enable yet"),
     Capability("IDLE", "RFC 2177", _always, "new mail is told at once"),

@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Iterator
 from typing import TypeVar
 
 from mailhub.config.schema import Imap
-from mailhub.directory import Account, Authenticator
+from mailhub.directory import Account, Authenticator, Peer
 from mailhub.mailbox.service import AccountMail, FolderView, Mailboxes
 from mailhub.model.errors import MailError, NotFound
 from mailhub.net.stream import ConnectionLost, Stream
-from mailhub.protocols.session import SessionContext
+from mailhub.protocols.session import SessionContext, peer_of
 from mailhub.wire.imap import responses
 from mailhub.wire.imap.commands import Command
 from mailhub.wire.imap.framing import Literal
@@ -85,12 +85,23 @@ class ImapSession:
         return self.secure or self.context.auth.allow_plaintext
 
     @property
+    def peer(self) -> Peer:
+        return peer_of(self.context, self.stream.tls)
+
+    @property
     def may_start_tls(self) -> bool:
         return not self.secure and self.context.tls == "starttls" and self.context.tls_context is not None
 
     def capabilities(self) -> str:
         """The keywords that hold now."""
-        return announced(Facts(self._account is not None, self.may_start_tls, self.passwords_allowed))
+        return announced(
+            Facts(
+                self._account is not None,
+                self.may_start_tls,
+                self.passwords_allowed,
+                () if self._account is not None else self.authenticator.offered(self.peer),
+            )
+        )
 
     def log_in(self, account: Account) -> None:
         self._account = self.mailboxes.account(account.name)

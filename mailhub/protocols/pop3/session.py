@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from itertools import islice
 
 from mailhub.config.schema import Pop3
-from mailhub.directory import Authenticator
+from mailhub.directory import Account, Authenticator, Peer, Refused
 from mailhub.mailbox.service import Mailboxes, MessageFile
 from mailhub.model.errors import MailError, Temporary
 from mailhub.net.stream import ConnectionLost, LineTooLong, Stream
-from mailhub.protocols.session import SessionContext
+from mailhub.protocols.session import SessionContext, peer_of
 from mailhub.wire import sasl
 from mailhub.wire.pop3 import BadCommand, Command, Stuffer, Top, parse
 
@@ -173,7 +173,9 @@ class Pop3Session:
         """RFC 2449 section 5."""
         lines = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER"]
         if self._passwords_allowed:
-            lines += ["USER", "SASL " + " ".join(sasl.MECHANISMS)]
+            lines.append("USER")
+        if mechanisms := self._authenticator.offered(self._peer):
+            lines.append("SASL " + " ".join(mechanisms))
         if self._may_start_tls:
             lines.append("STLS")
         self._ok("Capabilities")
@@ -205,7 +207,17 @@ class Pop3Session:
         if not self._user:
             return await self._bad("USER first")
         user, self._user = self._user, ""
-        return await self._log_in(sasl.Credentials("", user, command.arguments[0]))
+        try:
+            account = await self._authenticator.authenticate(
+                user, command.arguments[0], service="pop3", client=self._context.session.client
+            )
+        except MailError as error:
+            return self._undecided(error)
+        return await self._concluded(account)
+
+    @property
+    def _peer(self) -> Peer:
+        return peer_of(self._context, self._stream.tls)
 
     def _check_privacy(self) -> bool:
         if not self._passwords_allowed:
@@ -216,39 +228,36 @@ class Pop3Session:
         """RFC 5034. Without an argument: the mechanisms, as clients older than it ask."""
         if not command.arguments:
             self._ok("Mechanisms")
-            return await self._lines(sasl.MECHANISMS if self._passwords_allowed else ())
-        known = sasl.MECHANISMS.get(command.arguments[0].upper())
-        if known is None:
+            return await self._lines(self._authenticator.offered(self._peer))
+        name = command.arguments[0].upper()
+        exchange = self._authenticator.begin(name, self._peer)
+        if exchange is None:
+            if name in sasl.MECHANISMS and not self._check_privacy():
+                return None
             return await self._bad("unknown mechanism")
-        if not self._check_privacy():
-            return None
-        mechanism = known()
         initial = command.arguments[1].encode() if len(command.arguments) > 1 else None
         try:
-            step = mechanism.step(None if initial is None else sasl.decode(initial))
+            step = await exchange.step(None if initial is None else sasl.decode(initial))
             while isinstance(step, sasl.Challenge):
                 self._stream.write(b"+ " + sasl.encode(step.text) + b"\r\n")
                 await self._flush()
                 line = await self._line()
                 if line == b"*":
                     return self._err("Authentication cancelled")
-                step = mechanism.step(sasl.decode(line))
+                step = await exchange.step(sasl.decode(line))
         except LineTooLong:
             return await self._bad("line too long")
         except sasl.SaslError as error:
             return await self._bad(f"malformed response: {error}")
-        return await self._log_in(step)
+        except MailError as error:
+            return self._undecided(error)
+        return await self._concluded(None if isinstance(step, Refused) else step.account)
 
-    async def _log_in(self, who: sasl.Credentials) -> None:
-        account = None
-        if not who.authzid:
-            try:
-                account = await self._authenticator.authenticate(
-                    who.authcid, who.password, service="pop3", client=self._context.session.client
-                )
-            except Temporary as error:
-                log.warning("%s: login undecided: %s", self._context.session, error)
-                return self._err("[SYS/TEMP] Temporary problem, try again later")
+    def _undecided(self, error: MailError) -> None:
+        log.warning("%s: login undecided: %s", self._context.session, error)
+        self._err("[SYS/TEMP] Temporary problem, try again later")
+
+    async def _concluded(self, account: Account | None) -> None:
         if account is None:
             self._failures += 1
             self._err("[AUTH] Wrong login or password")

@@ -1,14 +1,18 @@
 """AUTH (RFC 4954): the dialogue around a SASL mechanism."""
 
+import logging
 from typing import TYPE_CHECKING
 
+from mailhub.directory import Refused
 from mailhub.model.errors import MailError
 from mailhub.model.reply import Reply
-from mailhub.wire.sasl import MECHANISMS, Challenge, SaslError, decode, encode
+from mailhub.wire.sasl import Challenge, SaslError, decode, encode
 from mailhub.wire.smtp import SyntaxRefused
 
 if TYPE_CHECKING:
     from .session import SmtpSession
+
+log = logging.getLogger("mailhub.protocols.smtp")
 
 SUCCESS = Reply(235, "2.7.0", "Authentication successful")
 WRONG = Reply(535, "5.7.8", "Authentication credentials invalid")
@@ -51,29 +55,22 @@ async def auth(session: "SmtpSession", argument: str) -> None:
 async def _authenticate(session: "SmtpSession", argument: str) -> Reply:
     """Lead the dialogue that `AUTH argument` opens. On success the record's `login` names the account."""
     name, _, initial = argument.partition(" ")
-    kind = MECHANISMS.get(name.upper())
-    if kind is None:
-        return UNKNOWN_MECHANISM
-    mechanism = kind()
+    exchange = session.authenticator.begin(name, session.peer)
+    if exchange is None:
+        return UNKNOWN_MECHANISM if session.tls is not None or not session.may_start_tls else NO_PLAINTEXT
     try:
-        step = mechanism.step(decode(initial.encode()) if initial else None)
+        step = await exchange.step(decode(initial.encode()) if initial else None)
         while isinstance(step, Challenge):
             line = await session.ask(b"334 " + encode(step.text) + b"\r\n", LINE_LIMIT)
             if line == b"*":
                 return CANCELLED
-            step = mechanism.step(decode(line))
+            step = await exchange.step(decode(line))
     except (SaslError, SyntaxRefused):
         return MALFORMED
-    record = session.record
-    if step.authzid:  # nobody may act for somebody else
-        return WRONG
-    try:
-        account = await session.authenticator.authenticate(
-            step.authcid, step.password, service=session.context.service, client=session.client
-        )
-    except MailError:
+    except MailError as error:
+        log.warning("%s: login undecided: %s", session.record, error)
         return UNAVAILABLE
-    if account is None:
+    if isinstance(step, Refused):
         return WRONG
-    record.login = account.name
+    session.record.login = step.account.name
     return SUCCESS

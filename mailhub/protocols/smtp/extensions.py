@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from mailhub.wire.sasl import MECHANISMS
-
 if TYPE_CHECKING:
     from .session import SmtpSession
 
@@ -29,7 +27,8 @@ def _starttls(session: "SmtpSession") -> str | None:
 
 
 def _auth(session: "SmtpSession") -> str | None:
-    return "AUTH " + " ".join(MECHANISMS) if session.may_auth and not session.record.login else None
+    mechanisms = () if session.record.login else session.mechanisms
+    return "AUTH " + " ".join(mechanisms) if mechanisms else None
 
 
 def _deliver_by(session: "SmtpSession") -> str | None:

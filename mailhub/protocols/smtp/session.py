@@ -7,14 +7,14 @@ import ssl
 from typing import Final
 
 from mailhub.config import schema
-from mailhub.directory import Authenticator
+from mailhub.directory import Authenticator, Peer
 from mailhub.model.envelope import Origin
 from mailhub.model.reply import Reply
 from mailhub.net import tls
 from mailhub.policy import Policy, Transaction
 from mailhub.wire.smtp import SyntaxRefused, parse_command
 
-from ..session import SessionContext
+from ..session import SessionContext, peer_of
 from .channel import Channel, ConnectionLost, TimedOut
 from .commands import COMMANDS, FOREIGN
 from .content import Incoming
@@ -186,8 +186,17 @@ class SmtpSession(Channel):
         return self.context.tls == "starttls" and self.context.tls_context is not None and self.tls is None
 
     @property
+    def peer(self) -> Peer:
+        return peer_of(self.context, self.tls)
+
+    @property
+    def mechanisms(self) -> tuple[str, ...]:
+        """What AUTH may be tried with now."""
+        return () if self.is_lmtp else self.authenticator.offered(self.peer)
+
+    @property
     def may_auth(self) -> bool:
-        return self.tls is not None or self.context.auth.allow_plaintext
+        return bool(self.mechanisms)
 
     async def ask(self, challenge: bytes, limit: int) -> bytes:
         """Say a line that wants an answer; the answer without its line end."""

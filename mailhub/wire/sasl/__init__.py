@@ -1,21 +1,29 @@
 """SASL on the server's side (RFC 4422), without I/O: one set of mechanisms for SMTP, POP3 and IMAP.
 
-Comes from: protocols. Gives to: nobody. May import: model.
-Invariant: a mechanism never says whether credentials are right; it only reads them.
+Comes from: directory.signin, protocols. Gives to: nobody. May import: model.
+Invariants
+- A mechanism never says whether a password is right; it reads it, or checks a proof against what is stored.
+- Malformed input raises SaslError and nothing else; every input is bounded.
 
-A protocol's profile does this, whatever the mechanism:
+    mechanisms   the steps, PLAIN, LOGIN, OAUTHBEARER, XOAUTH2, EXTERNAL
+    challenge    CRAM-MD5, SCRAM
+    scram, md5   what a server keeps for those two
+    table        all of them, strongest first
 
-    mechanism = MECHANISMS[name.upper()]()
-    step = mechanism.step(initial_response)        # None where the client sent none
-    while isinstance(step, Challenge):
-        step = mechanism.step(<answer to step.text>)
-    # now it is Credentials: ask the directory
+`directory.signin` leads a mechanism; a protocol's profile only frames what is said.
 """
 
 from .base64 import decode as decode
 from .base64 import encode as encode
-from .mechanisms import MECHANISMS as MECHANISMS
+from .mechanisms import Certificate as Certificate
 from .mechanisms import Challenge as Challenge
+from .mechanisms import Context as Context
 from .mechanisms import Credentials as Credentials
+from .mechanisms import Disproved as Disproved
 from .mechanisms import Mechanism as Mechanism
+from .mechanisms import NeedSecret as NeedSecret
+from .mechanisms import Proved as Proved
 from .mechanisms import SaslError as SaslError
+from .mechanisms import Step as Step
+from .mechanisms import Token as Token
+from .table import MECHANISMS as MECHANISMS
