@@ -50,6 +50,7 @@ from mailhub.queue.spool import Spool
 from mailhub.stall import StallDetector
 from mailhub.store.api import Store
 from mailhub.store.sqlite import SqliteStore
+from mailhub.tables import Tables
 
 log = logging.getLogger("mailhub.hub")
 
@@ -129,6 +130,8 @@ class Hub:
         for door in config.listener:
             self._bind(door, undo)
         self.tls.context()
+        self.tables = Tables(clock)
+        undo.callback(self.tables.close)
         hasher = Hasher(config.auth.threads, config.auth.backlog)
         undo.callback(hasher.close)
         cached = config.directory.cache_limit
@@ -272,8 +275,18 @@ class Hub:
 
     def _take_policy(self, config: schema.Smtp) -> None:
         """The policy of the sessions that begin from now on; those before keep theirs."""
-        self.policy = Policy(config, self.config.hostname, self.router, self.spool, self.clock, self.guard)
-        self._policies.append(self.policy)
+        self.policy = Policy(
+            config,
+            self.config.hostname,
+            self.router,
+            self.spool,
+            self.clock,
+            self.guard,
+            tables=self.tables,
+            resolver=self.resolver,
+            delimiter=self.config.delivery.recipient_delimiter,
+        )
+        self._policies = [policy for policy in self._policies if not policy.idle] + [self.policy]
 
     # --- reload ---
 

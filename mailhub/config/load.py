@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from . import lines, lookup, rules, schema
+from . import lines, lookup, restrictions, rules, schema
 
 FILE = "config.toml"
 FILE_LIMIT = 4_194_304  # octets
@@ -112,6 +112,11 @@ def _tables(value: Any, folder: str) -> Any:
         return lookup.anchored(value, folder)
     if isinstance(value, tuple):
         return tuple(_tables(item, folder) for item in value)
+    if isinstance(value, schema.Smtp):
+        lists = [name for name in value.__struct_fields__ if name.endswith("_restrictions")]
+        made = {name: restrictions.anchored(getattr(value, name), folder) for name in lists}
+        made["mynetworks"] = tuple(lookup.anchor(text, folder) for text in value.mynetworks)
+        value = msgspec.structs.replace(value, **made)
     if isinstance(value, schema.Section):
         changed = {
             name: after

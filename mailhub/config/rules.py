@@ -8,6 +8,7 @@ import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from . import lookup, restrictions
 from .lines import Path
 from .schema import Config, Listener
 
@@ -42,7 +43,13 @@ def check(config: Config) -> Iterator[Finding]:
     yield from _listeners(config.listener)
     yield from _tls(config)
     for n, network in enumerate(config.smtp.mynetworks):
-        yield from _network(("smtp", "mynetworks", n), network)
+        if network.partition(":")[0] in lookup.TYPES:
+            yield from _table(("smtp", "mynetworks", n), network)
+        else:
+            yield from _network(("smtp", "mynetworks", n), network)
+    for key in config.smtp.__struct_fields__:
+        if key.endswith("_restrictions"):
+            yield from _restrictions(("smtp", key), getattr(config.smtp, key))
     for n, network in enumerate(config.limits.allow):
         yield from _network(("limits", "allow", n), network)
     if config.limits.ban_seconds_max < config.limits.ban_seconds:
@@ -141,6 +148,20 @@ def _network(path: Path, text: str) -> Iterator[Finding]:
         with contextlib.suppress(ValueError):
             allowed = f'"{ipaddress.ip_network(text, strict=False)}" (the bits behind the prefix must be 0)'
         yield Finding(path, shown(text), allowed)
+
+
+def _table(path: Path, text: str) -> Iterator[Finding]:
+    try:
+        lookup.spec(text)
+    except lookup.Malformed as error:
+        yield Finding(path, shown(text), str(error))
+
+
+def _restrictions(path: Path, texts: tuple[str, ...]) -> Iterator[Finding]:
+    try:
+        restrictions.parse(texts)
+    except lookup.Malformed as error:
+        yield Finding(path, shown(" ".join(texts)), str(error))
 
 
 def _delimiter(char: str) -> Iterator[Finding]:

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from .lookup import Lookup
+
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Count = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 Octets = Annotated[int, Meta(ge=0, le=1 << 40)]
@@ -53,7 +55,7 @@ class Sessions(Section, frozen=True, kw_only=True):
 
 
 class Smtp(Section, frozen=True, kw_only=True):
-    # Clients whose mail for other domains is relayed without a login.
+    # Clients whose mail for other domains is relayed without a login: networks, and tables such as "cidr:/etc/x".
     mynetworks: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     # Trust and ban by address also where the address is a gateway of ours with all the world behind it.
     trust_gateway: bool = False
@@ -91,6 +93,25 @@ class Smtp(Section, frozen=True, kw_only=True):
     repair: bool = True
     # Octets of a header that is looked at; a submitted message with a longer one is refused.
     header_size_limit: Annotated[int, Meta(ge=1_024, le=16_777_216)] = 262_144
+    # Domains that mail is relayed to for everybody (a key for each; ".example.org" means all below it), and their recipients,
+    # where they are known.
+    relay_domains: Lookup = Lookup()
+    relay_recipients: Lookup = Lookup()
+    # What is looked at, in this order, at each RCPT; the last two when the message comes, and when it is there. The words are
+    # Postfix's (smtpd(8), access(5)). Relaying needs a permit of relay_restrictions.
+    client_restrictions: tuple[str, ...] = ()
+    helo_restrictions: tuple[str, ...] = ()
+    sender_restrictions: tuple[str, ...] = ()
+    relay_restrictions: tuple[str, ...] = (
+        "permit_mynetworks", "permit_sasl_authenticated", "reject_unauth_destination",
+    )  # fmt: skip
+    recipient_restrictions: tuple[str, ...] = ()
+    data_restrictions: tuple[str, ...] = ()
+    end_of_data_restrictions: tuple[str, ...] = ()
+    # Submission: the login must own the envelope sender and the addresses in From. Whose they are: this table (address or
+    # @domain to logins), else the account itself and the aliases that lead to it.
+    check_sender_login: bool = True
+    sender_login: Lookup = Lookup()
     # Received fields after which a message is taken to be in a loop (RFC 5321 section 6.3).
     hopcount_limit: Count = 50
 

@@ -59,6 +59,12 @@ def parse(value: bytes) -> tuple[Mailbox | Group, ...]:
     return (*out, *_general(_words(value, at), LIMIT - len(out)))
 
 
+def mailboxes(value: bytes) -> Iterator[Mailbox]:
+    """The addresses of a field, those in groups, too."""
+    for item in parse(value):
+        yield from (item,) if isinstance(item, Mailbox) else item.mailboxes
+
+
 def _words(value: bytes, at: int) -> list[_Word]:
     out: list[_Word] = []
     while match := _TOKEN.match(value, at):

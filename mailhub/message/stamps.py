@@ -4,12 +4,14 @@ What a client said stands in them only after `_word`: it can neither end a line 
 """
 
 import re
+from collections.abc import Iterable
 from email.utils import formatdate
 
 from mailhub.model.envelope import Origin
 
 _ODD = re.compile(r"[^A-Za-z0-9.:_+=/@\[\]-]")  # what may not stand in a word of Received
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+_FIELD = re.compile(r"[!-9;-~]+:")
 _WORD_LIMIT = 255
 _LATEST = 253_402_300_799  # the last second of the year 9999
 
@@ -32,13 +34,19 @@ def received(origin: Origin, hostname: str, queue_id: str, recipient: str | None
     lines = []
     if origin.client:
         literal = f"[{'IPv6:' if ':' in origin.client else ''}{_word(origin.client)}]"
-        lines.append(f"from {_word(origin.helo) or 'unknown'} ({literal})")
+        place = f"{_word(origin.name)} {literal}" if origin.name else literal
+        lines.append(f"from {_word(origin.helo) or 'unknown'} ({place})")
         if origin.tls:
             lines.append(f"(using {' '.join(_word(word) for word in origin.tls.split())})")
     lines.append(f"by {hostname} (mailhub) with {_word(origin.protocol)} id {queue_id}")
     if recipient is not None:
         lines.append(f"for <{recipient}>")
     return b"Received: " + b"\r\n\t".join([_line(line) for line in lines]) + f";\r\n\t{date_time(when)}\r\n".encode()
+
+
+def prepended(fields: Iterable[str]) -> bytes:
+    """Header fields that a table of the operator's put before the message (access(5), PREPEND); what is no field is left out."""
+    return b"".join(_line(field) + b"\r\n" for field in fields if _FIELD.match(field))
 
 
 def return_path(sender: str) -> bytes:

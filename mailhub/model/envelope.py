@@ -75,3 +75,4 @@ class Origin:
     helo: str = ""
     login: str = ""
     tls: str = ""  # e.g. "TLSv1.3 with TLS_AES_256_GCM_SHA384", "" in the clear
+    name: str = ""  # the peer's verified name, where it was asked for

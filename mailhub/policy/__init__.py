@@ -15,5 +15,5 @@ Invariants
 
 from .guard import Guard as Guard
 from .guard import Sections as Sections
-from .transaction import Policy as Policy
+from .policy import Policy as Policy
 from .transaction import Transaction as Transaction

@@ -3,23 +3,24 @@
 import asyncio
 import logging
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from mailhub.config import schema
-from mailhub.config.rules import is_domain
-from mailhub.delivery.router import Known, Router
-from mailhub.delivery.routes import Expand, Relay
-from mailhub.message import stamps, submission
+from mailhub.delivery.router import Known
+from mailhub.message import address_list, headers, stamps, submission
 from mailhub.model import address, ids
-from mailhub.model.clock import Clock
 from mailhub.model.envelope import PLAIN, Envelope, MailParameters, Origin, Recipient
 from mailhub.model.errors import MailError
 from mailhub.model.reply import Reply
-from mailhub.queue.spool import Spool
 from mailhub.store.api import Body
 
-from .guard import Guard, unlimited
+from .access import Verdict
 from .intake import BodyIntake
-from .relay import Networks, names_another_host
+from .relay import names_another_host
+from .restrictions import settled
+from .visit import Visit
+
+if TYPE_CHECKING:
+    from .policy import Policy
 
 log = logging.getLogger("mailhub.policy")
 
@@ -39,99 +40,18 @@ HEADER_TOO_LONG = Reply(552, "5.3.4", "The header is longer than smtp.header_siz
 PRIORITY_CHANGED = Reply(250, "2.3.6", "Ok, with priority 0")
 CANNOT_VERIFY = Reply(252, "2.5.0", "Cannot verify, but will take a message and try to deliver it")
 LOOP = Reply(554, "5.4.6", "Too many hops: this message is in a loop")
-
-
-_EXPN_LIMIT = 100  # addresses of a list that are shown
-
-
-class Policy:
-    """What all transactions of a hub share. ValueError where `mynetworks` is malformed."""
-
-    def __init__(
-        self, config: schema.Smtp, hostname: str, router: Router, spool: Spool, clock: Clock, guard: Guard | None = None
-    ) -> None:
-        self.hostname, self.router, self.spool, self.clock = hostname, router, spool, clock
-        self.guard = guard or unlimited(clock)
-        self.config, self.mynetworks = config, Networks(config.mynetworks, self.guard.shared)
-        self._commits: set[asyncio.Task[Reply]] = set()
-
-    def begin(self, origin: Origin, service: str = "smtp") -> "Transaction":
-        """A new message from `origin`, which came by that service."""
-        return Transaction(self, origin, service)
-
-    def trusts(self, origin: Origin) -> bool:
-        """Whether who is there may do what strangers may not: it signed in, or is one of `mynetworks`."""
-        return bool(origin.login) or origin.client in self.mynetworks
-
-    async def verify(self, recipient: str, origin: Origin) -> Reply:
-        """VRFY (RFC 5321 section 3.5)."""
-        if not self.trusts(origin):
-            return CANNOT_VERIFY
-        try:
-            known = await self.router.peek(recipient)
-        except MailError as error:
-            return error.reply
-        answers = {Known.LOCAL: Reply(250, "2.1.5", f"<{recipient}>"), Known.UNKNOWN: UNKNOWN}
-        return answers.get(known, CANNOT_VERIFY)
-
-    async def expand(self, recipient: str, origin: Origin) -> Reply:
-        """EXPN (RFC 5321 section 3.5.2): one level of an alias."""
-        if not self.trusts(origin):
-            return CANNOT_VERIFY
-        try:
-            route = await self.router.route(recipient)
-        except MailError as error:
-            return error.reply
-        if isinstance(route, Expand):
-            return Reply(250, "2.1.5", "\n".join(f"<{target}>" for target in route.targets[:_EXPN_LIMIT]))
-        return CANNOT_VERIFY if isinstance(route, Relay) else Reply(550, "5.1.1", "No such list here")
-
-    async def turn(self, destination: str, origin: Origin) -> Reply:
-        """ETRN (RFC 1985): try what is deferred for that domain now."""
-        if not self.trusts(origin):
-            return Reply(459, "4.7.1", "Not for you")
-        domain = destination.lstrip("@").lower()
-        if not is_domain(domain):
-            return Reply(501, "5.5.4", "That is no domain")
-        try:
-            found = await self.spool.turn(domain)
-        except MailError as error:
-            log.warning("ETRN %s: %s", domain, error)
-            return Reply(458, "4.3.0", "Unable to queue messages for that domain now")
-        return Reply(250, "2.0.0", "Queuing started" if found else "No messages waiting")
-
-    async def settled(self) -> None:
-        """Wait for the commits under way; to be called when no session is left and before the store is closed."""
-        while self._commits:
-            await asyncio.wait(self._commits)
-
-    def commit(self, number: int, envelope: Envelope, body: Body, prefix: bytes, origin: Origin) -> asyncio.Task[Reply]:
-        """Put a message into the queue by a task of ours, so that it goes on when the session is gone."""
-        task = asyncio.get_running_loop().create_task(self._put(number, envelope, body, prefix, origin))
-        self._commits.add(task)
-        task.add_done_callback(self._commits.discard)
-        return task
-
-    async def _put(self, number: int, envelope: Envelope, body: Body, prefix: bytes, origin: Origin) -> Reply:
-        try:
-            await self.spool.put(number, envelope, body, prefix, origin)
-        except MailError as error:
-            log.warning("%s: not queued: %s", ids.text(number), error)
-            return error.reply
-        except Exception:
-            log.exception("%s: not queued", ids.text(number))
-            return TEMPORARY
-        return Reply(250, "2.0.0", f"Ok: queued as {ids.text(number)}")
+NOT_YOURS = Reply(553, "5.7.1", "Sender address rejected: not owned by user")
+AUTHOR_NOT_YOURS = Reply(553, "5.7.1", "From address rejected: not owned by user")
 
 
 class Transaction:
     """From MAIL to the end of the data. After `sender` said yes: any number of `recipient`, then `body`, `content`
     and `commit` once each, or `abort` at any time. One task at a time."""
 
-    __slots__ = ("_body", "_envelope", "_intake", "_number", "_origin", "_policy", "_recipients", "_service")
+    __slots__ = ("_body", "_envelope", "_intake", "_number", "_origin", "_policy", "_recipients", "_service", "_visit")
 
-    def __init__(self, policy: Policy, origin: Origin, service: str) -> None:
-        self._policy, self._origin, self._service = policy, origin, service
+    def __init__(self, policy: "Policy", visit: Visit) -> None:
+        self._policy, self._visit, self._origin, self._service = policy, visit, visit.origin, visit.service
         self._number = 0
         self._envelope = Envelope("", ())
         self._recipients: dict[Recipient, None] = {}
@@ -168,8 +88,15 @@ class Transaction:
         if refusal is not None:
             return refusal
         granted = parameters
-        if parameters.priority > 0 and not self._policy.trusts(self._origin):  # RFC 6710 section 5.1
-            granted = replace(parameters, priority=0)
+        try:
+            if not await self._may_send_as(sender):
+                return NOT_YOURS
+            if parameters.priority > 0 and not await self._policy.trusts(self._origin):  # RFC 6710 section 5.1
+                granted = replace(parameters, priority=0)
+        except MailError as error:
+            log.warning("sender %r cannot be told: %s", sender, error)
+            return error.reply
+        self._visit.sender = sender
         self._envelope = Envelope(sender, (), granted)
         return SENDER_OK if granted is parameters else PRIORITY_CHANGED
 
@@ -199,28 +126,58 @@ class Transaction:
             self._recipients[recipient] = None
         return reply
 
+    async def _may_send_as(self, sender: str) -> bool:
+        """On submission nobody writes as somebody else. The null reverse-path is nobody's (RFC 8098 needs it)."""
+        if self._service != "submission" or not sender or not self._policy.config.check_sender_login:
+            return True
+        return await self._policy.owns(self._origin.login, sender)
+
     async def _may_go_to(self, forward_path: str) -> Reply:
         local, domain = address.split(forward_path)
         if not domain and local.lower() != "postmaster":  # RFC 5321 section 4.5.1
             return NO_DOMAIN
-        if names_another_host(local) and not self._may_relay():
-            return RELAY_DENIED
-        if domain.startswith("["):
-            known = Known.RELAY
-        else:
-            try:
-                known = await self._policy.router.peek(forward_path)
-            except MailError as error:
-                log.warning("recipient %r cannot be told: %s", forward_path, error)
-                return error.reply
-        if known is Known.UNKNOWN:
-            return UNKNOWN
-        if known is Known.RELAY and not self._may_relay():
-            return RELAY_DENIED
-        return RECIPIENT_OK
+        policy = self._policy
+        try:
+            if names_another_host(local) and not await self._may_relay():
+                return RELAY_DENIED
+            refusal = await self._judged(forward_path)
+            if refusal is None and not await policy.exists(forward_path):
+                refusal = UNKNOWN
+        except MailError as error:
+            log.warning("recipient %r cannot be told: %s", forward_path, error)
+            return error.reply
+        return refusal or RECIPIENT_OK
 
-    def _may_relay(self) -> bool:
-        return self._service != "lmtp" and self._policy.trusts(self._origin)
+    async def _may_relay(self) -> bool:
+        return self._service != "lmtp" and await self._policy.trusts(self._origin)
+
+    async def _judged(self, forward_path: str) -> Reply | None:
+        """What the lists say of this recipient, as Postfix does with smtpd_delay_reject: all of them, now. Relaying needs a
+        permit of relay_restrictions: no other list, and no gap in that one, opens the door."""
+        policy, visit = self._policy, self._visit
+        visit.recipient, visit.recipients = forward_path, len(self._recipients) + 1
+        verdicts: list[Verdict] = []
+        for stage in ("client", "helo", "sender", "relay", "recipient"):
+            verdict = await policy.lists[stage].judge(visit, policy)
+            if stage == "relay" and not isinstance(verdict, Reply) and (verdict is None or self._service == "lmtp"):
+                verdict = None if await self._is_destination(forward_path) else RELAY_DENIED
+            verdicts.append(verdict)
+            if isinstance(verdict, Reply):
+                break
+        return settled(verdicts, visit)
+
+    async def _is_destination(self, forward_path: str) -> bool:
+        if self._service == "lmtp":
+            return await self._policy.known(forward_path) is not Known.RELAY
+        return await self._policy.is_destination(forward_path)
+
+    async def data(self, *, pipelined: bool = False) -> Reply | None:
+        """The message is about to come; a refusal, or None. `pipelined`: the client did not wait for our answer."""
+        self._visit.pipelined, self._visit.recipients = pipelined, len(self._recipients)
+        return await self._stage("data")
+
+    async def _stage(self, stage: str) -> Reply | None:
+        return settled([await self._policy.lists[stage].judge(self._visit, self._policy)], self._visit)
 
     def body(self) -> BodyIntake:
         """Where the body is fed, as it comes from the net with its transparency undone."""
@@ -246,8 +203,26 @@ class Transaction:
             return LOOP
         if self._intake.too_long and self._service == "submission":
             return HEADER_TOO_LONG
+        try:
+            refusal = await self._stage("end_of_data") or await self._foreign_author()
+        except MailError as error:
+            log.warning("message cannot be judged: %s", error)
+            return error.reply
+        if refusal is not None:
+            return refusal
         self._body = body
         return CONTENT_OK
+
+    async def _foreign_author(self) -> Reply | None:
+        """On submission each address in From has to be the login's (RFC 6409 section 6.1)."""
+        assert self._intake is not None
+        if self._service != "submission" or not self._policy.config.check_sender_login:
+            return None
+        value = headers.first(self._intake.header, b"from")
+        for author in address_list.mailboxes(value) if value else ():
+            if not await self._policy.owns(self._origin.login, headers.text(author.local + b"@" + author.domain)):
+                return AUTHOR_NOT_YOURS
+        return None
 
     async def commit(self) -> Reply:
         """Queue the message. Where the caller is cancelled the commit goes on and its outcome is as if it had been told."""
@@ -257,12 +232,26 @@ class Transaction:
         if (refusal := policy.guard.sent(origin.login, (recipient.address for recipient in recipients))) is not None:
             self.abort()
             return refusal
-        number = self._number
+        number, orders = self._number, self._visit.orders
+        if orders.discarded:
+            log.info("%s: discarded: %s", ids.text(number), orders.discarded)
+            self.abort()
+            return Reply(250, "2.0.0", f"Ok: queued as {ids.text(number)}")
+        if orders.redirect:
+            recipients = (Recipient(orders.redirect),)
+        recipients = tuple(dict.fromkeys((*recipients, *map(Recipient, orders.copies))))
         sole = recipients[0].address if len(recipients) == 1 else None
-        prefix = stamps.received(origin, policy.hostname, ids.text(number), sole, policy.clock.now())
+        prefix = stamps.prepended(orders.prepended)
+        prefix += stamps.received(
+            await self._named(origin), policy.hostname, ids.text(number), sole, policy.clock.now()
+        )
         envelope = Envelope(self._envelope.sender, recipients, self._envelope.parameters)
         body, self._body, self._intake = self._body, None, None
-        return await asyncio.shield(policy.commit(number, envelope, body, prefix, origin))
+        return await asyncio.shield(policy.commit(number, envelope, body, prefix, origin, orders))
+
+    async def _named(self, origin: Origin) -> Origin:
+        """With the client's verified name, where a check has asked for it."""
+        return replace(origin, name=(await self._visit.name()).verified) if self._visit.asked else origin
 
     def abort(self) -> None:
         """Forget it all; may be called at any time, also after `commit`, where it does nothing."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mailhub.delivery.router import Router
-from mailhub.delivery.routes import Refuse
+from mailhub.delivery.routes import Refuse, Relay, Route
 from mailhub.delivery.transport import Job, Result, Transport
 from mailhub.model.clock import Clock
 from mailhub.model.envelope import Notify
@@ -109,6 +109,12 @@ class Attempt:
             await self._finish()
         return self._due
 
+    async def _way(self, recipient: QueuedRecipient) -> Route:
+        """As the router says, unless a table sent the whole message to a content filter (access(5), FILTER)."""
+        if self._item.filter:
+            return Relay(self._item.filter.partition(":")[2])
+        return await self._shared.router.route(recipient.address, recipient.path)
+
     async def _route(self) -> tuple[list[plan.Routed], list[Result]]:
         """Recipients with their routes, and results for those that have none."""
         routed: list[plan.Routed] = []
@@ -117,7 +123,7 @@ class Attempt:
         for count, recipient in enumerate(self._item.recipients, 1):
             self._recipients[recipient.n] = recipient
             try:
-                route = await self._shared.router.route(recipient.address, recipient.path)
+                route = await self._way(recipient)
             except MailError as error:
                 log.warning("no route for %r now: %s", recipient.address, error)
                 reply = error.reply if error.reply.temporary else TROUBLE

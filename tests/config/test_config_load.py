@@ -194,7 +194,9 @@ def written(config: Config) -> dict[str, object]:
     keys: dict[str, object] = {}
 
     def walk(data: object, path: str) -> None:
-        if isinstance(data, dict):
+        if isinstance(data, dict) and set(data) == {"sources"}:  # a lookup table
+            keys[path] = data
+        elif isinstance(data, dict):
             for key, value in data.items():
                 walk(value, f"{path}.{key}")
         elif isinstance(data, tuple) and data and isinstance(data[0], dict):

@@ -52,6 +52,8 @@ class Put:
     data: bytes
     prefix: bytes
     origin: Origin
+    held: bool = False
+    content_filter: str = ""
 
 
 class MemorySpool:
@@ -104,7 +106,7 @@ class MemorySpool:
         if self.failure is not None:
             raise self.failure
         assert body.data is not None
-        self.messages.append(Put(number, envelope, body.data, prefix, origin))
+        self.messages.append(Put(number, envelope, body.data, prefix, origin, held, content_filter))
 
 
 class SmallRouter:

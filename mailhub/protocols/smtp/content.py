@@ -99,6 +99,8 @@ async def data(session: "SmtpSession", argument: str) -> None:
     assert transaction is not None
     if transaction.parameters.body == "BINARYMIME":
         return session.answer(BINARY)
+    if (refusal := await transaction.data(pipelined=session.buffered)) is not None:
+        return session.answer(refusal)
     session.reply(START)
     settings = session.settings
     reader = DataReader(settings.message_size_limit, settings.text_line_length_limit, settings.bare_newlines)
@@ -123,6 +125,8 @@ async def bdat(session: "SmtpSession", argument: str) -> None:
     if limit and size > limit + SWALLOW_LIMIT:
         return session.leave(REFUSED[Fault.CUT])
     refusal = None if session.incoming is not None else _untimely(session)
+    if refusal is None and session.incoming is None and session.transaction is not None:
+        refusal = await session.transaction.data()
     if refusal is not None:
         await _swallow(session, size)
         return session.answer(refusal)

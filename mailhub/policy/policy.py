@@ -1,0 +1,226 @@
+"""What all messages share on their way in: the configuration, its tables and lists, and the way into the queue."""
+
+import asyncio
+import ipaddress
+import logging
+from collections.abc import Sequence
+
+from mailhub.config import lookup, schema
+from mailhub.config.rules import is_domain
+from mailhub.delivery.router import Known, Router
+from mailhub.delivery.routes import Expand, Local, Relay
+from mailhub.model import address, ids
+from mailhub.model.clock import Clock
+from mailhub.model.envelope import Envelope, Origin
+from mailhub.model.errors import MailError
+from mailhub.model.reply import Reply
+from mailhub.net.resolver import Resolver
+from mailhub.queue.spool import Spool
+from mailhub.store.api import Body
+from mailhub.tables import Tables
+
+from .access import address_keys, domain_keys
+from .guard import Guard, unlimited
+from .relay import Networks
+from .restrictions import Restrictions
+from .transaction import CANNOT_VERIFY, TEMPORARY, UNKNOWN, Transaction
+from .visit import Orders, Visit
+
+log = logging.getLogger("mailhub.policy")
+
+_EXPN_LIMIT = 100  # addresses of a list that are shown
+
+
+class Policy:
+    """One for each [smtp] section in force. ValueError where `mynetworks` or a restriction list is malformed.
+
+    `tables`: None opens none but its own. `resolver`: None for who asks nothing of DNS. `delimiter`: of user+tag.
+    """
+
+    def __init__(
+        self,
+        config: schema.Smtp,
+        hostname: str,
+        router: Router,
+        spool: Spool,
+        clock: Clock,
+        guard: Guard | None = None,
+        *,
+        tables: Tables | None = None,
+        resolver: Resolver | None = None,
+        delimiter: str = "+",
+    ) -> None:
+        self.hostname, self.router, self.spool, self.clock = hostname, router, spool, clock
+        self.config, self.guard, self.resolver, self._delimiter = config, guard or unlimited(clock), resolver, delimiter
+        tables = tables or Tables(clock)
+        networks, named = _networks(config.mynetworks)
+        self.mynetworks = Networks(networks, self.guard.shared)
+        self._more_networks = tables.open(lookup.Lookup(named)) if named else None
+        self._relay_domains = tables.open(config.relay_domains) if config.relay_domains else None
+        self._relay_recipients = tables.open(config.relay_recipients) if config.relay_recipients else None
+        self._sender_login = tables.open(config.sender_login) if config.sender_login else None
+        texts = {
+            "client": config.client_restrictions,
+            "helo": config.helo_restrictions,
+            "sender": config.sender_restrictions,
+            "relay": config.relay_restrictions,
+            "recipient": config.recipient_restrictions,
+            "data": config.data_restrictions,
+            "end_of_data": config.end_of_data_restrictions,
+        }
+        self.lists = {stage: Restrictions(words, tables, clock, delimiter) for stage, words in texts.items()}
+        self._commits: set[asyncio.Task[Reply]] = set()
+
+    def begin(self, origin: Origin, service: str = "smtp") -> Transaction:
+        """A new message from `origin`, which came by that service."""
+        return Transaction(self, Visit(origin, service, self.resolver))
+
+    # --- what checks ask ---
+
+    async def trusted_network(self, client: str) -> bool:
+        """Whether that address is one of `mynetworks`."""
+        if client in self.mynetworks:
+            return True
+        if self._more_networks is None or not client or self.guard.shared(client):
+            return False
+        return await self._more_networks.lookup(client) is not None
+
+    async def trusts(self, origin: Origin) -> bool:
+        """Whether who is there may do what strangers may not: it signed in, or is one of `mynetworks`."""
+        return bool(origin.login) or await self.trusted_network(origin.client)
+
+    async def is_destination(self, recipient: str) -> bool:
+        """Whether mail for that address is ours, or of a relay domain."""
+        return await self.known(recipient) is not Known.RELAY or await self.is_relayed(recipient)
+
+    async def is_relayed(self, recipient: str) -> bool:
+        """Whether its domain is one of relay_domains, or below one that is written with a dot before it."""
+        if self._relay_domains is None:
+            return False
+        domain = address.domain_of(recipient)
+        for key in domain_keys(domain):
+            if (key == domain or key.startswith(".")) and await self._relay_domains.lookup(key) is not None:
+                return True
+        return False
+
+    async def exists(self, recipient: str) -> bool:
+        """False where the address is ours, or of a relay domain whose recipients are known, and there is nobody."""
+        known = await self.known(recipient)
+        if known is not Known.RELAY or self._relay_recipients is None or not await self.is_relayed(recipient):
+            return known is not Known.UNKNOWN
+        for key in address_keys(recipient, self._delimiter):
+            if "@" in key and await self._relay_recipients.lookup(key) is not None:
+                return True
+        return await self._relay_recipients.lookup("@" + address.domain_of(recipient)) is not None
+
+    async def known(self, recipient: str) -> Known:
+        """As the router says; an address literal is another host's."""
+        return Known.RELAY if address.domain_of(recipient).startswith("[") else await self.router.peek(recipient)
+
+    async def owns(self, login: str, sender: str) -> bool:
+        """Whether that login may write as `sender`: smtp.sender_login says so; or, where the table does not know the address,
+        it is the login's own, with or without a detail, or an alias that leads to it."""
+        if (owners := await self._owners(sender)) is not None:
+            return login.lower() in owners
+        if address.key(sender) == address.key(login):
+            return True
+        if address.domain_of(sender).startswith("["):
+            return False
+        route = await self.router.route(sender)
+        if isinstance(route, Local):
+            return route.account == address.key(login)
+        return isinstance(route, Expand) and address.key(login) in map(address.key, route.targets)
+
+    async def has_owner(self, sender: str) -> bool:
+        return await self._owners(sender) is not None or await self.known(sender) is Known.LOCAL
+
+    async def _owners(self, sender: str) -> set[str] | None:
+        """What smtp.sender_login says: logins in lower case; None where it does not know the address."""
+        if self._sender_login is None:
+            return None
+        for key in (*address_keys(sender, self._delimiter), "@" + address.domain_of(sender)):
+            if "@" in key and (value := await self._sender_login.lookup(key)) is not None:
+                return set(value.lower().replace(",", " ").split())
+        return None
+
+    # --- VRFY, EXPN, ETRN ---
+
+    async def verify(self, recipient: str, origin: Origin) -> Reply:
+        """VRFY (RFC 5321 section 3.5)."""
+        if not await self.trusts(origin):
+            return CANNOT_VERIFY
+        try:
+            known = await self.router.peek(recipient)
+        except MailError as error:
+            return error.reply
+        answers = {Known.LOCAL: Reply(250, "2.1.5", f"<{recipient}>"), Known.UNKNOWN: UNKNOWN}
+        return answers.get(known, CANNOT_VERIFY)
+
+    async def expand(self, recipient: str, origin: Origin) -> Reply:
+        """EXPN (RFC 5321 section 3.5.2): one level of an alias."""
+        if not await self.trusts(origin):
+            return CANNOT_VERIFY
+        try:
+            route = await self.router.route(recipient)
+        except MailError as error:
+            return error.reply
+        if isinstance(route, Expand):
+            return Reply(250, "2.1.5", "\n".join(f"<{target}>" for target in route.targets[:_EXPN_LIMIT]))
+        return CANNOT_VERIFY if isinstance(route, Relay) else Reply(550, "5.1.1", "No such list here")
+
+    async def turn(self, destination: str, origin: Origin) -> Reply:
+        """ETRN (RFC 1985): try what is deferred for that domain now."""
+        if not await self.trusts(origin):
+            return Reply(459, "4.7.1", "Not for you")
+        domain = destination.lstrip("@").lower()
+        if not is_domain(domain):
+            return Reply(501, "5.5.4", "That is no domain")
+        try:
+            found = await self.spool.turn(domain)
+        except MailError as error:
+            log.warning("ETRN %s: %s", domain, error)
+            return Reply(458, "4.3.0", "Unable to queue messages for that domain now")
+        return Reply(250, "2.0.0", "Queuing started" if found else "No messages waiting")
+
+    async def settled(self) -> None:
+        """Wait for the commits under way; to be called when no session is left and before the store is closed."""
+        while self._commits:
+            await asyncio.wait(self._commits)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no commit is under way."""
+        return not self._commits
+
+    def commit(
+        self, number: int, envelope: Envelope, body: Body, prefix: bytes, origin: Origin, orders: Orders
+    ) -> asyncio.Task[Reply]:
+        """Put a message into the queue by a task of ours, so that it goes on when the session is gone."""
+        task = asyncio.get_running_loop().create_task(self._put(number, envelope, body, prefix, origin, orders))
+        self._commits.add(task)
+        task.add_done_callback(self._commits.discard)
+        return task
+
+    async def _put(
+        self, number: int, envelope: Envelope, body: Body, prefix: bytes, origin: Origin, orders: Orders
+    ) -> Reply:
+        try:
+            await self.spool.put(
+                number, envelope, body, prefix, origin, held=bool(orders.held), content_filter=orders.filter
+            )
+        except MailError as error:
+            log.warning("%s: not queued: %s", ids.text(number), error)
+            return error.reply
+        except Exception:
+            log.exception("%s: not queued", ids.text(number))
+            return TEMPORARY
+        return Reply(250, "2.0.0", f"Ok: queued as {ids.text(number)}")
+
+
+def _networks(texts: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Networks, and the tables among them."""
+    named = tuple(text for text in texts if text.partition(":")[0] in lookup.TYPES)
+    networks = [text for text in texts if text not in named]
+    for network in networks:
+        ipaddress.ip_network(network, strict=False)
+    return networks, named
