@@ -20,6 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+import msgspec
+
 from mailhub.config import schema
 from mailhub.control import demo
 from mailhub.control.server import ControlServer
@@ -88,6 +90,7 @@ class Hub:
         self.started = 0.0
         self._undo = AsyncExitStack()
         self._policies: list[Policy] = []
+        self._own_policies: dict[str, Policy] = {}  # of listeners with an own [listener.smtp]
         self._stopping = False
 
     # --- life ---
@@ -156,6 +159,8 @@ class Hub:
         undo.callback(self.mailboxes.close)
         await self._start_queue(undo)
         self._take_policy(config.smtp)
+        own = {door.label: door.smtp for door in config.listener if door.smtp is not None}
+        self._own_policies = {label: self._make_policy(smtp) for label, smtp in own.items()}
         self.control = Control(
             self.directory,
             self.store,
@@ -175,8 +180,14 @@ class Hub:
             self._watch(await listener.start())
 
     def _bind(self, door: schema.Listener, undo: AsyncExitStack) -> None:
-        serve, refuse = functools.partial(self._serve, door), self.guard.connected
-        listener = Listener(door, self.sessions, self.clock, serve, self.tls.context, refuse)
+        if door.path and "/" not in door.path:
+            door = msgspec.structs.replace(door, path=str(self.data / door.path))
+        tls = self.tls
+        if door.tls_options is not None:
+            tls = ServerTls(door.tls_options, self.data, self.config.hostname, self.clock)
+            tls.context()
+        serve, refuse = functools.partial(self._serve, door, tls), self.guard.connected
+        listener = Listener(door, self.sessions, self.clock, serve, tls.context, refuse)
         listener.bind()
         undo.callback(listener.close)
         self.listeners.append(listener)
@@ -231,7 +242,7 @@ class Hub:
             log.warning("%d sessions are cut", len(self.sessions))
         self.sessions.abort()
         await self.sessions.empty()
-        for policy in self._policies:
+        for policy in (*self._policies, *self._own_policies.values()):
             await policy.settled()
         await deliveries
         await self._undo.aclose()
@@ -242,16 +253,17 @@ class Hub:
         """The port of a listener, by its name: "smtp", "imaps". KeyError where there is none."""
         return next(iter(door.port for door in self.listeners if door.config.label == name))
 
-    def _serve(self, door: schema.Listener, session: Session) -> asyncio.BaseProtocol:
+    def _serve(self, door: schema.Listener, tls: ServerTls, session: Session) -> asyncio.BaseProtocol:
         """The protocol object of a new connection."""
         config = self.config
         if door.protocol == "imap":
-            talk = functools.partial(self._imap, self._context(door, session, config.imap))
+            talk = functools.partial(self._imap, self._context(door, tls, session, config.imap))
             return Stream(self.clock, functools.partial(_begin, self.clock, session, talk))
         if door.protocol == "pop3":
-            talk = functools.partial(self._pop3, self._context(door, session, config.pop3))
+            talk = functools.partial(self._pop3, self._context(door, tls, session, config.pop3))
             return Stream(self.clock, functools.partial(_begin, self.clock, session, talk))
-        return SmtpSession(self._context(door, session, config.smtp), self.policy, self.authenticator)
+        policy = self._own_policies.get(door.label, self.policy)
+        return SmtpSession(self._context(door, tls, session, policy.config), policy, self.authenticator)
 
     def _imap(self, context: SessionContext[schema.Imap], stream: Stream) -> Coroutine[Any, Any, None]:
         return imap.serve(stream, context, self.mailboxes, self.authenticator)
@@ -259,7 +271,9 @@ class Hub:
     def _pop3(self, context: SessionContext[schema.Pop3], stream: Stream) -> Coroutine[Any, Any, None]:
         return pop3.serve(stream, context, self.mailboxes, self.authenticator)
 
-    def _context(self, door: schema.Listener, session: Session, settings: Settings) -> SessionContext[Settings]:
+    def _context(
+        self, door: schema.Listener, tls: ServerTls, session: Session, settings: Settings
+    ) -> SessionContext[Settings]:
         return SessionContext(
             service=door.protocol,
             hostname=self.config.hostname,
@@ -268,14 +282,18 @@ class Hub:
             auth=self.config.auth,
             label=door.label,
             tls=door.tls,
-            tls_context=None if door.tls == "none" else self.tls.context,
+            tls_context=None if door.tls == "none" else tls.context,
             handshake_timeout=self.config.sessions.handshake_timeout,
             session=session,
         )
 
     def _take_policy(self, config: schema.Smtp) -> None:
         """The policy of the sessions that begin from now on; those before keep theirs."""
-        self.policy = Policy(
+        self.policy = self._make_policy(config)
+        self._policies = [policy for policy in self._policies if not policy.idle] + [self.policy]
+
+    def _make_policy(self, config: schema.Smtp) -> Policy:
+        return Policy(
             config,
             self.config.hostname,
             self.router,
@@ -286,7 +304,6 @@ class Hub:
             resolver=self.resolver,
             delimiter=self.config.delivery.recipient_delimiter,
         )
-        self._policies = [policy for policy in self._policies if not policy.idle] + [self.policy]
 
     # --- reload ---
 

@@ -70,10 +70,30 @@ def parse(text: str, file: str = FILE) -> schema.Config:
     findings: list[rules.Finding] = []
     config: schema.Config = _Reader(findings).table(data, schema.Config, ())
     if not findings:
+        config = _inherited(config, data)
         findings.extend(rules.check(config))
     if findings:
         raise ConfigError([_problem(file, where, finding) for finding in findings])
     return config
+
+
+INHERITED = {"smtp": "smtp", "tls_options": "tls", "sessions": "sessions"}  # of a listener: the section behind it
+
+
+def _inherited(config: schema.Config, data: dict[str, Any]) -> schema.Config:
+    """Sections of a listener hold the keys that differ; the others are those of the section they stand for."""
+    if "listener" not in data:
+        return config
+    listeners = []
+    for listener, written in zip(config.listener, data["listener"], strict=True):
+        changed = {}
+        for name, section in INHERITED.items():
+            if name in written:
+                own = getattr(listener, name)
+                differing = {key: getattr(own, key) for key in written[name]}
+                changed[name] = msgspec.structs.replace(getattr(config, section), **differing)
+        listeners.append(msgspec.structs.replace(listener, **changed))
+    return msgspec.structs.replace(config, listener=tuple(listeners))
 
 
 def _read(file: Path) -> str:
@@ -98,10 +118,22 @@ def _anchored(config: schema.Config, folder: Path) -> schema.Config:
     def absolute(path: str) -> str:
         return str(folder / path) if path else ""
 
-    tls = msgspec.structs.replace(
-        config.tls, certificate=absolute(config.tls.certificate), key=absolute(config.tls.key)
+    def secured(tls: schema.Tls) -> schema.Tls:
+        more = tuple(
+            msgspec.structs.replace(one, certificate=absolute(one.certificate), key=absolute(one.key))
+            for one in tls.certificates
+        )
+        certificate, key, authority = absolute(tls.certificate), absolute(tls.key), absolute(tls.client_ca)
+        return msgspec.structs.replace(tls, certificate=certificate, key=key, certificates=more, client_ca=authority)
+
+    listeners = tuple(
+        msgspec.structs.replace(
+            door, path=absolute(door.path), tls_options=None if door.tls_options is None else secured(door.tls_options)
+        )
+        for door in config.listener
     )
-    config = msgspec.structs.replace(config, data=absolute(config.data), tls=tls)
+    data = absolute(config.data)
+    config = msgspec.structs.replace(config, data=data, tls=secured(config.tls), listener=listeners)
     anchored: schema.Config = _tables(config, str(folder))
     return anchored
 
@@ -168,6 +200,8 @@ class _Reader:
         return None if self._findings else section(**values)
 
     def _value(self, value: object, info: inspect.Type, path: lines.Path) -> Any:
+        if isinstance(info, inspect.UnionType):  # a section that may be left out
+            info = next(kind for kind in info.types if isinstance(kind, inspect.StructType))
         if isinstance(info, inspect.StructType) and info.cls is lookup.Lookup:
             return self._lookup(value, path)
         if isinstance(info, inspect.StructType):

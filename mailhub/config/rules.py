@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from . import lookup, restrictions
 from .lines import Path
-from .schema import Config, Listener
+from .schema import Config, Listener, Smtp
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +42,7 @@ def check(config: Config) -> Iterator[Finding]:
     yield from _names(config)
     yield from _listeners(config.listener)
     yield from _tls(config)
-    for n, network in enumerate(config.smtp.mynetworks):
-        if network.partition(":")[0] in lookup.TYPES:
-            yield from _table(("smtp", "mynetworks", n), network)
-        else:
-            yield from _network(("smtp", "mynetworks", n), network)
-    for key in config.smtp.__struct_fields__:
-        if key.endswith("_restrictions"):
-            yield from _restrictions(("smtp", key), getattr(config.smtp, key))
-    for n, network in enumerate(config.limits.allow):
-        yield from _network(("limits", "allow", n), network)
-    if config.limits.ban_seconds_max < config.limits.ban_seconds:
-        allowed = f"at least `ban_seconds`, {shown(config.limits.ban_seconds)}"
-        yield Finding(("limits", "ban_seconds_max"), shown(config.limits.ban_seconds_max), allowed)
+    yield from _smtp(("smtp",), config.smtp)
     if not config.queue.retry:
         yield Finding(("queue", "retry"), "an empty list", "at least one waiting time")
     for n, seconds in enumerate(config.queue.retry):
@@ -106,6 +94,9 @@ def _listeners(listeners: tuple[Listener, ...]) -> Iterator[Finding]:
     names: set[str] = set()
     bound: list[tuple[int, str]] = []
     for n, listener in enumerate(listeners):
+        yield from _door(("listener", n), listener)
+        if listener.path:
+            continue
         version = _ip_version(listener.address)
         if version is None:
             allowed = 'an IPv4 or IPv6 address; "0.0.0.0" or "::" for all'
@@ -131,10 +122,44 @@ def _collide(one: IpAddress, other: IpAddress) -> bool:
     return one.version == other.version and (one == other or one.is_unspecified or other.is_unspecified)
 
 
+def _door(path: Path, listener: Listener) -> Iterator[Finding]:
+    """What stands at one listener besides its address."""
+    try:
+        int(listener.mode, 8)
+    except ValueError:
+        yield Finding((*path, "mode"), shown(listener.mode), 'an octal number such as "0660"')
+    if "\0" in listener.path or len(listener.path.encode()) > 100:
+        yield Finding((*path, "path"), shown(listener.path), "a path of at most 100 octets")
+    if listener.path and listener.proxy_protocol:
+        yield Finding((*path, "proxy_protocol"), "true", "false where a unix socket is served")
+    for k, network in enumerate(listener.proxy_networks):
+        yield from _network((*path, "proxy_networks", k), network)
+    if listener.smtp is not None:
+        yield from _smtp((*path, "smtp"), listener.smtp)
+
+
+def _smtp(path: Path, smtp: Smtp) -> Iterator[Finding]:
+    for n, network in enumerate(smtp.mynetworks):
+        if network.partition(":")[0] in lookup.TYPES:
+            yield from _table((*path, "mynetworks", n), network)
+        else:
+            yield from _network((*path, "mynetworks", n), network)
+    for key in ("xclient_hosts", "xforward_hosts"):
+        for n, network in enumerate(getattr(smtp, key)):
+            yield from _network((*path, key, n), network)
+    for key in smtp.__struct_fields__:
+        if key.endswith("_restrictions"):
+            yield from _restrictions((*path, key), getattr(smtp, key))
+
+
 def _tls(config: Config) -> Iterator[Finding]:
     if bool(config.tls.certificate) != bool(config.tls.key):
         missing = "key" if config.tls.certificate else "certificate"
         yield Finding(("tls", missing), "nothing", "`certificate` and `key` together, or neither")
+    if config.tls.client_certificates != "none" and not config.tls.client_ca:
+        yield Finding(
+            ("tls", "client_ca"), "nothing", "the PEM file of the authorities whose certificates clients may show"
+        )
     for key, path in (("certificate", config.tls.certificate), ("key", config.tls.key)):
         if "\0" in path:
             yield Finding(("tls", key), shown(path), "the path of a PEM file")

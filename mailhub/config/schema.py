@@ -21,18 +21,12 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Base of all sections."""
 
 
-class Listener(Section, frozen=True, kw_only=True):
-    """One door. `name` is how `hub.port(name)` and the logs call it; default: the protocol, with an "s" for implicit TLS."""
+class Certificate(Section, frozen=True, kw_only=True):
+    """One more certificate. `names` empty: those that stand in it."""
 
-    protocol: Literal["smtp", "submission", "lmtp", "pop3", "imap"]
-    address: str = "127.0.0.1"
-    port: Port = 0  # 0: any free port
-    tls: Literal["none", "starttls", "implicit"] = "starttls"
-    name: str = ""
-
-    @property
-    def label(self) -> str:
-        return self.name or self.protocol + ("s" if self.tls == "implicit" else "")
+    certificate: Name
+    key: str = ""
+    names: tuple[str, ...] = ()
 
 
 class Tls(Section, frozen=True, kw_only=True):
@@ -40,6 +34,13 @@ class Tls(Section, frozen=True, kw_only=True):
     certificate: str = ""
     key: str = ""
     minimum: Literal["TLSv1.2", "TLSv1.3"] = "TLSv1.2"
+    # OpenSSL's word for the ciphers of TLS 1.2.
+    ciphers: Name = "ECDHE+AESGCM:ECDHE+CHACHA20"
+    # Certificates for other names, chosen by what the client asks for (SNI). All are read again when their files change.
+    certificates: tuple[Certificate, ...] = ()
+    # Certificates of clients: not asked for, asked for, or required; signed by an authority in this PEM file.
+    client_certificates: Literal["none", "ask", "require"] = "none"
+    client_ca: str = ""
 
 
 class Sessions(Section, frozen=True, kw_only=True):
@@ -112,6 +113,9 @@ class Smtp(Section, frozen=True, kw_only=True):
     # @domain to logins), else the account itself and the aliases that lead to it.
     check_sender_login: bool = True
     sender_login: Lookup = Lookup()
+    # Proxies and filters that may say who is really there (Postfix's XCLIENT, XFORWARD): networks.
+    xclient_hosts: tuple[str, ...] = ()
+    xforward_hosts: tuple[str, ...] = ()
     # Received fields after which a message is taken to be in a loop (RFC 5321 section 6.3).
     hopcount_limit: Count = 50
 
@@ -278,10 +282,36 @@ class Log(Section, frozen=True, kw_only=True):
     stall_seconds: Seconds = 0.1
 
 
+class Listener(Section, frozen=True, kw_only=True):
+    """One door. `name` is how `hub.port(name)` and the logs call it; default: the protocol, with an "s" for implicit TLS."""
+
+    protocol: Literal["smtp", "submission", "lmtp", "pop3", "imap"]
+    address: str = "127.0.0.1"
+    port: Port = 0  # 0: any free port
+    tls: Literal["none", "starttls", "implicit"] = "starttls"
+    name: str = ""
+    # A unix socket instead of address and port: its path (a name without a slash lies in the data folder), who may connect (octal), and the group it belongs to.
+    path: str = ""
+    mode: Annotated[str, Meta(min_length=3, max_length=4)] = "0660"
+    group: str = ""
+    # Connections begin with the PROXY protocol (1 or 2), and come from these networks alone.
+    proxy_protocol: bool = False
+    proxy_networks: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    # What is different at this door: [listener.smtp], [listener.tls_options], [listener.sessions] with the keys that differ.
+    smtp: Smtp | None = None
+    tls_options: Tls | None = None
+    sessions: Sessions | None = None
+
+    @property
+    def label(self) -> str:
+        return self.name or self.protocol + ("s" if self.tls == "implicit" else "")
+
+
 LISTENERS = (
     Listener(protocol="smtp", port=2525),
     Listener(protocol="submission", port=2587),
     Listener(protocol="submission", port=2465, tls="implicit", name="submissions"),
+    Listener(protocol="lmtp", path="lmtp.sock", tls="none"),
     Listener(protocol="pop3", port=2110),
     Listener(protocol="pop3", port=2995, tls="implicit"),
     Listener(protocol="imap", port=2143),

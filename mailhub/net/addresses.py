@@ -1,6 +1,7 @@
 """Client addresses as text, and what counts as one client."""
 
 import ipaddress
+from collections.abc import Iterable
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -27,3 +28,15 @@ def block(client: str, ipv6_prefix: int) -> str:
         return str(ip)
     bits = 128 - ipv6_prefix
     return f"{ipaddress.IPv6Address(int(ip) >> bits << bits)}/{ipv6_prefix}"
+
+
+class Networks:
+    """A set of networks; ValueError where one is malformed."""
+
+    def __init__(self, networks: Iterable[str]) -> None:
+        self._networks = tuple(ipaddress.ip_network(network, strict=False) for network in networks)
+
+    def __contains__(self, client: str) -> bool:
+        """`client`: an address as text; "" and what is no address are in no network."""
+        ip = parse(client)
+        return ip is not None and any(ip in network for network in self._networks)

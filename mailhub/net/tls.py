@@ -1,8 +1,10 @@
 """TLS contexts from the config, a self-signed certificate where there is none, and words for what was negotiated."""
 
+import asyncio
 import contextlib
 import datetime
 import ipaddress
+import logging
 import os
 import ssl
 from pathlib import Path
@@ -17,40 +19,115 @@ from mailhub.config import schema
 from mailhub.model.clock import Clock
 from mailhub.model.errors import Permanent
 
+from .certificates import Pair, chosen
+
+log = logging.getLogger("mailhub.net")
+
+LOOK = 5.0  # seconds between two looks at whether certificates have changed
+
 _DAYS = 3650
 _VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
 
 
+class ServerContext(ssl.SSLContext):
+    """A server's context that knows its certificate. `end_point`: tls-server-end-point (RFC 5929 section 4.1), b"" where the
+    certificate's signature has no hash of its own."""
+
+    end_point: bytes = b""
+
+
 class ServerTls:
-    """The server's certificate. `context` is asked at each handshake; `reload()` puts a new one in its place."""
+    """The server's certificates. `context` is asked at each handshake; `reload()` reads the files anew at once.
+
+    Files that changed are read again by themselves, LOOK seconds later at most, in a thread, while handshakes go on with what
+    is there. Each certificate fails alone.
+    """
 
     def __init__(self, config: schema.Tls, data: Path, hostname: str, clock: Clock) -> None:
         self._config, self._data, self._hostname, self._clock = config, data, hostname, clock
-        self._context: ssl.SSLContext | None = None
+        self._pairs: list[Pair] = []
+        self._looked = 0.0
+        self._looking: asyncio.Task[None] | None = None
 
     def context(self) -> ssl.SSLContext:
         """The context in force; made, with its certificate if need be, when first asked for. Permanent where that fails."""
-        if self._context is None:
-            self._context = self._make(self._config)
-        return self._context
+        if not self._pairs:
+            self._pairs = self._loaded(self._config)
+            self._looked = self._clock.monotonic()
+        elif self._clock.monotonic() - self._looked >= LOOK and self._looking is None:
+            self._looked = self._clock.monotonic()
+            self._looking = asyncio.get_running_loop().create_task(self._look(), name="certificates")
+            self._looking.add_done_callback(self._looked_at)
+        return self._default(self._pairs)
 
     def reload(self, config: schema.Tls) -> None:
-        """Read the files again. Where they can not be used the old context stays, and Permanent says why."""
-        made = self._make(config)
-        self._config, self._context = config, made
+        """Read the files again. Where the first can not be used all stays as it was, and Permanent says why."""
+        pairs = self._loaded(config)
+        self._config, self._pairs = config, pairs
 
-    def _make(self, config: schema.Tls) -> ssl.SSLContext:
+    @property
+    def troubles(self) -> dict[str, str]:
+        """What is wrong with which certificate."""
+        return {pair.certificate: pair.trouble for pair in self._pairs if pair.trouble}
+
+    def _loaded(self, config: schema.Tls) -> list[Pair]:
         certificate, key = config.certificate, config.key or config.certificate
         if not certificate:
             certificate, key = self._self_signed()
+        pairs = [Pair(certificate, key)]
+        pairs += [Pair(more.certificate, more.key or more.certificate, more.names) for more in config.certificates]
+        for pair in pairs:
+            pair.load(lambda certificate, key: self._make(config, certificate, key))
+        self._default(pairs)
+        for pair in pairs:
+            if pair.context is not None:
+                pair.context.sni_callback = self._named
+        return pairs
+
+    def _default(self, pairs: list[Pair]) -> ssl.SSLContext:
+        """For who names no name, or none of ours: the first certificate that can be used."""
+        for pair in pairs:
+            if pair.context is not None:
+                return pair.context
+        raise Permanent(pairs[0].trouble)
+
+    def _named(self, tls: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+        pair = chosen(self._pairs, name) if name else None
+        if pair is not None and pair.context is not None:
+            tls.context = pair.context
+
+    async def _look(self) -> None:
+        config = self._config
+        for pair in self._pairs:
+            if await asyncio.to_thread(pair.changed):
+                await asyncio.to_thread(pair.load, lambda certificate, key: self._make(config, certificate, key))
+                if pair.context is not None:
+                    pair.context.sni_callback = self._named
+
+    def _looked_at(self, task: "asyncio.Task[None]") -> None:
+        self._looking = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("certificates could not be looked at", exc_info=error)
+
+    def _make(self, config: schema.Tls, certificate: str, key: str) -> ServerContext:
         context = ServerContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = _VERSIONS[config.minimum]
         context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
         try:
+            context.set_ciphers(config.ciphers)
+        except ssl.SSLError as error:
+            raise Permanent(f"tls.ciphers {config.ciphers}: {error}") from error
+        try:
             context.load_cert_chain(certificate, key)
+            context.end_point = end_point(Path(certificate).read_bytes())
         except (OSError, ssl.SSLError) as error:
             raise Permanent(f"tls.certificate {certificate}, tls.key {key}: {error}") from error
-        context.end_point = end_point(Path(certificate).read_bytes())
+        if config.client_certificates != "none":
+            context.verify_mode = ssl.CERT_REQUIRED if config.client_certificates == "require" else ssl.CERT_OPTIONAL
+            try:
+                context.load_verify_locations(config.client_ca)
+            except (OSError, ssl.SSLError) as error:
+                raise Permanent(f"tls.client_ca {config.client_ca}: {error}") from error
         return context
 
     def _self_signed(self) -> tuple[str, str]:
@@ -110,13 +187,6 @@ def opportunistic() -> ssl.SSLContext:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
-
-
-class ServerContext(ssl.SSLContext):
-    """A server's context that knows its certificate. `end_point`: tls-server-end-point (RFC 5929 section 4.1), b"" where the
-    certificate's signature has no hash of its own."""
-
-    end_point: bytes = b""
 
 
 def end_point(certificate: bytes) -> bytes:

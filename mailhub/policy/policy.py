@@ -14,6 +14,7 @@ from mailhub.model.clock import Clock
 from mailhub.model.envelope import Envelope, Origin
 from mailhub.model.errors import MailError
 from mailhub.model.reply import Reply
+from mailhub.net import addresses
 from mailhub.net.resolver import Resolver
 from mailhub.queue.spool import Spool
 from mailhub.store.api import Body
@@ -55,6 +56,8 @@ class Policy:
         tables = tables or Tables(clock)
         networks, named = _networks(config.mynetworks)
         self.mynetworks = Networks(networks, self.guard.shared)
+        self.xclient_hosts = addresses.Networks(config.xclient_hosts)
+        self.xforward_hosts = addresses.Networks(config.xforward_hosts)
         self._more_networks = tables.open(lookup.Lookup(named)) if named else None
         self._relay_domains = tables.open(config.relay_domains) if config.relay_domains else None
         self._relay_recipients = tables.open(config.relay_recipients) if config.relay_recipients else None

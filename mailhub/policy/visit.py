@@ -45,7 +45,7 @@ class Visit:
         self.recipients = 0
         self.pipelined = False  # the client spoke on where it had to wait
         self.orders = Orders()
-        self._name: ClientName | None = None
+        self._name = ClientName(origin.name, origin.name) if origin.name else None  # a proxy has told it
 
     @property
     def resolver(self) -> Resolver | None:

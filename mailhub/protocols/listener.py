@@ -12,14 +12,17 @@ import errno
 import logging
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
 from mailhub.config import schema
 from mailhub.model.clock import Clock
 from mailhub.model.errors import Permanent
 from mailhub.model.reply import Reply
+from mailhub.net import addresses
+from mailhub.net.proxy import BadHeader, read_header
 
+from .doors import remove_door, unix_door
 from .session import Session, Sessions, TooManySessions
 
 log = logging.getLogger("mailhub.protocols")
@@ -56,31 +59,20 @@ class Listener:
         self.config = config
         self._sessions, self._clock, self._serve, self._tls = sessions, clock, serve, tls
         self._refuse = refuse
+        self._networks = addresses.Networks(config.proxy_networks) if config.proxy_protocol else None
         self._socket: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
         self._opening: set[asyncio.Task[None]] = set()
         self.port = config.port
 
     def bind(self) -> None:
-        """Take address and port; ListenError where that can not be."""
+        """Take address and port, or the path; ListenError where that can not be."""
         listener = self.config
-        family = socket.AF_INET6 if ":" in listener.address else socket.AF_INET
         try:
-            door = socket.socket(family, socket.SOCK_STREAM)
+            self._socket = unix_door(listener) if listener.path else _inet_door(listener)
         except OSError as error:
             raise ListenError(_advice(listener, error)) from error
-        try:
-            door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                door.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            door.setblocking(False)
-            door.bind((listener.address, listener.port))
-            door.listen(_BACKLOG)
-        except OSError as error:
-            door.close()
-            raise ListenError(_advice(listener, error)) from error
-        self._socket = door
-        self.port = door.getsockname()[1]
+        self.port = 0 if listener.path else self._socket.getsockname()[1]
 
     async def start(self) -> "asyncio.Task[None]":
         """Serve who has knocked since `bind`, and all who come. The task is for the owner to watch: only `close` ends it."""
@@ -97,6 +89,8 @@ class Listener:
             if task is not None:
                 task.cancel()
         if self._socket is not None:
+            if self.config.path:
+                remove_door(self._socket, self.config.path)
             self._socket.close()
             self._socket = None
 
@@ -113,22 +107,50 @@ class Listener:
                 self._arrived(connection, peer)
             await asyncio.sleep(0)  # where many knock at once, the others' turn
 
-    def _arrived(self, connection: socket.socket, peer: tuple[str, int]) -> None:
-        listener = self.config
-        refusal = self._refuse(peer[0], listener.protocol)
-        if refusal is not None:
-            log.debug("%s: connection from %s refused: %s", listener.label, peer[0], refusal)
-            return self._turn_away(connection, refusal)
-        session = Session(listener.protocol, listener.label, peer[0], peer[1], self._clock.now())
+    def _arrived(self, connection: socket.socket, peer: tuple[str, int] | str) -> None:
+        client, port = ("", 0) if isinstance(peer, str) else peer[:2]
+        if self._networks is None:
+            return self._enter(connection, client, port)
+        if client not in self._networks or len(self._opening) >= self._sessions.limits.limit:
+            log.info("%s: connection from %s refused: not of proxy_networks, or too many", self.config.label, client)
+            return connection.close()
+        self._begin(self._behind_proxy(connection, client))
+        return None
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        task = asyncio.get_running_loop().create_task(work)
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+        return task
+
+    async def _behind_proxy(self, connection: socket.socket, proxy: str) -> None:
+        """Hear from the proxy who is there; only then is anybody counted, secured and served."""
+        loop = asyncio.get_running_loop()
         try:
-            self._sessions.enter(session)
+            async with self._clock.timeout(self._sessions.limits.handshake_timeout):
+                found = await read_header(lambda count: loop.sock_recv(connection, count))
+        except (OSError, TimeoutError, BadHeader) as error:
+            log.info("%s: no PROXY header from %s: %s", self.config.label, proxy, error or type(error).__name__)
+            connection.close()
+        except BaseException:
+            connection.close()
+            raise
+        else:
+            self._enter(connection, found.client or proxy, found.port)
+
+    def _enter(self, connection: socket.socket, client: str, port: int) -> None:
+        listener = self.config
+        refusal = self._refuse(client, listener.protocol)
+        if refusal is not None:
+            log.debug("%s: connection from %s refused: %s", listener.label, client, refusal)
+            return self._turn_away(connection, refusal)
+        session = Session(listener.protocol, listener.label, client, port, self._clock.now())
+        try:
+            self._sessions.enter(session, listener.sessions)
         except TooManySessions as limit:
             log.info("%s: connection from %s refused: %s", listener.label, session.client, limit)
             return self._turn_away(connection, _CROWDED)
-        task = asyncio.get_running_loop().create_task(self._open(connection, session))
-        self._opening.add(task)
-        session.on_abort(task.cancel)
-        task.add_done_callback(self._opening.discard)
+        session.on_abort(self._begin(self._open(connection, session)).cancel)
         return None
 
     def _turn_away(self, connection: socket.socket, reply: Reply) -> None:
@@ -154,7 +176,8 @@ class Listener:
 
         try:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if connection.family != socket.AF_UNIX:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             async with self._clock.timeout(self._sessions.limits.handshake_timeout):
                 await loop.connect_accepted_socket(begin, connection, **options)
             begun = True
@@ -169,8 +192,26 @@ class Listener:
                 session.end()
 
 
+def _inet_door(listener: schema.Listener) -> socket.socket:
+    family = socket.AF_INET6 if ":" in listener.address else socket.AF_INET
+    door = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            door.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        door.setblocking(False)
+        door.bind((listener.address, listener.port))
+        door.listen(_BACKLOG)
+    except BaseException:
+        door.close()
+        raise
+    return door
+
+
 def _advice(listener: schema.Listener, error: OSError) -> str:
     """What is wrong with the address, and what to do."""
+    if listener.path:
+        return f"listener {listener.label}: {listener.path}: {error.strerror or error}"
     where = f"[{listener.address}]" if ":" in listener.address else listener.address
     place = f"listener {listener.label}: {where} port {listener.port}"
     match error.errno:

@@ -84,6 +84,10 @@ class Session:
             self._registry.signed_in(self._login, account)
         self._login = account
 
+    def moved(self, client: str, port: int) -> None:
+        """A proxy says that another client is there."""
+        self.client, self.port = client, port
+
     def on_drain(self, callback: Callable[[], object]) -> None:
         """`callback` is called once, on the loop, when the server stops (at once if it is stopping already): the session
         finishes the command or message under way, says goodbye (421, BYE, -ERR [SYS/TEMP]) and ends by itself."""
@@ -172,6 +176,7 @@ class Sessions:
         self._all: dict[int, Session] = {}
         self._clients: Counter[str] = Counter()
         self._accounts: Counter[str] = Counter()
+        self._doors: Counter[tuple[str, str]] = Counter()  # listener and client; "" for all of a listener
         self._last = 0
         self._draining = False
         self._empty = asyncio.Event()
@@ -195,15 +200,23 @@ class Sessions:
             if not name or not self._accounts[name]:
                 del self._accounts[name]
 
-    def enter(self, session: Session) -> None:
-        """Count a connection in; TooManySessions where a limit says no."""
+    def enter(self, session: Session, own: schema.Sessions | None = None) -> None:
+        """Count a connection in; TooManySessions where a limit says no. `own`: limits of its listener alone."""
         if self._draining:
             raise TooManySessions("the server is stopping")
         if len(self._all) >= self.limits.limit:
             raise TooManySessions("sessions.limit")
         client = self._key(session.client)
-        if self._clients[client] >= self.limits.limit_per_client and not self._shared(session.client):
+        free = not session.client or self._shared(session.client)  # a unix socket has no client to be told from others
+        if self._clients[client] >= self.limits.limit_per_client and not free:
             raise TooManySessions("sessions.limit_per_client")
+        if own is not None:
+            if self._doors[session.label, ""] >= own.limit:
+                raise TooManySessions("listener.sessions.limit")
+            if self._doors[session.label, client] >= own.limit_per_client and not free:
+                raise TooManySessions("listener.sessions.limit_per_client")
+        for door in {(session.label, ""), (session.label, client)}:
+            self._doors[door] += 1
         self._last += 1
         session._enter(self, self._last)
         self._all[session.id] = session
@@ -215,6 +228,10 @@ class Sessions:
         """Called by `Session.end`."""
         if self._all.pop(session.id, None) is None:
             return
+        for door in {(session.label, ""), (session.label, session.counted)}:
+            self._doors[door] -= 1
+            if not self._doors[door]:
+                del self._doors[door]
         self._clients[session.counted] -= 1
         if not self._clients[session.counted]:
             del self._clients[session.counted]

@@ -35,6 +35,8 @@ FILES = {
     "config.load": "the operator's config.toml",
     "tables.files": "lookup tables of the operator",
     "net.tls": "certificates and keys",
+    "net.certificates": "certificates and keys",
+    "protocols.doors": "unix sockets",
     "net.local": "what the system says of its routes and addresses",
     "control.socket_path": "the folder of the control socket",
     "control.demo": "var/demo-accounts.txt",

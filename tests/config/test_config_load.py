@@ -202,7 +202,7 @@ def written(config: Config) -> dict[str, object]:
         elif isinstance(data, tuple) and data and isinstance(data[0], dict):
             for n, value in enumerate(data):
                 walk(value, f"{path}[{n}]")
-        else:
+        elif data is not None:  # a section that is not there
             keys[path] = data
 
     walk(msgspec.to_builtins(config), "")

@@ -7,7 +7,7 @@ of its group, with a docstring that is its line in HELP, and a row here.
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
-from . import auth, content, hello, mail
+from . import auth, content, hello, mail, xclient
 
 if TYPE_CHECKING:
     from .session import SmtpSession
@@ -30,6 +30,8 @@ COMMANDS: Mapping[str, Command] = {
     "VRFY": hello.vrfy,
     "EXPN": hello.expn,
     "ETRN": hello.etrn,
+    "XCLIENT": xclient.xclient,
+    "XFORWARD": xclient.xforward,
     "HELP": hello.help_,
 }
 

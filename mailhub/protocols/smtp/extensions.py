@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from .xclient import XCLIENT, XFORWARD
+
 if TYPE_CHECKING:
     from .session import SmtpSession
 
@@ -17,7 +19,7 @@ class Extension:
     """`offer(session)`: the line to be shown, None where it is off now. `when`: that condition in words."""
 
     keyword: str
-    rfc: int
+    rfc: int  # 0: Postfix's own
     offer: "Callable[[SmtpSession], str | None]"
     when: str = "always"
 
@@ -50,6 +52,14 @@ def _limits(session: "SmtpSession") -> str | None:
     return f"LIMITS RCPTMAX={session.settings.recipient_limit} MAILMAX={session.settings.message_limit}"
 
 
+def _xclient(session: "SmtpSession") -> str | None:
+    return "XCLIENT " + " ".join(XCLIENT) if session.may_xclient else None
+
+
+def _xforward(session: "SmtpSession") -> str | None:
+    return "XFORWARD " + " ".join(XFORWARD) if session.may_xforward else None
+
+
 def _under_tls(keyword: str) -> "Callable[[SmtpSession], str | None]":
     return lambda session: keyword if session.tls is not None else None
 
@@ -77,6 +87,8 @@ EXTENSIONS = (
     Extension("ETRN", 1985, lambda session: "ETRN" if session.settings.etrn else None, "`smtp.etrn`"),
     Extension("VRFY", 5321, lambda session: "VRFY" if session.settings.vrfy else None, "`smtp.vrfy`"),
     Extension("EXPN", 5321, lambda session: "EXPN" if session.settings.expn else None, "`smtp.expn`"),
+    Extension("XCLIENT", 0, _xclient, "`smtp.xclient_hosts`"),
+    Extension("XFORWARD", 0, _xforward, "`smtp.xforward_hosts`"),
     Extension("HELP", 5321, _always("HELP")),
 )
 

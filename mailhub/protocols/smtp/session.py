@@ -18,6 +18,7 @@ from ..session import SessionContext, peer_of
 from .channel import Channel, ConnectionLost, TimedOut
 from .commands import COMMANDS, FOREIGN
 from .content import Incoming
+from .xclient import Forwarded
 
 log = logging.getLogger("mailhub.protocols.smtp")
 
@@ -44,6 +45,9 @@ class SmtpSession(Channel):
         self.helo = ""
         self.extended = False
         self.client = ""
+        self.proxy = ""  # whose word XCLIENT and XFORWARD are: the peer of the connection
+        self.forwarded = Forwarded()
+        self.verified_name: str | None = None  # the client's name, where XCLIENT told it
         self.transaction: Transaction | None = None
         self.incoming: Incoming | None = None  # the message that BDAT has begun
         self.offered: dict[str, str] = {}  # extensions since the last greeting
@@ -76,6 +80,7 @@ class SmtpSession(Channel):
     async def _converse(self) -> None:
         peer = self._net.get_extra_info("peername")
         self.client = self.record.client or (str(peer[0]) if peer else "")
+        self.proxy = self.client
         self.tls_name = tls.describe(self.tls)
         if await self._talks_early():
             self.policy.guard.early(self.client)
@@ -219,6 +224,26 @@ class SmtpSession(Channel):
         self._put_back(rest)
 
     @property
+    def may_xclient(self) -> bool:
+        return self.proxy in self.policy.xclient_hosts
+
+    @property
+    def may_xforward(self) -> bool:
+        return self.proxy in self.policy.xforward_hosts
+
+    def become(
+        self, *, client: str, port: int, helo: str, login: str | None, name: str | None, extended: bool
+    ) -> Reply | None:
+        """Another client is there than it seemed; the session begins anew. A refusal where that one may not come in."""
+        self.end_transaction()
+        self.record.moved(client, port)
+        self.client, self.helo, self.extended, self.verified_name = client, helo, extended, name
+        self.offered = {}
+        if login is not None:
+            self.record.login = login
+        return self.policy.guard.connected(client, self.context.service)
+
+    @property
     def buffered(self) -> bool:
         """Whether the client has said more than was read."""
         return bool(self._input)
@@ -230,7 +255,7 @@ class SmtpSession(Channel):
             protocol = f"{base}{'S' if self.tls_name else ''}{'A' if self.record.login else ''}"
         else:
             protocol = "SMTP"
-        return Origin(protocol, self.client, self.helo, self.record.login, self.tls_name)
+        return Origin(protocol, self.client, self.helo, self.record.login, self.tls_name, name=self.verified_name or "")
 
     async def start_tls(self, context: ssl.SSLContext) -> None:
         """Shake hands, then begin anew (RFC 3207 section 4.2). The caller has seen to it that nothing is buffered."""

@@ -16,9 +16,9 @@ def render(reply: Reply) -> bytes:
     return _lines(reply.code, [enhanced + line for line in text.split("\n")])
 
 
-def greeting(hostname: str, extensions: Sequence[str]) -> bytes:
-    """The answer to EHLO (RFC 5321 section 4.1.1.1); it has no enhanced codes."""
-    return _lines(250, [hostname, *extensions])
+def greeting(hostname: str, extensions: Sequence[str], code: int = 250) -> bytes:
+    """The answer to EHLO (RFC 5321 section 4.1.1.1), and with 220 the first words; they have no enhanced codes."""
+    return _lines(code, [hostname, *extensions])
 
 
 def _lines(code: int, lines: Sequence[str]) -> bytes:

@@ -1,0 +1,83 @@
+"""Certificates that are chosen by the name a client asks for (SNI, RFC 6066 section 3), each read again when its file changes."""
+
+import logging
+import ssl
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography import x509
+
+from mailhub.model.errors import Permanent
+
+log = logging.getLogger("mailhub.net")
+
+Mark = tuple[tuple[int, int, int], ...]  # what changes when a file does
+
+
+@dataclass(slots=True)
+class Pair:
+    """A certificate and its key in PEM files. `names` empty: those that stand in the certificate."""
+
+    certificate: str
+    key: str
+    names: tuple[str, ...] = ()
+    context: ssl.SSLContext | None = None
+    known_as: tuple[str, ...] = ()
+    mark: Mark = ()
+    trouble: str = field(default="")
+
+    def changed(self) -> bool:
+        return _mark(self.certificate, self.key) != self.mark
+
+    def load(self, make: Callable[[str, str], ssl.SSLContext]) -> None:
+        """Read the files; in a thread where the loop runs. Where they can not be used what was read before stays, and `trouble`
+        says why."""
+        mark = _mark(self.certificate, self.key)
+        try:
+            self.context = make(self.certificate, self.key)
+            self.known_as = tuple(name.lower() for name in self.names or names_in(Path(self.certificate).read_bytes()))
+            self.trouble = ""
+        except (Permanent, OSError, ValueError) as error:
+            if str(error) != self.trouble:
+                kept = "; the one read before stays in force" if self.context is not None else ""
+                log.error("certificate %s: %s%s", self.certificate, error, kept)
+            self.trouble = str(error)
+        else:
+            if self.mark:
+                log.info("certificate %s was read again", self.certificate)
+        self.mark = mark
+
+
+def _mark(*paths: str) -> Mark:
+    found = []
+    for path in paths:
+        try:
+            status = Path(path).stat()
+        except OSError:
+            found.append((0, 0, 0))
+        else:
+            found.append((status.st_mtime_ns, status.st_size, status.st_ino))
+    return tuple(found)
+
+
+def names_in(certificate: bytes) -> tuple[str, ...]:
+    """The DNS names of the first certificate in PEM. ValueError where there is none."""
+    found = x509.load_pem_x509_certificate(certificate)
+    try:
+        alternatives = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ()
+    return tuple(alternatives.get_values_for_type(x509.DNSName))
+
+
+def chosen(pairs: Iterable[Pair], name: str) -> Pair | None:
+    """Whose name that is: the very name before a wildcard, which stands for one label (RFC 6125 section 6.4.3)."""
+    name = name.lower().rstrip(".")
+    wildcard = "*." + name.partition(".")[2]
+    usable = [pair for pair in pairs if pair.context is not None]
+    for wanted in (name, wildcard):
+        for pair in usable:
+            if wanted in pair.known_as:
+                return pair
+    return None
