@@ -31,6 +31,7 @@ from mailhub.delivery.relay import RelayTransport
 from mailhub.delivery.router import Router
 from mailhub.delivery.transport import Transport
 from mailhub.directory import Authenticator, Directory, Hasher
+from mailhub.directory.providers.chain import chain
 from mailhub.directory.providers.stored import StoredPasswords
 from mailhub.hub_reload import Reloaded, reloaded
 from mailhub.hub_status import status_of
@@ -148,7 +149,7 @@ class Hub:
             config.auth,
             clock,
             hasher,
-            [self._stored],
+            chain(config.auth.providers, self._stored, self.tables, hasher, clock),
             cached,
             self.guard,
             hostname=config.hostname,

@@ -12,6 +12,8 @@ from . import lookup, restrictions
 from .lines import Path
 from .schema import Config, Listener, Smtp
 
+_PROVIDERS = ("saslauthd", "dovecot", "authdaemon", "passwd-file", "table")
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -43,6 +45,7 @@ def check(config: Config) -> Iterator[Finding]:
     yield from _listeners(config.listener)
     yield from _tls(config)
     yield from _smtp(("smtp",), config.smtp)
+    yield from _auth(config)
     if not config.queue.retry:
         yield Finding(("queue", "retry"), "an empty list", "at least one waiting time")
     for n, seconds in enumerate(config.queue.retry):
@@ -150,6 +153,19 @@ def _smtp(path: Path, smtp: Smtp) -> Iterator[Finding]:
     for key in smtp.__struct_fields__:
         if key.endswith("_restrictions"):
             yield from _restrictions((*path, key), getattr(smtp, key))
+
+
+def _auth(config: Config) -> Iterator[Finding]:
+    for n, word in enumerate(config.auth.providers):
+        kind, _, name = word.partition(":")
+        if word != "directory" and (kind not in _PROVIDERS or not name):
+            yield Finding(
+                ("auth", "providers", n), shown(word), f'"directory", or {", ".join(_PROVIDERS)} with ":" and a name'
+            )
+        elif kind == "table":
+            yield from _table(("auth", "providers", n), name)
+    if config.auth.default_domain and not is_domain(config.auth.default_domain):
+        yield Finding(("auth", "default_domain"), shown(config.auth.default_domain), 'a domain, or ""')
 
 
 def _tls(config: Config) -> Iterator[Finding]:

@@ -123,6 +123,13 @@ class Smtp(Section, frozen=True, kw_only=True):
 class Auth(Section, frozen=True, kw_only=True):
     # Allow PLAIN, LOGIN, USER/PASS in the clear, on connections without TLS.
     allow_plaintext: bool = False
+    # Where passwords are checked, in this order until one says yes: "directory", "saslauthd:PATH", "dovecot:PATH",
+    # "authdaemon:PATH" (sockets), "passwd-file:PATH", "table:mysql:PATH" (any lookup table of {SCHEME}hash values).
+    providers: tuple[str, ...] = ("directory",)
+    # The domain of a login that has none; "": such a login is taken as it is.
+    default_domain: str = ""
+    # Whoever another provider lets in gets an account at the first POP3 or IMAP login; else those are refused.
+    create_accounts: bool = False
     # SASL mechanisms that may be offered; empty: all that can work (`mailhub config -a` lists them).
     mechanisms: tuple[str, ...] = ()
     # Wrong passwords after which a session ends.

@@ -15,7 +15,7 @@ from typing import Protocol
 from mailhub.config import schema
 from mailhub.model.address import key
 from mailhub.model.clock import Clock
-from mailhub.model.errors import Temporary
+from mailhub.model.errors import Exists, Permanent, Temporary
 from mailhub.store.api import DirectoryStore
 from mailhub.wire.sasl import MECHANISMS
 
@@ -30,6 +30,7 @@ from .watch import Watch
 
 log = logging.getLogger("mailhub.directory")
 
+_WITH_MAILBOX = ("imap", "pop3", "managesieve", "web")
 WEB = "web"  # the service that asks for a second factor itself
 
 
@@ -77,10 +78,12 @@ class Authenticator:
         `client` (an address) is for the log and for the list of app passwords.
         """
         self.admit(login, service=service, client=client)
+        login = self._full(login)
         name, why = await self._identify(login, password, service, client)
-        row = self._directory.stored(name) if name else None
-        if name and (row is None or row.enabled):
-            return self.succeeded(name if row is None else row.name, service=service, client=client)
+        if name:
+            name, why = await self._usable(name, service)
+        if name:
+            return self.succeeded(name, service=service, client=client)
         attempt = hmac.digest(self._key, password.encode("utf-8", "surrogatepass"), "sha256")
         await self.failed(login, why or "not enabled", attempt, service=service, client=client)
         return None
@@ -127,17 +130,41 @@ class Authenticator:
 
     async def accept(self, login: str, peer: Peer, how: str) -> Account | None:
         """Who is there has shown by other means than a password to be `login`: the account, where it may sign in."""
-        row = self._directory.stored(login)
-        name = key(login) if row is None else row.name
-        if row is not None and not row.enabled:
-            await self.failed(login, "not enabled", service=peer.service, client=peer.client)
+        name, why = await self._usable(self._full(login), peer.service)
+        if not name:
+            await self.failed(login, why, service=peer.service, client=peer.client)
             return None
         log.debug("%s: %r by %s", peer.service, name, how)
         return self.succeeded(name, service=peer.service, client=peer.client)
 
+    def _full(self, login: str) -> str:
+        """With a domain, where there is one to be taken."""
+        domain = self._auth.default_domain
+        return f"{login}@{domain}" if domain and login and "@" not in login else login
+
+    async def _usable(self, login: str, service: str) -> tuple[str, str]:
+        """The name of the account that may be used now, or why there is none. Whom another provider let in has a mailbox only
+        where the directory knows him, or may get to know him now."""
+        login = self._full(login)
+        row = self._directory.stored(login)
+        if row is not None:
+            return (row.name, "") if row.enabled else ("", "not enabled")
+        if service not in _WITH_MAILBOX:
+            return key(login), ""
+        if not self._auth.create_accounts:
+            return "", "a right password, but no such account here (auth.create_accounts)"
+        try:
+            await self._directory.add_account(login, None)
+        except Exists:
+            pass
+        except Permanent as error:
+            return "", str(error)
+        return key(login), ""
+
     async def secret(self, login: str) -> str:
         """What is stored for that login by the first provider that shows it; "" where nobody does. A second factor hides it:
         a program that can not ask for a code needs an app password."""
+        login = self._full(login)
         for provider in self._providers:
             found = await provider.secret(login)
             if found is not None:

@@ -274,6 +274,7 @@ async def test_providers_are_asked_in_their_order_and_one_that_is_away_makes_it_
     async def ask(authenticator: Authenticator, password: str = "x") -> Account | None:
         return await authenticator.authenticate("Bob@a.test", password, service="imap", client="")
 
+    await door.directory.add_account("bob@a.test", None)
     yes, no, away = Fixed("yes", "Bob@A.test"), Fixed("no", None), Fixed("away", Temporary("gone"))
     assert await ask(made(no, yes)) == Account("bob@a.test")
     assert await ask(made(away, yes)) == Account("bob@a.test")

@@ -7,8 +7,10 @@ from mailhub.config import schema
 from mailhub.directory import Authenticator, Hasher
 from mailhub.directory.authenticator import Tokens
 from mailhub.directory.providers import Secret
+from mailhub.model.address import key
 from mailhub.model.clock import Clock
 from mailhub.model.errors import Temporary
+from mailhub.store.api import AccountRow
 
 
 class Passwords:
@@ -26,10 +28,13 @@ class Passwords:
         return Secret(login, self.stored[login]) if login in self.stored else None
 
 
-class Nobody:
-    """A directory and a store in which there is nobody: the provider alone tells."""
+class Everybody:
+    """A directory and a store in which everybody has an account, and the provider alone tells who may use it."""
 
-    def stored(self, login: str) -> None:
+    def stored(self, login: str) -> AccountRow:
+        return AccountRow(key(login), "")
+
+    def app_password(self, account: str, digest: str) -> None:
         return None
 
     def second_factor(self, account: str) -> None:
@@ -40,10 +45,10 @@ def authenticator(
     provider: Passwords, clock: Clock, auth: schema.Auth | None = None, tokens: Tokens | None = None
 ) -> Authenticator:
     """`auth.failure_delay` is kept: 0 spares a test the wait."""
-    nobody: Any = Nobody()
+    everybody: Any = Everybody()
     settings = auth or schema.Auth(failure_delay=0)
     return Authenticator(
-        nobody, nobody, settings, clock, Hasher(1, 1_000), [provider], hostname="mx.mailhub.test", tokens=tokens
+        everybody, everybody, settings, clock, Hasher(1, 1_000), [provider], hostname="mx.mailhub.test", tokens=tokens
     )
 
 
