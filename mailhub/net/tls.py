@@ -201,16 +201,19 @@ def end_point(certificate: bytes) -> bytes:
 
 
 def bindings(tls: ssl.SSLObject | None) -> dict[str, bytes]:
-    """Channel bindings of a connection, by type (RFC 5929, RFC 9266); tls-unique means nothing above TLS 1.2."""
+    """Channel bindings of a connection, by type (RFC 5929, RFC 9266).
+
+    None at all where the one that clients expect can not be had: tls-unique up to TLS 1.2, tls-exporter from TLS 1.3 on, which
+    this Python's ssl may not give. Programs built on GNU SASL (mutt) choose SCRAM-...-PLUS where they see it, and fail without.
+    """
     if tls is None:
         return {}
-    found = {}
+    expected = "tls-unique" if tls.version() == "TLSv1.2" else "tls-exporter"
+    if expected not in ssl.CHANNEL_BINDING_TYPES or not (binding := tls.get_channel_binding(expected)):
+        return {}
+    found = {expected: binding}
     if isinstance(tls.context, ServerContext) and tls.context.end_point:
         found["tls-server-end-point"] = tls.context.end_point
-    if tls.version() == "TLSv1.2" and (unique := tls.get_channel_binding("tls-unique")):
-        found["tls-unique"] = unique
-    if "tls-exporter" in ssl.CHANNEL_BINDING_TYPES and (exporter := tls.get_channel_binding("tls-exporter")):
-        found["tls-exporter"] = exporter
     return found
 
 

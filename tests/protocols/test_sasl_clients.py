@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import shutil
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -27,15 +28,15 @@ async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
         yield hub
 
 
-async def gsasl(hub: Hub, protocol: str, mechanism: str, password: str = PASSWORD) -> str:
-    """Its exit code and what it printed."""
+async def gsasl(hub: Hub, protocol: str, mechanism: str, password: str = PASSWORD, bound: str = "") -> str:
+    """Its exit code and what it printed. `bound`: with channel binding, under those GnuTLS priorities."""
     if GSASL is None:
         pytest.skip("gsasl is not installed")
     port = hub.port("submission" if protocol == "smtp" else protocol)
     ca = hub.data / "tls" / "certificate.pem"
     arguments = [
         f"--{protocol}", f"--mechanism={mechanism}", f"--authentication-id={ANN}", f"--password={password}",
-        f"--x509-ca-file={ca}", "--starttls", "--no-cb", f"--connect=localhost:{port}",
+        f"--x509-ca-file={ca}", "--starttls", *((f"--priority={bound}",) if bound else ("--no-cb",)), f"--connect=localhost:{port}",
     ]  # fmt: skip
     process = await asyncio.create_subprocess_exec(
         GSASL,
@@ -77,6 +78,15 @@ async def test_scram_works_beside_argon2id_and_for_nobody_looks_the_same(tmp_pat
         assert len({len(text) for text in asked}) == 1
 
 
+@pytest.mark.parametrize("protocol", ["smtp", "imap"])
+async def test_gsasl_binds_to_the_channel_where_it_can(hub: Hub, protocol: str) -> None:
+    """Under TLS 1.2. Under TLS 1.3 it wants tls-exporter, and -PLUS is not offered where we do not have it."""
+    said = await gsasl(hub, protocol, "SCRAM-SHA-256-PLUS", bound="NORMAL:-VERS-TLS1.3")
+    assert said.startswith("0\n"), said
+    if "tls-exporter" not in ssl.CHANNEL_BINDING_TYPES:
+        assert not (await gsasl(hub, protocol, "SCRAM-SHA-256-PLUS", bound="NORMAL")).startswith("0\n")
+
+
 async def test_what_is_offered_and_why_not() -> None:
     def why(name: str, peer: Peer, **auth: Any) -> str:
         return withheld(schema.Auth(**auth), name, peer, tokens=False)
@@ -101,7 +111,9 @@ async def test_scram_plus_over_tls() -> None:
 
     async with Server(service="submission", tls="starttls", auth=schema.Auth(scheme="PLAIN")) as server:
         talk = await server.connect()
-        await talk.start_tls(server.client_context())
+        context = server.client_context()
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        await talk.start_tls(context)
         shown = await talk.ask("EHLO c")
         assert ("SCRAM-SHA-256-PLUS" in shown) == bool(server.end_point)
         first, gs2 = b"n=alice@mailhub.test,r=abc", b"p=tls-server-end-point,,"

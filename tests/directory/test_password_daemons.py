@@ -1,0 +1,108 @@
+"""Providers against the real daemons of other mail hosts, and against sockets that talk rubbish."""
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from support.daemons import LOGIN, PASSWORD, dovecot_auth, saslauthd
+from support.hubs import running
+
+from mailhub.config import schema
+from mailhub.directory.providers.daemons import DAEMONS, Authdaemond, DovecotAuth, Saslauthd
+from mailhub.model.clock import SystemClock
+from mailhub.model.errors import Temporary
+
+CLIENTS = itertools.count()
+HOSTILE = ["\0", "a\tb", "a\nb", "a\r\nAUTH 1\n", "x" * 70_000, " ", "ü", "'; --", "a\0b"]
+
+
+async def asked(provider: Saslauthd | Authdaemond | DovecotAuth, login: str, password: str) -> str | None:
+    client = f"2001:db8:{next(CLIENTS):x}::1"  # Dovecot lets a client that guesses wrong wait
+    return await provider.verify(login, password, service="imap", client=client)
+
+
+async def test_dovecot_s_auth_service() -> None:
+    with dovecot_auth() as path:
+        provider = DovecotAuth(str(path), SystemClock())
+        assert await asked(provider, LOGIN, PASSWORD) == LOGIN
+        assert await asyncio.gather(*(asked(provider, LOGIN, PASSWORD) for _ in range(30))) == [LOGIN] * 30
+        assert await asked(provider, LOGIN, "wrong") is None
+        assert await asked(provider, "nobody@mailhub.test", PASSWORD) is None
+        for text in HOSTILE:
+            for login, password in ((text, PASSWORD), (LOGIN, text), (text, text)):
+                try:
+                    assert await asked(provider, login, password) is None
+                except Temporary:  # too long for its buffer: it hangs up
+                    assert len(text) > 8_000
+
+
+async def test_saslauthd(tmp_path: Path) -> None:
+    """It asks an IMAP server whether a password is right: ours."""
+    auth = schema.Auth(allow_plaintext=True, failure_delay=0)
+    async with running(tmp_path, auth=auth) as hub:
+        await hub.directory.add_account(LOGIN, PASSWORD)
+        with saslauthd(hub.port("imap")) as path:
+            provider = Saslauthd(str(path), SystemClock())
+            assert await asked(provider, LOGIN, PASSWORD) == LOGIN
+            assert await asked(provider, LOGIN, "wrong") is None
+            assert await asked(provider, "nobody@mailhub.test", PASSWORD) is None
+            for text in HOSTILE[:4]:
+                assert await asked(provider, text, PASSWORD) is None
+
+
+@pytest.mark.parametrize("kind", DAEMONS)
+async def test_one_that_is_away_or_talks_rubbish_is_temporary(tmp_path: Path, kind: str) -> None:
+    path = str(tmp_path / "s")
+    provider = DAEMONS[kind](path, SystemClock())
+    with pytest.raises(Temporary, match=kind):
+        await asked(provider, LOGIN, PASSWORD)
+    said = [
+        b"",
+        b"\n",
+        b"\xff" * 100_000,
+        b"OK",
+        b"VERSION\t9\t0\n",
+        b"VERSION\t1\t1\nDONE\n",
+        b"x=y\n" * 1_000,
+        b"DONE\nOK\t1\n" * 3,
+    ]
+    for words in said:
+        if kind == "saslauthd" and words in (b"\xff" * 100_000,):
+            continue
+        async with await asyncio.start_unix_server(_saying(words), path):
+            try:
+                assert await asked(provider, LOGIN, PASSWORD) in (None, LOGIN)
+            except Temporary:
+                continue
+
+
+def _saying(words: bytes) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(words)
+        await writer.drain()
+        writer.close()
+
+    return talk
+
+
+async def test_authdaemond_s_answers(tmp_path: Path) -> None:
+    """Debian 12 has no authdaemond that could be told of accounts without the machine's own; its protocol is read here."""
+    asked_for: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        size = int((await reader.readline()).split()[1])
+        body = await reader.readexactly(size)
+        asked_for.append(body)
+        right = body == f"imap\nlogin\n{LOGIN}\n{PASSWORD}\n".encode()
+        writer.write(b"USERNAME=x\nADDRESS=ann@mailhub.test\nHOME=/\n.\n" if right else b"FAIL\n")
+        writer.close()
+
+    provider = Authdaemond(str(tmp_path / "s"), SystemClock())
+    async with await asyncio.start_unix_server(talk, provider.name.partition(":")[2]):
+        assert await asked(provider, LOGIN, PASSWORD) == LOGIN
+        assert await asked(provider, LOGIN, "wrong") is None
+        before = len(asked_for)
+        assert await asked(provider, "a\nb", PASSWORD) is None
+        assert len(asked_for) == before

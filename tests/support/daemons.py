@@ -1,0 +1,114 @@
+"""Password daemons of other mail hosts, each private: a folder, a socket, gone afterwards. All know ann@mailhub.test, "pénc il"."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+LOGIN, PASSWORD = "ann@mailhub.test", "pénc il"
+START = 15.0  # seconds
+
+
+@contextlib.contextmanager
+def _running(command: list[str], path: Path, environment: dict[str, str] | None = None) -> Iterator[Path]:
+    """Until its socket answers; then it is there."""
+    log = path.parent / "log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            command, stdout=out, stderr=out, env={**os.environ, **(environment or {})}, start_new_session=True
+        )
+    try:
+        until = time.monotonic() + START
+        while time.monotonic() < until:
+            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+                probe.connect(str(path))
+                break
+            if process.poll() is not None:
+                raise AssertionError(log.read_text(errors="replace"))
+            time.sleep(0.05)  # these daemons have no way to tell
+        else:
+            raise AssertionError(f"no answer: {log.read_text(errors='replace')}")
+        yield path
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)  # with their children; nothing of theirs is kept
+        process.wait()
+
+
+def _needed(program: str) -> str:
+    found = shutil.which(program, path="/usr/sbin:/usr/bin:/usr/lib/courier/courier-authlib:/usr/libexec/dovecot")
+    if found is None:
+        pytest.skip(f"{program} is not installed")
+    if os.getuid():
+        pytest.skip(f"{program} has to be started by root")
+    return found
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    """A short path: sockets have 107 octets."""
+    folder = Path(tempfile.mkdtemp(prefix="md"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def saslauthd(port: int) -> Iterator[Path]:
+    """Cyrus SASL's daemon, which asks an IMAP server at that port: the sasldb of a machine is not ours to write."""
+    program = _needed("saslauthd")
+    with _folder() as folder:
+        command = [program, "-d", "-a", "rimap", "-O", f"127.0.0.1/{port}", "-r", "-m", str(folder), "-n", "2"]
+        with _running(command, folder / "mux") as path:
+            yield path
+
+
+@contextlib.contextmanager
+def dovecot_auth() -> Iterator[Path]:
+    """Dovecot's auth service over a passwd-file."""
+    program = _needed("dovecot")
+    with _folder() as folder:
+        (folder / "users").write_text(f"{LOGIN}:{{PLAIN}}{PASSWORD}::::::\n")
+        (folder / "dovecot.conf").write_text(f"""
+base_dir = {folder}/run
+state_dir = {folder}/state
+log_path = /dev/stderr
+ssl = no
+protocols =
+default_internal_user = root
+default_internal_group = root
+default_login_user = root
+auth_failure_delay = 0
+auth_mechanisms = plain login
+passdb {{
+  driver = passwd-file
+  args = scheme=PLAIN {folder}/users
+}}
+userdb {{
+  driver = static
+  args = uid=0 gid=0 home=/tmp
+}}
+service auth {{
+  user = root
+  unix_listener {folder}/auth {{
+    mode = 0666
+  }}
+}}
+service anvil {{
+  chroot =
+}}
+service stats {{
+  chroot =
+}}
+""")
+        with _running([program, "-F", "-c", str(folder / "dovecot.conf")], folder / "auth") as path:
+            yield path
