@@ -154,6 +154,7 @@ class Hub:
             self.guard,
             hostname=config.hostname,
         )
+        await self.authenticator.open()
         if config.demo and config.domains:
             self.demo_accounts = await demo.create(self.directory, self.store.directory, config.domains[0], self.data)
         self.mailboxes = Mailboxes(self.store, config.mailbox, clock)

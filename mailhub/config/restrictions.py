@@ -64,6 +64,16 @@ def parse(texts: Sequence[str]) -> tuple[Entry, ...]:
     return tuple(found)
 
 
+def opens_to_all(texts: Sequence[str]) -> bool:
+    """Whether a list permits everybody: a bare permit with nothing before it that turns strangers away, as smtpd(8) looks for."""
+    for word, _, warn in parse(texts):
+        if word in ("reject", "defer", "reject_unauth_destination", "defer_unauth_destination") and not warn:
+            return False
+        if word == "permit":
+            return True
+    return False
+
+
 def _check(word: str, argument: str) -> None:
     if WORDS[word] == TABLE:
         lookup.spec(argument)

@@ -153,6 +153,10 @@ def _smtp(path: Path, smtp: Smtp) -> Iterator[Finding]:
     for key in smtp.__struct_fields__:
         if key.endswith("_restrictions"):
             yield from _restrictions((*path, key), getattr(smtp, key))
+    with contextlib.suppress(lookup.Malformed):
+        if restrictions.opens_to_all(smtp.relay_restrictions):
+            allowed = "reject_unauth_destination, defer_unauth_destination, reject or defer before it"
+            yield Finding((*path, "relay_restrictions"), "a permit for everybody: an open relay", allowed)
 
 
 def _auth(config: Config) -> Iterator[Finding]:

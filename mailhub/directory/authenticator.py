@@ -30,6 +30,7 @@ from .watch import Watch
 
 log = logging.getLogger("mailhub.directory")
 
+_FAKES = "scram-fakes"  # a note of the store
 _WITH_MAILBOX = ("imap", "pop3", "managesieve", "web")
 WEB = "web"  # the service that asks for a second factor itself
 
@@ -67,6 +68,15 @@ class Authenticator:
         self._right: Recent[bytes, tuple[str, float]] = Recent(cache_limit)  # account, until when that is known
         self._checks: dict[bytes, asyncio.Task[str | None]] = {}  # under way
         self._key = secrets.token_bytes(32)
+        self._fakes = self._key  # until `open`
+
+    async def open(self) -> None:
+        """Take the key behind made-up SCRAM salts from the store, so that a restart does not tell them from real ones."""
+        kept = await self._store.meta(_FAKES)
+        if kept is None:
+            kept = secrets.token_hex(32)
+            await self._store.set_meta(_FAKES, kept)
+        self._fakes = bytes.fromhex(kept)
 
     def configure(self, auth: schema.Auth) -> None:
         """Take over a new configuration."""
@@ -126,11 +136,14 @@ class Authenticator:
             return None
         plus = name + "-PLUS" in MECHANISMS and not self.withheld(name + "-PLUS", peer)
         mechanism = MECHANISMS[name].make(context(peer, self._hostname, plus))
-        return Exchange(self, name, mechanism, peer, self._key)
+        return Exchange(self, name, mechanism, peer, self._fakes)
 
-    async def accept(self, login: str, peer: Peer, how: str) -> Account | None:
-        """Who is there has shown by other means than a password to be `login`: the account, where it may sign in."""
+    async def accept(self, login: str, peer: Peer, how: str, *, known: bool = False) -> Account | None:
+        """Who is there has shown by other means than a password to be `login`: the account, where it may sign in. `known`: no
+        provider vouches for the name, so that it has to be an account of the directory."""
         name, why = await self._usable(self._full(login), peer.service)
+        if known and self._directory.stored(self._full(login)) is None:
+            name, why = "", "no such account here"
         if not name:
             await self.failed(login, why, service=peer.service, client=peer.client)
             return None

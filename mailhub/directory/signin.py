@@ -103,7 +103,7 @@ class Exchange:
             case Proved(authzid, authcid, _) if not authzid or key(authzid) == key(authcid):
                 return await authenticator.accept(authcid, peer, self._name)
             case Certificate(authzid) if wanted := self._certified(authzid):
-                return await authenticator.accept(wanted, peer, self._name)
+                return await authenticator.accept(wanted, peer, self._name, known=True)
         who = step.authcid if isinstance(step, Credentials | Proved | Disproved) else ""
         why = f"{self._name}: not proved, or for another's account"
         await authenticator.failed(who, why, service=peer.service, client=peer.client)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from mailhub.config import lookup, schema
+from mailhub.config.restrictions import opens_to_all
 from mailhub.config.rules import is_domain
 from mailhub.delivery.router import Known, Router
 from mailhub.delivery.routes import Expand, Local, Relay
@@ -72,6 +73,7 @@ class Policy:
             "end_of_data": config.end_of_data_restrictions,
         }
         self.lists = {stage: Restrictions(words, tables, clock, delimiter) for stage, words in texts.items()}
+        self.opens_to_all = opens_to_all(config.relay_restrictions)
         self._commits: set[asyncio.Task[Reply]] = set()
 
     def begin(self, origin: Origin, service: str = "smtp") -> Transaction:

@@ -13,11 +13,11 @@ from mailhub.model.errors import MailError
 from mailhub.model.reply import Reply
 from mailhub.store.api import Body
 
-from .access import Verdict
+from .access import PERMIT, Verdict
 from .intake import BodyIntake
 from .relay import names_another_host
 from .restrictions import settled
-from .visit import Visit
+from .visit import Orders, Visit
 
 if TYPE_CHECKING:
     from .policy import Policy
@@ -41,7 +41,11 @@ PRIORITY_CHANGED = Reply(250, "2.3.6", "Ok, with priority 0")
 CANNOT_VERIFY = Reply(252, "2.5.0", "Cannot verify, but will take a message and try to deliver it")
 LOOP = Reply(554, "5.4.6", "Too many hops: this message is in a loop")
 NOT_YOURS = Reply(553, "5.7.1", "Sender address rejected: not owned by user")
+TWO_AUTHORS = Reply(550, "5.6.0", "The message has two From fields")
+NO_AUTHOR = Reply(550, "5.6.0", "A From or Sender field names no address")
 AUTHOR_NOT_YOURS = Reply(553, "5.7.1", "From address rejected: not owned by user")
+
+_AUTHORS = (b"from", b"sender", b"resent-from", b"resent-sender")
 
 
 class Transaction:
@@ -154,21 +158,36 @@ class Transaction:
     async def _judged(self, forward_path: str) -> Reply | None:
         """What the lists say of this recipient, as Postfix does with smtpd_delay_reject: all of them, now. Relaying needs a
         permit of relay_restrictions: no other list, and no gap in that one, opens the door."""
-        policy, visit = self._policy, self._visit
+        visit = self._visit
         visit.recipient, visit.recipients = forward_path, len(self._recipients) + 1
+        before, visit.orders = visit.orders, Orders()
+        try:
+            refusal = await self._verdict(forward_path)
+            if refusal is None:
+                before.merge(visit.orders)
+        finally:
+            visit.orders = before
+        return refusal
+
+    async def _verdict(self, forward_path: str) -> Reply | None:
+        policy, visit = self._policy, self._visit
         verdicts: list[Verdict] = []
         for stage in ("client", "helo", "sender", "relay", "recipient"):
             verdict = await policy.lists[stage].judge(visit, policy)
-            if stage == "relay" and not isinstance(verdict, Reply) and (verdict is None or self._service == "lmtp"):
-                verdict = None if await self._is_destination(forward_path) else RELAY_DENIED
+            if stage == "relay" and not isinstance(verdict, Reply) and not await self._relays(verdict, forward_path):
+                verdict = RELAY_DENIED
             verdicts.append(verdict)
             if isinstance(verdict, Reply):
                 break
         return settled(verdicts, visit)
 
-    async def _is_destination(self, forward_path: str) -> bool:
+    async def _relays(self, verdict: Verdict, forward_path: str) -> bool:
+        """Whether mail may go there. LMTP is for our own alone; else it is a destination of ours, or the list of relaying said
+        permit to somebody, and not to everybody."""
         if self._service == "lmtp":
             return await self._policy.known(forward_path) is not Known.RELAY
+        if verdict == PERMIT and not self._policy.opens_to_all:
+            return True
         return await self._policy.is_destination(forward_path)
 
     async def data(self, *, pipelined: bool = False) -> Reply | None:
@@ -218,10 +237,18 @@ class Transaction:
         assert self._intake is not None
         if self._service != "submission" or not self._policy.config.check_sender_login:
             return None
-        value = headers.first(self._intake.header, b"from")
-        for author in address_list.mailboxes(value) if value else ():
-            if not await self._policy.owns(self._origin.login, headers.text(author.local + b"@" + author.domain)):
-                return AUTHOR_NOT_YOURS
+        found = [(name.lower(), headers.unfold(value)) for name, value in headers.fields(self._intake.header)]
+        if sum(name == b"from" for name, _ in found) > 1:
+            return TWO_AUTHORS
+        for name, value in found:
+            if name not in _AUTHORS:
+                continue
+            authors = list(address_list.mailboxes(value))
+            if not authors:
+                return NO_AUTHOR
+            for author in authors:
+                if not await self._policy.owns(self._origin.login, headers.text(author.local + b"@" + author.domain)):
+                    return AUTHOR_NOT_YOURS
         return None
 
     async def commit(self) -> Reply:

@@ -24,6 +24,15 @@ class Orders:
     defer_if_permit: str = ""
     defer_if_reject: str = ""
 
+    def merge(self, other: "Orders") -> None:
+        """What was ordered for one recipient counts when that recipient is taken; putting off is a matter of its own reply."""
+        self.held = self.held or other.held
+        self.discarded = self.discarded or other.discarded
+        self.redirect = self.redirect or other.redirect
+        self.filter = self.filter or other.filter
+        self.copies += [copy for copy in other.copies if copy not in self.copies]
+        self.prepended += [field for field in other.prepended if field not in self.prepended]
+
 
 @dataclass(frozen=True, slots=True)
 class ClientName:

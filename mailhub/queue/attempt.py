@@ -23,11 +23,12 @@ from mailhub.store.api import Fate, Item, Outcome, QueuedRecipient, QueueFilter,
 from . import plan
 from .bounce import Bounces, wanted
 from .destinations import Crowded, Destinations
-from .schedule import Schedule
+from .schedule import Schedule, expired
 
 log = logging.getLogger("mailhub.queue")
 
 TROUBLE = Reply(451, "4.3.0", "Temporary local problem")
+TOO_LATE = Reply(554, "5.4.7", "Delivery time expired (DELIVERBY)")
 EXPIRED = "4.4.7"  # RFC 3463 section 3.5
 _PAUSES = (1.0, 60.0)  # seconds, first and longest, before a unit that the store could not take is given again
 _CROWDED_PAUSE = 120.0  # seconds until one that found its destination's line too long comes again
@@ -111,6 +112,8 @@ class Attempt:
 
     async def _way(self, recipient: QueuedRecipient) -> Route:
         """As the router says, unless a table sent the whole message to a content filter (access(5), FILTER)."""
+        if expired(self._item, self._shared.clock.now()):
+            return Refuse(TOO_LATE)
         if self._item.filter:
             return Relay(self._item.filter.partition(":")[2])
         return await self._shared.router.route(recipient.address, recipient.path)
@@ -196,17 +199,17 @@ class Attempt:
     def _deferred(self, outcome: Outcome) -> Outcome:
         """When to try again; or, where this attempt began past the deadline, never."""
         item, schedule, recipient = self._item, self._shared.schedule, self._recipients[outcome.n]
-        deadline = schedule.deadline(item.created, item.sender)
+        deadline = schedule.deadline(item)
         if self._began >= deadline:
             days = (self._began - item.created) / 86400
             who = f"{outcome.remote} said last" if outcome.remote else "the last trouble was"
             text = f"Delivery time expired after {days:.1f} days of trying; {who}: {outcome.reply}"
             return replace(outcome, fate=Fate.FAILED, reply=Reply(450, EXPIRED, text), remote="")
         now = self._shared.clock.now()
-        late = schedule.is_late(now, item.created) and not recipient.warned and bool(item.sender)
+        late = schedule.is_late(now, item) and not recipient.warned and bool(item.sender)
         return replace(
             outcome,
-            due=schedule.next_due(now, recipient.attempts + 1, deadline),
+            due=schedule.next_due(now, recipient.attempts + 1, _next_word(item, now, deadline)),
             warned=late and wanted(recipient.notify, Notify.DELAY),
         )
 
@@ -286,3 +289,9 @@ class Attempt:
     def _note_due(self, unit: Settle) -> None:
         dues = [o.due for o in unit.outcomes if o.fate in (Fate.DEFERRED, Fate.EXPANDED)]
         self._due = min([self._due, *dues, *(born.due for born in unit.born)])
+
+
+def _next_word(item: Item, now: float, deadline: float) -> float:
+    """The latest moment of the next attempt: the deadline, or when DELIVERBY wants the sender to be told."""
+    by = item.parameters.deliver_by
+    return min(deadline, by.until) if by is not None and now < by.until else deadline

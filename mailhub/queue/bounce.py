@@ -51,7 +51,7 @@ class Bounces:
     async def _report(self, item: Item, action: str, outcomes: Sequence[Outcome]) -> NewItem:
         now, number = self._clock.now(), self._store.new_id()
         recipients = {recipient.n: recipient for recipient in item.recipients}
-        until = self._schedule.deadline(item.created, item.sender) if action == "delayed" else None
+        until = self._schedule.deadline(item) if action == "delayed" else None
         text = report.render(
             report.Report(
                 to=item.sender,

@@ -17,7 +17,7 @@ from mailhub.delivery.router import Router
 from mailhub.delivery.transport import Transport
 from mailhub.model.clock import Clock
 from mailhub.model.errors import MailError, Temporary
-from mailhub.store.api import Item, QueueFilter, QueueStore
+from mailhub.store.api import Item, QueueFilter, QueueStore, State
 
 from .attempt import Attempt, Shared
 from .bounce import Bounces
@@ -108,7 +108,7 @@ class Manager:
 
     async def flush(self) -> None:
         """All that is deferred is due now."""
-        await self._store.retry(QueueFilter(), self._clock.now())
+        await self._store.retry(QueueFilter(states=(State.DEFERRED,)), self._clock.now())
         self.wake()
 
     # --- what is due ------------------------------------------------------------------------------------------------

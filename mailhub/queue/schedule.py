@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass
 
 from mailhub.config import schema
+from mailhub.store.api import Item
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,9 +14,12 @@ class Schedule:
     config: schema.Queue
     chance: random.Random
 
-    def deadline(self, created: float, sender: str) -> float:
-        """From then on a failed attempt is the last one."""
-        return created + (self.config.lifetime if sender else self.config.bounce_lifetime)
+    def deadline(self, item: Item) -> float:
+        """From then on a failed attempt is the last one. Age counts from the release (RFC 4865), and DELIVERBY may end it
+        sooner (RFC 2852)."""
+        last = started(item) + (self.config.lifetime if item.sender else self.config.bounce_lifetime)
+        by = item.parameters.deliver_by
+        return min(last, by.until) if by is not None and by.mode == "R" else last
 
     def next_due(self, now: float, attempts: int, deadline: float) -> float:
         """After `attempts` attempts. The last one is made at the deadline, so that giving up is not late."""
@@ -28,6 +32,18 @@ class Schedule:
         """`wait` with its jitter."""
         return wait * (1 + self.chance.uniform(-self.config.jitter, self.config.jitter))
 
-    def is_late(self, now: float, created: float) -> bool:
-        """Whether the sender should be told of the delay."""
-        return 0 < self.config.delay_warning <= now - created
+    def is_late(self, now: float, item: Item) -> bool:
+        """Whether the sender should be told of the delay: it is old, or the time of its BY has passed."""
+        by = item.parameters.deliver_by
+        return 0 < self.config.delay_warning <= now - started(item) or (by is not None and now >= by.until)
+
+
+def started(item: Item) -> float:
+    """When the message could first be tried."""
+    return max(item.created, item.parameters.release or 0.0)
+
+
+def expired(item: Item, now: float) -> bool:
+    """Whether it may not be delivered any more (RFC 2852 section 4.1.3, by-mode R)."""
+    by = item.parameters.deliver_by
+    return by is not None and by.mode == "R" and now >= by.until

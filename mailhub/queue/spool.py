@@ -2,7 +2,7 @@
 
 from mailhub.model.clock import Clock
 from mailhub.model.envelope import Envelope, Origin
-from mailhub.store.api import Body, BodyWriter, NewContent, NewItem, NewRecipient, QueueFilter, QueueStore
+from mailhub.store.api import Body, BodyWriter, NewContent, NewItem, NewRecipient, QueueFilter, QueueStore, State
 
 from .manager import Manager
 
@@ -26,7 +26,9 @@ class Spool:
 
     async def turn(self, domain: str) -> int:
         """What is deferred for that domain is due now; how many messages that are."""
-        found = await self._store.retry(QueueFilter(recipient="@" + domain), self._clock.now())
+        found = await self._store.retry(
+            QueueFilter(recipient="@" + domain, states=(State.DEFERRED,)), self._clock.now()
+        )
         self._manager.wake()
         return found
 

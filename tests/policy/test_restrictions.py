@@ -161,7 +161,7 @@ async def test_a_permit_ends_its_own_list_alone(stage: str) -> None:
         {"sender_restrictions": ("check_sender_access static:OK",)}, {"relay_restrictions": ("permit_sasl_authenticated",)},
         {"relay_restrictions": ("warn_if_reject reject_unauth_destination",)}, {"relay_restrictions": ("defer_unauth_destination",)},
         {"relay_restrictions": ("check_client_access static:DUNNO",)}, {"data_restrictions": ("permit",)},
-        {"relay_restrictions": ("permit_auth_destination",)}, {"recipient_restrictions": ("permit_auth_destination", "permit")},
+        {"relay_restrictions": ("permit",)}, {"relay_restrictions": ("permit_auth_destination",)}, {"recipient_restrictions": ("permit_auth_destination", "permit")},
     ],
 )  # fmt: skip
 async def test_no_list_but_the_one_for_relaying_opens_the_door(lists: dict[str, Any]) -> None:
@@ -298,6 +298,40 @@ async def test_data_and_end_of_data() -> None:
     assert str(await transaction.content(await intake.finish())).startswith("554 5.7.1")
 
 
+async def test_orders_of_a_recipient_that_is_refused_do_not_stick() -> None:
+    tables = (
+        "check_recipient_access inline:{{bob@mailhub.test=DEFER_IF_PERMIT later}, {carl@mailhub.test=HOLD}}",
+        "check_recipient_access inline:{{carl@mailhub.test=REJECT}}",
+    )
+    policy, spool, router = room(recipient_restrictions=tables)
+    router.mailboxes |= {"carl@mailhub.test"}
+    transaction = policy.begin(STRANGER)
+    await transaction.sender("x@far.example")
+    answers = [
+        str(await transaction.recipient(Recipient(f"{name}@mailhub.test")))[:3] for name in ("bob", "carl", "alice")
+    ]
+    assert answers == ["450", "554", "250"]
+    assert await transaction.data() is None
+    intake = transaction.body()
+    intake.feed(b"x: y\r\n\r\n")
+    assert (await transaction.content(await intake.finish())).ok
+    await transaction.commit()
+    assert not spool.messages[0].held
+
+
+async def test_an_open_relay_is_a_finding() -> None:
+    from mailhub.config.load import ConfigError, parse
+
+    for words, fine in {"permit": False, "permit_mynetworks permit": False, "reject_unauth_destination permit": True,
+                        "warn_if_reject reject_unauth_destination permit": False}.items():  # fmt: skip
+        text = f'[smtp]\nrelay_restrictions = ["{words}"]\n'
+        if fine:
+            parse(text)
+            continue
+        with pytest.raises(ConfigError, match="open relay"):
+            parse(text)
+
+
 # --- who may write as whom ---
 
 OWNER = Origin(client="192.0.2.7", login=ALICE)
@@ -337,3 +371,22 @@ async def test_the_table_of_owners_comes_first() -> None:
         assert str(await policy.begin(OWNER, "submission").sender(sender)).startswith(code), sender
     policy, _, _ = room(check_sender_login=False)
     assert (await policy.begin(OWNER, "submission").sender("x@far.example")).ok
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"From: alice@mailhub.test\r\nFrom: bob@mailhub.test\r\n", b"From: alice@mailhub.test\r\nSender: bob@mailhub.test\r\n",
+        b"From:\r\n", b"From: alice@mailhub.test\r\nResent-From: bob@mailhub.test\r\n", b"From: nobody here\r\n",
+        b"From: alice@mailhub.test, x <bob@mailhub.test>\r\n",
+    ],
+)  # fmt: skip
+async def test_no_second_author_slips_by(header: bytes) -> None:
+    policy, _, router = room()
+    router.routes |= {"bob@mailhub.test": Local("bob@mailhub.test")}
+    transaction = policy.begin(OWNER, "submission")
+    assert (await transaction.sender(ALICE)).ok
+    await transaction.recipient(Recipient("x@far.example"))
+    intake = transaction.body()
+    intake.feed(header + b"\r\nhi\r\n")
+    assert (await transaction.content(await intake.finish())).permanent

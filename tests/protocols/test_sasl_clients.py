@@ -136,3 +136,14 @@ async def test_scram_plus_over_tls() -> None:
         assert final == b"v=" + base64.b64encode(hmac.digest(kept.server_key, whole, "sha256"))
         assert (await talk.ask("")).startswith("235 2.7.0 ")
         talk.close()
+
+
+async def test_a_made_up_salt_outlives_a_restart_as_a_real_one_does(tmp_path: Path) -> None:
+    asked = []
+    for _ in range(2):
+        async with running(tmp_path, auth=schema.Auth(failure_delay=0)) as hub:
+            exchange = hub.authenticator.begin("SCRAM-SHA-256", Peer("imap", secure=True))
+            assert exchange is not None
+            step: Any = await exchange.step(b"n,,n=nobody@mailhub.test,r=abc")
+            asked.append(step.text.partition(b",")[2])
+    assert asked[0] == asked[1]

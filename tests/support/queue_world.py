@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -170,12 +171,17 @@ class World:
         notify: Notify = Notify.DEFAULT,
         envid: str | None = None,
         orcpt: str | None = None,
+        **asked: Any,
     ) -> int:
         number = self.spool.new_id()
         recipients = tuple(Recipient(address, notify, orcpt) for address in to)
         prefix = b"Received: from test\r\n"
         await self.spool.put(
-            number, Envelope(sender, recipients, MailParameters(envid=envid)), Body(len(text), text), prefix, Origin()
+            number,
+            Envelope(sender, recipients, MailParameters(envid=envid, **asked)),
+            Body(len(text), text),
+            prefix,
+            Origin(),
         )
         return number
 
