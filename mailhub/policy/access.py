@@ -10,6 +10,7 @@ from mailhub.model.reply import Reply
 from .visit import Orders
 
 PERMIT = "permit"
+_FILTER = re.compile(r"(?:smtp|relay):\S+\Z")  # transport:nexthop
 _CODE = re.compile(r"([45][0-9]{2})(?:[ \t]+([45]\.[0-9]{1,3}\.[0-9]{1,3}))?(?:[ \t]+(.*))?\Z", re.DOTALL)
 
 Verdict = Reply | str | None  # a refusal; PERMIT; nothing to say
@@ -90,6 +91,8 @@ def act(value: str, orders: Orders, refusal: Reply) -> tuple[Verdict, str]:
             orders.redirect = text
             return None, ""
         case "FILTER":
+            if not _FILTER.match(text):
+                return Reply(451, "4.3.0", "Temporary lookup failure"), ""
             orders.filter = text
             return None, ""
         case "BCC":

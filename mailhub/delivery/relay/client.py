@@ -50,7 +50,7 @@ class Client:
         source = config.source_ipv6 if ":" in host.address else config.source_ipv4
         self._smtp = aiosmtplib.SMTP(
             hostname=host.address,
-            port=config.port,
+            port=host.port or config.port,
             timeout=None,
             start_tls=False,
             local_hostname=hostname,

@@ -5,6 +5,7 @@ import random
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from mailhub.config.rules import is_domain
 from mailhub.model.errors import Permanent, Temporary
 from mailhub.model.reply import Reply
 from mailhub.net.resolver import DnsTemporary, NoData, NoSuchName, Resolver
@@ -18,10 +19,11 @@ DNS_TROUBLE = Reply(451, "4.4.3", "DNS cannot be asked now")
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A name and one address of it."""
+    """A name and one address of it. `port` 0: the one of all mail hosts (relay.port)."""
 
     name: str
     address: str
+    port: int = 0
 
     def __str__(self) -> str:
         return f"{self.name}[{self.address}]"
@@ -32,12 +34,15 @@ async def hosts(
 ) -> list[Host]:
     """Hosts in the order of preference, equal ones shuffled. `own`: names of ours; the list ends before us.
 
-    Permanent where the domain takes no mail, Temporary where DNS cannot tell.
+    `nexthop` as in Postfix's transport(5): a domain, whose MX are asked for, or a host in brackets, whose MX are not; a colon and
+    a port may stand behind either. Permanent where the domain takes no mail, Temporary where DNS cannot tell.
     """
-    if nexthop.startswith("["):
-        return [_literal(nexthop)]
+    place, port = _divided(nexthop)
+    bracketed = place.startswith("[")
+    if bracketed and (literal := _literal(place, port)) is not None:
+        return [literal]
     try:
-        names = await _exchangers(nexthop, resolver, chance, own)
+        names = [place.strip("[]")] if bracketed else await _exchangers(place, resolver, chance, own)
     except NoSuchName as error:
         raise Permanent(str(error), NO_DOMAIN) from error
     except DnsTemporary as error:
@@ -46,7 +51,7 @@ async def hosts(
     trouble: DnsTemporary | None = None
     for name in names[:limit]:
         try:
-            found += [Host(name, address) for address in await resolver.addresses(name, ipv6=ipv6)]
+            found += [Host(name, address, port) for address in await resolver.addresses(name, ipv6=ipv6)]
         except (NoSuchName, NoData):
             continue
         except DnsTemporary as error:
@@ -73,12 +78,24 @@ async def _exchangers(domain: str, resolver: Resolver, chance: random.Random, ow
     return list(dict.fromkeys(names))
 
 
-def _literal(text: str) -> Host:
-    """`[192.0.2.1]` and `[IPv6:...]` (RFC 5321 section 4.1.3)."""
+def _divided(nexthop: str) -> tuple[str, int]:
+    """`[host]:port`, `host:port`; port 0 where there is none."""
+    place, colon, port = nexthop.rpartition(":")
+    if not colon or nexthop.endswith("]"):
+        return nexthop, 0
+    if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) <= 65_535):
+        raise Permanent(f"not a port: {nexthop!r}", NO_DOMAIN)
+    return place, int(port)
+
+
+def _literal(text: str, port: int) -> Host | None:
+    """`[192.0.2.1]` and `[IPv6:...]` (RFC 5321 section 4.1.3); None for a name in brackets."""
     inner = text.strip("[]")
     if inner.lower().startswith("ipv6:"):
         inner = inner[5:]
     try:
-        return Host(text, str(ipaddress.ip_address(inner)))
+        return Host(text, str(ipaddress.ip_address(inner)), port)
     except ValueError as error:
+        if is_domain(inner):
+            return None
         raise Permanent(f"not an address: {text!r}", NO_DOMAIN) from error

@@ -1,0 +1,59 @@
+"""Nexthops as transport(5) writes them, and a content filter that gets a whole message (access(5), FILTER)."""
+
+import random
+from pathlib import Path
+
+import pytest
+from support.hubs import running, send
+from support.smtp_peer import Server
+
+from mailhub.config import schema
+from mailhub.delivery.relay.mx import Host, hosts
+from mailhub.model.errors import Permanent
+from mailhub.net.resolver import NoData, NoSuchName
+
+
+class Zone:
+    """One domain with an MX, and one host."""
+
+    async def mx(self, domain: str) -> list[tuple[int, str]]:
+        if domain != "far.example":
+            raise NoData(domain)
+        return [(10, "mx.far.example")]
+
+    async def addresses(self, host: str, *, ipv6: bool = True) -> list[str]:
+        if host == "gone.example":
+            raise NoSuchName(host)
+        return ["192.0.2.1"]
+
+
+@pytest.mark.parametrize(
+    ("nexthop", "host"),
+    [
+        ("far.example", Host("mx.far.example", "192.0.2.1")), ("far.example:587", Host("mx.far.example", "192.0.2.1", 587)),
+        ("[far.example]", Host("far.example", "192.0.2.1")), ("[far.example]:587", Host("far.example", "192.0.2.1", 587)),
+        ("[192.0.2.7]", Host("[192.0.2.7]", "192.0.2.7")), ("[192.0.2.7]:26", Host("[192.0.2.7]", "192.0.2.7", 26)),
+        ("[IPv6:2001:db8::7]", Host("[IPv6:2001:db8::7]", "2001:db8::7")),
+        ("[2001:db8::7]:26", Host("[2001:db8::7]", "2001:db8::7", 26)),
+    ],
+)  # fmt: skip
+async def test_nexthops(nexthop: str, host: Host) -> None:
+    assert await hosts(nexthop, Zone(), random.Random(), (), True, 5) == [host]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("nexthop", ["[192.0.2.7]:0", "[192.0.2.7]:x", "[a b]", "[192.0.2.7]:99999", "[gone.example]"])
+async def test_what_is_no_nexthop(nexthop: str) -> None:
+    with pytest.raises(Permanent):
+        await hosts(nexthop, Zone(), random.Random(), (), True, 5)  # type: ignore[arg-type]
+
+
+async def test_a_content_filter_gets_the_message_instead_of_its_mailbox(tmp_path: Path) -> None:
+    async with Server() as behind:
+        table = f"check_sender_access inline:{{{{x@far.example=FILTER smtp:[127.0.0.1]:{behind.listener.port}}}}}"
+        smtp = schema.Smtp(sender_restrictions=(table,))
+        async with running(tmp_path, "alice@mailhub.test", smtp=smtp) as hub:
+            await send(hub, "x@far.example", "alice@mailhub.test")
+            await hub.queue.idle()
+            (put,) = behind.spool.messages
+            assert [recipient.address for recipient in put.envelope.recipients] == ["alice@mailhub.test"]
+            assert put.data.endswith(b"Subject: test\r\n\r\ntext\r\n")
