@@ -183,7 +183,8 @@ def self_signed(hostname: str, now: float) -> tuple[bytes, bytes]:
 
 def opportunistic() -> ssl.SSLContext:
     """A client's context that takes any certificate: better than the clear, no proof of who is there (RFC 7435)."""
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.options |= ssl.OP_NO_COMPRESSION
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context

@@ -131,7 +131,7 @@ async def test_a_message_is_taken_and_the_connection_kept() -> None:
     async with place() as here:
         for _ in range(2):
             (result,) = await here.deliver("b@far.test")
-            assert (result.fate, result.reply.code, result.remote) == (Fate.DELIVERED, 250, "one.far.test[127.0.0.21]")
+            assert (result.fate, result.reply.code, result.remote) == (Fate.RELAYED, 250, "one.far.test[127.0.0.21]")
         assert here.peers[0].connections == 1
         assert here.peers[0].bodies == [b"P: 1\r\nSubject: x\r\n\r\n..dot\r\nend\r\n.\r\n"] * 2
         assert f"MAIL FROM:<a@here.test> SIZE={len(TEXT) + 6}" in here.peers[0].heard
@@ -140,12 +140,12 @@ async def test_a_message_is_taken_and_the_connection_kept() -> None:
 @pytest.mark.parametrize(
     ("word", "answer", "fate", "next_host"),
     [
-        ("greeting", "554 5.7.1 go away", Fate.FAILED, False),
-        ("greeting", "421 4.3.2 busy", Fate.DELIVERED, True),
-        ("greeting", None, Fate.DELIVERED, True),
-        ("greeting", "nonsense", Fate.DELIVERED, True),
-        ("EHLO", None, Fate.DELIVERED, True),
-        ("MAIL", "451 4.3.0 later", Fate.DELIVERED, True),
+        ("greeting", "554 5.7.1 go away", Fate.RELAYED, True),
+        ("greeting", "421 4.3.2 busy", Fate.RELAYED, True),
+        ("greeting", None, Fate.RELAYED, True),
+        ("greeting", "nonsense", Fate.RELAYED, True),
+        ("EHLO", None, Fate.RELAYED, True),
+        ("MAIL", "451 4.3.0 later", Fate.RELAYED, True),
         ("MAIL", "550 5.1.8 no", Fate.FAILED, False),
         ("RCPT", "450 4.2.1 later", Fate.DEFERRED, False),
         ("RCPT", "550 5.1.1 nobody", Fate.FAILED, False),
@@ -175,7 +175,7 @@ async def test_each_recipient_has_its_own_answer() -> None:
         here.peers[0].script["RCPT TO:<NO@FAR.TEST>"] = "550 5.1.1 nobody"
         here.peers[0].script["RCPT TO:<WAIT@FAR.TEST>"] = "450 4.2.1 later"
         results = await here.deliver("yes@far.test", "no@far.test", "wait@far.test")
-        assert [result.fate for result in results] == [Fate.DELIVERED, Fate.FAILED, Fate.DEFERRED]
+        assert [result.fate for result in results] == [Fate.RELAYED, Fate.FAILED, Fate.DEFERRED]
 
 
 async def test_addresses_that_could_be_commands_are_not_sent() -> None:
@@ -193,7 +193,7 @@ async def test_internationalised_addresses_need_a_peer_that_takes_them() -> None
     async with place() as here:
         here.peers[0].extensions.append("SMTPUTF8")
         (result,) = await here.deliver("ü@far.test")
-        assert result.fate == Fate.DELIVERED
+        assert result.fate == Fate.RELAYED
         assert here.peers[0].heard[1].endswith(" SMTPUTF8")
 
 

@@ -8,7 +8,7 @@ from support.hubs import running, send
 from support.smtp_peer import Server
 
 from mailhub.config import schema
-from mailhub.delivery.relay.mx import Host, hosts
+from mailhub.delivery.relay.mx import Exchangers, Host
 from mailhub.model.errors import Permanent
 from mailhub.net.resolver import NoData, NoSuchName
 
@@ -38,13 +38,15 @@ class Zone:
     ],
 )  # fmt: skip
 async def test_nexthops(nexthop: str, host: Host) -> None:
-    assert await hosts(nexthop, Zone(), random.Random(), (), True, 5) == [host]  # type: ignore[arg-type]
+    exchangers = Exchangers(Zone(), random.Random(), (), ipv6=True, limit=5)  # type: ignore[arg-type]
+    assert (await exchangers.find(nexthop)).hosts == [host]
 
 
 @pytest.mark.parametrize("nexthop", ["[192.0.2.7]:0", "[192.0.2.7]:x", "[a b]", "[192.0.2.7]:99999", "[gone.example]"])
 async def test_what_is_no_nexthop(nexthop: str) -> None:
+    exchangers = Exchangers(Zone(), random.Random(), (), ipv6=True, limit=5)  # type: ignore[arg-type]
     with pytest.raises(Permanent):
-        await hosts(nexthop, Zone(), random.Random(), (), True, 5)  # type: ignore[arg-type]
+        await exchangers.find(nexthop)
 
 
 async def test_a_content_filter_gets_the_message_instead_of_its_mailbox(tmp_path: Path) -> None:

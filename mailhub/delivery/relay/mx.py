@@ -1,8 +1,10 @@
-"""The hosts that take mail for a domain, best first (RFC 5321 section 5.1)."""
+"""The hosts that take mail for a domain, best first (RFC 5321 section 5.1, null MX: RFC 7505)."""
 
+import asyncio
 import ipaddress
+import itertools
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from mailhub.config.rules import is_domain
@@ -12,70 +14,122 @@ from mailhub.net.resolver import DnsTemporary, NoData, NoSuchName, Resolver
 
 NULL_MX = Reply(556, "5.1.10", "The domain takes no mail (null MX)")
 NO_DOMAIN = Reply(550, "5.1.2", "The domain does not exist")
-NO_HOST = Reply(550, "5.4.4", "The domain has no mail host")
+NO_HOST = Reply(550, "5.4.4", "No mail host of the domain has an address")
+BAD_LITERAL = Reply(550, "5.1.2", "That is no address of a host")
 LOOP = Reply(554, "5.4.6", "Mail for this domain loops back to us")
 DNS_TROUBLE = Reply(451, "4.4.3", "DNS cannot be asked now")
+_NAMES = 20  # looked up of one preference at most: there are domains with hundreds
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A name and one address of it. `port` 0: the one of all mail hosts (relay.port)."""
+    """A name and one address of it. For an address literal the name is the literal. `port` 0: that of all mail hosts."""
 
     name: str
     address: str
     port: int = 0
 
     def __str__(self) -> str:
-        return f"{self.name}[{self.address}]"
+        return f"{self.name.strip('[]')}[{self.address}]"
 
 
-async def hosts(
-    nexthop: str, resolver: Resolver, chance: random.Random, own: Collection[str], ipv6: bool, limit: int
-) -> list[Host]:
-    """Hosts in the order of preference, equal ones shuffled. `own`: names of ours; the list ends before us.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Hosts to try, in order. `whole`: no better host is missing from the list because DNS did not answer."""
 
-    `nexthop` as in Postfix's transport(5): a domain, whose MX are asked for, or a host in brackets, whose MX are not; a colon and
-    a port may stand behind either. Permanent where the domain takes no mail, Temporary where DNS cannot tell.
-    """
-    place, port = _divided(nexthop)
-    bracketed = place.startswith("[")
-    if bracketed and (literal := _literal(place, port)) is not None:
-        return [literal]
-    try:
-        names = [place.strip("[]")] if bracketed else await _exchangers(place, resolver, chance, own)
-    except NoSuchName as error:
-        raise Permanent(str(error), NO_DOMAIN) from error
-    except DnsTemporary as error:
-        raise Temporary(str(error), DNS_TROUBLE) from error
-    found: list[Host] = []
-    trouble: DnsTemporary | None = None
-    for name in names[:limit]:
+    hosts: list[Host]
+    whole: bool = True
+
+
+class Exchangers:
+    """Looks up mail hosts. `own`: names and addresses of ours, before which every list ends. `limit`: hosts wanted."""
+
+    def __init__(
+        self, resolver: Resolver, chance: random.Random, own: Collection[str], *, ipv6: bool, limit: int
+    ) -> None:
+        self._resolver, self._chance, self._ipv6, self._limit = resolver, chance, ipv6, limit
+        self._own = frozenset(name.lower() for name in own)
+
+    async def find(self, nexthop: str) -> Found:
+        """The hosts of a nexthop as Postfix's transport(5) has it: a domain, whose MX are asked for, or a host or address in
+        brackets, which is taken as it is; a colon and a port may stand behind either. Permanent where mail can not be sent there, Temporary where DNS
+        cannot tell. At least one host is in the list."""
+        place, port = _divided(nexthop)
+        bracketed = place.startswith("[")
+        if bracketed and (literal := self._literal(place, port)) is not None:
+            return Found([literal])
         try:
-            found += [Host(name, address, port) for address in await resolver.addresses(name, ipv6=ipv6)]
-        except (NoSuchName, NoData):
-            continue
+            groups = [[place.strip("[]")]] if bracketed else await self._groups(place)
+        except NoSuchName as error:
+            raise Permanent(str(error), NO_DOMAIN) from error
         except DnsTemporary as error:
-            trouble = error
-    if not found:
-        if trouble is not None:
-            raise Temporary(str(trouble), DNS_TROUBLE)
-        raise Permanent(f"no host of {nexthop} has an address", NO_HOST)
-    return found[:limit]
+            raise Temporary(str(error), DNS_TROUBLE) from error
+        hosts: list[Host] = []
+        whole, ours = True, False
+        most = (
+            self._limit if sum(map(len, groups)) == 1 else max(2, self._limit // 2)
+        )  # of one name: the next is not hidden
+        for names in groups:
+            addresses = await asyncio.gather(*map(self._addresses, names[:_NAMES]))
+            ours = not self._own.isdisjoint(names) or any(not self._own.isdisjoint(some or ()) for some in addresses)
+            if ours:
+                break  # RFC 5321: we, and all hosts that are no better than we are
+            whole = whole and None not in addresses
+            for name, some in zip(names, addresses, strict=False):
+                hosts += [Host(name, address, port) for address in (some or ())[:most]]
+            if len(hosts) >= self._limit:
+                break
+        if not hosts:
+            if not whole:
+                raise Temporary(f"addresses of the mail hosts of {nexthop}: DNS does not answer", DNS_TROUBLE)
+            if ours:
+                raise Permanent(f"we are the best mail host of {nexthop}, and do not know it for ours", LOOP)
+            raise Permanent(f"no mail host of {nexthop} has an address", NO_HOST)
+        return Found(hosts[: self._limit], whole)
 
+    async def _groups(self, domain: str) -> list[list[str]]:
+        """Names of equal preference in any order, the better preference first."""
+        try:
+            records = await self._resolver.mx(domain)
+        except NoData:
+            return [[domain]]  # the implicit MX
+        named = sorted({(preference, name) for preference, name in records if name})
+        if not named:
+            raise Permanent(f"{domain} has a null MX", NULL_MX)
+        groups: list[list[str]] = []
+        seen: set[str] = set()
+        for _, group in itertools.groupby(named, key=lambda record: record[0]):
+            names = [name for _, name in group if name not in seen]
+            self._chance.shuffle(names)
+            seen.update(names)
+            groups.append(names)
+        return groups
 
-async def _exchangers(domain: str, resolver: Resolver, chance: random.Random, own: Collection[str]) -> list[str]:
-    try:
-        records = await resolver.mx(domain)
-    except NoData:
-        return [domain]  # the implicit MX
-    if [name for _, name in records] == [""]:
-        raise Permanent(f"{domain} has a null MX", NULL_MX)
-    shuffled = [(preference, chance.random(), name) for preference, name in records if name]
-    ours = min((preference for preference, _, name in shuffled if name in own), default=None)
-    names = [name for preference, _, name in sorted(shuffled) if ours is None or preference < ours]
-    if not names:
-        raise Permanent(f"we are the best mail host of {domain}, and do not know it for ours", LOOP)
-    return list(dict.fromkeys(names))
+    async def _addresses(self, name: str) -> list[str] | None:
+        """IPv6 and IPv4 by turns, each kind shuffled (our cache would pin the order that DNS varies); None: not known now."""
+        try:
+            found = await self._resolver.addresses(name, ipv6=self._ipv6)
+        except (NoSuchName, NoData):
+            return []
+        except DnsTemporary:
+            return None
+        self._chance.shuffle(found)
+        return _by_turns([a for a in found if ":" in a], [a for a in found if ":" not in a])
+
+    def _literal(self, text: str, port: int) -> Host | None:
+        """`[192.0.2.1]` and `[IPv6:...]` (RFC 5321 section 4.1.3); None for a name in brackets."""
+        inner = text.strip("[]")
+        if inner.lower().startswith("ipv6:"):
+            inner = inner[5:]
+        try:
+            address = str(ipaddress.ip_address(inner))
+        except ValueError as error:
+            if is_domain(inner):
+                return None
+            raise Permanent(f"not an address: {text!r}", BAD_LITERAL) from error
+        if address in self._own and not port:  # at another port there is another program
+            raise Permanent(f"{text} is ours", LOOP)
+        return Host(text, address, port)
 
 
 def _divided(nexthop: str) -> tuple[str, int]:
@@ -84,18 +138,9 @@ def _divided(nexthop: str) -> tuple[str, int]:
     if not colon or nexthop.endswith("]"):
         return nexthop, 0
     if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) <= 65_535):
-        raise Permanent(f"not a port: {nexthop!r}", NO_DOMAIN)
+        raise Permanent(f"not a port: {nexthop!r}", BAD_LITERAL)
     return place, int(port)
 
 
-def _literal(text: str, port: int) -> Host | None:
-    """`[192.0.2.1]` and `[IPv6:...]` (RFC 5321 section 4.1.3); None for a name in brackets."""
-    inner = text.strip("[]")
-    if inner.lower().startswith("ipv6:"):
-        inner = inner[5:]
-    try:
-        return Host(text, str(ipaddress.ip_address(inner)), port)
-    except ValueError as error:
-        if is_domain(inner):
-            return None
-        raise Permanent(f"not an address: {text!r}", NO_DOMAIN) from error
+def _by_turns(first: Iterable[str], second: Iterable[str]) -> list[str]:
+    return [address for pair in itertools.zip_longest(first, second) for address in pair if address is not None]

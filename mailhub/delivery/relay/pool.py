@@ -17,20 +17,24 @@ class Pool:
         self._config, self._clock = config, clock
         self._idle: OrderedDict[Client, Timer] = OrderedDict()
         self._goodbyes: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     def take(self, host: Host) -> Client | None:
-        """A living connection to that host, no longer the pool's."""
-        for client in reversed(self._idle):
+        """A connection to that host, no longer the pool's: the one used last. Its peer may be gone without a word."""
+        for client in reversed(tuple(self._idle)):
             if client.host == host:
                 self._idle.pop(client).cancel()
                 if client.alive:
                     return client
-                return self.take(host)
+                client.close()
         return None
 
     def keep(self, client: Client) -> None:
-        """Give a connection back after a transaction that went well."""
-        if not client.alive or client.used >= self._config.messages_per_connection or not self._config.keep_seconds:
+        """Give a connection back that has no transaction under way, for another one or for QUIT."""
+        if not client.alive:
+            client.close()
+            return
+        if self._closed or client.used >= self._config.messages_per_connection or not self._config.keep_seconds:
             self._dismiss(client)
             return
         self._idle[client] = self._clock.call_later(self._config.keep_seconds, lambda: self._expire(client))
@@ -44,12 +48,17 @@ class Pool:
             self._dismiss(client)
 
     def _dismiss(self, client: Client) -> None:
+        """QUIT, in the background; where many peers are slow to answer it, without their answers."""
+        if self._closed or len(self._goodbyes) >= self._config.keep_limit:
+            client.close()
+            return
         task = asyncio.get_running_loop().create_task(client.quit())
         self._goodbyes.add(task)
         task.add_done_callback(self._goodbyes.discard)
 
     async def close(self) -> None:
         """Close all at once."""
+        self._closed = True
         for client, timer in self._idle.items():
             timer.cancel()
             client.close()

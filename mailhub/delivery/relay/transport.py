@@ -1,4 +1,10 @@
-"""A job over the mail hosts of its domain, in their order, until one of them gives an answer that counts."""
+"""A job over the mail hosts of its domain, in their order, until each recipient has an answer that counts.
+
+Another host is asked after: no connection, silence, a lost connection, a refused session (whatever its code), 421, and 4xx to
+MAIL; as long as no octet of the body was sent. 4xx to a recipient or to the message waits for the next attempt; 5xx to MAIL,
+a recipient or the message is final. What goes wrong once the body is under way is temporary: the peer may have taken it, and
+to ask another host at once would make doubles of it.
+"""
 
 import logging
 import random
@@ -9,21 +15,28 @@ from mailhub.model import ids
 from mailhub.model.clock import Clock
 from mailhub.model.errors import MailError
 from mailhub.model.reply import Reply
+from mailhub.net import tls
+from mailhub.net.names import ascii_name
 from mailhub.net.resolver import Resolver
 from mailhub.store.api import Fate
 
 from ..transport import Job, JobRecipient, Result
-from .client import Client, Lost, Refused, TlsFailed, checked
-from .mx import Host, hosts
+from . import words
+from .client import Client, Lost, Refused, TlsFailed
+from .mx import LOOP, Exchangers, Found, Host
+from .offer import NO_UTF8, Offer, address_for, offer
 from .pool import Pool
 
 log = logging.getLogger("mailhub.relay")
-NO_UTF8 = Reply(553, "5.6.7", "The next host cannot take internationalised addresses")
-TOO_BIG = Reply(552, "5.3.4", "The message is too big for the next host")
+BAD_RECIPIENT = Reply(553, "5.1.3", "The address can not be sent")
+BAD_SENDER = Reply(553, "5.1.7", "The sender's address can not be sent")
+TROUBLE = Reply(451, "4.3.0", "Temporary local problem")
+_BATCH = 100  # recipients of one transaction: what every peer takes (RFC 5321 section 4.5.3.1.8)
+_TOO_MANY = "4.5.3"
 
 
 class RelayTransport:
-    """`own`: names of this host, before which a list of mail hosts ends."""
+    """`own`: names and addresses of this host besides `hostname`, before which a list of mail hosts ends."""
 
     name = "relay"
 
@@ -31,106 +44,148 @@ class RelayTransport:
         self, resolver: Resolver, config: schema.Relay, hostname: str, clock: Clock, own: Collection[str] = (),
         chance: random.Random | None = None,
     ) -> None:  # fmt: skip
-        self._resolver, self._config, self._hostname, self._clock = resolver, config, hostname, clock
-        self._own = frozenset((hostname.lower(), *own))
-        self._chance = chance or random.Random()
+        self._config, self._clock = config, clock
+        self._hostname = ascii_name(hostname)
+        self._exchangers = Exchangers(
+            resolver, chance or random.Random(), (self._hostname, *own), ipv6=config.ipv6, limit=config.host_limit
+        )
+        self._context = tls.opportunistic() if config.tls == "may" else None
         self._pool = Pool(config, clock)
 
     async def close(self) -> None:
+        """Drop the connections that are kept."""
         await self._pool.close()
 
     async def deliver(self, job: Job) -> list[Result]:
-        try:
-            found = await hosts(
-                job.nexthop, self._resolver, self._chance, self._own, self._config.ipv6, self._config.host_limit
-            )
-        except MailError as error:
-            fate = Fate.DEFERRED if error.reply.temporary else Fate.FAILED
-            return _all(job.recipients, fate, error.reply)
-        trouble = _all(job.recipients, Fate.DEFERRED, Reply(451, "4.4.1", "No mail host could be reached"))
-        for host in found:
+        delivery = _Delivery(job)
+        if not words.sendable(job.sender):
+            delivery.decide(delivery.waiting, BAD_SENDER)
+        delivery.decide([r for r in delivery.waiting if not words.sendable(r.address)], BAD_RECIPIENT)
+        if delivery.waiting:
             try:
-                return await self._try(host, job)
-            except Refused as refused:
-                if refused.reply.permanent:
-                    return _all(job.recipients, Fate.FAILED, refused.reply, str(host))
-                trouble = _all(job.recipients, Fate.DEFERRED, refused.reply, str(host))
-            except Lost as lost:
-                log.info("%s: %s", ids.text(job.queue_id), lost)
-                trouble = _all(job.recipients, Fate.DEFERRED, Reply(451, "4.4.2", str(lost)), str(host))
-        return trouble
+                found = await self._exchangers.find(job.nexthop)
+            except MailError as error:
+                delivery.decide(delivery.waiting, error.reply)
+            else:
+                await self._ask(delivery, found)
+        return delivery.results()
 
-    async def _try(self, host: Host, job: Job) -> list[Result]:
-        """All recipients at one host. Refused and Lost mean that the next host may be asked."""
-        client = await self._kept(host) or await self._connect(host)
+    async def _ask(self, delivery: "_Delivery", found: Found) -> None:
+        """One host after another."""
+        trouble, remote = TROUBLE, ""
         try:
-            return await self._transact(client, job)
+            message = await offer(delivery.job)
+            for host in found.hosts:
+                try:
+                    await self._visit(host, delivery, message)
+                    return
+                except Refused as refused:
+                    trouble, remote = refused.reply, str(host)
+                except Lost as lost:
+                    trouble, remote = Reply(451, lost.enhanced, str(lost)), ""
+                log.info("%s: %s: %s", ids.text(delivery.job.queue_id), host, trouble)
+        except _Ourselves:
+            if (
+                found.whole and trouble is TROUBLE
+            ):  # else we are a backup under another name: the better ones come first
+                trouble = LOOP
+        except MailError as error:  # the message can not be read
+            trouble = error.reply if error.reply.temporary else TROUBLE
+        delivery.decide(delivery.waiting, words.softened(trouble) if remote else trouble, remote)
+
+    async def _visit(self, host: Host, delivery: "_Delivery", message: Offer) -> None:
+        """All that wait, at one host. Refused and Lost: another one may be asked for those that wait still."""
+        client = self._pool.take(host)
+        kept = client is not None
+        client = client or await self._connect(host)
+        try:
+            while delivery.waiting:
+                try:
+                    await self._transact(client, delivery, message)
+                    kept = True
+                except (Refused, Lost):
+                    if client.alive or not kept:
+                        raise
+                    client, kept = await self._connect(host), False  # it went away between two messages, as it may
+        except (Refused, Lost):
+            self._pool.keep(client)
+            raise
         except BaseException:
             client.close()
             raise
-
-    async def _kept(self, host: Host) -> Client | None:
-        """A connection of the pool that still answers. Only here may a loss be passed over: nothing was sent yet."""
-        client = self._pool.take(host)
-        if client is not None:
-            try:
-                await client.reset()
-            except (Lost, Refused):
-                client.close()
-                return None
-        return client
+        self._pool.keep(client)
 
     async def _connect(self, host: Host) -> Client:
         client = Client(host, self._config, self._hostname, self._clock)
         try:
-            await client.connect(secure=self._config.tls == "may")
-        except TlsFailed as error:
-            # opportunistic: the clear is what there was without the offer (RFC 7435)
-            client.close()
-            log.info("%s; trying without TLS", error)
-            client = Client(host, self._config, self._hostname, self._clock)
-            await client.connect(secure=False)
+            try:
+                await client.connect(self._context)
+            except TlsFailed as error:
+                # opportunistic: the clear is what there was without the offer (RFC 7435)
+                client.close()
+                log.info("%s; trying without TLS", error)
+                client = Client(host, self._config, self._hostname, self._clock)
+                await client.connect(None)
         except BaseException:
             client.close()
             raise
+        if client.name == self._hostname:
+            self._pool.keep(client)
+            raise _Ourselves
         return client
 
-    async def _transact(self, client: Client, job: Job) -> list[Result]:
+    async def _transact(self, client: Client, delivery: "_Delivery", message: Offer) -> None:
+        """One transaction for some of those that wait; at least one is decided."""
+        if refusal := message.refusal(client):
+            delivery.decide(delivery.waiting, refusal)
+            return
+        batch: list[JobRecipient] = []
+        addresses: list[str] = []
+        for recipient in delivery.waiting[:_BATCH]:
+            address = address_for(client, recipient.address)
+            if address is None:
+                delivery.decide([recipient], NO_UTF8)
+            else:
+                batch.append(recipient)
+                addresses.append(address)
+        if not batch:
+            return
         remote = str(client.host)
-        argument, refusal = self._mail(client, job)
-        if refusal is not None:
-            self._pool.keep(client)
-            return _all(job.recipients, Fate.FAILED, refusal, remote, client.tls)
-        addresses = [recipient.address for recipient in job.recipients]
-        replies, final = await client.transaction(argument, addresses, job.content.blocks())
-        if client.alive:
-            self._pool.keep(client)
-        return [
-            _result(recipient, reply if not reply.ok else final, remote, client.tls)
-            for recipient, reply in zip(job.recipients, replies, strict=True)
-        ]
-
-    def _mail(self, client: Client, job: Job) -> tuple[str, Reply | None]:
-        """MAIL's argument for this peer, or why it can not have the message."""
-        argument = f"<{checked(job.sender)}>"
-        needs_utf8 = not all(address.isascii() for address in (job.sender, *(r.address for r in job.recipients)))
-        if client.offers("size"):
-            argument += f" SIZE={job.content.size}"
-        if job.parameters.body != "7BIT" and client.offers("8bitmime"):
-            argument += " BODY=8BITMIME"
-        if needs_utf8 or job.parameters.smtputf8:
-            if client.offers("smtputf8"):
-                argument += " SMTPUTF8"
-            elif needs_utf8:
-                return argument, NO_UTF8
-        return argument, None
+        try:
+            answers = await client.transaction(
+                message.mail(client, addresses), addresses, delivery.job.content.blocks()
+            )
+        except Refused as refused:
+            if not refused.reply.permanent:
+                raise
+            delivery.decide(delivery.waiting, refused.reply, remote, client.tls)
+            return
+        taken = any(reply.ok for reply in answers.recipients)
+        for recipient, reply in zip(batch, answers.recipients, strict=True):
+            if reply.ok:
+                delivery.decide([recipient], answers.message, "" if answers.ours else remote, client.tls)
+            elif not (taken and reply.enhanced == _TOO_MANY):  # else: once more, in another transaction
+                delivery.decide([recipient], reply, remote, client.tls)
 
 
-def _result(recipient: JobRecipient, reply: Reply, remote: str, tls: str) -> Result:
-    if reply.ok:
-        return Result(recipient.n, Fate.DELIVERED, reply, remote, tls=tls)
-    return Result(recipient.n, Fate.FAILED if reply.permanent else Fate.DEFERRED, reply, remote, tls=tls)
+class _Ourselves(Exception):
+    """The peer calls itself by our name (RFC 5321 section 5.1: a list of hosts ends before us)."""
 
 
-def _all(recipients: Sequence[JobRecipient], fate: Fate, reply: Reply, remote: str = "", tls: str = "") -> list[Result]:
-    return [Result(recipient.n, fate, reply, remote, tls=tls) for recipient in recipients]
+class _Delivery:
+    """What is known of a job's recipients. `waiting`: those not decided, in their order."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.waiting: list[JobRecipient] = list(job.recipients)
+        self._results: dict[int, Result] = {}
+
+    def decide(self, recipients: Sequence[JobRecipient], reply: Reply, remote: str = "", tls: str = "") -> None:
+        """RELAYED, not DELIVERED: no peer is asked to report (RFC 3461 section 5.2.2), so where it is wanted, we do."""
+        fate = Fate.RELAYED if reply.ok else Fate.FAILED if reply.permanent else Fate.DEFERRED
+        for recipient in recipients:
+            self._results[recipient.n] = Result(recipient.n, fate, reply, remote, tls=tls)
+        self.waiting = [recipient for recipient in self.waiting if recipient.n not in self._results]
+
+    def results(self) -> list[Result]:
+        return [self._results[recipient.n] for recipient in self.job.recipients]

@@ -1,0 +1,238 @@
+"""Mail hosts of other people on loopback, each following a script, and a relay that is to deliver to them.
+
+    async with world(hosts=2) as far:
+        far.hosts[0].script["MAIL"] = "451 4.3.0 later"
+        (result,) = await far.deliver("b@far.test")
+
+far.test has the mail hosts mx1.far.test (preference 10), mx2.far.test (20) ... in a DNS server that is really asked.
+"""
+
+import asyncio
+import contextlib
+import random
+import ssl
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+import trustme
+from support.dns import DnsServer
+
+from mailhub.config import schema
+from mailhub.delivery.relay import RelayTransport
+from mailhub.delivery.transport import Job, JobRecipient, Result
+from mailhub.model.clock import VirtualClock
+from mailhub.net.resolver import DnsResolver
+from mailhub.store.api import Body
+
+HANG_UP = None
+SILENCE = b""
+TEXT = b"Subject: x\r\n\r\n.dot\r\nend\r\n"
+US = "mx.here.test"
+
+Answer = str | bytes | None
+
+
+class FarHost:
+    """`script`: by a whole command line, its verb, "greeting" or "." (the end of a body), what is said instead of yes.
+    A str is a reply, bytes go out as they are (SILENCE: none), HANG_UP closes. `heard`: commands; `flights`: blocks of octets
+    as they came; `bodies`: with their dots and end."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.script: dict[str, Answer] = {}
+        self.extensions = ["PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES"]
+        self.recipients = 1_000  # that one transaction may have
+        self.heard: list[str] = []
+        self.flights: list[bytes] = []
+        self.bodies: list[bytes] = []
+        self.connections = 0
+        self.secured: list[str] = []  # SNI names of handshakes that worked
+        self.open: set[asyncio.StreamWriter] = set()
+        self.tls: ssl.SSLContext | None = None
+        self.paused: asyncio.Event | None = None  # a body is not read before it is set
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self, address: str, port: int) -> int:
+        self._server = await asyncio.start_server(self._connected, address, port, limit=1 << 20)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def stop(self) -> None:
+        """Nobody is there any more."""
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def secure(self, authority: trustme.CA) -> None:
+        """Offer STARTTLS."""
+        self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert(self.name).configure_cert(self.tls)
+        self.extensions.append("STARTTLS")
+
+    def commands(self, *verbs: str) -> list[str]:
+        """What was heard of these verbs."""
+        return [line for line in self.heard if line.partition(" ")[0].upper() in verbs]
+
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.open.add(writer)
+        try:
+            await _Talk(self, reader, writer).run()
+        except (OSError, asyncio.IncompleteReadError):
+            return
+        finally:
+            self.open.discard(writer)
+            writer.close()
+
+
+class _Talk:
+    """One connection to a FarHost."""
+
+    def __init__(self, host: FarHost, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._host, self._reader, self._writer = host, reader, writer
+        self._buffer = b""
+        self._taken = 0  # recipients
+        self._going = True
+
+    async def run(self) -> None:
+        self._say("220 " + self._host.name, "greeting")
+        while self._going:
+            line = (await self._until(b"\r\n"))[:-2].decode()
+            self._host.heard.append(line)
+            verb = line.partition(" ")[0].upper()
+            if verb == "STARTTLS" and verb not in self._host.script and self._host.tls:
+                await self._start_tls()
+            elif verb == "DATA":
+                await self._data()
+            else:
+                self._command(line, verb)
+
+    def _command(self, line: str, verb: str) -> None:
+        usual = "250 2.0.0 ok"
+        if verb == "EHLO":
+            usual = "\r\n".join(["250-" + self._host.name, *("250-" + x for x in self._host.extensions), "250 HELP"])
+        elif verb == "RCPT" and self._taken >= self._host.recipients:
+            usual = "452 4.5.3 too many recipients"
+        elif verb in ("MAIL", "RSET"):
+            self._taken = 0
+        said = self._say(usual, line, verb)
+        if verb == "RCPT" and isinstance(said, str) and said.startswith("2"):
+            self._taken += 1
+        if verb == "QUIT":
+            self._going = False
+
+    async def _data(self) -> None:
+        usual = "354 go" if self._taken else "554 5.5.1 no valid recipients"
+        said = self._say(usual, "DATA")
+        if not isinstance(said, str) or not said.startswith("354"):
+            return
+        if self._host.paused is not None:
+            await self._host.paused.wait()
+        self._host.bodies.append(await self._until(b"\r\n.\r\n"))
+        self._say("250 2.0.0 taken", ".")
+
+    async def _start_tls(self) -> None:
+        names: list[str] = []
+        assert self._host.tls is not None
+        self._host.tls.sni_callback = lambda _, name, __: names.append(name)
+        self._writer.write(b"220 go\r\n")
+        await self._writer.start_tls(self._host.tls)
+        self._host.secured.append(names[0] if names else "")
+        self._buffer = b""
+
+    def _say(self, usual: str, *keys: str) -> Answer:
+        """Returns what was said."""
+        answer = next((self._host.script[key] for key in keys if key in self._host.script), usual)
+        if answer is HANG_UP:
+            self._going = False
+        else:
+            self._writer.write(answer if isinstance(answer, bytes) else answer.encode() + b"\r\n")
+        return answer
+
+    async def _until(self, end: bytes) -> bytes:
+        while end not in self._buffer:
+            block = await self._reader.read(1 << 20)
+            if not block:
+                raise ConnectionResetError
+            self._host.flights.append(block)
+            self._buffer += block
+        found, _, self._buffer = self._buffer.partition(end)
+        return found + end
+
+
+class Text:
+    """A message as the store hands it out. `failure` is raised when it is read."""
+
+    def __init__(self, text: bytes = TEXT, failure: Exception | None = None) -> None:
+        self.id, self.prefix, self.body = 1, b"", Body(len(text), text)
+        self.size, self._text, self._failure = len(text), text, failure
+
+    async def read(self, offset: int, length: int) -> bytes:
+        if self._failure is not None:
+            raise self._failure
+        return self._text[offset : offset + length]
+
+    async def blocks(self, size: int = 262_144) -> AsyncIterator[bytes]:
+        for offset in range(0, self.size, size):
+            yield await self.read(offset, size)
+
+
+class World:
+    """`hosts`, the relay, and what both stand on."""
+
+    def __init__(self, dns: DnsServer, clock: VirtualClock, hosts: Sequence[FarHost]) -> None:
+        self.dns, self.clock, self.hosts = dns, clock, hosts
+        self.relay: RelayTransport
+
+    async def deliver(self, *recipients: str, text: Text | None = None, **job: Any) -> list[Result]:
+        """To far.test, from a@here.test, unless `job` says otherwise."""
+        to = tuple(JobRecipient(n, recipient) for n, recipient in enumerate(recipients))
+        facts = {"queue_id": 1, "sender": "a@here.test", "nexthop": "far.test", "created": 0.0} | job
+        return await self.relay.deliver(Job(content=text or Text(), recipients=to, **facts))
+
+    async def waited(self, delivery: "asyncio.Task[list[Result]]") -> float:
+        """Let time pass until the delivery is over; how much did. A host must have been reached before."""
+        began = self.clock.now()
+        while not delivery.done():
+            await self.clock.advance(1)
+            for _ in range(5):
+                await asyncio.sleep(0)
+        return self.clock.now() - began
+
+
+@contextlib.asynccontextmanager
+async def world(
+    *, hosts: int = 1, own: Sequence[str] = (), resolver: dict[str, Any] | None = None, **relay: Any
+) -> AsyncIterator[World]:
+    """`relay`, `resolver`: options of those sections."""
+    far = [FarHost(f"mx{number}.far.test") for number in range(1, hosts + 1)]
+    clock = VirtualClock()
+    port = 0
+    async with DnsServer() as dns:
+        for number, host in enumerate(far, 1):
+            address = f"127.0.0.{20 + number}"
+            dns.zone[host.name, "A"] = [address]
+            port = await host.start(address, port)
+        dns.zone["far.test", "MX"] = [f"{number}0 {host.name}." for number, host in enumerate(far, 1)]
+        made = World(dns, clock, far)
+        asking = DnsResolver(dns.config(**(resolver or {})), clock)
+        settings = schema.Relay(**{"port": port, **relay})
+        made.relay = RelayTransport(asking, settings, US, clock, own, random.Random(1))
+        try:
+            yield made
+        finally:
+            await made.relay.close()
+            await asking.close()
+            for host in far:
+                await host.stop()
+
+
+async def until(happened: Callable[[], object]) -> None:
+    """Let the loop turn until it is so; the suite's own timeout is the bound."""
+    while not happened():
+        await asyncio.sleep(0)
