@@ -38,6 +38,7 @@ from mailhub.hub_status import status_of
 from mailhub.mailbox.service import Mailboxes
 from mailhub.model.clock import Clock, SystemClock, VirtualClock
 from mailhub.model.errors import Permanent
+from mailhub.model.reply import Reply
 from mailhub.net import local
 from mailhub.net.resolver import DnsResolver, Resolver
 from mailhub.net.stream import Stream
@@ -90,7 +91,7 @@ class Hub:
         self.demo_accounts: demo.Accounts = ()
         self.started = 0.0
         self._undo = AsyncExitStack()
-        self._policies: list[Policy] = []
+        self._commits: set[asyncio.Task[Reply]] = set()  # messages on their way into the queue, of all policies
         self._own_policies: dict[str, Policy] = {}  # of listeners with an own [listener.smtp]
         self._stopping = False
 
@@ -244,8 +245,7 @@ class Hub:
             log.warning("%d sessions are cut", len(self.sessions))
         self.sessions.abort()
         await self.sessions.empty()
-        for policy in (*self._policies, *self._own_policies.values()):
-            await policy.settled()
+        await self.policy.settled()
         await deliveries
         await self._undo.aclose()
 
@@ -292,7 +292,6 @@ class Hub:
     def _take_policy(self, config: schema.Smtp) -> None:
         """The policy of the sessions that begin from now on; those before keep theirs."""
         self.policy = self._make_policy(config)
-        self._policies = [policy for policy in self._policies if not policy.idle] + [self.policy]
 
     def _make_policy(self, config: schema.Smtp) -> Policy:
         return Policy(
@@ -305,6 +304,7 @@ class Hub:
             tables=self.tables,
             resolver=self.resolver,
             delimiter=self.config.delivery.recipient_delimiter,
+            commits=self._commits,
         )
 
     # --- reload ---

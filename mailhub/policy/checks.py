@@ -54,7 +54,7 @@ async def reject(visit: Visit, here: Surroundings) -> Verdict:
 
 
 async def defer(visit: Visit, here: Surroundings) -> Verdict:
-    return Reply(450, "4.7.1", "Service unavailable, try again later")
+    return Reply(450, "4.3.2", "Service unavailable, try again later")
 
 
 async def permit_mynetworks(visit: Visit, here: Surroundings) -> Verdict:
@@ -70,7 +70,7 @@ async def reject_unauth_destination(visit: Visit, here: Surroundings) -> Verdict
 
 
 async def defer_unauth_destination(visit: Visit, here: Surroundings) -> Verdict:
-    return None if await here.is_destination(visit.recipient) else Reply(450, "4.7.1", "Relay access denied")
+    return None if await here.is_destination(visit.recipient) else Reply(454, "4.7.1", "Relay access denied")
 
 
 async def permit_auth_destination(visit: Visit, here: Surroundings) -> Verdict:
@@ -81,16 +81,14 @@ async def reject_unknown_client_hostname(visit: Visit, here: Surroundings) -> Ve
     found = await visit.name()
     if found.verified:
         return None
-    text = "Client host rejected: cannot find your hostname"
-    return Reply(450, "4.7.25", text) if found.undecided else Reply(550, "5.7.25", text)
+    return Reply(450, "4.7.25", "Client host rejected: cannot find your hostname")
 
 
 async def reject_unknown_reverse_client_hostname(visit: Visit, here: Surroundings) -> Verdict:
     found = await visit.name()
     if found.reverse:
         return None
-    text = "Client host rejected: cannot find your reverse hostname"
-    return Reply(450, "4.7.25", text) if found.undecided else Reply(550, "5.7.25", text)
+    return Reply(450, "4.7.25", "Client host rejected: cannot find your reverse hostname")
 
 
 async def reject_invalid_helo_hostname(visit: Visit, here: Surroundings) -> Verdict:
@@ -113,7 +111,7 @@ async def reject_unknown_helo_hostname(visit: Visit, here: Surroundings) -> Verd
     return (
         None
         if _literal(helo)
-        else await _unknown(visit.resolver, helo, Reply(550, "5.7.1", "Helo command rejected: host not found"))
+        else await _unknown(visit.resolver, helo, Reply(450, "4.7.1", "Helo command rejected: host not found"))
     )
 
 
@@ -129,14 +127,14 @@ async def reject_unknown_sender_domain(visit: Visit, here: Surroundings) -> Verd
     domain = addresses.domain_of(visit.sender or "")
     if not domain or await here.is_destination(f"postmaster@{domain}"):
         return None
-    return await _unknown(visit.resolver, domain, Reply(550, "5.1.8", "Sender address rejected: domain not found"))
+    return await _unknown(visit.resolver, domain, Reply(450, "4.1.8", "Sender address rejected: domain not found"))
 
 
 async def reject_unknown_recipient_domain(visit: Visit, here: Surroundings) -> Verdict:
     domain = addresses.domain_of(visit.recipient)
     if not domain or await here.is_destination(f"postmaster@{domain}"):
         return None
-    return await _unknown(visit.resolver, domain, Reply(550, "5.1.2", "Recipient address rejected: domain not found"))
+    return await _unknown(visit.resolver, domain, Reply(450, "4.1.2", "Recipient address rejected: domain not found"))
 
 
 async def reject_unlisted_sender(visit: Visit, here: Surroundings) -> Verdict:
@@ -200,7 +198,7 @@ def _not_full(address: str, whose: str) -> Verdict:
 
 
 async def _unknown(resolver: Resolver | None, domain: str, refusal: Reply) -> Verdict:
-    """Refused where the domain has neither MX nor address; 450 where DNS can not tell; a null MX takes no mail (RFC 7505)."""
+    """Refused for now where the domain has neither MX nor address, or DNS can not tell; a null MX takes no mail (RFC 7505)."""
     if resolver is None or domain.startswith("["):
         return None
     try:
@@ -209,13 +207,11 @@ async def _unknown(resolver: Resolver | None, domain: str, refusal: Reply) -> Ve
             return Reply(550, "5.7.27", f"{refusal.text}: it takes no mail (nullMX)")
         return None
     except DnsTemporary:
-        return Reply(450, "4" + refusal.enhanced[1:], refusal.text)
+        return refusal
     except DnsError:
         pass
     try:
         await resolver.addresses(domain)
-    except DnsTemporary:
-        return Reply(450, "4" + refusal.enhanced[1:], refusal.text)
     except DnsError:
         return refusal
     return None

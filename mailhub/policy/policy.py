@@ -36,7 +36,7 @@ _EXPN_LIMIT = 100  # addresses of a list that are shown
 class Policy:
     """One for each [smtp] section in force. ValueError where `mynetworks` or a restriction list is malformed.
 
-    `tables`: None opens none but its own. `resolver`: None for who asks nothing of DNS. `delimiter`: of user+tag.
+    `commits`: those under way, of all policies of a hub. `tables`: None opens none but its own. `resolver`: None for who asks nothing of DNS. `delimiter`: of user+tag.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class Policy:
         tables: Tables | None = None,
         resolver: Resolver | None = None,
         delimiter: str = "+",
+        commits: "set[asyncio.Task[Reply]] | None" = None,
     ) -> None:
         self.hostname, self.router, self.spool, self.clock = hostname, router, spool, clock
         self.config, self.guard, self.resolver, self._delimiter = config, guard or unlimited(clock), resolver, delimiter
@@ -74,7 +75,7 @@ class Policy:
         }
         self.lists = {stage: Restrictions(words, tables, clock, delimiter) for stage, words in texts.items()}
         self.opens_to_all = opens_to_all(config.relay_restrictions)
-        self._commits: set[asyncio.Task[Reply]] = set()
+        self._commits = commits if commits is not None else set()
 
     def begin(self, origin: Origin, service: str = "smtp") -> Transaction:
         """A new message from `origin`, which came by that service."""
@@ -191,11 +192,6 @@ class Policy:
         """Wait for the commits under way; to be called when no session is left and before the store is closed."""
         while self._commits:
             await asyncio.wait(self._commits)
-
-    @property
-    def idle(self) -> bool:
-        """Whether no commit is under way."""
-        return not self._commits
 
     def commit(
         self, number: int, envelope: Envelope, body: Body, prefix: bytes, origin: Origin, orders: Orders

@@ -65,7 +65,10 @@ class Restrictions:
         if check is not None:
             return await check(visit, here)
         table = self._opened.get(entry.argument) or self._tables.named(entry.argument)
-        for key in await self._keys(entry.word, visit):
+        keys = await self._keys(entry.word, visit)
+        if self._tables.whole_keys(entry.argument):
+            keys = iter(await self._whole_keys(entry.word, visit))
+        for key in keys:
             if (value := await table.lookup(key)) is not None:
                 return await self._value(entry, key, value, visit, here, depth)
         return None
@@ -86,6 +89,18 @@ class Restrictions:
             log.error("%s: %r: neither an action nor restrictions: %s", entry.argument, key, error)
             return TABLE_AWAY
         return await self._run(entries, visit, here, depth + 1)
+
+    async def _whole_keys(self, word: str, visit: Visit) -> list[str]:
+        """For tables of patterns and networks, which find parents by themselves."""
+        origin = visit.origin
+        match word:
+            case "check_client_access":
+                return [key for key in ((await visit.name()).verified, origin.client) if key]
+            case "check_sender_access":
+                return [visit.sender or "<>"]
+            case "check_recipient_access":
+                return [visit.recipient]
+        return list(await self._keys(word, visit))[:1]
 
     async def _keys(self, word: str, visit: Visit) -> Iterator[str]:
         origin = visit.origin

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mailhub.delivery.router import Known
 from mailhub.message import address_list, headers, stamps, submission
 from mailhub.model import address, ids
-from mailhub.model.envelope import PLAIN, Envelope, MailParameters, Origin, Recipient
+from mailhub.model.envelope import PLAIN, Envelope, MailParameters, Notify, Origin, Recipient
 from mailhub.model.errors import MailError
 from mailhub.model.reply import Reply
 from mailhub.store.api import Body
@@ -266,7 +266,7 @@ class Transaction:
             return Reply(250, "2.0.0", f"Ok: queued as {ids.text(number)}")
         if orders.redirect:
             recipients = (Recipient(orders.redirect),)
-        recipients = tuple(dict.fromkeys((*recipients, *map(Recipient, orders.copies))))
+        recipients = tuple(dict.fromkeys((*recipients, *(Recipient(copy, Notify.NEVER) for copy in orders.copies))))
         sole = recipients[0].address if len(recipients) == 1 else None
         prefix = stamps.prepended(orders.prepended)
         prefix += stamps.received(

@@ -27,7 +27,16 @@ class FileTable:
     """`parse` makes the content of the text, or raises a MailError that says what is wrong. `threaded`: `find` waits for
     the disk and runs in a thread, too."""
 
-    def __init__(self, path: str, parse: Callable[[str], Content], clock: Clock, *, threaded: bool = False) -> None:
+    def __init__(
+        self,
+        path: str,
+        parse: Callable[[str], Content],
+        clock: Clock,
+        *,
+        threaded: bool = False,
+        whole_keys: bool = False,
+    ) -> None:
+        self.whole_keys = whole_keys
         self.path, self._parse, self._clock, self._threaded = path, parse, clock, threaded
         self._content: Content | None = None
         self._mark: Mark | None = None

@@ -142,7 +142,12 @@ class Tables:
                 return FileTable(found.name, lambda source: sql.MysqlTable(source, self._clock), self._clock)
             case "sqlite":
                 return FileTable(found.name, sql.SqliteTable, self._clock, threaded=True)
-        return FileTable(found.name, _PARSERS[found.kind], self._clock)
+        whole = found.kind in ("regexp", "pcre", "cidr")
+        return FileTable(found.name, _PARSERS[found.kind], self._clock, whole_keys=whole)
+
+    def whole_keys(self, name: str) -> bool:
+        """Whether "type:name" is to be asked for whole keys alone, not for the parents of a domain (access(5))."""
+        return getattr(self.named(name), "whole_keys", False)
 
     async def check(self) -> dict[str, str]:
         """Read every file that is open: "type:name" -> what is wrong with it."""

@@ -1,11 +1,12 @@
 """Nexthops as transport(5) writes them, and a content filter that gets a whole message (access(5), FILTER)."""
 
+import asyncio
 import random
 from pathlib import Path
 
 import pytest
 from support.hubs import running, send
-from support.smtp_peer import Server
+from support.smtp_peer import Server, Talk
 
 from mailhub.config import schema
 from mailhub.delivery.relay.mx import Exchangers, Host
@@ -59,3 +60,23 @@ async def test_a_content_filter_gets_the_message_instead_of_its_mailbox(tmp_path
             (put,) = behind.spool.messages
             assert [recipient.address for recipient in put.envelope.recipients] == ["alice@mailhub.test"]
             assert put.data.endswith(b"Subject: test\r\n\r\ntext\r\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "taken"), [(b"Subject: x\r\n\r\nlines\r\n", True), (b"Subject: x\r\n\r\n\0\n\r", False)]
+)
+async def test_binary_content_never_leaves_by_data(tmp_path: Path, text: bytes, taken: bool) -> None:
+    async with Server() as behind:
+        nexthop = f"check_sender_access inline:{{{{ann@mailhub.test=FILTER smtp:[127.0.0.1]:{behind.listener.port}}}}}"
+        smtp = schema.Smtp(sender_restrictions=(nexthop,))
+        async with running(tmp_path, "ann@mailhub.test", smtp=smtp) as hub:
+            reader, writer = await asyncio.open_connection("127.0.0.1", hub.port("smtp"))
+            talk = Talk(reader, writer)
+            await talk.reply()
+            await talk.asks("EHLO c", "MAIL FROM:<ann@mailhub.test> BODY=BINARYMIME", "RCPT TO:<ann@mailhub.test>")
+            talk.send(b"BDAT %d LAST\r\n" % len(text) + text)
+            answer = (await talk.reply())[0]
+            talk.close()
+            assert answer.startswith("250 "), answer
+            await hub.queue.idle()
+            assert [put.data.endswith(text) for put in behind.spool.messages][:1] == ([True] if taken else [])

@@ -97,24 +97,24 @@ def test_keys_of_access_5() -> None:
     ("words", "case", "answer"),
     [
         ("reject", {}, "554 5.7.1 Access denied"),
-        ("defer", {}, "450 4.7.1"),
+        ("defer", {}, "450 4.3.2"),
         ("permit, reject", {}, "250"),
         ("permit_mynetworks reject", {"origin": Origin(client="10.1.2.3")}, "250"),
         ("permit_mynetworks reject", {}, "554"),
         ("reject_unknown_client_hostname", {}, "250"),
-        ("reject_unknown_client_hostname", {"origin": Origin(client="192.0.2.8")}, "550 5.7.25"),
+        ("reject_unknown_client_hostname", {"origin": Origin(client="192.0.2.8")}, "450 4.7.25"),
         ("reject_unknown_client_hostname", {"origin": Origin(client="192.0.2.99")}, "450 4.7.25"),
         ("reject_unknown_reverse_client_hostname", {"origin": Origin(client="192.0.2.8")}, "250"),
-        ("reject_unknown_reverse_client_hostname", {"origin": Origin(client="192.0.2.1")}, "550 5.7.25"),
+        ("reject_unknown_reverse_client_hostname", {"origin": Origin(client="192.0.2.1")}, "450 4.7.25"),
         ("reject_invalid_helo_hostname", {"origin": Origin(helo="a..b")}, "501 5.5.2"),
         ("reject_invalid_helo_hostname", {"origin": Origin(helo="[192.0.2.1]")}, "250"),
         ("reject_non_fqdn_helo_hostname", {"origin": Origin(helo="localhost")}, "504 5.5.2"),
-        ("reject_unknown_helo_hostname", {"origin": Origin(helo="gone.example")}, "550 5.7.1"),
+        ("reject_unknown_helo_hostname", {"origin": Origin(helo="gone.example")}, "450 4.7.1"),
         ("reject_unknown_helo_hostname", {"origin": Origin(helo="host.example")}, "250"),
         ("reject_non_fqdn_sender", {"sender": "a@localhost"}, "504 5.5.2"),
         ("reject_non_fqdn_sender", {"sender": ""}, "250"),
         ("reject_unknown_sender_domain", {}, "250"),
-        ("reject_unknown_sender_domain", {"sender": "a@gone.example"}, "550 5.1.8"),
+        ("reject_unknown_sender_domain", {"sender": "a@gone.example"}, "450 4.1.8"),
         ("reject_unknown_sender_domain", {"sender": "a@slow.example"}, "450 4.1.8"),
         ("reject_unknown_sender_domain", {"sender": "a@nomail.example"}, "550 5.7.27"),
         ("reject_unknown_sender_domain", {"sender": "nobody@mailhub.test"}, "250"),
@@ -392,3 +392,13 @@ async def test_no_second_author_slips_by(header: bytes) -> None:
     intake = transaction.body()
     intake.feed(header + b"\r\nhi\r\n")
     assert (await transaction.content(await intake.finish())).permanent
+
+
+async def test_patterns_are_asked_for_whole_keys(tmp_path: Path) -> None:
+    (tmp_path / "helo").write_text("!/\\.example$/ REJECT\n")
+    (tmp_path / "nets").write_text("192.0.2.0/24 REJECT\n")
+    policy, _, _ = room(helo_restrictions=(f"check_helo_access regexp:{tmp_path}/helo",))
+    assert (await asked(policy)).startswith("250")
+    assert (await asked(policy, Origin(client="192.0.2.7", helo="elsewhere.org"))).startswith("554")
+    policy, _, _ = room(client_restrictions=(f"check_client_access cidr:{tmp_path}/nets",))
+    assert (await asked(policy)).startswith("554")

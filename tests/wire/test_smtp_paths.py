@@ -107,7 +107,8 @@ def test_mail_parameters() -> None:
         (" RET", 501), (" RET=SOME", 501), (" ENVID", 501), (" ENVID=a+0Ab", 501), (" ENVID=" + "a" * 101, 501),
         (" BY=1", 501), (" BY=0;R", 501), (" BY=-1;R", 501), (" BY=1;X", 501), (" BY=" + "1" * 10 + ";N", 501),
         (" MT-PRIORITY=10", 501), (" MT-PRIORITY=-0", 501), (" MT-PRIORITY", 501), (" REQUIRETLS=1", 501),
-        (" HOLDFOR=-1", 501), (" HOLDFOR=" + "1" * 10, 501), (" HOLDUNTIL=soon", 501), (" HOLDUNTIL", 501),
+        (" HOLDFOR=-1", 501), (" HOLDFOR=" + "1" * 10, 501), (" HOLDUNTIL=soon", 501), (" HOLDUNTIL=2027-01-15", 501), (" HOLDUNTIL=2027-01-15T08:00:01", 501),
+        (" HOLDUNTIL=20270115T080001Z", 501), (" HOLDUNTIL=2027-W03-5", 501), (" HOLDUNTIL=2027-13-15T08:00:01Z", 501), (" HOLDUNTIL", 501),
         (" HOLDFOR=1 HOLDUNTIL=2027-01-15T08:00:01Z", 501),
     ],
 )  # fmt: skip

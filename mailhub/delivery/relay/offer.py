@@ -16,19 +16,24 @@ from .client import Client
 
 NO_UTF8 = Reply(553, "5.6.7", "The next mail host cannot take internationalised mail (SMTPUTF8)")
 TOO_BIG = Reply(552, "5.3.4", "The message is larger than the next mail host takes")
+NO_BINARY = Reply(554, "5.6.1", "The message holds binary content, which the next host can not be given")
 _BLOCK = 65_536
 _HEADER_LIMIT = 1_048_576  # octets of a header that are looked at
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """`international`: a peer needs SMTPUTF8 for the message itself, or for its sender."""
+    """`international`: a peer needs SMTPUTF8 for the message itself, or for its sender. `binary`: it holds what DATA can not
+    carry (RFC 3030 section 3)."""
 
     job: Job
     international: bool
+    binary: bool = False
 
     def refusal(self, client: Client) -> Reply | None:
         """Why that peer can not have the message at all."""
+        if self.binary:
+            return NO_BINARY
         if 0 < client.size_limit < self.job.content.size:
             return TOO_BIG
         return NO_UTF8 if self.international and not client.offers("smtputf8") else None
@@ -52,9 +57,23 @@ class Offer:
 async def offer(job: Job) -> Offer:
     """Looks at the header of mail that came as SMTPUTF8; in all other, octets are what they always were. Temporary where it
     can not be read."""
-    return Offer(
-        job, not plain(job.sender).isascii() or (job.parameters.smtputf8 and not await _plain_header(job.content))
+    international = not plain(job.sender).isascii() or (
+        job.parameters.smtputf8 and not await _plain_header(job.content)
     )
+    return Offer(job, international, job.parameters.body == "BINARYMIME" and not await _is_text(job.content))
+
+
+async def _is_text(content: Content) -> bool:
+    """Whether all of it is lines with CRLF, without NUL: then it goes as any other, whatever it was declared."""
+    held = b""
+    async for block in content.blocks():
+        data = held + block
+        held = b"\r" if data.endswith(b"\r") else b""
+        text = data[: len(data) - len(held)]
+        pairs = text.count(b"\r\n")
+        if b"\0" in text or text.count(b"\r") != pairs or text.count(b"\n") != pairs:
+            return False
+    return not held
 
 
 def address_for(client: Client, address: str) -> str | None:

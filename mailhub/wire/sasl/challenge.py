@@ -17,10 +17,14 @@ class CramMd5(_Simple):
     def __init__(self, context: Context) -> None:
         self._challenge = f"<{context.nonce}@{context.hostname}>".encode()
         self._name, self._digest = "", ""
+        self._asked = False
 
     def step(self, response: bytes | None) -> Step:
         if response is None:
+            self._asked = True
             return Challenge(self._challenge)
+        if not self._asked:
+            raise SaslError("CRAM-MD5 takes no initial response")
         name, _, digest = text(response).rpartition(" ")
         if not name or len(digest) != 32:
             raise SaslError("CRAM-MD5 needs a name and a digest")

@@ -7,7 +7,7 @@ keyword in the table of `protocols.smtp.extensions`. One whose extension is not 
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from mailhub.model.envelope import PLAIN, DeliverBy, MailParameters, Notify
@@ -21,6 +21,8 @@ ORCPT_LIMIT = 500  # characters, RFC 3461 section 4.2
 _KEYWORD = re.compile(r"[0-9A-Za-z][-0-9A-Za-z]*\Z")
 _VALUE = re.compile(r"[^\x00-\x20=\x7f-\x9f]+\Z")
 _BY = re.compile(r"([+-]?[0-9]{1,9});([NR])(T?)\Z", re.IGNORECASE)
+# RFC 3339 section 5.6, date-time
+_DATE_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)\Z", re.ASCII)
 _TYPE = re.compile(r"[0-9A-Za-z-]{1,40}\Z")
 
 Reader = Callable[[str | None], Any]
@@ -147,10 +149,9 @@ def _hold_for(value: str | None) -> int:
 def _hold_until(value: str | None) -> float:
     """RFC 4865 section 4: a date and time of RFC 3339."""
     try:
-        if value is None or len(value) > 40:
+        if value is None or not _DATE_TIME.match(value):
             raise ValueError
-        when = datetime.fromisoformat(value)
-        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+        return datetime.fromisoformat(value.upper()).timestamp()
     except (ValueError, OverflowError):
         raise _wrong("Syntax: HOLDUNTIL=2030-01-31T09:00:00Z") from None
 
