@@ -69,11 +69,11 @@ async def test_binary_content_never_leaves_by_data(tmp_path: Path, text: bytes, 
     async with Server() as behind:
         nexthop = f"check_sender_access inline:{{{{ann@mailhub.test=FILTER smtp:[127.0.0.1]:{behind.listener.port}}}}}"
         smtp = schema.Smtp(sender_restrictions=(nexthop,))
-        async with running(tmp_path, "ann@mailhub.test", smtp=smtp) as hub:
+        async with running(tmp_path, "ann@mailhub.test", "alice@mailhub.test", smtp=smtp) as hub:
             reader, writer = await asyncio.open_connection("127.0.0.1", hub.port("smtp"))
             talk = Talk(reader, writer)
             await talk.reply()
-            await talk.asks("EHLO c", "MAIL FROM:<ann@mailhub.test> BODY=BINARYMIME", "RCPT TO:<ann@mailhub.test>")
+            await talk.asks("EHLO c", "MAIL FROM:<ann@mailhub.test> BODY=BINARYMIME", "RCPT TO:<alice@mailhub.test>")
             talk.send(b"BDAT %d LAST\r\n" % len(text) + text)
             answer = (await talk.reply())[0]
             talk.close()
