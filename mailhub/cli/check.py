@@ -1,12 +1,14 @@
 """`mailhub check`."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
+from mailhub.config import lookup, restrictions
 from mailhub.config.load import FILE, ConfigError, Problem, load
-from mailhub.config.schema import Config
+from mailhub.config.schema import Config, Section
 
 from .exits import fail
 from .options import common
@@ -62,7 +64,43 @@ def surroundings(config: Config, file: str) -> list[Problem]:
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         problem = f'"{config.data}", but this user can not write to {place}'
         found.append(Problem(file, 0, "data", problem, "a folder that he can write to"))
-    return found
+    return found + _tables(config, file)
+
+
+def _tables(config: Config, file: str) -> list[Problem]:
+    """Every lookup table that the configuration names, read once; databases are not asked."""
+    import asyncio
+
+    from mailhub.model.clock import SystemClock
+    from mailhub.tables import Tables
+
+    async def read() -> dict[str, str]:
+        tables = Tables(SystemClock())
+        for name in named(config):
+            tables.named(name)
+        return await tables.check()
+
+    return [
+        Problem(file, 0, name, trouble, "a table that can be read") for name, trouble in asyncio.run(read()).items()
+    ]
+
+
+def named(value: object) -> Iterator[str]:
+    """Each "type:name" in a configuration: options that are tables, and the arguments of restrictions."""
+    if isinstance(value, lookup.Lookup):
+        yield from (source for source in value.sources if isinstance(source, str))
+    elif isinstance(value, Section):
+        for field in value.__struct_fields__:
+            inner = getattr(value, field)
+            if field.endswith("_restrictions"):
+                yield from (entry.argument for entry in restrictions.parse(inner) if ":" in entry.argument)
+            elif field == "mynetworks":
+                yield from (text for text in inner if text.partition(":")[0] in lookup.TYPES)
+            else:
+                yield from named(inner)
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from named(item)
 
 
 def _certificate(config: Config, file: str) -> list[Problem]:

@@ -40,3 +40,19 @@ def test_mechanisms_are_listed_with_the_reason(tmp_path: Path) -> None:
     assert why["LOGIN"] == ("no", "not in auth.mechanisms")
     assert "auth.scheme" in why["CRAM-MD5"][1]
     assert "tls-exporter" in why["SCRAM-SHA-256-PLUS"][1]
+
+
+def test_check_reads_every_table_that_the_configuration_names(tmp_path: Path) -> None:
+    (tmp_path / "good").write_text("a b\n")
+    (tmp_path / "bad").write_text("lonely\n")
+    config = tmp_path / "config.toml"
+    text = '[smtp]\nrelay_domains = "hash:good"\nmynetworks = ["127.0.0.0/8", "cidr:none"]\n'
+    config.write_text(text + 'sender_restrictions = ["check_sender_access hash:bad"]\n')
+    done = run("--config", str(config), "check")
+    assert done.exit_code == 1
+    assert f"hash:{tmp_path}/bad" in done.stderr
+    assert "line 1: no value behind 'lonely'" in done.stderr
+    assert f"cidr:{tmp_path}/none" in done.stderr
+    assert "good" not in done.stderr
+    config.write_text('[smtp]\nrelay_domains = "hash:good"\n')
+    assert run("--config", str(config), "check").exit_code == 0
