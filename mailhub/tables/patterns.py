@@ -69,7 +69,7 @@ def _blocks(text: str, rule: Callable[[int, str], tuple[Callable[[str], object |
     """Lines to rules, with `if` and `endif`. `rule(number, line)`: finder, what stands behind the pattern, whether $1 counts."""
     stack: list[tuple[int, Callable[[str], object | None], list[_Rule]]] = [(0, lambda key: key, [])]
     for number, line in logical_lines(text):
-        word, _, rest = line.partition(" ")
+        word, rest = _first_word(line)
         if word.lower() == "endif":
             if len(stack) == 1:
                 raise BadLine(number, "endif without if")
@@ -101,10 +101,8 @@ def regexp(text: str, *, perl: bool) -> Patterns:
         end = _pattern_end(body)
         if end < 0:
             raise BadLine(number, "a pattern without its end")
-        flags, _, value = body[end + 1 :].partition(" ") if " " in body[end + 1 :] else (body[end + 1 :], "", "")
-        if "\t" in flags:
-            flags, _, tail = flags.partition("\t")
-            value = tail + " " + value
+        rest = body[end + 1 :]
+        flags, value = ("", rest) if rest[:1].isspace() else _first_word(rest)
         source = body[1:end].replace("\\" + body[0], body[0])
         try:
             pattern = re.compile(_translated(source), _flags(number, flags, perl))
@@ -115,6 +113,12 @@ def regexp(text: str, *, perl: bool) -> Patterns:
         return pattern.search, value.strip(), True
 
     return _blocks(text, rule)
+
+
+def _first_word(text: str) -> tuple[str, str]:
+    """The text up to the first blank or tab, and what stands behind it."""
+    words = text.split(None, 1)
+    return (words[0] if words else "", words[1] if len(words) > 1 else "")
 
 
 def _pattern_end(body: str) -> int:

@@ -161,6 +161,8 @@ async def test_a_file_is_read_again_when_it_changes(tmp_path: Path, tables: Tabl
         ("/^[[:digit:]]+$/ number", "123", "number"),
         ("/a/\tvalue with tab", "a", "value with tab"),
         ("/a/ x\n y", "a", "x y"),
+        ("if\t/a/\n/b/i\tinner value\nendif", "aB", None),
+        ("if\t/a/\n/b/\tinner value\nendif", "aB", "inner value"),
     ],
 )
 def test_patterns(source: str, key: str, value: str | None) -> None:
