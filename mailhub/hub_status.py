@@ -31,7 +31,7 @@ async def status_of(hub: "Hub", request: Status) -> ServerStatus:
             ListenerState(
                 name=listener.config.label,
                 protocol=listener.config.protocol,
-                address=listener.config.address,
+                address=listener.config.path or listener.config.address,
                 port=listener.port,
                 tls=listener.config.tls,
                 sessions=by_listener[listener.config.label],

@@ -111,7 +111,8 @@ def _announce(hub: Hub) -> None:
     for listener in hub.listeners:
         door = listener.config
         address = f"[{door.address}]" if ":" in door.address else door.address
-        rows.append((door.label, door.protocol, f"{address}:{listener.port}", _TLS[door.tls]))
+        place = listener.config.path or f"{address}:{listener.port}"
+        rows.append((door.label, door.protocol, place, _TLS[door.tls]))
     print_table(("LISTENER", "PROTOCOL", "ADDRESS", "TLS"), rows)
     click.echo(f"\ndomains  {', '.join(config.domains) or 'see `mailhub domain list`'}\ndata     {hub.data}")
     if hub.demo_accounts:

@@ -56,7 +56,10 @@ def _print(answer: ServerStatus) -> None:
     click.echo(f"stalls    {answer.stalls}, the longest {answer.worst_stall * 1000:.0f} ms")
     _print_guard(answer.guard)
     click.echo()
-    rows = [(door.name, f"{door.address}:{door.port}", door.tls, door.sessions) for door in answer.listeners]
+    rows = [
+        (door.name, f"{door.address}:{door.port}" if door.port else door.address, door.tls, door.sessions)
+        for door in answer.listeners
+    ]
     print_table(("LISTENER", "ADDRESS", "TLS", "SESSIONS"), rows)
     if answer.session_list:
         click.echo()
