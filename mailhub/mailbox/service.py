@@ -47,7 +47,7 @@ class Mailboxes:
         """Write a delivery's file; the Filing that comes back is to be settled. `head` stands before the content."""
         body = content.body.data
         if body is not None and quick(body):
-            envelope, structure = render(head + content.prefix + body)
+            envelope, structure = render(head + content.prefix + body + content.tail)
         else:
             async with self._lane.room(content.size):
                 data = head + await content.read(0, content.size)

@@ -44,17 +44,18 @@ class Files:
     def sync(self, descriptor: int) -> None:
         os.fdatasync(descriptor)
 
-    def write_whole(self, path: str, head: bytes, body: bytes | None, source: str | None) -> None:
-        """A new file of `head` and then `body` or the contents of file `source`. Not synced. Removed if that fails."""
+    def write_whole(self, path: str, head: bytes, body: bytes | None, source: str | None, tail: bytes = b"") -> None:
+        """A new file of `head`, `body` or the contents of file `source`, and `tail`. Not synced. Removed if that fails."""
         with self._names_lock:
             number = next(self._names)
         partial = f"{path}.{os.getpid()}.{number}"
         descriptor = self.create(partial)
         try:
             try:
-                self.append(descriptor, (head, body) if body is not None else (head,))
+                self.append(descriptor, (head, body, tail) if body is not None else (head,))
                 if source is not None:
                     self._copy_into(descriptor, source)
+                    self.append(descriptor, (tail,))
             finally:
                 os.close(descriptor)
             os.rename(partial, path)

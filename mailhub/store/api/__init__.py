@@ -1,9 +1,10 @@
-"""What any store can do, in units and never in rows: queue, mailboxes, directory, guard.
+"""What any store can do, in units and never in rows: queue, mailboxes, directory, guard, suppressions.
 
 Two implementations exist or will: `store.sqlite` (embedded) and a MySQL-compatible cluster. Every method may raise
 `model.errors.Temporary` (busy, disk full, I/O error: outcome unknown, the same unit may be given again).
 
-Content is a *prefix* (what we put before: Received, stamps; small) and a *body* (as received, immutable).
+Content is a *prefix* (what we put before: Received, stamps; small), a *body* (as received, immutable) and a *tail* (the end of
+a report around a returned message; else empty).
 
 Comes from: queue, mailbox, directory, policy. Gives to: store.sqlite. May import: model.
 Invariant: contents are opaque, rows and SQL never pass this door.
@@ -38,10 +39,14 @@ from .queue import QueueFilter as QueueFilter
 from .queue import QueueStore as QueueStore
 from .queue import Settle as Settle
 from .queue import State as State
+from .suppression import HardBounce as HardBounce
+from .suppression import Memory as Memory
+from .suppression import SuppressionRow as SuppressionRow
+from .suppression import SuppressionStore as SuppressionStore
 
 
 class Store(Protocol):
-    """The four together: one lock, one life."""
+    """All of them together: one lock, one life."""
 
     @property
     def queue(self) -> QueueStore: ...
@@ -54,6 +59,9 @@ class Store(Protocol):
 
     @property
     def guard(self) -> GuardStore: ...
+
+    @property
+    def suppressions(self) -> SuppressionStore: ...
 
     async def open(self) -> None:
         """Take the lock, migrate, recover from a crash. MailError with a clear cause where it can not."""

@@ -43,15 +43,16 @@ class BodyWriter(Protocol):
 
 
 class Content(Protocol):
-    """A stored message that can be read: prefix + body. `size` counts both."""
+    """A stored message that can be read: prefix + body + tail. `size` counts all three."""
 
     id: int
     size: int
     prefix: bytes
     body: Body
+    tail: bytes
 
     async def read(self, offset: int, length: int) -> bytes:
-        """Octets of prefix + body from `offset`; shorter only at the end."""
+        """Octets of the whole from `offset`; shorter only at the end."""
         ...
 
     def blocks(self, size: int = 262_144) -> AsyncIterator[bytes]:
@@ -61,8 +62,13 @@ class Content(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NewContent:
-    """Content to be stored. `id`: that of the queue item or message it is first stored for (`new_id()`)."""
+    """Content to be stored. `id`: that of the queue item or message it is first stored for (`new_id()`).
+
+    `body` may be that of stored content, a report that returns it for one: a spool file is then shared, never copied. `tail`
+    stands behind it.
+    """
 
     id: int
     prefix: bytes
     body: Body
+    tail: bytes = b""

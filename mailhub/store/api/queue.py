@@ -8,6 +8,7 @@ from mailhub.model.envelope import PLAIN, MailParameters, Origin
 from mailhub.model.reply import Reply
 
 from .content import Body, BodyWriter, Content, NewContent
+from .suppression import Memory
 
 
 class State(IntEnum):
@@ -131,10 +132,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """One unit: outcomes of an attempt on `item`, and the messages they give birth to (bounces, reports).
+    """One unit: outcomes of an attempt on `item`, the messages they give birth to (bounces, reports), and what is learnt.
 
     A recipient that is DELIVERED, RELAYED, FAILED or EXPANDED leaves the queue; the last one takes the item with it.
-    Outcomes of recipients that have left already, and `born` with them, are passed over: settling twice does nothing.
+    Outcomes of recipients that have left already are passed over, and `born` and `memory` with the last of them: settling
+    twice does nothing.
     `last`: gives the lease back; an attempt that ends in parts (one for each job) says so with its last part only.
     """
 
@@ -143,6 +145,7 @@ class Settle:
     outcomes: tuple[Outcome, ...]
     born: tuple[NewItem, ...] = ()
     last: bool = True
+    memory: Memory | None = None
 
 
 @dataclass(frozen=True, slots=True)

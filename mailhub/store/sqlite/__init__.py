@@ -28,18 +28,20 @@ from .guard import SqliteGuard
 from .mailboxes import SqliteMailboxes
 from .queue import SqliteQueue
 from .schema import connect, migrate
+from .suppressions import SqliteSuppressions
 from .writer import Told, Writer
 
 _POOL = 4  # threads for spool files, syncs and reads of message files
 
 
 class SqliteStore:
-    """api.Store. `queue`, `mailboxes`, `directory` and `guard` are there between `open` and `close`."""
+    """api.Store. `queue`, `mailboxes`, `directory`, `guard` and `suppressions` are there between `open` and `close`."""
 
     queue: SqliteQueue
     mailboxes: SqliteMailboxes
     directory: SqliteDirectory
     guard: SqliteGuard
+    suppressions: SqliteSuppressions
 
     def __init__(
         self, data: Path, config: StoreConfig, clock: Clock, hostname: str, files: Files | None = None
@@ -109,6 +111,7 @@ class SqliteStore:
         )  # fmt: skip
         self.directory = SqliteDirectory(self._writer, self._reader, self._reading(database), db)
         self.guard = SqliteGuard(self._writer, self._reader, self._reading(database), db)
+        self.suppressions = SqliteSuppressions(self._writer, self._reader, self._reading(database), db)
         self._writer.start()
         self._reader.start()
         self.mailboxes.staging.start()

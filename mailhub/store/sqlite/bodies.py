@@ -119,34 +119,39 @@ class SpoolWriter:
 
 
 class StoredContent:
-    """api.Content: prefix in memory; a small body in memory or fetched when asked for, a large one from its file."""
+    """api.Content: prefix and tail in memory; a small body in memory or fetched when asked for, a large one from its file."""
 
-    __slots__ = ("_load", "_spool", "body", "id", "prefix", "size")
+    __slots__ = ("_load", "_spool", "body", "id", "prefix", "size", "tail")
 
-    def __init__(self, number: int, prefix: bytes, body: Body, spool: Spool, load: Load) -> None:
-        self.id, self.prefix, self.body = number, prefix, body
-        self.size = len(prefix) + body.size
+    def __init__(self, number: int, prefix: bytes, body: Body, spool: Spool, load: Load, tail: bytes = b"") -> None:
+        self.id, self.prefix, self.body, self.tail = number, prefix, body, tail
+        self.size = len(prefix) + body.size + len(tail)
         self._spool, self._load = spool, load
 
     async def read(self, offset: int, length: int) -> bytes:
         head = self.prefix[offset : offset + length]
-        left = length - len(head)
-        if left <= 0 or offset + len(head) >= self.size:
-            return head
         start = max(0, offset - len(self.prefix))
+        wanted = min(length - len(head), self.body.size - start)
+        part = await self._body(start, wanted) if wanted > 0 else b""
+        if len(part) < wanted:
+            return head + part  # the file is short: nothing may stand in for what is lost
+        left = length - len(head) - len(part)
+        start = max(0, start - self.body.size)
+        return head + part + self.tail[start : start + left] if left > 0 and self.tail else head + part
+
+    async def _body(self, start: int, length: int) -> bytes:
         if self.body.spool is not None:
             loop = asyncio.get_running_loop()
             path = self._spool.path(self.body.spool)
             try:
-                part = await loop.run_in_executor(self._spool.pool, self._spool.files.read, path, start, left)
+                return await loop.run_in_executor(self._spool.pool, self._spool.files.read, path, start, length)
             except OSError as error:
                 raise Temporary(f"spool file {self.body.spool}: {error}") from error
-            return head + part
         if self.body.data is None:
             self.body = Body(self.body.size, await self._load(self.id))
         data = self.body.data
         assert data is not None
-        return head + data[start : start + left]
+        return data[start : start + length]
 
     async def blocks(self, size: int = 262_144) -> AsyncIterator[bytes]:
         offset = 0

@@ -200,15 +200,15 @@ class Filer:
         return None if row is None else f"{self._mail}/{maildir.home(row[0])}{maildir.folder_dir(row[1])}"
 
     def _write(self, target: str, head: bytes, content: int) -> None:
-        row = self._db.execute("select prefix, body, spool from content where id=?", (content,)).fetchone()
+        row = self._db.execute("select prefix, body, spool, tail from content where id=?", (content,)).fetchone()
         if row is None:
             return
-        prefix, body, spool = row
+        prefix, body, spool, tail = row
         directory = str(PurePosixPath(target).parent.parent)
         make_maildir(self._files, directory)
         partial = f"{directory}/tmp/{PurePosixPath(target).name}"
         source = None if spool is None else self._spool.path(spool)
-        self._files.write_whole(partial, head + prefix, body, source)
+        self._files.write_whole(partial, head + prefix, body, source, tail)
         self._files.rename(partial, target)
 
     def _rename_dirty(self) -> list[Place]:

@@ -153,7 +153,7 @@ class Append:
         for message, content, file in zip(self.messages, self.contents, self.files, strict=True):
             bits, folder = keyword_bits(db, folder, message.keywords)
             db.execute(
-                "insert into content values (?,?,?,?,?)",
+                "insert into content values (?,?,?,?,?,x'')",
                 (content.id, content.body.size, content.body.spool, content.prefix, content.body.data),
             )
             entries.append(

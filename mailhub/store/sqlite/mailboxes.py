@@ -231,14 +231,15 @@ class SqliteMailboxes:
 
     def _open_content(self, folder: int, uid: int) -> MessageFile | None:
         row = self._db.execute(
-            "select id, prefix, size, body, spool, head from filed join content on content.id = filed.content"
+            "select id, prefix, size, body, spool, tail, head from filed join content on content.id = filed.content"
             " where folder=? and uid=?",
             (folder, uid),
         ).fetchone()
         if row is None:
             return None
-        number, prefix, size, body, spool, head = row
-        return OpenContent(head, StoredContent(number, prefix, Body(size, body, spool), self._spool, self._load_body))
+        number, prefix, size, body, spool, tail, head = row
+        stored = StoredContent(number, prefix, Body(size, body, spool), self._spool, self._load_body, tail)
+        return OpenContent(head, stored)
 
     # --- changing ----------------------------------------------------------------------------------------------------
 
@@ -296,11 +297,11 @@ class SqliteMailboxes:
             body = await content.read(len(content.prefix), content.body.size)
         source = None if spool is None else self._spool.path(spool)
         try:
-            await self.staging.call(self._stage, filing, content.prefix, body, source)
+            await self.staging.call(self._stage, filing, content.prefix, body, source, content.tail)
         except OSError as error:
             raise Temporary(f"Maildir of {filing.account}: {error}") from error
 
-    def _stage(self, filing: Filing, prefix: bytes, body: bytes | None, source: str | None) -> None:
+    def _stage(self, filing: Filing, prefix: bytes, body: bytes | None, source: str | None, tail: bytes) -> None:
         home = f"{self._mail}/{maildir.home(filing.account)}"
         directory = home + maildir.folder_dir(filing.folder)
         if directory not in self._made:
@@ -311,7 +312,7 @@ class SqliteMailboxes:
                 self._made.add(directory)
         name = maildir.sized(filing.file, filing.size)
         partial = f"{directory}/tmp/{name}"
-        self._files.write_whole(partial, filing.head + prefix, body, source)
+        self._files.write_whole(partial, filing.head + prefix, body, source, tail)
         self._files.rename(partial, f"{directory}/new/{name}")
 
     async def rescan(self, account: str) -> None:

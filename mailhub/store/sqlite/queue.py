@@ -25,7 +25,8 @@ from .writer import Writer
 
 log = logging.getLogger("mailhub.store")
 _ITEM = (
-    "item.id, item.content, sender, created, parameters, origin, filter, content.size, content.spool, content.prefix"
+    "item.id, item.content, sender, created, parameters, origin, filter, content.size, content.spool, content.prefix,"
+    " content.tail"
 )
 _RECIPIENT = (
     "item, n, address, orcpt, notify, depth, path, state, due, attempts, code, enhanced, reply, remote, warned, parent"
@@ -72,7 +73,7 @@ class SqliteQueue:
         if isinstance(item.content, int):
             return (await self.page(QueueFilter(ids=(item.id,)), item.id - 1, 1))[0]
         new = item.content
-        content = StoredContent(new.id, new.prefix, new.body, self._spool, self.load_body)
+        content = StoredContent(new.id, new.prefix, new.body, self._spool, self.load_body, new.tail)
         state = State.HOLD if item.held else State.INCOMING
         recipients = tuple(
             QueuedRecipient(r.n, r.address, r.orcpt, r.notify, r.depth, r.path, state, item.due, parent=r.parent)
@@ -172,8 +173,8 @@ class SqliteQueue:
         return [self._item(row, tuple(recipients.get(row[0], ()))) for row in rows]
 
     def _item(self, row: Sequence[Any], recipients: tuple[QueuedRecipient, ...]) -> Item:
-        number, content, sender, created, parameters, origin, taken_by, size, spool, prefix = row
-        stored = StoredContent(content, prefix, Body(size, None, spool), self._spool, self.load_body)
+        number, content, sender, created, parameters, origin, taken_by, size, spool, prefix, tail = row
+        stored = StoredContent(content, prefix, Body(size, None, spool), self._spool, self.load_body, tail)
         return Item(number, stored, sender, created, recipients, _parameters(parameters),
                     msgspec.json.decode(str(origin), type=Origin), taken_by)  # fmt: skip
 

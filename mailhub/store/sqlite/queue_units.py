@@ -11,6 +11,7 @@ from mailhub.model.envelope import PLAIN, MailParameters
 
 from ..api import Fate, Filing, NewItem, NewRecipient, Outcome, QueueFilter, Settle, State
 from .filing import file_messages
+from .suppressions import remember
 from .writer import Told, insert_rows
 
 
@@ -38,7 +39,7 @@ def insert_items(db: sqlite3.Connection, items: Sequence[NewItem]) -> None:
     if items:
         remember_id(db, max(item.id for item in items))
     new = [item.content for item in items if not isinstance(item.content, int)]
-    contents = [(c.id, c.body.size, c.body.spool, c.prefix, c.body.data) for c in new]
+    contents = [(c.id, c.body.size, c.body.spool, c.prefix, c.body.data, c.tail) for c in new]
     insert_rows(db, "insert into content", contents, "on conflict(id) do nothing")
     rows = [
         (i.id, i.content if isinstance(i.content, int) else i.content.id, i.sender, i.created, i.parameters.priority,
@@ -102,6 +103,9 @@ class Record:
         if filings:
             file_messages(db, told, filings, units[0].now)
         insert_items(db, [born for record, _ in taken for born in record.unit.born])
+        for record, _ in taken:
+            if record.unit.memory is not None:
+                remember(db, record.unit.memory)
         if gone:
             db.execute(
                 "delete from recipient where (item, n) in (select value->>0, value->>1 from json_each(?))",
@@ -149,9 +153,12 @@ _UNUSED = (
 def drop_contents(db: sqlite3.Connection, told: Told, contents: Sequence[int]) -> None:
     """Collect content in the unit that dropped its last reference; spool files go after the commit."""
     ids = json.dumps(list(contents))
-    spools = db.execute(f"select json_group_array(spool){_UNUSED} and spool is not null", (ids,)).fetchone()[0]
-    told.spools.extend(json.loads(spools))
+    spools = db.execute(f"select json_group_array(distinct spool){_UNUSED} and spool is not null", (ids,)).fetchone()[0]
     db.execute(f"delete{_UNUSED}", (ids,))
+    if spools != "[]":  # a report that returns the message may share its file
+        unshared = "select json_group_array(value) from json_each(?) where not exists"
+        alone = db.execute(f"{unshared} (select 1 from content where spool = value)", (spools,)).fetchone()[0]
+        told.spools.extend(json.loads(alone))
 
 
 def where(which: QueueFilter) -> tuple[str, list[object]]:

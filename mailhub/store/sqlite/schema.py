@@ -1,11 +1,12 @@
 """The embedded database's tables, and how an older one is brought forward.
 
-content     prefix and body of queued mail, and of filed mail whose file is not known to be synced
+content     prefix, body and tail of queued mail, and of filed mail whose file is not known to be synced
 item        a queued message; recipient: one row for each recipient still to be dealt with
 folder      a folder and its counters; message: its index rows, narrow, so that a view loads quickly
 rendered    ENVELOPE and BODYSTRUCTURE beside them; expunged: tombstones with their mod-sequence
 filed       (content, message) pairs whose file is not known to be synced; see recovery
 ban         of client networks; sent: what an account sent on a day; wrote_to: digests of whom it ever wrote to
+suppression of addresses that refused mail for good, or that the operator named
 intent      changes to files that a commit has decided and that may still be to do, in their order
 """
 
@@ -13,7 +14,7 @@ import sqlite3
 
 from mailhub.model.errors import Permanent
 
-VERSION = 4
+VERSION = 5
 
 TABLES = """
 create table meta(key text primary key, value text not null) without rowid;
@@ -32,8 +33,13 @@ create table sent(account text not null, day integer not null, messages integer 
 create table wrote_to(account text not null, recipient blob not null, day integer not null,
   primary key(account, recipient)) without rowid;
 create index wrote_to_day on wrote_to(account, day);
+create table suppression(address text primary key, source text not null, until real, last real not null,
+  history text not null, note text not null) without rowid;
+create index suppression_last on suppression(last) where source = 'bounces';
 
-create table content(id integer primary key, size integer not null, spool text, prefix blob not null, body blob);
+create table content(id integer primary key, size integer not null, spool text, prefix blob not null, body blob,
+  tail blob not null default x'');
+create index content_spool on content(spool) where spool is not null;
 create table item(id integer primary key, content integer not null, sender text not null, created real not null,
   priority integer not null, parameters text not null, origin text not null, filter text not null);
 create index item_content on item(content) where content != id;
@@ -92,6 +98,13 @@ create table sent(account text not null, day integer not null, messages integer 
 create table wrote_to(account text not null, recipient blob not null, day integer not null,
   primary key(account, recipient)) without rowid;
 create index wrote_to_day on wrote_to(account, day);
+""",
+    5: """
+alter table content add column tail blob not null default x'';
+create index content_spool on content(spool) where spool is not null;
+create table suppression(address text primary key, source text not null, until real, last real not null,
+  history text not null, note text not null) without rowid;
+create index suppression_last on suppression(last) where source = 'bounces';
 """,
 }
 
