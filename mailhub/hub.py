@@ -27,9 +27,8 @@ from mailhub.control import demo
 from mailhub.control.server import ControlServer
 from mailhub.control.service import Control
 from mailhub.delivery.local import LocalTransport
-from mailhub.delivery.relay import RelayTransport
 from mailhub.delivery.router import Router
-from mailhub.delivery.transport import Transport
+from mailhub.delivery.transports import Transports
 from mailhub.directory import Authenticator, Directory, Hasher
 from mailhub.directory.providers.chain import chain
 from mailhub.directory.providers.stored import StoredPasswords
@@ -198,12 +197,12 @@ class Hub:
     async def _start_queue(self, undo: AsyncExitStack) -> None:
         config, clock, store = self.config, self.clock, self.store.queue
         undo.push_async_callback(self.resolver.close)
-        relay = RelayTransport(self.resolver, config.relay, config.hostname, clock)
-        undo.push_async_callback(relay.close)
         local = LocalTransport(self.mailboxes, config.hostname, clock)
-        self.router = Router(self.directory, config.delivery, (*config.domains, config.hostname)[0])
-        transports: dict[str, Transport] = {"local": local, "relay": relay}
-        self.queue = Manager(store, self.router, transports, config.queue, config.hostname, clock)
+        transports = Transports(config.transport, config.relay, self.resolver, config.hostname, clock, local)
+        undo.push_async_callback(transports.close)
+        main = (*config.domains, config.hostname)[0]
+        self.router = Router(self.directory, config.delivery, main, self.tables)
+        self.queue = Manager(store, self.router, transports.all, config.queue, config.hostname, clock)
         self.spool = Spool(store, self.queue, clock)
         await self.queue.start()
         self._watch(asyncio.get_running_loop().create_task(self.queue.run(), name="the queue manager"))

@@ -98,8 +98,8 @@ def named(value: object) -> Iterator[str]:
                 yield from (text for text in inner if text.partition(":")[0] in lookup.TYPES)
             else:
                 yield from named(inner)
-    elif isinstance(value, tuple):
-        for item in value:
+    elif isinstance(value, tuple | dict):
+        for item in value.values() if isinstance(value, dict) else value:
             yield from named(item)
 
 

@@ -77,23 +77,29 @@ def parse(text: str, file: str = FILE) -> schema.Config:
     return config
 
 
-INHERITED = {"smtp": "smtp", "tls_options": "tls", "sessions": "sessions"}  # of a listener: the section behind it
+# Of a listener or a transport: the section behind a section of its own.
+INHERITED = {"smtp": "smtp", "tls_options": "tls", "sessions": "sessions", "relay": "relay"}
 
 
 def _inherited(config: schema.Config, data: dict[str, Any]) -> schema.Config:
-    """Sections of a listener hold the keys that differ; the others are those of the section they stand for."""
-    if "listener" not in data:
-        return config
-    listeners = []
-    for listener, written in zip(config.listener, data["listener"], strict=True):
-        changed = {}
-        for name, section in INHERITED.items():
-            if name in written:
-                own = getattr(listener, name)
-                differing = {key: getattr(own, key) for key in written[name]}
-                changed[name] = msgspec.structs.replace(getattr(config, section), **differing)
-        listeners.append(msgspec.structs.replace(listener, **changed))
-    return msgspec.structs.replace(config, listener=tuple(listeners))
+    """Sections of a listener, or of a transport, hold the keys that differ; the others are those of the section they stand for."""
+    changed: dict[str, Any] = {}
+    if "listener" in data:
+        doors = zip(config.listener, data["listener"], strict=True)
+        changed["listener"] = tuple(_completed(config, door, written) for door, written in doors)
+    if "transport" in data:
+        ways = config.transport.items()
+        changed["transport"] = {name: _completed(config, way, data["transport"][name]) for name, way in ways}
+    return msgspec.structs.replace(config, **changed)
+
+
+def _completed(config: schema.Config, part: schema.Section, written: dict[str, Any]) -> Any:
+    changed = {}
+    for name, section in INHERITED.items():
+        if name in written:
+            differing = {key: getattr(getattr(part, name), key) for key in written[name]}
+            changed[name] = msgspec.structs.replace(getattr(config, section), **differing)
+    return msgspec.structs.replace(part, **changed)
 
 
 def _read(file: Path) -> str:
@@ -144,6 +150,8 @@ def _tables(value: Any, folder: str) -> Any:
         return lookup.anchored(value, folder)
     if isinstance(value, tuple):
         return tuple(_tables(item, folder) for item in value)
+    if isinstance(value, dict):
+        return {name: _tables(item, folder) for name, item in value.items()}
     if isinstance(value, schema.Smtp):
         lists = [name for name in value.__struct_fields__ if name.endswith("_restrictions")]
         made = {name: restrictions.anchored(getattr(value, name), folder) for name in lists}
@@ -210,6 +218,10 @@ class _Reader:
             if not isinstance(value, list):
                 return self._wrong(path, value, _allowed(info))
             return tuple(self._value(item, info.item_type, (*path, n)) for n, item in enumerate(value))
+        if isinstance(info, inspect.DictType):
+            if not isinstance(value, dict):
+                return self._wrong(path, value, "a table of tables")
+            return {key: self._value(item, info.value_type, (*path, key)) for key, item in value.items()}
         if not _fits(value, info):
             return self._wrong(path, value, _allowed(info))
         return float(value) if isinstance(info, inspect.FloatType) and isinstance(value, int) else value

@@ -5,13 +5,16 @@ Pure: it looks at a `Config` and at nothing else; whether files exist and ports 
 
 import contextlib
 import ipaddress
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from . import lookup, restrictions
 from .lines import Path
-from .schema import Config, Listener, Smtp
+from .schema import Config, Listener, Relay, Smtp
 
+_FIXED = ("local", "virtual", "error", "retry", "hold", "discard", "pipe")  # transports that have no settings
+_TRANSPORT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PROVIDERS = ("saslauthd", "dovecot", "authdaemon", "passwd-file", "table")
 
 
@@ -52,19 +55,37 @@ def check(config: Config) -> Iterator[Finding]:
         if seconds < 1:
             yield Finding(("queue", "retry", n), shown(seconds), "at least 1 second")
     yield from _delimiter(config.delivery.recipient_delimiter)
-    for key, value, version in (
-        ("source_ipv4", config.relay.source_ipv4, 4),
-        ("source_ipv6", config.relay.source_ipv6, 6),
-    ):
-        if value and _ip_version(value) != version:
-            yield Finding(("relay", key), shown(value), f'an IPv{version} address, or "" for the system\'s choice')
-    if config.relay.port == 0:
-        yield Finding(("relay", "port"), "0", "a port from 1 to 65535")
+    yield from _relay(("relay",), config.relay)
+    yield from _transports(config)
     for n, server in enumerate(config.resolver.nameservers):
         if not _is_nameserver(server):
             yield Finding(
                 ("resolver", "nameservers", n), shown(server), '"192.0.2.1:53", "[2001:db8::1]:53" or an address'
             )
+
+
+def _relay(path: Path, relay: Relay) -> Iterator[Finding]:
+    for key, value, version in (("source_ipv4", relay.source_ipv4, 4), ("source_ipv6", relay.source_ipv6, 6)):
+        if value and _ip_version(value) != version:
+            yield Finding((*path, key), shown(value), f'an IPv{version} address, or "" for the system\'s choice')
+    if relay.port == 0:
+        yield Finding((*path, "port"), "0", "a port from 1 to 65535")
+
+
+def _transports(config: Config) -> Iterator[Finding]:
+    for name, transport in config.transport.items():
+        path = ("transport", name)
+        if name in _FIXED or not _TRANSPORT.fullmatch(name):
+            allowed = f"a word of letters, digits, hyphens, dots and underscores that is not {', '.join(_FIXED)}"
+            yield Finding(path, shown(name), allowed)
+        if transport.relay is not None:
+            yield from _relay((*path, "relay"), transport.relay)
+    known = {*config.transport, *_FIXED, "smtp", "relay", "lmtp"}
+    if config.delivery.default_transport.partition(":")[0] not in known - {"local", "virtual"}:
+        found = shown(config.delivery.default_transport)
+        yield Finding(
+            ("delivery", "default_transport"), found, "the name of a transport, a colon and a nexthop behind it"
+        )
 
 
 def is_domain(name: str) -> bool:

@@ -233,6 +233,16 @@ class Queue(Section, frozen=True, kw_only=True):
 class Delivery(Section, frozen=True, kw_only=True):
     # Divides user and tag in user+tag; "" switches it off.
     recipient_delimiter: Annotated[str, Meta(max_length=1)] = "+"
+    # Ways for some recipients: Postfix's transport(5). Keys: user+tag@domain, user@domain, domain, .domain (all below it), *.
+    # Values: "transport:nexthop", ":nexthop", "transport:".
+    transport: Lookup = Lookup()
+    # The way of all other mail that is not for us ("transport" or "transport:nexthop"), and by sender (address, @domain, "<>").
+    default_transport: Name = "relay"
+    sender_default_transport: Lookup = Lookup()
+    # A host that takes all other mail that is not for us, instead of the MX of its domain: "[host]:port", or a domain with
+    # MX; and by sender.
+    relayhost: str = ""
+    sender_relayhost: Lookup = Lookup()
 
 
 class Relay(Section, frozen=True, kw_only=True):
@@ -254,6 +264,14 @@ class Relay(Section, frozen=True, kw_only=True):
     messages_per_connection: Count = 100
     # Opportunistic TLS: use STARTTLS where offered, certificate unchecked; fall back to the clear.
     tls: Literal["may", "none"] = "may"
+
+
+class Transport(Section, frozen=True, kw_only=True):
+    """[transport.NAME]: a way out beside those that are always there, or another setting of smtp, relay or lmtp."""
+
+    protocol: Literal["smtp", "lmtp"]
+    # What is different from [relay]: [transport.NAME.relay] with the keys that differ.
+    relay: Relay | None = None
 
 
 class Resolver(Section, frozen=True, kw_only=True):
@@ -349,6 +367,7 @@ class Config(Section, frozen=True, kw_only=True):
     queue: Queue = Queue()
     delivery: Delivery = Delivery()
     relay: Relay = Relay()
+    transport: dict[str, Transport] = {}
     resolver: Resolver = Resolver()
     store: Store = Store()
     mailbox: Mailbox = Mailbox()

@@ -1,4 +1,5 @@
-"""Which way a recipient's mail goes: aliases, accounts, sub-addressing, catch-all, postmaster; all else is relayed.
+"""Which way a recipient's mail goes: aliases, transport table, accounts, sub-addressing, catch-all, postmaster; all else is
+relayed.
 
 The domain is what stands behind the last "@", so that no form of a local part (percent hack, bang path, quotes) leads
 elsewhere. Directory troubles come out as its own errors (Temporary): the caller defers.
@@ -9,13 +10,17 @@ from enum import Enum
 from mailhub.config.schema import Delivery
 from mailhub.directory import Directory
 from mailhub.model import address as addresses
+from mailhub.model.errors import Permanent
 from mailhub.model.reply import Reply
+from mailhub.tables import Tables
 
 from .routes import Expand, Local, Refuse, Relay, Route
+from .ways import HERE, Entry, Ways, combined, entry
 
 UNKNOWN = Reply(550, "5.1.1", "No such mailbox here")
 NO_DOMAIN = Reply(550, "5.1.3", "The address has no domain")
 LOOP = Reply(554, "5.4.6", "Alias loop: this address stands for itself")
+_NOBODY = (UNKNOWN, NO_DOMAIN, LOOP)
 
 
 class Known(Enum):
@@ -29,38 +34,79 @@ class Known(Enum):
 class Router:
     """Reads the directory and decides. `domain`: the one that `postmaster` alone belongs to (RFC 5321 section 4.5.1)."""
 
-    def __init__(self, directory: Directory, config: Delivery, domain: str) -> None:
-        self._directory, self._domain = directory, domain.lower()
+    def __init__(self, directory: Directory, config: Delivery, domain: str, tables: Tables) -> None:
+        self._directory, self._domain, self._tables = directory, domain.lower(), tables
         self.configure(config)
 
     def configure(self, config: Delivery) -> None:
         """Take over a new configuration."""
         self._delimiter = config.recipient_delimiter
+        self._ways = Ways(config, self._tables)
 
     async def peek(self, address: str) -> Known:
-        """Whether mail for `address` would be ours, somebody else's or nobody's. For RCPT."""
+        """Whether mail for `address` would be ours, somebody else's or nobody's. For RCPT. Ours is what is of a domain of ours,
+        wherever a table sends it. Permanent where a table says why it is refused."""
         route = await self.route(address)
-        if isinstance(route, Relay):
-            return Known.RELAY
-        return Known.UNKNOWN if isinstance(route, Refuse) else Known.LOCAL
+        if isinstance(route, Refuse) and route.reply.permanent:
+            if route.reply not in _NOBODY:
+                raise Permanent(f"{address!r}: {route.reply}", route.reply)
+            return Known.UNKNOWN
+        domain = addresses.domain_of(address)
+        return Known.LOCAL if not domain or await self._directory.domain(domain) else Known.RELAY
 
-    async def route(self, address: str, path: tuple[str, ...] = ()) -> Route:
+    async def route(self, address: str, path: tuple[str, ...] = (), sender: str = "") -> Route:
         """The route of `address`. `path`: the keys (model.address.key) it was expanded from, oldest first."""
+        return (await self.explain(address, path, sender))[0]
+
+    async def explain(self, address: str, path: tuple[str, ...] = (), sender: str = "") -> tuple[Route, Entry | None]:
+        """The route, and the line of a table that it comes from, if any."""
         local, domain = addresses.split(address)
         if not domain:
             if local.lower() != "postmaster":
-                return Refuse(NO_DOMAIN)
+                return Refuse(NO_DOMAIN), None
             domain, address = self._domain, f"{local}@{self._domain}"
-        elif not await self._directory.domain(domain):
-            return Relay(domain)
-        name = addresses.key(address)
-        user, detail = addresses.without_detail(addresses.split(name)[0], self._delimiter)
+        if await self._directory.domain(domain):
+            return await self._ours(address, path, sender)
+        default, why = await self._ways.default(domain, sender)
+        found = await self._ways.of(address)
+        way = combined(found, default, domain) if found is not None else default
+        return await self._placed(way, address, path), found or why
+
+    async def filtered(self, order: str, address: str, path: tuple[str, ...]) -> Route:
+        """The route of mail that a content filter gets (access(5), FILTER): `transport:nexthop`."""
+        domain = addresses.domain_of(address)
+        return await self._placed(combined(entry(order), Relay(domain), domain), address, path)
+
+    async def _placed(self, way: Route, address: str, path: tuple[str, ...]) -> Route:
+        """The same, or, where its transport means our own mailboxes, the one of that name."""
+        if isinstance(way, Relay) and way.transport in HERE:
+            return await self._account(address, path) or Refuse(UNKNOWN)
+        return way
+
+    async def _ours(self, address: str, path: tuple[str, ...], sender: str) -> tuple[Route, Entry | None]:
+        """A domain of ours: who has no name there gets nothing through the table but by a line of his own."""
+        domain = addresses.domain_of(address)
+        named = await self._account(address, path)
+        if named is None or isinstance(named, Local):
+            found = await self._ways.of(address)
+            if found is not None and found.transport not in ("", *HERE) and (found.exact or named is not None):
+                return combined(found, Relay(domain), domain), found
+        if named is not None:
+            return named, None
+        user, _ = addresses.without_detail(addresses.split(addresses.key(address))[0], self._delimiter)
         return (
-            await self._named(name, None, path)
-            or (await self._named(f"{user}@{domain}", detail, path) if detail is not None else None)
-            or await self._catch_all(domain)
+            await self._catch_all(domain)
             or (await self._postmaster(domain) if user == "postmaster" else None)
             or Refuse(UNKNOWN)
+        ), None
+
+    async def _account(self, address: str, path: tuple[str, ...]) -> Route | None:
+        """The alias or account of that name, or else of its user without the tag."""
+        name = addresses.key(address)
+        local, domain = addresses.split(name)
+        user, detail = addresses.without_detail(local, self._delimiter)
+        return await self._named(name, None, path) or (
+            await self._named(f"{user}@{domain}", detail, path) if detail is not None else None
         )
 
     async def _named(self, name: str, detail: str | None, path: tuple[str, ...]) -> Route | None:

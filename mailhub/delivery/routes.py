@@ -16,9 +16,12 @@ class Local:
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """To the mail exchangers of a domain."""
+    """Out of here: to a nexthop, by the transport of that name. `sender`: the reverse-path it leaves with, None where that is
+    the message's own."""
 
     nexthop: str
+    transport: str = "relay"
+    sender: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +32,17 @@ class Expand:
 
 
 @dataclass(frozen=True, slots=True)
-class Refuse:
-    """Nowhere."""
+class Hold:
+    """Nowhere until an operator has decided."""
 
     reply: Reply
 
 
-Route = Local | Relay | Expand | Refuse
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Nowhere, or, where the reply is temporary, not now."""
+
+    reply: Reply
+
+
+Route = Local | Relay | Expand | Hold | Refuse

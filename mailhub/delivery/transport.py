@@ -1,6 +1,6 @@
 """What a transport is asked and what it answers. Postfix's word: a way out of the queue, never a socket.
 
-Two real implementations: `local.LocalTransport` (Maildirs) and `relay.RelayTransport` (SMTP to MX hosts).
+`local.LocalTransport` (Maildirs), `relay.RelayTransport` (SMTP to MX hosts), `discard.Discard`.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,8 @@ class JobRecipient:
 class Job:
     """One message to one destination: all recipients that share transport and nexthop.
 
-    `nexthop`: for the relay the domain (or literal) to look up; "" for the local transport.
+    `sender`: the reverse-path that it leaves with. `nexthop`: for the relay the domain (or literal) to look up; "" for the local
+    transport.
     `created`: wall time of arrival.
     """
 
@@ -39,8 +40,14 @@ class Job:
     recipients: tuple[JobRecipient, ...]
     created: float
     nexthop: str = ""
+    transport: str = "relay"
     parameters: MailParameters = PLAIN
     origin: Origin = Origin()
+
+    @property
+    def destination(self) -> str:
+        """Whose turn it has to be. Mail for one domain is one destination, by whichever name of the relay."""
+        return self.nexthop if self.transport in ("relay", "smtp") else f"{self.transport}:{self.nexthop}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,8 @@ class Result:
     """What became of recipient `n`: DELIVERED, RELAYED, DEFERRED or FAILED.
 
     `remote`: who gave the reply, "mx.example.org[192.0.2.1]", "" for ourselves. `tls`: how the peer was reached.
-    `filings`: message files that the transport staged, to be indexed when the result is settled.
+    `filings`: message files that the transport staged, to be indexed when the result is settled. `held`: of one that is
+    deferred: it is not tried again before an operator says so.
     """
 
     n: int
@@ -57,6 +65,7 @@ class Result:
     remote: str = ""
     filings: tuple[Filing, ...] = ()
     tls: str = ""
+    held: bool = False
 
 
 class Transport(Protocol):

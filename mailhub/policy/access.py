@@ -10,7 +10,7 @@ from mailhub.model.reply import Reply
 from .visit import Orders
 
 PERMIT = "permit"
-_FILTER = re.compile(r"(?:smtp|relay):\S+\Z")  # transport:nexthop
+_FILTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*:\S*\Z")  # transport:nexthop
 _CODE = re.compile(r"([45][0-9]{2})(?:[ \t]+([45]\.[0-9]{1,3}\.[0-9]{1,3}))?(?:[ \t]+(.*))?\Z", re.DOTALL)
 
 Verdict = Reply | str | None  # a refusal; PERMIT; nothing to say

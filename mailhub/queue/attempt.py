@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mailhub.delivery.router import Router
-from mailhub.delivery.routes import Refuse, Relay, Route
+from mailhub.delivery.routes import Hold, Refuse, Route
 from mailhub.delivery.transport import Job, Result, Transport
+from mailhub.model import ids
 from mailhub.model.clock import Clock
 from mailhub.model.envelope import Notify
 from mailhub.model.errors import MailError, Temporary
@@ -28,6 +29,7 @@ from .schedule import Schedule, expired
 log = logging.getLogger("mailhub.queue")
 
 TROUBLE = Reply(451, "4.3.0", "Temporary local problem")
+NO_TRANSPORT = Reply(451, "4.3.5", "Mail transport unavailable")
 TOO_LATE = Reply(554, "5.4.7", "Delivery time expired (DELIVERBY)")
 EXPIRED = "4.4.7"  # RFC 3463 section 3.5
 _PAUSES = (1.0, 60.0)  # seconds, first and longest, before a unit that the store could not take is given again
@@ -115,8 +117,8 @@ class Attempt:
         if expired(self._item, self._shared.clock.now()):
             return Refuse(TOO_LATE)
         if self._item.filter:
-            return Relay(self._item.filter.partition(":")[2])
-        return await self._shared.router.route(recipient.address, recipient.path)
+            return await self._shared.router.filtered(self._item.filter, recipient.address, recipient.path)
+        return await self._shared.router.route(recipient.address, recipient.path, self._item.sender)
 
     async def _route(self) -> tuple[list[plan.Routed], list[Result]]:
         """Recipients with their routes, and results for those that have none."""
@@ -134,7 +136,10 @@ class Attempt:
                 continue
             route = plan.bounded(route, recipient, limits)
             if isinstance(route, Refuse):
-                nowhere.append(Result(recipient.n, Fate.FAILED, route.reply))
+                fate = Fate.FAILED if route.reply.permanent else Fate.DEFERRED
+                nowhere.append(Result(recipient.n, fate, route.reply))
+            elif isinstance(route, Hold):
+                nowhere.append(Result(recipient.n, Fate.DEFERRED, route.reply, held=True))
             else:
                 routed.append((recipient, route))
             if not count % _SLICE:
@@ -155,18 +160,21 @@ class Attempt:
 
     async def _job(self, job: Job) -> None:
         shared = self._shared
-        if not job.nexthop:
-            results = await self._call(shared.transports["local"], job)
+        transport = shared.transports.get(job.transport)
+        if transport is None:
+            log.error("%s: there is no transport %r", ids.text(job.queue_id), job.transport)
+            results = [Result(recipient.n, Fate.DEFERRED, NO_TRANSPORT) for recipient in job.recipients]
+        elif job.transport == "local":
+            results = await self._call(transport, job)
         else:
             try:
-                async with shared.destinations.slot(job.nexthop):
-                    results = await self._call(shared.transports["relay"], job)
+                async with shared.destinations.slot(job.destination):
+                    results = await self._call(transport, job)
             except Crowded:
                 self._crowded |= {recipient.address.rpartition("@")[2] for recipient in job.recipients}
                 results = []
         self._jobs -= 1
-        name = "relay" if job.nexthop else "local"
-        outcomes = [self._outcome(result, name) for result in results]
+        outcomes = [self._outcome(result, job.transport) for result in results]
         done = [o for o in outcomes if o.fate in _DONE]
         if done and self._jobs:
             self._rest += [o for o in outcomes if o.fate not in _DONE]
@@ -187,7 +195,9 @@ class Attempt:
 
     def _outcome(self, result: Result, relay: str) -> Outcome:
         outcome = Outcome(result.n, result.fate, result.reply, result.remote, filings=result.filings)
-        if result.fate == Fate.DEFERRED:
+        if result.held:
+            outcome = replace(outcome, held=True)
+        elif result.fate == Fate.DEFERRED:
             outcome = self._deferred(outcome)
         if log.isEnabledFor(logging.INFO):
             log.info("from=%r, to=%r, relay=%s, delay=%.1f, dsn=%s, status=%s (%r)", self._item.sender,
@@ -287,7 +297,7 @@ class Attempt:
         return self._deferred(Outcome(outcome.n, Fate.DEFERRED, TROUBLE))
 
     def _note_due(self, unit: Settle) -> None:
-        dues = [o.due for o in unit.outcomes if o.fate in (Fate.DEFERRED, Fate.EXPANDED)]
+        dues = [o.due for o in unit.outcomes if o.fate in (Fate.DEFERRED, Fate.EXPANDED) and not o.held]
         self._due = min([self._due, *dues, *(born.due for born in unit.born)])
 
 

@@ -75,11 +75,14 @@ def _child(parent: QueuedRecipient, address: str, siblings: int) -> NewRecipient
 
 
 def jobs(item: Item, routed: Iterable[Routed]) -> list[Job]:
-    """One job for all local recipients, and one for each domain to relay to."""
-    groups: dict[str, list[JobRecipient]] = {}
+    """One job for all local recipients, and one for each transport, nexthop and sender that the others leave by."""
+    groups: dict[tuple[str, str, str], list[JobRecipient]] = {}
     for recipient, way in routed:
-        nexthop = way.nexthop if isinstance(way, Relay) else ""
-        groups.setdefault(nexthop, []).append(
+        if isinstance(way, Relay):
+            group = (way.transport, way.nexthop, item.sender if way.sender is None else way.sender)
+        else:
+            group = ("local", "", item.sender)
+        groups.setdefault(group, []).append(
             JobRecipient(
                 n=recipient.n,
                 address=recipient.address,
@@ -92,13 +95,14 @@ def jobs(item: Item, routed: Iterable[Routed]) -> list[Job]:
     return [
         Job(
             queue_id=item.id,
-            sender=item.sender,
+            sender=sender,
             content=item.content,
             recipients=tuple(recipients),
             created=item.created,
             nexthop=nexthop,
+            transport=transport,
             parameters=item.parameters,
             origin=item.origin,
         )
-        for nexthop, recipients in groups.items()
+        for (transport, nexthop, sender), recipients in groups.items()
     ]

@@ -16,5 +16,6 @@ Invariants
 - A key never becomes part of an SQL statement's text.
 """
 
+from .tables import Search as Search
 from .tables import Table as Table
 from .tables import Tables as Tables

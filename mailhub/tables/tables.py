@@ -90,9 +90,16 @@ class Search:
         self._tables = tables
 
     async def lookup(self, key: str) -> str | None:
+        return await self._first(self._tables, key)
+
+    async def part(self, key: str) -> str | None:
+        """For a key that is part of another one, such as a domain: patterns are not asked for those."""
+        return await self._first([table for table in self._tables if not getattr(table, "whole_keys", False)], key)
+
+    async def _first(self, tables: Sequence[Table], key: str) -> str | None:
         if len(key) > KEY_LIMIT:
             return None
-        for table in self._tables:
+        for table in tables:
             if (value := await table.lookup(key)) is not None:
                 return value
         return None
@@ -105,7 +112,7 @@ class Tables:
         self._clock, self._chance = clock, chance or random.Random()
         self._open: dict[str, Table] = {}
 
-    def open(self, lookup: Lookup) -> Table:
+    def open(self, lookup: Lookup) -> Search:
         """The table of an option. Files are read, and databases asked, at the first look-up."""
         tables: list[Table] = []
         for source in lookup.sources:

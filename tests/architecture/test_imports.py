@@ -17,7 +17,7 @@ BELOW: dict[str, tuple[str, ...]] = {
     "store": ("net", "message", "model", "config"),
     "directory": ("tables", "store.api", "wire", "model", "config"),
     "mailbox": ("store.api", "message", "model", "config"),
-    "delivery": ("mailbox", "directory", "store.api", "net", "wire", "message", "model", "config"),
+    "delivery": ("mailbox", "directory", "tables", "store.api", "net", "wire", "message", "model", "config"),
     "queue": ("delivery", "store.api", "message", "model", "config", "log"),
     "policy": (
         "queue",

@@ -2,15 +2,19 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from mailhub.config import schema
+from mailhub.config import lookup, schema
 from mailhub.delivery.router import LOOP, NO_DOMAIN, UNKNOWN, Known, Router
-from mailhub.delivery.routes import Expand, Local, Refuse, Relay
+from mailhub.delivery.routes import Expand, Hold, Local, Refuse, Relay
 from mailhub.directory import Directory, Hasher
 from mailhub.model.clock import VirtualClock
+from mailhub.model.errors import Permanent
+from mailhub.model.reply import Reply
 from mailhub.store.sqlite import SqliteStore
+from mailhub.tables import Tables
 
 
 @pytest.fixture
@@ -30,7 +34,7 @@ async def directory(tmp_path: Path) -> AsyncIterator[Directory]:
 
 @pytest.fixture
 def router(directory: Directory) -> Router:
-    return Router(directory, schema.Delivery(), "a.test")
+    return Router(directory, schema.Delivery(), "a.test", Tables(VirtualClock()))
 
 
 @pytest.mark.parametrize("address", ["alice@a.test", "ALICE@A.Test", '"alice"@a.test'])
@@ -110,7 +114,121 @@ async def test_every_domain_of_ours_has_a_postmaster(router: Router, directory: 
 async def test_a_main_domain_without_accounts_gives_its_postmaster_to_the_first_of_all(directory: Directory) -> None:
     for name in ("alice@a.test", "zoe@a.test"):
         await directory.remove_account(name)
-    router = Router(directory, schema.Delivery(), "a.test")
+    router = Router(directory, schema.Delivery(), "a.test", Tables(VirtualClock()))
     assert await router.route("postmaster") == Local("carol@b.test")
     await directory.remove_account("carol@b.test")
     assert await router.route("postmaster") == Refuse(UNKNOWN)
+
+
+def ways(directory: Directory, **options: Any) -> Router:
+    """A router with options of [delivery]; tables as they are written in TOML."""
+    plain = ("default_transport", "relayhost")
+    made = {name: value if name in plain else lookup.read(value) for name, value in options.items()}
+    return Router(directory, schema.Delivery(**made), "a.test", Tables(VirtualClock()))
+
+
+TABLE = {
+    "user+tag@far.test": "smtp:[tag.test]", "user@far.test": ":[user.test]:26", "far.test": "lmtp:inet:far.test",
+    ".far.test": "relay:", "gone.test": "error:5.1.6 moved away", "bad.test": "error:", "late.test": "retry:4.7.7 not yet",
+    "code.test": "error:450 4.2.2 text", "kept.test": "hold:look first", "void.test": "discard:spam", "prog.test": "pipe:filter",
+    "prog2.test": "filter:elsewhere", "same.test": ":",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("address", "route"),
+    [
+        ("User+Tag@far.test", Relay("[tag.test]", "smtp")), ("user+other@far.test", Relay("[user.test]:26")),
+        ("user@far.test", Relay("[user.test]:26")), ("other@far.test", Relay("inet:far.test", "lmtp")),
+        ("x@sub.far.test", Relay("sub.far.test")), ("x@deep.sub.far.test", Relay("deep.sub.far.test")),
+        ("x@gone.test", Refuse(Reply(550, "5.1.6", "moved away"))),
+        ("x@bad.test", Refuse(Reply(550, "5.0.0", "Address is undeliverable"))),
+        ("x@late.test", Refuse(Reply(450, "4.7.7", "not yet"))),
+        ("x@code.test", Refuse(Reply(550, "5.2.2", "text"))),
+        ("x@kept.test", Hold(Reply(450, "4.7.0", "look first"))), ("x@void.test", Relay("spam", "discard")),
+        ("x@prog.test", Relay("prog.test", "filter")), ("x@prog2.test", Relay("elsewhere", "filter")),
+        ("x@same.test", Relay("same.test")), ("x@notfar.test", Relay("notfar.test")),
+        ("alice@a.test", Local("alice@a.test")),
+    ],
+)  # fmt: skip
+async def test_the_transport_table(directory: Directory, address: str, route: object) -> None:
+    assert await ways(directory, transport=TABLE).route(address) == route
+
+
+async def test_a_star_is_for_everybody_and_patterns_see_whole_addresses(directory: Directory, tmp_path: Path) -> None:
+    patterns = tmp_path / "patterns"
+    patterns.write_text("/^far\\.test$/ smtp:[wrong]\n/^x@far/ smtp:[right]\n")
+    router = ways(directory, transport=[f"regexp:{patterns}", {"*": "smtp:[all]", "a.test": ":"}])
+    assert await router.route("x@far.test") == Relay("[right]", "smtp")
+    assert await router.route("y@far.test") == Relay("[all]", "smtp")
+    assert await router.route("alice@a.test") == Local("alice@a.test")
+    assert await router.route("carol@b.test") == Relay("[all]", "smtp")
+
+
+async def test_the_table_sends_our_own_elsewhere_and_makes_nobody_known(directory: Directory) -> None:
+    table = {
+        "a.test": "lmtp:unix:/run/inner",
+        "bot@a.test": "pipe:bot",
+        "team@a.test": "smtp:[never]",
+        "far.test": "local:",
+    }
+    router = ways(directory, transport=table)
+    await directory.set_alias("team@a.test", ["alice@a.test"])
+    assert await router.route("alice+x@a.test") == Relay("unix:/run/inner", "lmtp")
+    assert await router.route("nobody@a.test") == Refuse(UNKNOWN)
+    assert await router.route("bot@a.test") == Relay("a.test", "bot")
+    assert await router.route("team@a.test") == Expand(("alice@a.test",))
+    assert [await router.peek(f"{user}@a.test") for user in ("alice", "nobody", "bot", "team")] == [
+        Known.LOCAL, Known.UNKNOWN, Known.LOCAL, Known.LOCAL,
+    ]  # fmt: skip
+
+
+async def test_no_line_of_the_table_opens_the_relay(directory: Directory) -> None:
+    router = ways(
+        directory, transport={"far.test": "local:", "else.test": "lmtp:unix:/run/inner", "gone.test": "error:no"}
+    )
+    assert await router.peek("x@else.test") is Known.RELAY
+    assert await router.route("x@far.test") == Refuse(UNKNOWN)
+    with pytest.raises(Permanent) as refused:
+        await router.peek("x@gone.test")
+    assert refused.value.reply == Reply(550, "5.0.0", "no")
+
+
+async def test_a_relayhost_takes_what_no_table_names(directory: Directory) -> None:
+    router = ways(directory, relayhost="[smart.test]:587", transport={"direct.test": "smtp:", "null.test": ":"})
+    assert await router.route("x@far.test") == Relay("[smart.test]:587")
+    assert await router.route("x@null.test") == Relay("[smart.test]:587")
+    assert await router.route("x@direct.test") == Relay("direct.test", "smtp")
+    assert await router.route("alice@a.test") == Local("alice@a.test")
+
+
+async def test_relayhost_and_transport_of_a_sender(directory: Directory) -> None:
+    router = ways(
+        directory,
+        relayhost="[all.test]",
+        sender_relayhost={
+            "alice@a.test": "[one.test]",
+            "@b.test": "[b.test]",
+            "zoe@a.test": "DUNNO",
+            "<>": "[null.test]",
+        },
+        sender_default_transport={"carol@b.test": "second:", "dan@b.test": "second:[fix.test]"},
+    )
+    senders = ("Alice@a.test", "x@b.test", "zoe@a.test", "", "carol@b.test", "dan@b.test", "far@far.test")
+    assert [await router.route("x@far.test", sender=sender) for sender in senders] == [
+        Relay("[one.test]"), Relay("[b.test]"), Relay("[all.test]"), Relay("[null.test]"), Relay("[b.test]", "second"),
+        Relay("[fix.test]", "second"), Relay("[all.test]"),
+    ]  # fmt: skip
+
+
+async def test_a_filter_is_given_in_the_same_words(router: Router) -> None:
+    asked = [
+        ("smtp:[f]:26", "x@far.test"),
+        ("lmtp:unix:/f", "alice@a.test"),
+        ("smtp:", "x@far.test"),
+        ("local:", "alice@a.test"),
+    ]
+    assert [await router.filtered(order, address, ()) for order, address in asked] == [
+        Relay("[f]:26", "smtp"), Relay("unix:/f", "lmtp"), Relay("far.test", "smtp"), Local("alice@a.test"),
+    ]  # fmt: skip
+    assert await router.filtered("error:5.7.1 never", "x@far.test", ()) == Refuse(Reply(550, "5.7.1", "never"))

@@ -140,7 +140,8 @@ def test_keys_of_access_5() -> None:
         ("check_sender_access inline:{{far.example=DEFER_IF_REJECT later}} reject", {}, "450 4.7.1 later"),
         ("check_sender_access inline:{far.example=12345} reject", {}, "250"),
         ("check_sender_access inline:{{far.example=FILTER nothing}}", {}, "451 4.3.0"),
-        ("check_sender_access inline:{{far.example=FILTER lmtp:[127.0.0.1]}}", {}, "451 4.3.0"),
+        ("check_sender_access inline:{{far.example=FILTER lmtp:[127.0.0.1]}}", {}, "250"),
+            ("check_sender_access inline:{{far.example=FILTER lmtp:a b}}", {}, "451 4.3.0"),
     ],
 )  # fmt: skip
 async def test_words(words: str, case: dict[str, Any], answer: str) -> None:

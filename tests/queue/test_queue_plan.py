@@ -54,6 +54,20 @@ def test_the_limits_of_expansion() -> None:
     assert plan.bounded(Relay("x.test"), recipient(0, "l@x.test", depth=9), config) == Relay("x.test")
 
 
+def test_a_job_for_each_transport_and_sender() -> None:
+    some = [recipient(n, f"u{n}@x.test") for n in range(4)]
+    ways = [
+        Relay("x.test"),
+        Relay("x.test", "lmtp"),
+        Relay("x.test", sender="srs@y.test"),
+        Relay("x.test", sender="s@x.test"),
+    ]
+    jobs = plan.jobs(item(*some), list(zip(some, ways, strict=True)))
+    found = {(job.transport, job.sender): [r.n for r in job.recipients] for job in jobs}
+    assert found == {("relay", "s@x.test"): [0, 3], ("lmtp", "s@x.test"): [1], ("relay", "srs@y.test"): [2]}
+    assert [job.destination for job in jobs] == ["x.test", "lmtp:x.test", "x.test"]
+
+
 def test_a_job_for_each_destination() -> None:
     some = [recipient(n, f"u{n}@x.test") for n in range(4)]
     routed: list[plan.Routed] = [

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from mailhub.config import schema
+from mailhub.delivery.discard import Discard
 from mailhub.delivery.local import LocalTransport
 from mailhub.delivery.router import Router
 from mailhub.delivery.transport import Job, Result
@@ -24,6 +25,7 @@ from mailhub.queue.manager import Manager
 from mailhub.queue.spool import Spool
 from mailhub.store.api import Body, Fate, Item, QueueFilter, QueueStore, Settle
 from mailhub.store.sqlite import SqliteStore
+from mailhub.tables import Tables
 
 TAKEN = Reply(250, "2.0.0", "Ok: queued")
 LATER = Reply(450, "4.2.0", "Greylisted")
@@ -109,6 +111,7 @@ class World:
         self.path = path
         base = schema.Queue(retry=LADDER, jitter=0.0)
         self.config = config or base
+        self.delivery = schema.Delivery()
         self.clock = VirtualClock()
         self.hosts = Hosts(self.clock)
 
@@ -119,9 +122,9 @@ class World:
         self.hasher = Hasher(1, 1)
         self.directory = Directory(self.store.directory, schema.Auth(), self.hasher, domains=["mailhub.test"])
         self.mailboxes = Mailboxes(self.store, schema.Mailbox(), self.clock)
-        self.router = Router(self.directory, schema.Delivery(), "mailhub.test")
+        self.router = Router(self.directory, self.delivery, "mailhub.test", Tables(self.clock))
         self.local = LocalTransport(self.mailboxes, "mx.test", self.clock)
-        self.transports = {"local": self.local, "relay": self.hosts}
+        self.transports = {"local": self.local, "relay": self.hosts, "discard": Discard()}
         self.make_manager(self.queue)
 
     def make_manager(self, queue: QueueStore) -> None:

@@ -118,7 +118,8 @@ class Fate(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result of one attempt for recipient `n`, to be recorded. `due`: the next attempt where DEFERRED."""
+    """The result of one attempt for recipient `n`, to be recorded. `due`: the next attempt where DEFERRED; `held`: none before
+    an operator says so."""
 
     n: int
     fate: Fate
@@ -128,6 +129,7 @@ class Outcome:
     warned: bool = False
     filings: tuple[Filing, ...] = ()
     children: tuple[NewRecipient, ...] = ()
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)

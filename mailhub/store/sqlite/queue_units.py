@@ -125,9 +125,9 @@ def _present(db: sqlite3.Connection, asked: Iterable[tuple[int, int]]) -> set[tu
 
 def _defer(db: sqlite3.Connection, item: int, outcome: Outcome) -> None:
     db.execute(
-        "update recipient set state=case when state=3 then 3 else 2 end, due=?, attempts=attempts+1, code=?,"
+        "update recipient set state=case when state=3 or ? then 3 else 2 end, due=?, attempts=attempts+1, code=?,"
         " enhanced=?, reply=?, remote=?, warned=max(warned, ?) where item=? and n=?",
-        (outcome.due, outcome.reply.code, outcome.reply.enhanced, outcome.reply.text, outcome.remote,
+        (outcome.held, outcome.due, outcome.reply.code, outcome.reply.enhanced, outcome.reply.text, outcome.remote,
          outcome.warned, item, outcome.n),
     )  # fmt: skip
 

@@ -1,0 +1,36 @@
+"""The transports by their names: those that are always there, and those of [transport.NAME]."""
+
+from collections.abc import Collection, Mapping
+
+from mailhub.config import schema
+from mailhub.model.clock import Clock
+from mailhub.net.resolver import Resolver
+
+from .discard import Discard
+from .relay import RelayTransport
+from .transport import Transport
+
+
+class Transports:
+    """`all`: by name. `relay` and `smtp` are one, unless they are configured apart."""
+
+    def __init__(
+        self,
+        sections: Mapping[str, schema.Transport],
+        relay: schema.Relay,
+        resolver: Resolver,
+        hostname: str,
+        clock: Clock,
+        local: Transport,
+        own: Collection[str] = (),
+    ) -> None:
+        usual = RelayTransport(resolver, relay, hostname, clock, own)
+        self._relays = {"relay": usual, "smtp": usual}
+        for name, section in sections.items():
+            self._relays[name] = RelayTransport(resolver, section.relay or relay, hostname, clock, own)
+        self.all: dict[str, Transport] = {"local": local, "discard": Discard(), **self._relays}
+
+    async def close(self) -> None:
+        """Drop the connections that are kept."""
+        for transport in set(self._relays.values()):
+            await transport.close()
