@@ -262,6 +262,8 @@ class Relay(Section, frozen=True, kw_only=True):
     keep_seconds: Seconds = 5.0
     keep_limit: Count = 100
     messages_per_connection: Count = 100
+    # Extensions that are not used, whoever offers them, by their EHLO keyword.
+    discard_ehlo_keywords: tuple[str, ...] = ()
     # Opportunistic TLS: use STARTTLS where offered, certificate unchecked; fall back to the clear.
     tls: Literal["may", "none"] = "may"
 

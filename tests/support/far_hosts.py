@@ -33,7 +33,8 @@ Answer = str | bytes | None
 
 
 class FarHost:
-    """`script`: by a whole command line, its verb, "greeting" or "." (the end of a body), what is said instead of yes.
+    """`script`: by a whole command line, its verb, "greeting" or "." (the end of a body, also by
+    BDAT), what is said instead of yes.
     A str is a reply, bytes go out as they are (SILENCE: none), HANG_UP closes. `heard`: commands; `flights`: blocks of octets
     as they came; `bodies`: with their dots and end."""
 
@@ -97,6 +98,7 @@ class _Talk:
         self._host, self._reader, self._writer = host, reader, writer
         self._buffer = b""
         self._taken = 0  # recipients
+        self._chunks = b""
         self._going = True
 
     async def run(self) -> None:
@@ -109,6 +111,8 @@ class _Talk:
                 await self._start_tls()
             elif verb == "DATA":
                 await self._data()
+            elif verb == "BDAT":
+                await self._chunk(line)
             else:
                 self._command(line, verb)
 
@@ -136,6 +140,18 @@ class _Talk:
         self._host.bodies.append(await self._until(b"\r\n.\r\n"))
         self._say("250 2.0.0 taken", ".")
 
+    async def _chunk(self, line: str) -> None:
+        if self._host.paused is not None:
+            await self._host.paused.wait()
+        _, size, *last = line.split()
+        self._chunks += await self._exactly(int(size))
+        usual = "250 2.0.0 taken" if self._taken else "503 5.5.1 no valid recipients"
+        self._say(usual if last else "250 2.0.0 go on", *([line, "."] if last else [line, "BDAT"]))
+        if last:
+            if self._taken:
+                self._host.bodies.append(self._chunks)
+            self._chunks = b""
+
     async def _start_tls(self) -> None:
         names: list[str] = []
         assert self._host.tls is not None
@@ -154,13 +170,22 @@ class _Talk:
             self._writer.write(answer if isinstance(answer, bytes) else answer.encode() + b"\r\n")
         return answer
 
+    async def _exactly(self, size: int) -> bytes:
+        while len(self._buffer) < size:
+            await self._more()
+        found, self._buffer = self._buffer[:size], self._buffer[size:]
+        return found
+
+    async def _more(self) -> None:
+        block = await self._reader.read(1 << 20)
+        if not block:
+            raise ConnectionResetError
+        self._host.flights.append(block)
+        self._buffer += block
+
     async def _until(self, end: bytes) -> bytes:
         while end not in self._buffer:
-            block = await self._reader.read(1 << 20)
-            if not block:
-                raise ConnectionResetError
-            self._host.flights.append(block)
-            self._buffer += block
+            await self._more()
         found, _, self._buffer = self._buffer.partition(end)
         return found + end
 
@@ -185,8 +210,8 @@ class Text:
 class World:
     """`hosts`, the relay, and what both stand on."""
 
-    def __init__(self, dns: DnsServer, clock: VirtualClock, hosts: Sequence[FarHost]) -> None:
-        self.dns, self.clock, self.hosts = dns, clock, hosts
+    def __init__(self, dns: DnsServer, clock: VirtualClock, hosts: Sequence[FarHost], port: int) -> None:
+        self.dns, self.clock, self.hosts, self.port = dns, clock, hosts, port
         self.relay: RelayTransport
 
     async def deliver(self, *recipients: str, text: Text | None = None, **job: Any) -> list[Result]:
@@ -219,7 +244,7 @@ async def world(
             dns.zone[host.name, "A"] = [address]
             port = await host.start(address, port)
         dns.zone["far.test", "MX"] = [f"{number}0 {host.name}." for number, host in enumerate(far, 1)]
-        made = World(dns, clock, far)
+        made = World(dns, clock, far, port)
         asking = DnsResolver(dns.config(**(resolver or {})), clock)
         settings = schema.Relay(**{"port": port, **relay})
         made.relay = RelayTransport(asking, settings, US, clock, own, random.Random(1))

@@ -1,24 +1,53 @@
-"""A message as DATA carries it (RFC 5321 section 4.5.2). Never a bare CR or LF, whatever the content holds."""
+"""A message as a peer gets it: what MAIL says of it, and its octets for DATA or BDAT. Of text, never a bare CR or LF leaves."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """`size`: octets, None where nobody has counted them; `word`: BODY's (RFC 6152, RFC 3030)."""
+
+    blocks: Callable[[], AsyncIterator[bytes]]
+    size: int | None
+    word: Literal["7BIT", "8BITMIME", "BINARYMIME"] = "7BIT"
+
+
+async def chunks(message: Message) -> AsyncIterator[tuple[bytes, bool]]:
+    """For BDAT, each with whether it is the last (RFC 3030 section 2). Binary content goes as it is."""
+    held = None
+    async for block in message.blocks() if message.word == "BINARYMIME" else lines(message.blocks()):
+        if held is not None:
+            yield held, False
+        held = block
+    yield held or b"", True
 
 
 async def stuffed(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The blocks with CRLF line ends and doubled dots, then the final dot."""
+    """For DATA: lines with doubled dots, then the final dot, in one block with what is before it (RFC 5321 section 4.5.2)."""
     held, at_start = b"", True
+    async for block in lines(blocks):
+        if held:
+            yield held
+        first = b"." if at_start and block.startswith(b".") else b""
+        at_start = block.endswith(b"\n")
+        held = first + block.replace(b"\r\n.", b"\r\n..")
+    yield held + b".\r\n"
+
+
+async def lines(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The blocks with CRLF line ends, one behind the last line too; none of them is empty."""
+    held, whole = b"", True
     async for block in blocks:
         data = held + block
         held = b"\r" if data.endswith(b"\r") else b""  # its LF may come with the next block
         out = _canonical(data[: len(data) - len(held)])
-        if not out:
-            continue
-        first = b"." if at_start and out.startswith(b".") else b""
-        at_start = out.endswith(b"\n")
-        yield first + out.replace(b"\r\n.", b"\r\n..")
-    if held:
-        at_start = True
+        if out:
+            whole = out.endswith(b"\n")
+            yield out
+    if held or not whole:
         yield b"\r\n"
-    yield b".\r\n" if at_start else b"\r\n.\r\n"
 
 
 def _canonical(data: bytes) -> bytes:

@@ -42,11 +42,12 @@ class Replies(SMTPProtocol):
         self._asked.append(asked)
         return asked
 
-    def send(self, commands: Sequence[bytes]) -> list[Asked]:
-        """Commands without their CRLF, all at once, and their replies to come. ValueError where one is not a line."""
+    def send(self, commands: Sequence[bytes], content: bytes = b"") -> list[Asked]:
+        """Commands without their CRLF and what follows them, all at once, and their replies to come. ValueError where one is
+        not a line."""
         if any(_CONTROL.search(command) for command in commands):
             raise ValueError("a command with a control character in it")
-        self.write(b"".join(command + b"\r\n" for command in commands))
+        self.write(b"\r\n".join([*commands, content]))
         return [self.ask() for _ in commands]
 
     async def drain(self) -> None:

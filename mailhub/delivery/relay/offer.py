@@ -12,6 +12,7 @@ from mailhub.net.names import ascii_name
 from mailhub.store.api import Content
 
 from ..transport import Job
+from .body import Message
 from .client import Client
 
 NO_UTF8 = Reply(553, "5.6.7", "The next mail host cannot take internationalised mail (SMTPUTF8)")
@@ -37,6 +38,10 @@ class Offer:
         if 0 < client.size_limit < self.job.content.size:
             return TOO_BIG
         return NO_UTF8 if self.international and not client.offers("smtputf8") else None
+
+    def whole(self) -> Message:
+        """The content as it is."""
+        return Message(self.job.content.blocks, self.job.content.size)
 
     def mail(self, client: Client, recipients: list[str]) -> str:
         """MAIL's argument. `recipients`: of this transaction."""

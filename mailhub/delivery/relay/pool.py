@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Collection
 
 from mailhub.config import schema
 from mailhub.model.clock import Clock, Timer
@@ -19,10 +20,10 @@ class Pool:
         self._goodbyes: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    def take(self, host: Host) -> Client | None:
-        """A connection to that host, no longer the pool's: the one used last. Its peer may be gone without a word."""
+    def take(self, hosts: Collection[Host]) -> Client | None:
+        """A connection to one of these, no longer the pool's: the one used last. Its peer may be gone without a word."""
         for client in reversed(tuple(self._idle)):
-            if client.host == host:
+            if client.host in hosts:
                 self._idle.pop(client).cancel()
                 if client.alive:
                     return client
@@ -34,7 +35,7 @@ class Pool:
         if not client.alive:
             client.close()
             return
-        if self._closed or client.used >= self._config.messages_per_connection or not self._config.keep_seconds:
+        if self._closed or client.exhausted or not self._config.keep_seconds:
             self._dismiss(client)
             return
         self._idle[client] = self._clock.call_later(self._config.keep_seconds, lambda: self._expire(client))

@@ -6,8 +6,10 @@ a recipient or the message is final. What goes wrong once the body is under way 
 to ask another host at once would make doubles of it.
 """
 
+import itertools
 import logging
 import random
+import socket
 from collections.abc import Collection, Sequence
 
 from mailhub.config import schema
@@ -22,10 +24,13 @@ from mailhub.store.api import Fate
 
 from ..transport import Job, JobRecipient, Result
 from . import words
-from .client import Client, Lost, Refused, TlsFailed
+from .client import Client
+from .dial import Dialer
+from .errors import Lost, Refused, TlsFailed
 from .mx import LOOP, Exchangers, Found, Host
 from .offer import NO_UTF8, Offer, address_for, offer
 from .pool import Pool
+from .transaction import Transaction
 
 log = logging.getLogger("mailhub.relay")
 BAD_RECIPIENT = Reply(553, "5.1.3", "The address can not be sent")
@@ -50,6 +55,7 @@ class RelayTransport:
             resolver, chance or random.Random(), (self._hostname, *own), ipv6=config.ipv6, limit=config.host_limit
         )
         self._context = tls.opportunistic() if config.tls == "may" else None
+        self._dialer = Dialer(config, clock)
         self._pool = Pool(config, clock)
 
     async def close(self) -> None:
@@ -75,15 +81,16 @@ class RelayTransport:
         trouble, remote = TROUBLE, ""
         try:
             message = await offer(delivery.job)
-            for host in found.hosts:
+            left = list(found.hosts)
+            while left:
                 try:
-                    await self._visit(host, delivery, message)
+                    await self._visit(left, delivery, message)
                     return
                 except Refused as refused:
-                    trouble, remote = refused.reply, str(host)
+                    trouble, remote = refused.reply, refused.remote
                 except Lost as lost:
                     trouble, remote = Reply(451, lost.enhanced, str(lost)), ""
-                log.info("%s: %s: %s", ids.text(delivery.job.queue_id), host, trouble)
+                log.info("%s: %s %s", ids.text(delivery.job.queue_id), remote, trouble)
         except _Ourselves:
             if (
                 found.whole and trouble is TROUBLE
@@ -93,20 +100,34 @@ class RelayTransport:
             trouble = error.reply if error.reply.temporary else TROUBLE
         delivery.decide(delivery.waiting, words.softened(trouble) if remote else trouble, remote)
 
-    async def _visit(self, host: Host, delivery: "_Delivery", message: Offer) -> None:
-        """All that wait, at one host. Refused and Lost: another one may be asked for those that wait still."""
-        client = self._pool.take(host)
+    async def _visit(self, left: list[Host], delivery: "_Delivery", message: Offer) -> None:
+        """All that wait, at the first host of `left`, by whichever of its addresses answers first; those that were asked are
+        taken out. Refused and Lost: another one may be asked for those that wait still."""
+        rivals = [*itertools.takewhile(lambda host: host.name == left[0].name, left)]
+        client = self._pool.take(rivals)
         kept = client is not None
-        client = client or await self._connect(host)
+        if client is None:
+            try:
+                host, connected = await self._dialer.first(rivals)
+            except Lost:
+                del left[: len(rivals)]
+                raise
+            left.remove(host)
+            client = await self._open(host, connected)
+        else:
+            left.remove(host := client.host)
         try:
             while delivery.waiting:
+                if client.exhausted:
+                    self._pool.keep(client)
+                    client, kept = await self._open(host), False
                 try:
                     await self._transact(client, delivery, message)
                     kept = True
                 except (Refused, Lost):
                     if client.alive or not kept:
                         raise
-                    client, kept = await self._connect(host), False  # it went away between two messages, as it may
+                    client, kept = await self._open(host), False  # it went away between two messages, as it may
         except (Refused, Lost):
             self._pool.keep(client)
             raise
@@ -115,17 +136,18 @@ class RelayTransport:
             raise
         self._pool.keep(client)
 
-    async def _connect(self, host: Host) -> Client:
+    async def _open(self, host: Host, connected: socket.socket | None = None) -> Client:
+        """A session, on that socket where there is one."""
         client = Client(host, self._config, self._hostname, self._clock)
         try:
             try:
-                await client.connect(self._context)
+                await client.connect(connected or await self._dialer.one(host), self._context)
             except TlsFailed as error:
                 # opportunistic: the clear is what there was without the offer (RFC 7435)
                 client.close()
                 log.info("%s; trying without TLS", error)
                 client = Client(host, self._config, self._hostname, self._clock)
-                await client.connect(None)
+                await client.connect(await self._dialer.one(host), None)
         except BaseException:
             client.close()
             raise
@@ -152,9 +174,9 @@ class RelayTransport:
             return
         remote = str(client.host)
         try:
-            answers = await client.transaction(
-                message.mail(client, addresses), addresses, delivery.job.content.blocks()
-            )
+            answers = await Transaction(
+                client, message.mail(client, addresses), [f"<{address}>" for address in addresses], message.whole()
+            ).make()
         except Refused as refused:
             if not refused.reply.permanent:
                 raise

@@ -1,0 +1,187 @@
+"""One transaction (RFC 5321 section 3.3): MAIL, RCPT, and the message by BDAT where that is offered (RFC 3030), else by DATA.
+
+As long as the peer can not have taken the message, what goes wrong is raised, and another connection or host may be asked.
+From then on nothing is raised: an end without an answer is a temporary failure of the transaction.
+"""
+
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from dataclasses import dataclass
+
+from mailhub.model.errors import MailError
+from mailhub.model.reply import Reply
+
+from . import words
+from .body import Message, chunks, stuffed
+from .client import Client
+from .connection import Asked
+from .errors import NONSENSE, Lost, Refused
+
+UNREADABLE = Reply(451, "4.3.0", "The message can not be read now")
+_AT_ONCE = 65_536  # octets of a message that is sent before it is known whether anybody is to have it
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """`recipients`: to each RCPT; `message`: to the message, for those whose RCPT was welcome. `ours`: that was not the
+    peer's word but ours for what went wrong."""
+
+    recipients: list[Reply]
+    message: Reply
+    ours: bool = False
+
+
+class Transaction:
+    """`make()` once. `mail`, `recipients`: the arguments of MAIL and RCPT."""
+
+    def __init__(self, client: Client, mail: str, recipients: Sequence[str], message: Message) -> None:
+        self._client, self._message = client, message
+        self._mail = f"MAIL FROM:{mail}".encode()
+        self._to = [f"RCPT TO:{recipient}".encode() for recipient in recipients]
+
+    async def make(self) -> Answers:
+        """Refused and Lost: nothing has happened, and 421 is a refusal for all, wherever it comes."""
+        client = self._client
+        fresh = not client.used
+        client.used += 1
+        pipelining = client.offers("pipelining")
+        first = [b"RSET", self._mail] if client.unfinished else [self._mail]
+        client.unfinished = True
+        if client.offers("chunking"):
+            size = self._message.size
+            # A connection that was kept may be dead, and then nobody could tell whether the message was taken.
+            if pipelining and fresh and size is not None and size <= _AT_ONCE:
+                return await self._at_once(first)
+            replies = await self._envelope(first, pipelining)
+            if not any(reply.ok for reply in replies):
+                return Answers(replies, replies[-1])
+            return await self._given(replies, self._chunked(pipelining))
+        if pipelining:
+            *answers, go = await client.group(*first, *self._to, b"DATA")
+            replies = self._welcome(answers, go)
+        else:
+            replies = await self._envelope(first, pipelining)
+            if not any(reply.ok for reply in replies):
+                return Answers(replies, replies[-1])
+            (go,) = await client.group(b"DATA")
+        wanted = any(reply.ok for reply in replies)
+        if go.code == 354:
+            # RFC 2920 section 3.1: a pipelined DATA may be welcome without a recipient; then nothing is sent
+            return await self._given(replies, self._data(self._message.blocks() if wanted else _nothing()))
+        if go.ok and wanted:
+            client.close()
+            raise Lost(f"{client.host} answered DATA with {go}", NONSENSE)
+        return Answers(replies, go)
+
+    # --- the envelope ------------------------------------------------------------------------------------------------
+
+    async def _envelope(self, first: Sequence[bytes], pipelining: bool) -> list[Reply]:
+        """MAIL and RCPT; the answers to the latter."""
+        client = self._client
+        if pipelining:
+            return self._welcome(await client.group(*first, *self._to))
+        for line in first:
+            (answer,) = await client.group(line)
+        self._must(answer, None)
+        return [words.of_recipient((await client.group(line))[0]) for line in self._to]
+
+    def _welcome(self, answers: Sequence[Reply], go: Reply | None = None) -> list[Reply]:
+        """The answers to RCPT, of those to a whole group; `go`: the one to a DATA or BDAT said in one breath with it."""
+        count = len(self._to)
+        self._must(answers[-count - 1], go)
+        return [words.of_recipient(answer) for answer in answers[-count:]]
+
+    def _must(self, answer: Reply, go: Reply | None) -> None:
+        if answer.code // 100 == 2:
+            return
+        if answer.ok or (go is not None and go.ok):
+            self._client.close()  # out of step, or waiting for a message from nobody
+        if answer.ok:
+            raise Lost(f"{self._client.host} answered MAIL with {answer}", NONSENSE)
+        raise Refused(answer, str(self._client.host))
+
+    # --- the message -------------------------------------------------------------------------------------------------
+
+    async def _at_once(self, first: Sequence[bytes]) -> Answers:
+        """Envelope and message in one breath (RFC 3030 section 4.2). The last answer may be lost, and then the message is
+        taken for all we know, but for those who were refused before."""
+        client = self._client
+        content = b"".join([chunk async for chunk, _ in chunks(self._message)])
+        *asked, last = await client.say([*first, *self._to, b"BDAT %d LAST" % len(content)], content)
+        answers: list[Reply] = []
+        try:
+            for waiting in asked:
+                answers.append(await client.answer(waiting))  # noqa: PERF401 - those before a loss count
+            answers.append(await client.verdict(last))
+        except Lost as lost:
+            mail = len(first) - 1
+            if len(answers) > mail and not answers[mail].ok:
+                raise Refused(answers[mail], str(client.host)) from lost
+            unknown = Reply(451, lost.enhanced, str(lost))
+            replies = [words.of_recipient(answer) for answer in answers[mail + 1 :]]
+            known = replies[: len(self._to)]
+            return Answers(known + [unknown] * (len(self._to) - len(known)), unknown, ours=True)
+        *answers, final = answers
+        replies = self._welcome(answers, final)
+        if not any(reply.ok for reply in replies):
+            return Answers(replies, replies[-1])
+        client.unfinished = not final.ok
+        return await self._given(replies, self._at_end(final))
+
+    async def _given(self, replies: list[Reply], ending: Awaitable[Reply]) -> Answers:
+        """The message's answer. Whatever else happens is temporary and ends the connection."""
+        try:
+            return Answers(replies, await ending)
+        except Lost as lost:
+            return Answers(replies, Reply(451, lost.enhanced, str(lost)), ours=True)
+        except MailError as error:
+            self._client.close()
+            return Answers(replies, error.reply if error.reply.temporary else UNREADABLE, ours=True)
+        except BaseException:
+            self._client.close()
+            raise
+
+    async def _data(self, body: AsyncIterator[bytes]) -> Reply:
+        client = self._client
+        final = client.replies().ask()
+        early = False
+        async for block in stuffed(body):
+            if early := final.done():
+                break
+            await client.write(block)
+        reply = await client.verdict(final)
+        if early:
+            client.close()
+            if reply.ok:
+                raise Lost(f"{client.host} answered the message, before its end, with {reply}", NONSENSE)
+        client.unfinished = False
+        return await self._at_end(reply)
+
+    async def _chunked(self, pipelining: bool) -> Reply:
+        """Chunk after chunk (RFC 3030 section 4.2); with pipelining none waits for the answer to the one before."""
+        client = self._client
+        asked: deque[Asked] = deque()
+        async for chunk, last in chunks(self._message):
+            asked.append(client.replies().ask())
+            await client.write(b"BDAT %d%b\r\n" % (len(chunk), b" LAST" if last else b""), chunk)
+            while asked and (last or not pipelining or asked[0].done()):
+                reply = await client.verdict(asked.popleft())
+                if reply.code // 100 != 2:
+                    if pipelining and not last:
+                        client.close()  # octets may be under way that nobody reads
+                    return await self._at_end(reply)
+        client.unfinished = False
+        return reply
+
+    async def _at_end(self, reply: Reply) -> Reply:
+        if reply.code == 421:
+            self._client.close()
+        if reply.code // 100 == 3:
+            self._client.close()
+            raise Lost(f"{self._client.host} answered the message, at its end, with {reply}", NONSENSE)
+        return reply
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    """The least message there is."""
+    yield b"\r\n"
