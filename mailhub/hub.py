@@ -27,6 +27,7 @@ from mailhub.control import demo
 from mailhub.control.server import ControlServer
 from mailhub.control.service import Control
 from mailhub.delivery.local import LocalTransport
+from mailhub.delivery.relay.tls_policy import TlsServices
 from mailhub.delivery.router import Router
 from mailhub.delivery.transports import Transports
 from mailhub.directory import Authenticator, Directory, Hasher
@@ -198,7 +199,8 @@ class Hub:
         config, clock, store = self.config, self.clock, self.store.queue
         undo.push_async_callback(self.resolver.close)
         local = LocalTransport(self.mailboxes, config.hostname, clock)
-        transports = Transports(config.transport, config.relay, self.resolver, config.hostname, clock, local)
+        tls = TlsServices(self.tables)
+        transports = Transports(config.transport, config.relay, self.resolver, config.hostname, clock, local, tls=tls)
         undo.push_async_callback(transports.close)
         main = (*config.domains, config.hostname)[0]
         self.router = Router(self.directory, config.delivery, main, self.tables)

@@ -139,7 +139,8 @@ def _anchored(config: schema.Config, folder: Path) -> schema.Config:
         for door in config.listener
     )
     data = absolute(config.data)
-    config = msgspec.structs.replace(config, data=data, tls=secured(config.tls), listener=listeners)
+    relay = msgspec.structs.replace(config.relay, tls_ca=absolute(config.relay.tls_ca))
+    config = msgspec.structs.replace(config, data=data, tls=secured(config.tls), listener=listeners, relay=relay)
     anchored: schema.Config = _tables(config, str(folder))
     return anchored
 

@@ -264,8 +264,15 @@ class Relay(Section, frozen=True, kw_only=True):
     messages_per_connection: Count = 100
     # Extensions that are not used, whoever offers them, by their EHLO keyword.
     discard_ehlo_keywords: tuple[str, ...] = ()
-    # Opportunistic TLS: use STARTTLS where offered, certificate unchecked; fall back to the clear.
-    tls: Literal["may", "none"] = "may"
+    # The TLS that mail hosts must speak, in Postfix's words: not at all, where it works, with whomever, as DNSSEC says, with who
+    # has a certificate for the mail host's or for the domain's name. docs/operator.md says more.
+    tls: Literal["none", "may", "encrypt", "dane", "dane-only", "verify", "secure"] = "may"
+    # The same for one nexthop, with attributes: Postfix's smtp_tls_policy_maps.
+    tls_policy: Lookup = Lookup()
+    # PEM file of the authorities whose certificates count; "": those of the system.
+    tls_ca: str = ""
+    # Obey the MTA-STS policies of domains (RFC 8461).
+    mta_sts: bool = True
 
 
 class Transport(Section, frozen=True, kw_only=True):

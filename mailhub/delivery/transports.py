@@ -8,6 +8,7 @@ from mailhub.net.resolver import Resolver
 
 from .discard import Discard
 from .relay import RelayTransport
+from .relay.tls_policy import TlsServices
 from .transport import Transport
 
 
@@ -23,11 +24,12 @@ class Transports:
         clock: Clock,
         local: Transport,
         own: Collection[str] = (),
+        tls: TlsServices | None = None,
     ) -> None:
-        usual = RelayTransport(resolver, relay, hostname, clock, own)
+        usual = RelayTransport(resolver, relay, hostname, clock, own, tls=tls)
         self._relays = {"relay": usual, "smtp": usual}
         for name, section in sections.items():
-            self._relays[name] = RelayTransport(resolver, section.relay or relay, hostname, clock, own)
+            self._relays[name] = RelayTransport(resolver, section.relay or relay, hostname, clock, own, tls=tls)
         self.all: dict[str, Transport] = {"local": local, "discard": Discard(), **self._relays}
 
     async def close(self) -> None:

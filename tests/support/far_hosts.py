@@ -19,6 +19,7 @@ from support.dns import DnsServer
 
 from mailhub.config import schema
 from mailhub.delivery.relay import RelayTransport
+from mailhub.delivery.relay.tls_policy import TlsServices
 from mailhub.delivery.transport import Job, JobRecipient, Result
 from mailhub.model.clock import VirtualClock
 from mailhub.net.resolver import DnsResolver
@@ -50,6 +51,7 @@ class FarHost:
         self.secured: list[str] = []  # SNI names of handshakes that worked
         self.open: set[asyncio.StreamWriter] = set()
         self.tls: ssl.SSLContext | None = None
+        self.after_tls: Callable[[], object] = lambda: None
         self.paused: asyncio.Event | None = None  # a body is not read before it is set
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -66,8 +68,12 @@ class FarHost:
 
     def secure(self, authority: trustme.CA) -> None:
         """Offer STARTTLS."""
+        self.present(authority.issue_cert(self.name))
+
+    def present(self, certificate: trustme.LeafCert) -> None:
+        """Offer STARTTLS with that certificate."""
         self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert(self.name).configure_cert(self.tls)
+        certificate.configure_cert(self.tls)
         self.extensions.append("STARTTLS")
 
     def commands(self, *verbs: str) -> list[str]:
@@ -159,6 +165,7 @@ class _Talk:
         self._writer.write(b"220 go\r\n")
         await self._writer.start_tls(self._host.tls)
         self._host.secured.append(names[0] if names else "")
+        self._host.after_tls()
         self._buffer = b""
 
     def _say(self, usual: str, *keys: str) -> Answer:
@@ -213,6 +220,7 @@ class World:
     def __init__(self, dns: DnsServer, clock: VirtualClock, hosts: Sequence[FarHost], port: int) -> None:
         self.dns, self.clock, self.hosts, self.port = dns, clock, hosts, port
         self.relay: RelayTransport
+        self.port = 0
 
     async def deliver(self, *recipients: str, text: Text | None = None, **job: Any) -> list[Result]:
         """To far.test, from a@here.test, unless `job` says otherwise."""
@@ -232,7 +240,12 @@ class World:
 
 @contextlib.asynccontextmanager
 async def world(
-    *, hosts: int = 1, own: Sequence[str] = (), resolver: dict[str, Any] | None = None, **relay: Any
+    *,
+    hosts: int = 1,
+    own: Sequence[str] = (),
+    resolver: dict[str, Any] | None = None,
+    services: Callable[["World"], TlsServices] | None = None,
+    **relay: Any,
 ) -> AsyncIterator[World]:
     """`relay`, `resolver`: options of those sections."""
     far = [FarHost(f"mx{number}.far.test") for number in range(1, hosts + 1)]
@@ -247,7 +260,9 @@ async def world(
         made = World(dns, clock, far, port)
         asking = DnsResolver(dns.config(**(resolver or {})), clock)
         settings = schema.Relay(**{"port": port, **relay})
-        made.relay = RelayTransport(asking, settings, US, clock, own, random.Random(1))
+        made.port = port
+        having = None if services is None else services(made)
+        made.relay = RelayTransport(asking, settings, US, clock, own, random.Random(1), having)
         try:
             yield made
         finally:

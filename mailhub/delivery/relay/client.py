@@ -6,6 +6,7 @@ the peer can not have taken the message, and never after that (`transaction`).
 
 import asyncio
 import contextlib
+import logging
 import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
@@ -19,8 +20,12 @@ from mailhub.net import tls as net_tls
 
 from . import words
 from .connection import Asked, Connection, Replies
+from .demand import Demand
 from .errors import Lost, Refused, TlsFailed
 from .mx import Host
+from .tls_check import NOT_OFFERED, Checker, NotWhom, handshake_result
+
+log = logging.getLogger("mailhub.relay")
 
 _LIBRARY_TIMEOUT = 86_400.0  # asyncio's own timer for handshakes reads real time: ours, on the clock, comes first
 _GOODBYE = 5.0  # seconds for the answer to QUIT
@@ -28,13 +33,17 @@ _GOODBYE = 5.0  # seconds for the answer to QUIT
 
 class Client:
     """`connect`, then transactions, then `quit`. `used`: transactions made; `unfinished`: the peer may still have one open;
-    `tls`: what was negotiated, "" in the clear; `name`: what the peer calls itself."""
+    `tls`: what was negotiated, "" in the clear; `name`: what the peer calls itself; `demand`: what its TLS is, at
+    least; `source`: our address."""
 
-    def __init__(self, host: Host, config: schema.Relay, hostname: str, clock: Clock) -> None:
+    def __init__(
+        self, host: Host, config: schema.Relay, hostname: str, clock: Clock, demand: Demand, checker: Checker
+    ) -> None:
         self.host, self._config, self._hostname, self._clock = host, config, hostname, clock
+        self.demand, self._checker = demand, checker
         self.used = 0
         self.unfinished = False
-        self.tls = self.name = ""
+        self.tls = self.name = self.source = ""
         self._ignored = frozenset(keyword.lower() for keyword in config.discard_ehlo_keywords)
         self._connection: Connection | None = None
 
@@ -50,14 +59,19 @@ class Client:
 
     # --- the session -------------------------------------------------------------------------------------------------
 
-    async def connect(self, connected: socket.socket, context: ssl.SSLContext | None) -> None:
-        """Up to the EHLO that counts. With a context STARTTLS is used where it is offered."""
+    async def connect(self, connected: socket.socket) -> None:
+        """Up to the EHLO that counts. TlsFailed where the connection can not be what is demanded."""
+        self.source = str(connected.getsockname()[0])
         self._connection = Connection(connected, self._hostname)
         async with self.within(self._config.greeting_timeout):
             await self._connection.connect()
         await self._hello()
-        if context is not None and self.offers("starttls"):
-            await self._secure(context)
+        if self.demand.level != "none" and self.offers("starttls"):
+            await self._secure()
+        elif self.demand.mandatory:
+            self.close()
+            cause = f"TLS is required, but was not offered by host {self.host}"
+            raise TlsFailed(cause, NOT_OFFERED, "4.7.4", self.demand.basis)
 
     async def _hello(self) -> None:
         async with self.within(self._config.command_timeout):
@@ -70,15 +84,25 @@ class Client:
                 answer = await connection.helo()  # an old one, that knows no EHLO (RFC 5321 section 3.2)
         self.name = answer.message.partition("\n")[0].partition(" ")[0].lower()
 
-    async def _secure(self, context: ssl.SSLContext) -> None:
-        """The name of a literal is no name for SNI: its address is given, which the ssl module leaves out."""
-        name = self.host.address if self.host.name.startswith("[") else self.host.name
+    async def _secure(self) -> None:
+        """STARTTLS (RFC 3207), and nothing said after it before the peer is known to be whom the policy demands.
+
+        The name of a literal is no name for SNI: its address is given, which the ssl module leaves out."""
+        name = self.host.address if self.host.name.startswith("[") else self.demand.server_name or self.host.name
         try:
+            context = await self._checker.context(self.demand)
             async with self.within(self._config.command_timeout):
                 await self._open().starttls(server_hostname=name, tls_context=context, timeout=_LIBRARY_TIMEOUT)
-                self.tls = net_tls.describe(self._open().get_transport_info("ssl_object"))
-        except (Lost, Refused) as error:
-            raise TlsFailed(f"STARTTLS: {error}") from error
+                session: ssl.SSLObject = self._open().get_transport_info("ssl_object")
+            word = self._checker.check(self.demand, self.host.name, session)
+        except (Lost, Refused, OSError) as error:
+            result, cause = handshake_result(error)
+            raise TlsFailed(f"{self.host}: {cause}", result, basis=self.demand.basis) from error
+        except NotWhom as error:
+            self.close()
+            raise TlsFailed(f"{self.host}: {error}", error.result, basis=self.demand.basis) from error
+        self.tls = f"{word} {net_tls.describe(session)}"
+        log.info("%s TLS connection established to %s: %s", word, self.host, net_tls.describe(session))
         await self._hello()
 
     def offers(self, extension: str) -> bool:

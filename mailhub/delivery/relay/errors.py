@@ -2,9 +2,12 @@
 
 from mailhub.model.reply import Reply
 
+from .demand import NOTHING, Basis
+
 LOST = "4.4.2"  # RFC 3463 section 3.5: bad connection
 NO_ANSWER = "4.4.1"
 NONSENSE = "4.5.0"
+BAD_TLS = "4.7.5"  # Postfix's word; 4.7.4: none was offered
 
 
 class Refused(Exception):
@@ -24,4 +27,8 @@ class Lost(Exception):
 
 
 class TlsFailed(Lost):
-    """STARTTLS was offered and did not work."""
+    """No TLS, or not with whom the policy demands. `result`: RFC 8460's word for that (section 4.3); `basis`: of the demand."""
+
+    def __init__(self, cause: str, result: str, enhanced: str = BAD_TLS, basis: Basis = NOTHING) -> None:
+        super().__init__(cause, enhanced)
+        self.result, self.basis = result, basis

@@ -54,7 +54,7 @@ class Exchangers:
         """The hosts of a nexthop as Postfix's transport(5) has it: a domain, whose MX are asked for, or a host or address in
         brackets, which is taken as it is; a colon and a port may stand behind either. Permanent where mail can not be sent there, Temporary where DNS
         cannot tell. At least one host is in the list."""
-        place, port = _divided(nexthop)
+        place, port = divided(nexthop)
         bracketed = place.startswith("[")
         if bracketed and (literal := self._literal(place, port)) is not None:
             return Found([literal])
@@ -132,7 +132,7 @@ class Exchangers:
         return Host(text, address, port)
 
 
-def _divided(nexthop: str) -> tuple[str, int]:
+def divided(nexthop: str) -> tuple[str, int]:
     """`[host]:port`, `host:port`; port 0 where there is none."""
     place, colon, port = nexthop.rpartition(":")
     if not colon or nexthop.endswith("]"):

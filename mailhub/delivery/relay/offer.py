@@ -1,4 +1,4 @@
-"""A message as it is offered to a peer: whether it can go as it is, and what MAIL says of it (RFC 1870, 6152, 6531).
+"""A message as it is offered to a peer: whether it can go as it is, and what MAIL says of it (RFC 1870, 6152, 6531, 8689).
 
 8-bit mail goes to a peer without 8BITMIME as it is, undeclared: it arrives more often than a bounce is welcome.
 """
@@ -56,6 +56,8 @@ class Offer:
             words.append("BODY=8BITMIME")
         if utf8:
             words.append("SMTPUTF8")
+        if job.parameters.requiretls and client.offers("requiretls"):
+            words.append("REQUIRETLS")
         return " ".join(words)
 
 
@@ -63,7 +65,7 @@ async def offer(job: Job) -> Offer:
     """Looks at the header of mail that came as SMTPUTF8; in all other, octets are what they always were. Temporary where it
     can not be read."""
     international = not plain(job.sender).isascii() or (
-        job.parameters.smtputf8 and not await _plain_header(job.content)
+        job.parameters.smtputf8 and not (await _header(job.content)).isascii()
     )
     return Offer(job, international, job.parameters.body == "BINARYMIME" and not await _is_text(job.content))
 
@@ -99,11 +101,16 @@ def plain(address: str) -> str:
         return address
 
 
-async def _plain_header(content: Content) -> bool:
+async def _header(content: Content) -> bytes:
     read = b""
     while len(read) < _HEADER_LIMIT and (block := await content.read(len(read), _BLOCK)):
         read += block
         end = headers.header_end(read)
         if end < len(read):
-            return read[:end].isascii()
-    return read.isascii()
+            return read[:end]
+    return read
+
+
+async def tls_optional(content: Content) -> bool:
+    """Whether the header says "TLS-Required: No" (RFC 8689 section 3)."""
+    return (headers.first(await _header(content), b"TLS-Required") or b"").lower() == b"no"

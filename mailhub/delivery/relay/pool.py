@@ -8,6 +8,7 @@ from mailhub.config import schema
 from mailhub.model.clock import Clock, Timer
 
 from .client import Client
+from .demand import Demand
 from .mx import Host
 
 
@@ -20,10 +21,11 @@ class Pool:
         self._goodbyes: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    def take(self, hosts: Collection[Host]) -> Client | None:
-        """A connection to one of these, no longer the pool's: the one used last. Its peer may be gone without a word."""
+    def take(self, hosts: Collection[Host], demand: Demand) -> Client | None:
+        """A connection to one of these whose TLS is what is demanded, no longer the pool's: the one used last. Its peer may be
+        gone without a word."""
         for client in reversed(tuple(self._idle)):
-            if client.host in hosts:
+            if client.host in hosts and client.demand == demand:
                 self._idle.pop(client).cancel()
                 if client.alive:
                     return client

@@ -11,13 +11,13 @@ import logging
 import random
 import socket
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from mailhub.config import schema
 from mailhub.model import ids
 from mailhub.model.clock import Clock
 from mailhub.model.errors import MailError
 from mailhub.model.reply import Reply
-from mailhub.net import tls
 from mailhub.net.names import ascii_name
 from mailhub.net.resolver import Resolver
 from mailhub.store.api import Fate
@@ -25,11 +25,15 @@ from mailhub.store.api import Fate
 from ..transport import Job, JobRecipient, Result
 from . import words
 from .client import Client
+from .demand import CLEAR, Basis, Demand
 from .dial import Dialer
 from .errors import Lost, Refused, TlsFailed
 from .mx import LOOP, Exchangers, Found, Host
-from .offer import NO_UTF8, Offer, address_for, offer
+from .offer import NO_UTF8, Offer, address_for, offer, tls_optional
 from .pool import Pool
+from .tls_check import FAILURE, NOT_OFFERED, Checker
+from .tls_policy import Policy, TlsPolicies, TlsServices
+from .tlsrpt import Session
 from .transaction import Transaction
 
 log = logging.getLogger("mailhub.relay")
@@ -38,6 +42,8 @@ BAD_SENDER = Reply(553, "5.1.7", "The sender's address can not be sent")
 TROUBLE = Reply(451, "4.3.0", "Temporary local problem")
 _BATCH = 100  # recipients of one transaction: what every peer takes (RFC 5321 section 4.5.3.1.8)
 _TOO_MANY = "4.5.3"
+_UNOFFERED = "requiretls-not-supported"  # no word of RFC 8460's: it is no policy of the domain
+_PASSING = (FAILURE, "dnssec-invalid")  # failures of TLS that may be gone the next time
 
 
 class RelayTransport:
@@ -47,14 +53,16 @@ class RelayTransport:
 
     def __init__(
         self, resolver: Resolver, config: schema.Relay, hostname: str, clock: Clock, own: Collection[str] = (),
-        chance: random.Random | None = None,
+        chance: random.Random | None = None, tls: TlsServices | None = None,
     ) -> None:  # fmt: skip
         self._config, self._clock = config, clock
         self._hostname = ascii_name(hostname)
         self._exchangers = Exchangers(
             resolver, chance or random.Random(), (self._hostname, *own), ipv6=config.ipv6, limit=config.host_limit
         )
-        self._context = tls.opportunistic() if config.tls == "may" else None
+        self._services = tls or TlsServices()
+        self._policies = TlsPolicies(config, self._services)
+        self._checker = Checker(config.tls_ca, clock)
         self._dialer = Dialer(config, clock)
         self._pool = Pool(config, clock)
 
@@ -70,26 +78,37 @@ class RelayTransport:
         if delivery.waiting:
             try:
                 found = await self._exchangers.find(job.nexthop)
+                policy = await self._policy(job)
             except MailError as error:
                 delivery.decide(delivery.waiting, error.reply)
             else:
-                await self._ask(delivery, found)
+                await self._ask(delivery, found, policy)
         return delivery.results()
 
-    async def _ask(self, delivery: "_Delivery", found: Found) -> None:
-        """One host after another."""
-        trouble, remote = TROUBLE, ""
+    async def _policy(self, job: Job) -> Policy:
+        """What is asked of the hosts' TLS, for this message."""
+        policy = await self._policies.find(job.nexthop, required=job.parameters.requiretls)
+        if job.origin.protocol == "local":
+            policy = replace(policy, reported=False)  # reports on our reports would have no end
+        if policy.published and not policy.required and await tls_optional(job.content):
+            return policy.relaxed()
+        return policy
+
+    async def _ask(self, delivery: "_Delivery", found: Found, policy: Policy) -> None:
+        """One host after another. `unfit`: none of those asked can be given mail that asks for REQUIRETLS."""
+        trouble, remote, unfit = TROUBLE, "", policy.required and found.whole
         try:
             message = await offer(delivery.job)
             left = list(found.hosts)
             while left:
                 try:
-                    await self._visit(left, delivery, message)
+                    await self._visit(left, delivery, message, policy)
                     return
                 except Refused as refused:
-                    trouble, remote = refused.reply, refused.remote
+                    trouble, remote, unfit = refused.reply, refused.remote, False
                 except Lost as lost:
                     trouble, remote = Reply(451, lost.enhanced, str(lost)), ""
+                    unfit = unfit and isinstance(lost, TlsFailed) and lost.result not in _PASSING
                 log.info("%s: %s %s", ids.text(delivery.job.queue_id), remote, trouble)
         except _Ourselves:
             if (
@@ -98,13 +117,21 @@ class RelayTransport:
                 trouble = LOOP
         except MailError as error:  # the message can not be read
             trouble = error.reply if error.reply.temporary else TROUBLE
+        if unfit and trouble is not TROUBLE:
+            trouble = _required(trouble)
         delivery.decide(delivery.waiting, words.softened(trouble) if remote else trouble, remote)
 
-    async def _visit(self, left: list[Host], delivery: "_Delivery", message: Offer) -> None:
+    async def _visit(self, left: list[Host], delivery: "_Delivery", message: Offer, policy: Policy) -> None:
         """All that wait, at the first host of `left`, by whichever of its addresses answers first; those that were asked are
         taken out. Refused and Lost: another one may be asked for those that wait still."""
         rivals = [*itertools.takewhile(lambda host: host.name == left[0].name, left)]
-        client = self._pool.take(rivals)
+        try:
+            demand = await policy.demand(rivals[0])
+        except TlsFailed as error:
+            del left[: len(rivals)]
+            self._count(policy, error.basis, rivals[0], error.result, str(error))
+            raise
+        client = self._pool.take(rivals, demand)
         kept = client is not None
         if client is None:
             try:
@@ -113,21 +140,27 @@ class RelayTransport:
                 del left[: len(rivals)]
                 raise
             left.remove(host)
-            client = await self._open(host, connected)
+            client = await self._open(host, demand, policy, connected)
         else:
             left.remove(host := client.host)
+        if policy.required and not client.offers("requiretls"):
+            self._pool.keep(client)
+            raise TlsFailed(f"{host} does not offer REQUIRETLS", _UNOFFERED, "4.7.30")
         try:
             while delivery.waiting:
                 if client.exhausted:
                     self._pool.keep(client)
-                    client, kept = await self._open(host), False
+                    client, kept = await self._open(host, demand, policy), False
                 try:
                     await self._transact(client, delivery, message)
                     kept = True
                 except (Refused, Lost):
                     if client.alive or not kept:
                         raise
-                    client, kept = await self._open(host), False  # it went away between two messages, as it may
+                    client, kept = (
+                        await self._open(host, demand, policy),
+                        False,
+                    )  # it went away between two messages, as it may
         except (Refused, Lost):
             self._pool.keep(client)
             raise
@@ -136,25 +169,36 @@ class RelayTransport:
             raise
         self._pool.keep(client)
 
-    async def _open(self, host: Host, connected: socket.socket | None = None) -> Client:
-        """A session, on that socket where there is one."""
-        client = Client(host, self._config, self._hostname, self._clock)
-        try:
+    async def _open(self, host: Host, demand: Demand, policy: Policy, connected: socket.socket | None = None) -> Client:
+        """A session, on that socket where there is one: what was demanded, or what that allows where TLS fails (RFC 7435)."""
+        wanted = demand
+        while True:
+            client = Client(host, self._config, self._hostname, self._clock, wanted, self._checker)
             try:
-                await client.connect(connected or await self._dialer.one(host), self._context)
+                await client.connect(connected or await self._dialer.one(host))
+                break
             except TlsFailed as error:
-                # opportunistic: the clear is what there was without the offer (RFC 7435)
                 client.close()
-                log.info("%s; trying without TLS", error)
-                client = Client(host, self._config, self._hostname, self._clock)
-                await client.connect(await self._dialer.one(host), None)
-        except BaseException:
-            client.close()
-            raise
+                if wanted is demand:
+                    self._count(policy, demand.basis, host, error.result, str(error), client.source)
+                if wanted.second is None:
+                    raise
+                wanted, connected = wanted.second, None
+                log.info("%s; trying %s", error, "without TLS" if wanted == CLEAR else "without the domain's policy")
+            except BaseException:
+                client.close()
+                raise
+        if wanted is demand and demand.level != "none":
+            self._count(policy, demand.basis, host, "" if client.tls else NOT_OFFERED, "", client.source)
         if client.name == self._hostname:
             self._pool.keep(client)
             raise _Ourselves
         return client
+
+    def _count(self, policy: Policy, basis: Basis, host: Host, result: str, detail: str, source: str = "") -> None:
+        """For the domain's daily report (RFC 8460)."""
+        if policy.reported and (sessions := self._services.sessions) is not None:
+            sessions.count(policy.domain, basis, Session(host.name, host.address, source, result, detail))
 
     async def _transact(self, client: Client, delivery: "_Delivery", message: Offer) -> None:
         """One transaction for some of those that wait; at least one is decided."""
@@ -188,6 +232,12 @@ class RelayTransport:
                 delivery.decide([recipient], answers.message, "" if answers.ours else remote, client.tls)
             elif not (taken and reply.enhanced == _TOO_MANY):  # else: once more, in another transaction
                 delivery.decide([recipient], reply, remote, client.tls)
+
+
+def _required(trouble: Reply) -> Reply:
+    """No host can be given mail that asks for REQUIRETLS: it goes back (RFC 8689 section 4.2.1)."""
+    code = "5.7.30" if trouble.enhanced == "4.7.30" else "5.7.10"
+    return Reply(550, code, f"REQUIRETLS: {trouble.text}")
 
 
 class _Ourselves(Exception):

@@ -43,6 +43,9 @@ from .suppression import HardBounce as HardBounce
 from .suppression import Memory as Memory
 from .suppression import SuppressionRow as SuppressionRow
 from .suppression import SuppressionStore as SuppressionStore
+from .tls import StsRow as StsRow
+from .tls import TlsCount as TlsCount
+from .tls import TlsStore as TlsStore
 
 
 class Store(Protocol):
@@ -62,6 +65,9 @@ class Store(Protocol):
 
     @property
     def suppressions(self) -> SuppressionStore: ...
+
+    @property
+    def tls(self) -> TlsStore: ...
 
     async def open(self) -> None:
         """Take the lock, migrate, recover from a crash. MailError with a clear cause where it can not."""

@@ -29,19 +29,21 @@ from .mailboxes import SqliteMailboxes
 from .queue import SqliteQueue
 from .schema import connect, migrate
 from .suppressions import SqliteSuppressions
+from .tls import SqliteTls
 from .writer import Told, Writer
 
 _POOL = 4  # threads for spool files, syncs and reads of message files
 
 
 class SqliteStore:
-    """api.Store. `queue`, `mailboxes`, `directory`, `guard` and `suppressions` are there between `open` and `close`."""
+    """api.Store. `queue`, `mailboxes`, `directory`, `guard`, `suppressions` and `tls` are there between `open` and `close`."""
 
     queue: SqliteQueue
     mailboxes: SqliteMailboxes
     directory: SqliteDirectory
     guard: SqliteGuard
     suppressions: SqliteSuppressions
+    tls: SqliteTls
 
     def __init__(
         self, data: Path, config: StoreConfig, clock: Clock, hostname: str, files: Files | None = None
@@ -112,6 +114,7 @@ class SqliteStore:
         self.directory = SqliteDirectory(self._writer, self._reader, self._reading(database), db)
         self.guard = SqliteGuard(self._writer, self._reader, self._reading(database), db)
         self.suppressions = SqliteSuppressions(self._writer, self._reader, self._reading(database), db)
+        self.tls = SqliteTls(self._writer, self._reader, self._reading(database), db)
         self._writer.start()
         self._reader.start()
         self.mailboxes.staging.start()

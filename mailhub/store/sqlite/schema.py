@@ -7,6 +7,7 @@ rendered    ENVELOPE and BODYSTRUCTURE beside them; expunged: tombstones with th
 filed       (content, message) pairs whose file is not known to be synced; see recovery
 ban         of client networks; sent: what an account sent on a day; wrote_to: digests of whom it ever wrote to
 suppression of addresses that refused mail for good, or that the operator named
+sts_policy  MTA-STS policies of other domains; tls_session: sessions counted for the TLS reports to them
 intent      changes to files that a commit has decided and that may still be to do, in their order
 """
 
@@ -14,7 +15,7 @@ import sqlite3
 
 from mailhub.model.errors import Permanent
 
-VERSION = 5
+VERSION = 6
 
 TABLES = """
 create table meta(key text primary key, value text not null) without rowid;
@@ -36,6 +37,13 @@ create index wrote_to_day on wrote_to(account, day);
 create table suppression(address text primary key, source text not null, until real, last real not null,
   history text not null, note text not null) without rowid;
 create index suppression_last on suppression(last) where source = 'bounces';
+
+create table sts_policy(domain text primary key, id text not null, text text not null, fetched real not null,
+  expires real not null) without rowid;
+create index sts_policy_fetched on sts_policy(fetched);
+create table tls_session(day integer not null, domain text not null, kind text not null, policy text not null,
+  result text not null, source text not null, host text not null, address text not null, detail text not null,
+  sessions integer not null, primary key(day, domain, kind, policy, result, source, host, address, detail)) without rowid;
 
 create table content(id integer primary key, size integer not null, spool text, prefix blob not null, body blob,
   tail blob not null default x'');
@@ -105,6 +113,14 @@ create index content_spool on content(spool) where spool is not null;
 create table suppression(address text primary key, source text not null, until real, last real not null,
   history text not null, note text not null) without rowid;
 create index suppression_last on suppression(last) where source = 'bounces';
+""",
+    6: """
+create table sts_policy(domain text primary key, id text not null, text text not null, fetched real not null,
+  expires real not null) without rowid;
+create index sts_policy_fetched on sts_policy(fetched);
+create table tls_session(day integer not null, domain text not null, kind text not null, policy text not null,
+  result text not null, source text not null, host text not null, address text not null, detail text not null,
+  sessions integer not null, primary key(day, domain, kind, policy, result, source, host, address, detail)) without rowid;
 """,
 }
 
