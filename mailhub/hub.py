@@ -30,10 +30,8 @@ from mailhub.delivery.local import LocalTransport
 from mailhub.delivery.relay.tls_policy import TlsServices
 from mailhub.delivery.router import Router
 from mailhub.delivery.transports import Transports
-from mailhub.directory import Authenticator, Directory, Hasher
-from mailhub.directory.providers.chain import chain
-from mailhub.directory.providers.stored import StoredPasswords
 from mailhub.hub_reload import Reloaded, reloaded
+from mailhub.hub_signin import signing_in
 from mailhub.hub_status import status_of
 from mailhub.mailbox.service import Mailboxes
 from mailhub.model.clock import Clock, SystemClock, VirtualClock
@@ -137,25 +135,8 @@ class Hub:
         self.tls.context()
         self.tables = Tables(clock)
         undo.callback(self.tables.close)
-        hasher = Hasher(config.auth.threads, config.auth.backlog)
-        undo.callback(hasher.close)
-        cached = config.directory.cache_limit
-        self.directory = Directory(
-            self.store.directory, config.auth, hasher, domains=config.domains, cache_limit=cached
-        )
-        self._stored = StoredPasswords(self.directory, config.auth, hasher)
-        self.authenticator = Authenticator(
-            self.directory,
-            self.store.directory,
-            config.auth,
-            clock,
-            hasher,
-            chain(config.auth.providers, self._stored, self.tables, hasher, clock),
-            cached,
-            self.guard,
-            hostname=config.hostname,
-        )
-        await self.authenticator.open()
+        signin = await signing_in(config, self.store, self.tables, self.guard, self.resolver, clock, undo)
+        self._signin, self.directory, self.authenticator = signin, signin.directory, signin.authenticator
         if config.demo and config.domains:
             self.demo_accounts = await demo.create(self.directory, self.store.directory, config.domains[0], self.data)
         self.mailboxes = Mailboxes(self.store, config.mailbox, clock)
@@ -320,10 +301,8 @@ class Hub:
         self.tls.reload(done.config.tls)
         before, self.config = self.config, done.config
         self.sessions.limits = self.config.sessions
-        self.directory.configure(self.config.auth, self.config.domains)
-        self.authenticator.configure(self.config.auth)
+        self._signin.configure(self.config)
         self.guard.configure(Sections(self.config.limits, self.config.smtp, self.config.auth, self.config.sessions))
-        self._stored.auth = self.config.auth
         self.router.configure(self.config.delivery)
         self.queue.configure(self.config.queue)
         if before.smtp != self.config.smtp:

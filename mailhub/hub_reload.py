@@ -9,7 +9,7 @@ from mailhub.config.schema import Config
 # The sections and keys that a running hub can change; sessions that live keep what they began with.
 RELOADABLE = ("domains", "tls", "sessions", "smtp", "auth", "limits", "imap", "pop3", "queue", "delivery", "log")
 # Keys of those sections that were given to something that lives as long as the hub.
-FIXED = ("auth.threads", "auth.backlog", "auth.providers", "limits.table_limit")
+FIXED = ("auth.threads", "auth.backlog", "auth.providers", "auth.oauth", "limits.table_limit")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import click
 
 from mailhub.config import lookup, restrictions
 from mailhub.config.load import FILE, ConfigError, Problem, load
+from mailhub.config.rules import is_url
 from mailhub.config.schema import Config, Section
 
 from .exits import fail
@@ -53,9 +54,15 @@ def shared_addresses(config: Config) -> list[str]:
 def surroundings(config: Config, file: str) -> list[Problem]:
     """What no look at the configuration alone can tell: files that can not be used. Nothing is made or changed."""
     found = []
-    for key, path in (("tls.certificate", config.tls.certificate), ("tls.key", config.tls.key)):
+    oauth = config.auth.oauth
+    for key, path in (
+        ("tls.certificate", config.tls.certificate),
+        ("tls.key", config.tls.key),
+        ("auth.oauth.jwks", "" if is_url(oauth.jwks) else oauth.jwks),
+        ("auth.oauth.introspection_client", oauth.introspection_client),
+    ):
         if path and not os.access(path, os.R_OK):
-            found.append(Problem(file, 0, key, f'"{path}", which this user can not read', "a PEM file that he can"))
+            found.append(Problem(file, 0, key, f'"{path}", which this user can not read', "a file that he can"))
     if config.tls.certificate and not found:
         found += _certificate(config, file)
     place = Path(config.data)

@@ -38,9 +38,10 @@ def _mechanisms(config: Config) -> list[dict[str, str]]:
     exporter = "tls-exporter" in ssl.CHANNEL_BINDING_TYPES
     binding.append("tls-exporter" if exporter else "no tls-exporter: this Python's ssl does not give it")
     peer = Peer("imap", secure=True, bindings={"tls-server-end-point": b"x"})
+    tokens = bool(config.auth.oauth.jwks or config.auth.oauth.introspection)
     rows = []
     for name, row in MECHANISMS.items():
-        why = withheld(config.auth, name, peer, tokens=False)
+        why = withheld(config.auth, name, peer, tokens=tokens)
         note = f"; bindings: {', '.join(binding)}" if name.endswith("-PLUS") else ""
         rows.append(
             {"mechanism": name, "rfc": row.rfc, "offered": "no" if why else "yes", "why": (why or row.reason) + note}

@@ -134,15 +134,38 @@ def _anchored(config: schema.Config, folder: Path) -> schema.Config:
 
     listeners = tuple(
         msgspec.structs.replace(
-            door, path=absolute(door.path), tls_options=None if door.tls_options is None else secured(door.tls_options)
+            door,
+            path=absolute(door.path)
+            if "/" in door.path
+            else door.path,  # a mere name: the hub puts it in the data folder
+            tls_options=None if door.tls_options is None else secured(door.tls_options),
         )
         for door in config.listener
     )
+    auth = _signing_in(config.auth, folder)
     data = absolute(config.data)
     relay = msgspec.structs.replace(config.relay, tls_ca=absolute(config.relay.tls_ca))
-    config = msgspec.structs.replace(config, data=data, tls=secured(config.tls), listener=listeners, relay=relay)
+    config = msgspec.structs.replace(
+        config, data=data, tls=secured(config.tls), listener=listeners, relay=relay, auth=auth
+    )
     anchored: schema.Config = _tables(config, str(folder))
     return anchored
+
+
+def _signing_in(auth: schema.Auth, folder: Path) -> schema.Auth:
+    """The same with the files and sockets of providers and token issuers made absolute."""
+
+    def provider(word: str) -> str:
+        kind, colon, name = word.partition(":")
+        if kind == "table":
+            return f"table:{lookup.anchor(name, str(folder))}"
+        return f"{kind}:{folder / name}" if colon else word
+
+    oauth = auth.oauth
+    keys = str(folder / oauth.jwks) if oauth.jwks and not rules.is_url(oauth.jwks) else oauth.jwks
+    client = str(folder / oauth.introspection_client) if oauth.introspection_client else ""
+    oauth = msgspec.structs.replace(oauth, jwks=keys, introspection_client=client)
+    return msgspec.structs.replace(auth, providers=tuple(map(provider, auth.providers)), oauth=oauth)
 
 
 def _tables(value: Any, folder: str) -> Any:

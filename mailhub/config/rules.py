@@ -8,10 +8,11 @@ import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from . import lookup, restrictions
 from .lines import Path
-from .schema import Config, Listener, Relay, Smtp
+from .schema import Config, Listener, OAuth, Relay, Smtp
 
 _FIXED = ("local", "virtual", "error", "retry", "hold", "discard", "pipe")  # transports that have no settings
 _TRANSPORT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -191,6 +192,31 @@ def _auth(config: Config) -> Iterator[Finding]:
             yield from _table(("auth", "providers", n), name)
     if config.auth.default_domain and not is_domain(config.auth.default_domain):
         yield Finding(("auth", "default_domain"), shown(config.auth.default_domain), 'a domain, or ""')
+    yield from _oauth(("auth", "oauth"), config.auth.oauth)
+
+
+def _oauth(path: Path, oauth: OAuth) -> Iterator[Finding]:
+    for key, needed in (("jwks", ("issuer", "audience", "algorithms")), ("introspection", ("introspection_client",))):
+        if getattr(oauth, key):
+            for name in needed:
+                if not getattr(
+                    oauth, name
+                ):  # whose tokens, made for whom: else any of an issuer's would open mailboxes
+                    yield Finding((*path, name), "nothing", f"a value, where `{key}` is set")
+    for key, text, scheme in (("jwks", oauth.jwks, "://" in oauth.jwks), ("introspection", oauth.introspection, True)):
+        if text and scheme and not is_url(text):
+            yield Finding((*path, key), shown(text), 'a URL such as "https://login.example.org/keys"')
+
+
+def is_url(text: str) -> bool:
+    """Whether it can be asked by HTTP; names and passwords do not stand in it."""
+    try:
+        parts = urlsplit(text)
+        return (
+            parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
+        )
+    except ValueError:
+        return False
 
 
 def _tls(config: Config) -> Iterator[Finding]:

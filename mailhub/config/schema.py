@@ -9,16 +9,10 @@ import msgspec
 from msgspec import Meta
 
 from .lookup import Lookup
-
-Port = Annotated[int, Meta(ge=0, le=65535)]
-Count = Annotated[int, Meta(ge=1, le=1_000_000_000)]
-Octets = Annotated[int, Meta(ge=0, le=1 << 40)]
-Seconds = Annotated[float, Meta(ge=0, le=366 * 86400)]
-Name = Annotated[str, Meta(min_length=1, max_length=255)]
-
-
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=False):
-    """Base of all sections."""
+from .section import Count, Name, Octets, Port, Seconds
+from .section import Section as Section
+from .signin import Auth as Auth
+from .signin import OAuth as OAuth
 
 
 class Certificate(Section, frozen=True, kw_only=True):
@@ -118,42 +112,6 @@ class Smtp(Section, frozen=True, kw_only=True):
     xforward_hosts: tuple[str, ...] = ()
     # Received fields after which a message is taken to be in a loop (RFC 5321 section 6.3).
     hopcount_limit: Count = 50
-
-
-class Auth(Section, frozen=True, kw_only=True):
-    # Allow PLAIN, LOGIN, USER/PASS in the clear, on connections without TLS.
-    allow_plaintext: bool = False
-    # Where passwords are checked, in this order until one says yes: "directory", "saslauthd:PATH", "dovecot:PATH",
-    # "authdaemon:PATH" (sockets), "passwd-file:PATH", "table:mysql:PATH" (any lookup table of {SCHEME}hash values).
-    providers: tuple[str, ...] = ("directory",)
-    # The domain of a login that has none; "": such a login is taken as it is.
-    default_domain: str = ""
-    # Whoever another provider lets in gets an account at the first POP3 or IMAP login; else those are refused.
-    create_accounts: bool = False
-    # SASL mechanisms that may be offered; empty: all that can work (`mailhub config -a` lists them).
-    mechanisms: tuple[str, ...] = ()
-    # Wrong passwords after which a session ends.
-    failure_limit: Count = 3
-    # Time that passes before a wrong password is answered.
-    failure_delay: Seconds = 1.0
-    # From the third in an hour on, by one client or for one account, that time doubles up to this.
-    failure_delay_max: Seconds = 16.0
-    # How long a right password is remembered, as an HMAC under a key of this process; 0: never.
-    cache_seconds: Seconds = 300.0
-    # How a new password is stored, and the SCRAM keys kept beside it so that clients need not send it. A login whose stored
-    # password is in another scheme has it written anew where `rehash` says so.
-    scheme: Literal[
-        "ARGON2ID", "BLF-CRYPT", "SHA512-CRYPT", "SHA256-CRYPT", "MD5-CRYPT", "PBKDF2", "PLAIN-MD5", "LDAP-MD5", "SMD5",
-        "SHA", "SHA1", "SSHA", "SHA256", "SSHA256", "SHA512", "SSHA512", "SCRAM-SHA-1", "SCRAM-SHA-256", "CRAM-MD5", "PLAIN",
-    ] = "ARGON2ID"  # fmt: skip
-    scram: tuple[Literal["SCRAM-SHA-1", "SCRAM-SHA-256"], ...] = ("SCRAM-SHA-256",)
-    scram_iterations: Annotated[int, Meta(ge=4_096, le=10_000_000)] = 20_000
-    rehash: bool = True
-    # An account with a second factor takes its password at the web login only; mail programs need app passwords.
-    second_factor_closes_protocols: bool = True
-    # Threads for password hashes, and logins that may wait for one.
-    threads: Annotated[int, Meta(ge=1, le=64)] = 2
-    backlog: Count = 256
 
 
 class Directory(Section, frozen=True, kw_only=True):
@@ -376,7 +334,7 @@ class Config(Section, frozen=True, kw_only=True):
     queue: Queue = Queue()
     delivery: Delivery = Delivery()
     relay: Relay = Relay()
-    transport: dict[str, Transport] = {}
+    transport: dict[str, Transport] = msgspec.field(default_factory=dict)
     resolver: Resolver = Resolver()
     store: Store = Store()
     mailbox: Mailbox = Mailbox()

@@ -15,7 +15,7 @@ from typing import Protocol
 from mailhub.config import schema
 from mailhub.model.address import key
 from mailhub.model.clock import Clock
-from mailhub.model.errors import Exists, Permanent, Temporary
+from mailhub.model.errors import Exists, NotFound, Permanent, Temporary
 from mailhub.store.api import DirectoryStore
 from mailhub.wire.sasl import MECHANISMS
 
@@ -23,6 +23,7 @@ from . import passwords
 from .app_passwords import AppPasswords
 from .directory import Account, Directory
 from .hasher import Hasher
+from .oauth import BadToken
 from .providers import Provider
 from .recent import Recent
 from .signin import Exchange, Peer, context, withheld
@@ -38,8 +39,8 @@ WEB = "web"  # the service that asks for a second factor itself
 class Tokens(Protocol):
     """Who can tell what an OAuth token is good for (directory.oauth)."""
 
-    async def account(self, token: str) -> str | None:
-        """The account's name; None where the token is not good. Temporary where it can not be told."""
+    async def account(self, token: str) -> str:
+        """The account's name. BadToken where it opens nothing, Temporary where that can not be told."""
         ...
 
 
@@ -91,7 +92,7 @@ class Authenticator:
         login = self._full(login)
         name, why = await self._identify(login, password, service, client)
         if name:
-            name, why = await self._usable(name, service)
+            name, why = await self._usable(name, resident=service in _WITH_MAILBOX)
         if name:
             return self.succeeded(name, service=service, client=client)
         attempt = hmac.digest(self._key, password.encode("utf-8", "surrogatepass"), "sha256")
@@ -140,10 +141,8 @@ class Authenticator:
 
     async def accept(self, login: str, peer: Peer, how: str, *, known: bool = False) -> Account | None:
         """Who is there has shown by other means than a password to be `login`: the account, where it may sign in. `known`: no
-        provider vouches for the name, so that it has to be an account of the directory."""
-        name, why = await self._usable(self._full(login), peer.service)
-        if known and self._directory.stored(self._full(login)) is None:
-            name, why = "", "no such account here"
+        provider vouches for the name, so that it has to be an account of the directory, or become one."""
+        name, why = await self._usable(login, resident=known or peer.service in _WITH_MAILBOX)
         if not name:
             await self.failed(login, why, service=peer.service, client=peer.client)
             return None
@@ -155,22 +154,22 @@ class Authenticator:
         domain = self._auth.default_domain
         return f"{login}@{domain}" if domain and login and "@" not in login else login
 
-    async def _usable(self, login: str, service: str) -> tuple[str, str]:
-        """The name of the account that may be used now, or why there is none. Whom another provider let in has a mailbox only
-        where the directory knows him, or may get to know him now."""
+    async def _usable(self, login: str, *, resident: bool) -> tuple[str, str]:
+        """The name of the account that may be used now, or why there is none. `resident`: it has to be one of the directory's, or
+        become one now; whom another provider let in needs that for a mailbox alone."""
         login = self._full(login)
         row = self._directory.stored(login)
         if row is not None:
             return (row.name, "") if row.enabled else ("", "not enabled")
-        if service not in _WITH_MAILBOX:
+        if not resident:
             return key(login), ""
         if not self._auth.create_accounts:
-            return "", "a right password, but no such account here (auth.create_accounts)"
+            return "", "right, but no such account here (auth.create_accounts)"
         try:
             await self._directory.add_account(login, None)
         except Exists:
             pass
-        except Permanent as error:
+        except (NotFound, Permanent) as error:  # a domain that is not ours; no name that mail can be kept for
             return "", str(error)
         return key(login), ""
 
@@ -192,9 +191,14 @@ class Authenticator:
         """SCRAM keys of a password that is stored in the clear."""
         return await self._hasher.scram(scheme, password.encode("utf-8", "surrogatepass"), salt, self.scram_iterations)
 
-    async def token(self, token: str) -> str | None:
-        """The account that an OAuth token is good for."""
-        return None if self._tokens is None else await self._tokens.account(token)
+    async def token(self, token: str, wanted: str) -> str:
+        """The account that an OAuth token is good for; it must be `wanted`, where that is not "". BadToken, Temporary."""
+        if self._tokens is None:
+            raise BadToken("nobody can check it")
+        name = self._full(await self._tokens.account(token))
+        if wanted and key(self._full(wanted)) != key(name):
+            raise BadToken(f"it names {name!r}")
+        return name
 
     # --- passwords ---
 

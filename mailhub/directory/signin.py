@@ -34,6 +34,7 @@ from mailhub.wire.sasl import (
 
 from . import passwords
 from .directory import Account
+from .oauth import BadToken
 
 if TYPE_CHECKING:
     from .authenticator import Authenticator
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("mailhub.directory")
 
 _CLEAR = ("PLAIN", "CLEARTEXT", "CLEAR")
+_BY_TOKEN = ("OAUTHBEARER", "XOAUTH2")  # an issuer knows people who are none of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class Exchange:
         self._authenticator, self._name, self._mechanism, self._peer = authenticator, name, mechanism, peer
         self._key = key_of_host
         self._signed: SignedIn | None = None
+        self._why = "not proved, or for another's account"
 
     async def step(self, response: bytes | None) -> Challenge | SignedIn | Refused:
         if self._signed is not None:  # the client has had our last word, and has nothing to say to it
@@ -101,12 +104,11 @@ class Exchange:
             case Credentials(authzid, authcid, password) if not authzid or key(authzid) == key(authcid):
                 return await authenticator.authenticate(authcid, password, service=peer.service, client=peer.client)
             case Proved(authzid, authcid, _) if not authzid or key(authzid) == key(authcid):
-                return await authenticator.accept(authcid, peer, self._name)
+                return await authenticator.accept(authcid, peer, self._name, known=self._name in _BY_TOKEN)
             case Certificate(authzid) if wanted := self._certified(authzid):
                 return await authenticator.accept(wanted, peer, self._name, known=True)
         who = step.authcid if isinstance(step, Credentials | Proved | Disproved) else ""
-        why = f"{self._name}: not proved, or for another's account"
-        await authenticator.failed(who, why, service=peer.service, client=peer.client)
+        await authenticator.failed(who, f"{self._name}: {self._why}", service=peer.service, client=peer.client)
         return None
 
     def _certified(self, authzid: str) -> str:
@@ -118,11 +120,11 @@ class Exchange:
 
     async def _token(self, step: Token) -> Step:
         self._authenticator.admit(step.authzid, service=self._peer.service, client=self._peer.client)
-        name = await self._authenticator.token(step.token)
-        if name is None:
+        try:
+            name = await self._authenticator.token(step.token, step.authzid)
+        except BadToken as error:
+            self._why = f"token refused: {error}"
             return self._mechanism.refused("invalid_token")
-        if step.authzid and key(step.authzid) != key(name):
-            return self._mechanism.refused("another's token")
         return Proved("", name)
 
     async def _secret(self, need: NeedSecret) -> tuple[str | None, str]:
@@ -161,8 +163,8 @@ def withheld(auth: schema.Auth, name: str, peer: Peer, *, tokens: bool) -> str:
         return "passwords are not stored as it needs them: auth.scheme"
     if name == "EXTERNAL" and not peer.names:
         return "no verified client certificate: tls.client_ca"
-    if name in ("OAUTHBEARER", "XOAUTH2") and not tokens:
-        return "nobody can check tokens: auth.oauth"
+    if name in _BY_TOKEN and not tokens:
+        return "nobody can check tokens: auth.oauth.jwks, auth.oauth.introspection"
     return ""
 
 

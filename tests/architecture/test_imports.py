@@ -48,6 +48,7 @@ BELOW: dict[str, tuple[str, ...]] = {
     "protocols": ("policy", "mailbox", "directory", "net", "wire", "message", "model", "config"),
 }
 BELOW["hub_reload"] = ("config",)
+BELOW["hub_signin"] = tuple(BELOW)  # a part of hub
 BELOW["hub"] = (*BELOW, "hub_status")
 BELOW["hub_status"] = (*BELOW["hub"], "hub")  # a part of hub
 BELOW["cli"] = tuple(BELOW)

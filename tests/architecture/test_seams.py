@@ -40,6 +40,7 @@ FILES = {
     "net.local": "what the system says of its routes and addresses",
     "control.socket_path": "the folder of the control socket",
     "control.demo": "var/demo-accounts.txt",
+    "directory.oauth.files": "keys of token issuers, our credentials with them",
     "hub": "the data folder",
     "hub_status": "the system's word on the memory in use",
 }

@@ -42,6 +42,21 @@ def test_mechanisms_are_listed_with_the_reason(tmp_path: Path) -> None:
     assert "tls-exporter" in why["SCRAM-SHA-256-PLUS"][1]
 
 
+def test_tokens_are_offered_where_somebody_can_check_them(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+
+    def shown(text: str) -> dict[str, tuple[str, str]]:
+        config.write_text(text)
+        rows = json.loads(run("--config", str(config), "config", "-a", "--json").stdout)
+        return {row["mechanism"]: (row["offered"], row["why"]) for row in rows}
+
+    for name in ("OAUTHBEARER", "XOAUTH2"):
+        assert shown("")[name] == ("no", "nobody can check tokens: auth.oauth.jwks, auth.oauth.introspection")
+        assert shown('[auth.oauth]\njwks = "k"\nissuer = "i"\naudience = ["a"]\n')[name][0] == "yes"
+    done = run("--config", str(config), "check")
+    assert f'auth.oauth.jwks: found "{tmp_path}/k", which this user can not read' in done.stderr
+
+
 def test_check_reads_every_table_that_the_configuration_names(tmp_path: Path) -> None:
     (tmp_path / "good").write_text("a b\n")
     (tmp_path / "bad").write_text("lonely\n")

@@ -110,6 +110,27 @@ def test_a_wrong_type_or_bound(text: str, said: str) -> None:
         ("relay.port = 0", "relay.port: found 0; allowed: a port from 1 to 65535"),
         ('resolver.nameservers = ["ns.example:53"]', 'resolver.nameservers[1]: found "ns.example:53"; allowed'),
         ('resolver.nameservers = ["192.0.2.1:0"]', 'resolver.nameservers[1]: found "192.0.2.1:0"; allowed'),
+        ('auth.default_domain = "a b"', 'auth.default_domain: found "a b"; allowed: a domain'),
+        (
+            'auth.providers = ["passwd-file"]',
+            'auth.providers[1]: found "passwd-file"; allowed: "directory", or saslauthd',
+        ),
+        ('auth.providers = ["table:x:y"]', 'auth.providers[1]: found "x:y"; allowed: '),
+        ('auth.oauth.introspection = "https://a/"', "auth.oauth.introspection_client: found nothing; allowed: a value"),
+        (
+            '[auth.oauth]\njwks = "ftp://a/"\nissuer = "x"\naudience = ["y"]',
+            'auth.oauth.jwks: found "ftp://a/"; allowed: a URL such as',
+        ),
+        (
+            '[auth.oauth]\njwks = "https://u:p@a/"\nissuer = "x"\naudience = ["y"]',
+            'auth.oauth.jwks: found "https://u:p@a/"; allowed: a URL such as',
+        ),
+        (
+            '[auth.oauth]\njwks = "k"\nissuer = "x"',
+            "auth.oauth.audience: found nothing; allowed: a value, where `jwks`",
+        ),
+        ('[auth.oauth]\njwks = "k"\naudience = ["x"]', "auth.oauth.issuer: found nothing; allowed: a value"),
+        ('auth.oauth.algorithms = ["HS256"]', 'auth.oauth.algorithms[1]: found "HS256"; allowed: "ES256"'),
         ('tls.key = "k.pem"', "tls.certificate: found nothing; allowed: `certificate` and `key` together, or neither"),
     ],
 )
@@ -200,6 +221,26 @@ def test_no_file_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert load().data == str(tmp_path / "var")
     (tmp_path / "config.toml").write_text('hostname = "a.example"\n')
     assert load().hostname == "a.example"
+
+
+def test_a_socket_without_a_folder_lies_in_the_data_folder(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text(
+        '[[listener]]\nprotocol = "lmtp"\npath = "a"\n[[listener]]\nprotocol = "lmtp"\npath = "b/c"\n'
+    )
+    assert [door.path for door in load(tmp_path / "c.toml").listener] == ["a", f"{tmp_path}/b/c"]
+
+
+def test_files_of_providers_and_issuers_lie_beside_the_config(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    providers = '["directory", "passwd-file:p", "dovecot:/run/d", "table:hash:t"]'
+    oauth = 'jwks = "k.json"\nissuer = "i"\naudience = ["a"]\nintrospection = "https://a/i"\nintrospection_client = "c"'
+    file.write_text(f"[auth]\nproviders = {providers}\n[auth.oauth]\n{oauth}\n")
+    auth = load(file).auth
+    here = str(tmp_path)
+    assert auth.providers == ("directory", f"passwd-file:{here}/p", "dovecot:/run/d", f"table:hash:{here}/t")
+    assert (auth.oauth.jwks, auth.oauth.introspection_client) == (f"{here}/k.json", f"{here}/c")
+    file.write_text(f"[auth.oauth]\n{oauth.replace('k.json', 'https://a/k')}\n")
+    assert load(file).auth.oauth.jwks == "https://a/k"
 
 
 def written(config: Config) -> dict[str, object]:

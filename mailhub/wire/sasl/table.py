@@ -25,7 +25,7 @@ MECHANISMS: Mapping[str, Row] = {
     "SCRAM-SHA-1": Row(partial(Scram, "SCRAM-SHA-1", False), "RFC 5802", _SECRETS),
     "CRAM-MD5": Row(CramMd5, "RFC 2195", "where passwords are stored as {CRAM-MD5} or in the clear"),
     "EXTERNAL": Row(External, "RFC 4422", "where the client showed a certificate that we trust (tls.client_ca)"),
-    "OAUTHBEARER": Row(OAuthBearer, "RFC 7628", "where auth.oauth is configured"),
+    "OAUTHBEARER": Row(OAuthBearer, "RFC 7628", "where tokens can be checked (auth.oauth)"),
     "XOAUTH2": Row(XOAuth2, "Google", "as OAUTHBEARER"),
     "PLAIN": Row(Plain, "RFC 4616", "always"),
     "LOGIN": Row(Login, "draft-murchison-sasl-login", "as PLAIN"),

@@ -1,0 +1,66 @@
+"""The part of a hub that knows who exists and who may sign in: directory, passwords, tokens, made and joined."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from mailhub.config.schema import Config
+from mailhub.directory import Authenticator, Directory, Hasher
+from mailhub.directory.authenticator import Tokens
+from mailhub.directory.providers.chain import chain
+from mailhub.directory.providers.stored import StoredPasswords
+from mailhub.model.clock import Clock
+from mailhub.net.resolver import Resolver
+from mailhub.policy import Guard
+from mailhub.store.api import Store
+from mailhub.tables import Tables
+
+
+@dataclass(frozen=True, slots=True)
+class SigningIn:
+    directory: Directory
+    authenticator: Authenticator
+    stored: StoredPasswords
+
+    def configure(self, config: Config) -> None:
+        """Take over a new configuration."""
+        self.directory.configure(config.auth, config.domains)
+        self.authenticator.configure(config.auth)
+        self.stored.auth = config.auth
+
+
+async def signing_in(
+    config: Config, store: Store, tables: Tables, guard: Guard, resolver: Resolver, clock: Clock, undo: AsyncExitStack
+) -> SigningIn:
+    """`undo` gets how it is unmade."""
+    auth, cached = config.auth, config.directory.cache_limit
+    hasher = Hasher(auth.threads, auth.backlog)
+    undo.callback(hasher.close)
+    directory = Directory(store.directory, auth, hasher, domains=config.domains, cache_limit=cached)
+    stored = StoredPasswords(directory, auth, hasher)
+    authenticator = Authenticator(
+        directory,
+        store.directory,
+        auth,
+        clock,
+        hasher,
+        chain(auth.providers, stored, tables, hasher, clock),
+        cached,
+        guard,
+        hostname=config.hostname,
+        tokens=_tokens(config, resolver, clock, undo),
+    )
+    await authenticator.open()
+    return SigningIn(directory, authenticator, stored)
+
+
+def _tokens(config: Config, resolver: Resolver, clock: Clock, undo: AsyncExitStack) -> Tokens | None:
+    """Who checks OAuth tokens; what that takes is imported where it is needed."""
+    oauth = config.auth.oauth
+    if not (oauth.jwks or oauth.introspection):
+        return None
+    from mailhub.directory.oauth.tokens import IssuedTokens
+    from mailhub.net.http import HttpClient
+
+    http = HttpClient(resolver, clock, timeout=oauth.timeout, limit=oauth.request_limit)
+    undo.push_async_callback(http.close)
+    return IssuedTokens(oauth, http, clock)
