@@ -88,6 +88,7 @@ class Server:
         auth: schema.Auth | None = None,
         limits: schema.Sessions | None = None,
         guard: Guard | None = None,
+        session: type[SmtpSession] = SmtpSession,
         **settings: Any,
     ) -> None:
         self.clock = clock or SystemClock()
@@ -104,6 +105,7 @@ class Server:
         self._tls: Any = tls
         self.end_point = b""
         self._service: Any = service
+        self._session = session
         self._authority = trustme.CA() if tls != "none" else None
         config = schema.Listener(protocol=self._service, tls=self._tls)
         self.listener = Listener(
@@ -121,7 +123,7 @@ class Server:
             tls_context=self._server_context if self._authority else None,
             session=record,
         )
-        session = SmtpSession(context, self.policy, self.authenticator)
+        session = self._session(context, self.policy, self.authenticator)
         self.living.append(session)
         return session
 

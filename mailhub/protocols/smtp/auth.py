@@ -19,7 +19,6 @@ WRONG = Reply(535, "5.7.8", "Authentication credentials invalid")
 CANCELLED = Reply(501, "5.7.0", "Authentication cancelled")
 MALFORMED = Reply(501, "5.5.2", "Cannot decode that response")
 UNKNOWN_MECHANISM = Reply(504, "5.5.4", "Mechanism not supported")
-HELLO_FIRST = Reply(503, "5.5.1", "Send EHLO first")
 NO_PLAINTEXT = Reply(538, "5.7.11", "Encryption required for authentication")
 NO_AUTH = Reply(502, "5.5.1", "Authentication not available")
 AUTH_TWICE = Reply(503, "5.5.1", "Already authenticated")
@@ -34,7 +33,7 @@ LINE_LIMIT = 12_288  # octets of a response, RFC 4954 section 4.3
 async def auth(session: "SmtpSession", argument: str) -> None:
     """AUTH mechanism [initial-response]"""
     if not session.helo:
-        return session.answer(HELLO_FIRST)
+        return session.answer(session.hello_first)
     if not session.may_auth:
         return session.answer(NO_PLAINTEXT if session.may_start_tls else NO_AUTH)
     if session.record.login:

@@ -19,12 +19,12 @@ log = logging.getLogger("mailhub.protocols.smtp")
 BACKLOG_LIMIT: Final = 1_048_576  # octets waiting for the disk, above which the net has to wait
 SWALLOW_LIMIT: Final = 16_777_216  # octets of a refused chunk that are still read, so that the session can go on
 
-HELLO_FIRST = Reply(503, "5.5.1", "Send EHLO first")
 MAIL_FIRST = Reply(503, "5.5.1", "Send MAIL first")
 RCPT_FIRST = Reply(503, "5.5.1", "Send RCPT first")
 NO_RECIPIENTS = Reply(554, "5.5.1", "No valid recipients")
 NO_ARGUMENT = Reply(501, "5.5.4", "That command takes no argument")
 CHUNKS_BEGUN = Reply(503, "5.5.1", "The message has begun with BDAT: go on with BDAT, or send RSET")
+NO_BDAT = Reply(502, "5.5.1", "BDAT not available")
 BINARY = Reply(503, "5.5.1", "A message declared BINARYMIME is sent with BDAT")
 START = Reply(354, "", "End data with <CR><LF>.<CR><LF>")
 REFUSED = {
@@ -124,7 +124,7 @@ async def bdat(session: "SmtpSession", argument: str) -> None:
     limit = session.settings.message_size_limit
     if limit and size > limit + SWALLOW_LIMIT:
         return session.leave(REFUSED[Fault.CUT])
-    refusal = None if session.incoming is not None else _untimely(session)
+    refusal = None if session.incoming is not None else NO_BDAT if session.discards("CHUNKING") else _untimely(session)
     if refusal is None and session.incoming is None and session.transaction is not None:
         refusal = await session.transaction.data()
     if refusal is not None:
@@ -155,7 +155,7 @@ async def _swallow(session: "SmtpSession", size: int) -> None:
 def _untimely(session: "SmtpSession") -> Reply | None:
     """Why a message can not begin now."""
     if session.transaction is None:
-        return MAIL_FIRST if session.helo else HELLO_FIRST
+        return MAIL_FIRST if session.helo else session.hello_first
     if not session.transaction.recipients:
         return NO_RECIPIENTS if session.tried else RCPT_FIRST
     return None

@@ -1,6 +1,6 @@
 """What EHLO offers: one row for each extension, with its RFC and the condition under which it is offered.
 
-`smtp.discard_ehlo_keywords` switches any of them off; then its parameters are not known either (555).
+`smtp.discard_ehlo_keywords` switches any of them off; then its command is not there (502) and its parameters are not known (555).
 """
 
 from collections.abc import Callable
@@ -95,11 +95,10 @@ EXTENSIONS = (
 
 def offered(session: "SmtpSession") -> dict[str, str]:
     """Keyword -> line, in the order of the table."""
-    discarded = session.settings.discard_ehlo_keywords
     lines = {
         extension.keyword: line
         for extension in EXTENSIONS
-        if extension.keyword not in discarded and (line := extension.offer(session)) is not None
+        if not session.discards(extension.keyword) and (line := extension.offer(session)) is not None
     }
     if "CHUNKING" not in lines:
         lines.pop("BINARYMIME", None)

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 OK = Reply(250, "2.0.0", "Ok")
 BYE = Reply(221, "2.0.0", "Bye")
 NO_ARGUMENT = Reply(501, "5.5.4", "That command takes no argument")
-HELLO_SYNTAX = Reply(501, "5.5.4", "Syntax: EHLO hostname")
 LHLO_ONLY = Reply(500, "5.5.1", "This is LMTP: send LHLO")
 NOT_LMTP = Reply(500, "5.5.1", "This is not LMTP: send EHLO")
 NO_TLS = Reply(502, "5.5.1", "TLS not available")
@@ -26,7 +25,6 @@ EXPN_SYNTAX = Reply(501, "5.5.4", "Syntax: EXPN address")
 ETRN_SYNTAX = Reply(501, "5.5.4", "Syntax: ETRN domain")
 ETRN_LATE = Reply(503, "5.5.1", "Not during a mail transaction")
 NO_ETRN = Reply(502, "5.5.1", "ETRN not available")
-HELLO_FIRST = Reply(503, "5.5.1", "Send EHLO first")
 NO_EXPN = Reply(502, "5.5.1", "EXPN not available")
 NO_HELP = Reply(504, "5.5.4", "No help for that")
 
@@ -54,7 +52,7 @@ async def helo(session: "SmtpSession", hostname: str) -> None:
 
 def _hello(session: "SmtpSession", hostname: str, extended: bool) -> None:
     if not hostname or len(hostname) > 255 or not hostname.isascii() or " " in hostname:
-        return session.answer(HELLO_SYNTAX)
+        return session.answer(Reply(501, "5.5.4", f"Syntax: {session.record.doing} hostname"))
     session.end_transaction()
     session.helo, session.extended = hostname, extended
     session.offered = offered(session)  # who says HELO may use what it does not ask for
@@ -98,14 +96,14 @@ async def vrfy(session: "SmtpSession", argument: str) -> None:
     """VRFY address"""
     if not argument:
         return session.answer(VRFY_SYNTAX)
-    if not session.settings.vrfy or not session.helo:
+    if not session.settings.vrfy or session.discards("VRFY") or not session.helo:
         return session.answer(CANNOT_VERIFY)
     return session.answer(await session.policy.verify(_mailbox(argument), session.origin(False)))
 
 
 async def expn(session: "SmtpSession", argument: str) -> None:
     """EXPN list"""
-    if not session.settings.expn or not session.helo:
+    if not session.settings.expn or session.discards("EXPN") or not session.helo:
         return session.answer(NO_EXPN)
     if not argument:
         return session.answer(EXPN_SYNTAX)
@@ -122,10 +120,10 @@ def _mailbox(argument: str) -> str:
 
 async def etrn(session: "SmtpSession", argument: str) -> None:
     """ETRN domain"""
-    if not session.settings.etrn:
+    if not session.settings.etrn or session.discards("ETRN"):
         return session.answer(NO_ETRN)
     if not session.helo:
-        return session.answer(HELLO_FIRST)
+        return session.answer(session.hello_first)
     if session.transaction is not None:
         return session.answer(ETRN_LATE)
     if not argument or " " in argument or len(argument) > 255:

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mailhub.protocols.smtp")
 
-HELLO_FIRST = Reply(503, "5.5.1", "Send EHLO first")
 MAIL_FIRST = Reply(503, "5.5.1", "Send MAIL first")
 CHUNKS_BEGUN = Reply(503, "5.5.1", "The message has begun with BDAT")
 NESTED = Reply(503, "5.5.1", "MAIL was given already")
@@ -27,7 +26,7 @@ TOO_MANY_MESSAGES = Reply(421, "4.7.0", "Too many messages in one session")
 async def mail(session: "SmtpSession", argument: str) -> None:
     """MAIL FROM:<address> [SIZE=] [BODY=] [SMTPUTF8] [AUTH=] [RET=] [ENVID=] [BY=] [MT-PRIORITY=] [REQUIRETLS] [HOLDFOR=]"""
     if not session.helo:
-        return session.answer(HELLO_FIRST)
+        return session.answer(session.hello_first)
     if session.context.service == "submission" and not session.record.login:
         return session.answer(AUTH_FIRST if session.may_auth else TLS_FIRST)
     if session.transaction is not None:
@@ -51,7 +50,7 @@ async def mail(session: "SmtpSession", argument: str) -> None:
 async def rcpt(session: "SmtpSession", argument: str) -> None:
     """RCPT TO:<address> [NOTIFY=] [ORCPT=]"""
     if session.transaction is None:
-        return session.answer(MAIL_FIRST if session.helo else HELLO_FIRST)
+        return session.answer(MAIL_FIRST if session.helo else session.hello_first)
     if session.incoming is not None:
         return session.answer(CHUNKS_BEGUN)
     if argument[:3].upper() != "TO:":

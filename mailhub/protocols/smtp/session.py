@@ -186,9 +186,19 @@ class SmtpSession(Channel):
 
     # --- what the commands ask for ---
 
+    def discards(self, keyword: str) -> bool:
+        """Whether that extension is switched off: then its command is not there either."""
+        return keyword in self.settings.discard_ehlo_keywords
+
+    @property
+    def hello_first(self) -> Reply:
+        return Reply(503, "5.5.1", f"Send {'LHLO' if self.is_lmtp else 'EHLO'} first")
+
     @property
     def may_start_tls(self) -> bool:
-        return self.context.tls == "starttls" and self.context.tls_context is not None and self.tls is None
+        context = self.context
+        able = context.tls == "starttls" and context.tls_context is not None
+        return able and self.tls is None and not self.discards("STARTTLS")
 
     @property
     def peer(self) -> Peer:
@@ -197,7 +207,7 @@ class SmtpSession(Channel):
     @property
     def mechanisms(self) -> tuple[str, ...]:
         """What AUTH may be tried with now."""
-        return () if self.is_lmtp else self.authenticator.offered(self.peer)
+        return () if self.is_lmtp or self.discards("AUTH") else self.authenticator.offered(self.peer)
 
     @property
     def may_auth(self) -> bool:
@@ -225,22 +235,21 @@ class SmtpSession(Channel):
 
     @property
     def may_xclient(self) -> bool:
-        return self.proxy in self.policy.xclient_hosts
+        return self.proxy in self.policy.xclient_hosts and not self.discards("XCLIENT")
 
     @property
     def may_xforward(self) -> bool:
-        return self.proxy in self.policy.xforward_hosts
+        return self.proxy in self.policy.xforward_hosts and not self.discards("XFORWARD")
 
     def become(
-        self, *, client: str, port: int, helo: str, login: str | None, name: str | None, extended: bool
+        self, *, client: str, port: int, helo: str, login: str, name: str | None, extended: bool
     ) -> Reply | None:
         """Another client is there than it seemed; the session begins anew. A refusal where that one may not come in."""
         self.end_transaction()
         self.record.moved(client, port)
         self.client, self.helo, self.extended, self.verified_name = client, helo, extended, name
         self.offered = {}
-        if login is not None:
-            self.record.login = login
+        self.record.login = login
         return self.policy.guard.connected(client, self.context.service)
 
     @property

@@ -7,6 +7,7 @@ anew; XFORWARD is told for the log alone.
 import dataclasses
 import ipaddress
 import logging
+import re
 from typing import TYPE_CHECKING
 
 from mailhub.model.reply import Reply
@@ -24,6 +25,7 @@ VALUE_LIMIT = 512  # characters of one attribute
 NOT_FOR_YOU = Reply(550, "5.7.0", "Not for you")
 IN_TRANSACTION = Reply(503, "5.5.1", "Not during a mail transaction")
 OK = Reply(250, "2.0.0", "Ok")
+_PORT = re.compile(r"[0-9]{1,5}\Z")
 _NOTHING = ("[UNAVAILABLE]", "[TEMPUNAVAIL]")
 
 
@@ -37,9 +39,9 @@ async def xclient(session: "SmtpSession", argument: str) -> None:
     client = found.get("ADDR", session.client)
     refusal = session.become(
         client=client,
-        port=int(found["PORT"]) if found.get("PORT", "").isdigit() else session.record.port,
+        port=int(found.get("PORT") or session.record.port),
         helo=found.get("HELO", ""),
-        login=found.get("LOGIN"),
+        login=found.get("LOGIN", ""),
         name=found.get("NAME"),
         extended=found.get("PROTO", "ESMTP").upper() != "SMTP",
     )
@@ -79,6 +81,8 @@ def _attributes(argument: str, known: tuple[str, ...]) -> dict[str, str]:
         name = name.upper()
         if not equals or name not in known or len(value) > VALUE_LIMIT:
             raise SyntaxRefused(501, "5.5.4", f"Bad attribute {name[:40]}")
+        if name in found:
+            raise SyntaxRefused(501, "5.5.4", f"{name} given twice")
         if value.upper() in _NOTHING:
             found[name] = ""
             continue
@@ -88,6 +92,8 @@ def _attributes(argument: str, known: tuple[str, ...]) -> dict[str, str]:
             raise SyntaxRefused(501, "5.5.4", f"{name}: not xtext") from None
         if name in ("ADDR", "DESTADDR"):
             text = _address(text)
+        if name in ("PORT", "DESTPORT") and not _PORT.match(text):
+            raise SyntaxRefused(501, "5.5.4", "Not a port")
         found[name] = text
     if not found:
         raise SyntaxRefused(501, "5.5.4", "No attributes")

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from support.imap_transcripts import LIMIT, Stage
+from support.imap_transcripts import ImapStage
+from support.transcripts import LIMIT
 
 FILES = sorted((Path(__file__).parent / "transcripts").glob("*.txt"))
 
@@ -11,7 +12,7 @@ FILES = sorted((Path(__file__).parent / "transcripts").glob("*.txt"))
 @pytest.mark.parametrize("chunk", [LIMIT, 1], ids=["lines", "octets"])
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 async def test_transcript(path: Path, chunk: int, tmp_path: Path) -> None:
-    await Stage(tmp_path, chunk).play(path)
+    await ImapStage(tmp_path, chunk).play(path)
 
 
 def test_there_are_transcripts() -> None:

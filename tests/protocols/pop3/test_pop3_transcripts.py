@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from support.imap_transcripts import LIMIT
 from support.pop3_transcripts import Pop3Stage
+from support.transcripts import LIMIT
 
 FILES = sorted((Path(__file__).parent / "transcripts").glob("*.txt"))
 
