@@ -100,7 +100,10 @@ class SmtpStage(Stage):
         door = Listener(**{"protocol": "smtp", "tls": "none", **self.listener})
         smtp = self.config.smtp
         settings = {name: getattr(smtp, name) for name in smtp.__struct_fields__}
-        for name in ("mynetworks", "error_sleep"):  # who comes from loopback is a stranger here, and errors cost no time
+        for name in (
+            "mynetworks",
+            "error_sleep",
+        ):  # who comes from loopback is a stranger here, and errors cost no time
             if settings[name] == getattr(type(smtp)(), name):
                 del settings[name]
         self.server = Server(
@@ -168,4 +171,3 @@ def described(put: Put) -> str:
             words.append(f"{name}={msgspec.json.encode(value).decode()}")
     words += [f"login={origin.login}"] if origin.login else []
     return " ".join(words)
-
