@@ -41,7 +41,7 @@ class SmtpSession(Channel):
     def __init__(self, context: SessionContext[schema.Smtp], policy: Policy, authenticator: Authenticator) -> None:
         super().__init__(context)
         self.settings: schema.Smtp = context.settings
-        self._discarded = frozenset(keyword.upper() for keyword in context.settings.discard_ehlo_keywords)
+        self._switched_off = frozenset(keyword.upper() for keyword in context.settings.discard_ehlo_keywords)
         self.policy, self.authenticator = policy, authenticator
         self.helo = ""
         self.extended = False
@@ -189,7 +189,7 @@ class SmtpSession(Channel):
 
     def discards(self, keyword: str) -> bool:
         """Whether that extension is switched off: then its command is not there either."""
-        return keyword in self._discarded
+        return keyword in self._switched_off
 
     @property
     def hello_first(self) -> Reply:
