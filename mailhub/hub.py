@@ -27,6 +27,7 @@ from mailhub.control import demo
 from mailhub.control.server import ControlServer
 from mailhub.control.service import Control
 from mailhub.delivery.local import LocalTransport
+from mailhub.delivery.relay.mta_sts import MtaSts
 from mailhub.delivery.relay.tls_policy import TlsServices
 from mailhub.delivery.router import Router
 from mailhub.delivery.transports import Transports
@@ -180,7 +181,9 @@ class Hub:
         config, clock, store = self.config, self.clock, self.store.queue
         undo.push_async_callback(self.resolver.close)
         local = LocalTransport(self.mailboxes, config.hostname, clock)
-        tls = TlsServices(self.tables)
+        sts = MtaSts(self.resolver, self.store.tls, config.relay, clock, None)
+        undo.push_async_callback(sts.close)
+        tls = TlsServices(self.tables, sts)
         transports = Transports(config.transport, config.relay, self.resolver, config.hostname, clock, local, tls=tls)
         undo.push_async_callback(transports.close)
         main = (*config.domains, config.hostname)[0]

@@ -229,8 +229,12 @@ class Relay(Section, frozen=True, kw_only=True):
     tls_policy: Lookup = Lookup()
     # PEM file of the authorities whose certificates count; "": those of the system.
     tls_ca: str = ""
-    # Obey the MTA-STS policies of domains (RFC 8461).
+    # Obey the MTA-STS policies of domains (RFC 8461): time to fetch one, how many are kept, the port they are fetched from (other than
+    # 443 only in tests).
     mta_sts: bool = True
+    mta_sts_timeout: Seconds = 60.0
+    mta_sts_limit: Count = 100_000
+    mta_sts_port: Port = 443
 
 
 class Transport(Section, frozen=True, kw_only=True):

@@ -220,6 +220,8 @@ class World:
     def __init__(self, dns: DnsServer, clock: VirtualClock, hosts: Sequence[FarHost], port: int) -> None:
         self.dns, self.clock, self.hosts, self.port = dns, clock, hosts, port
         self.relay: RelayTransport
+        self.resolver: DnsResolver
+        self.settings: schema.Relay
         self.port = 0
 
     async def deliver(self, *recipients: str, text: Text | None = None, **job: Any) -> list[Result]:
@@ -260,7 +262,7 @@ async def world(
         made = World(dns, clock, far, port)
         asking = DnsResolver(dns.config(**(resolver or {})), clock)
         settings = schema.Relay(**{"port": port, **relay})
-        made.port = port
+        made.port, made.settings, made.resolver = port, settings, asking
         having = None if services is None else services(made)
         made.relay = RelayTransport(asking, settings, US, clock, own, random.Random(1), having)
         try:

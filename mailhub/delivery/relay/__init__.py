@@ -1,6 +1,6 @@
 """Mail for others: find the hosts, talk SMTP to one of them, say what became of each recipient.
 
-Comes from: queue.attempt (jobs). Gives to: the peer. May import: delivery.transport, net, store.api, message, model, config.
+Comes from: queue.attempt (jobs). Gives to: the peer. May import: delivery.transport, tables, net, store.api, message, model, config.
 
     transport   a job over those hosts; a Result for each recipient
     mx          which hosts, in which order (RFC 5321 section 5, RFC 7505)
@@ -11,6 +11,11 @@ Comes from: queue.attempt (jobs). Gives to: the peer. May import: delivery.trans
     transaction one message to some recipients, by BDAT or DATA
     connection  aiosmtplib's connection with pipelining and strict replies
     body        the message as a peer gets it: lines with CRLF, for DATA with dots doubled, in blocks
+    tls_policy  which TLS a nexthop's hosts must speak: table, DANE, MTA-STS, REQUIRETLS
+    mta_sts     the MTA-STS policies of other domains, fetched and kept (RFC 8461)
+    demand      what that comes to for one connection
+    tls_check   whether the peer is what was demanded, and Postfix's words for it
+    tlsrpt      sessions counted for the reports to other domains (RFC 8460)
     errors      what can go wrong before a peer has the message
     words       addresses that can be sent, replies that can be kept
 """

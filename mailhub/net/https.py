@@ -1,0 +1,108 @@
+"""HTTPS requests to strangers: names by the resolver seam, time on the clock, the certificate checked, no redirect followed, no
+more read than was asked for."""
+
+import asyncio
+import socket
+import ssl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mailhub.model.clock import Clock
+
+from .resolver import DnsError, Resolver
+
+if TYPE_CHECKING:
+    import aiohttp
+
+_HEADERS = {"Accept-Encoding": "identity", "User-Agent": "mailhub"}
+
+
+class HttpsError(Exception):
+    """No answer. `tls`: because of the server's certificate."""
+
+    def __init__(self, cause: str, *, tls: bool = False) -> None:
+        super().__init__(cause)
+        self.tls = tls
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`kind`: the media type in lower case. `body`: at most `limit` octets and one more, where there is more."""
+
+    status: int
+    kind: str
+    body: bytes
+
+
+class Https:
+    """A client without memory. `authorities`: a PEM file, "" for the system's."""
+
+    def __init__(self, resolver: Resolver, clock: Clock, authorities: str = "") -> None:
+        self._names, self._clock, self._authorities = _Names(resolver), clock, authorities
+        self._context: ssl.SSLContext | None = None
+
+    async def get(self, url: str, *, timeout: float, limit: int) -> Answer:
+        """HttpsError for whatever keeps the answer away."""
+        return await self._ask("GET", url, timeout, limit)
+
+    async def post(self, url: str, body: bytes, kind: str, *, timeout: float, limit: int) -> Answer:
+        """The same, with a body of that media type."""
+        return await self._ask("POST", url, timeout, limit, data=body, headers={"Content-Type": kind})
+
+    async def _ask(self, method: str, url: str, seconds: float, limit: int, **more: Any) -> Answer:
+        import aiohttp  # the command line must not wait for it
+
+        try:
+            async with (
+                self._clock.timeout(seconds),
+                self._session(await self._secured()) as session,
+                session.request(method, url, allow_redirects=False, **more) as response,
+            ):
+                body = b""
+                while len(body) <= limit and (block := await response.content.read(limit + 1 - len(body))):
+                    body += block
+                return Answer(response.status, response.content_type.lower(), body)
+        except TimeoutError as error:
+            raise HttpsError(f"no answer within {seconds:.0f} seconds") from error
+        except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError) as error:
+            raise HttpsError(str(error), tls=True) from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise HttpsError(str(error) or type(error).__name__) from error
+
+    async def _secured(self) -> ssl.SSLContext:
+        if self._context is None:
+            self._context = await asyncio.to_thread(ssl.create_default_context, cafile=self._authorities or None)
+        return self._context
+
+    def _session(self, context: ssl.SSLContext) -> "aiohttp.ClientSession":
+        import aiohttp
+
+        connector = aiohttp.TCPConnector(resolver=self._names, ssl=context, force_close=True)  # type: ignore[arg-type]
+        return aiohttp.ClientSession(
+            connector=connector,
+            headers=_HEADERS,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+        )
+
+
+class _Names:
+    """aiohttp's AbstractResolver on ours."""
+
+    def __init__(self, resolver: Resolver) -> None:
+        self._resolver = resolver
+
+    async def resolve(self, host: str, port: int = 0, family: int = socket.AF_UNSPEC) -> list[dict[str, Any]]:
+        try:
+            found = await self._resolver.addresses(host)
+        except DnsError as error:
+            raise OSError(str(error)) from error
+        return [
+            {"hostname": host, "host": address, "port": port, "proto": 0, "flags": socket.AI_NUMERICHOST,
+             "family": socket.AF_INET6 if ":" in address else socket.AF_INET}
+            for address in found
+        ]  # fmt: skip
+
+    async def close(self) -> None:
+        """The resolver is not ours to close."""
