@@ -7,7 +7,20 @@ import msgspec
 from mailhub.config.schema import Config
 
 # The sections and keys that a running hub can change; sessions that live keep what they began with.
-RELOADABLE = ("domains", "tls", "sessions", "smtp", "auth", "limits", "imap", "pop3", "queue", "delivery", "log")
+RELOADABLE = (
+    "domains",
+    "tls",
+    "sessions",
+    "smtp",
+    "auth",
+    "limits",
+    "imap",
+    "pop3",
+    "queue",
+    "suppression",
+    "delivery",
+    "log",
+)
 # Keys of those sections that were given to something that lives as long as the hub.
 FIXED = ("auth.threads", "auth.backlog", "auth.providers", "auth.oauth", "limits.table_limit")
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from . import lookup, restrictions
+from . import bounce_texts, lookup, restrictions
 from .lines import Path
-from .schema import Config, Listener, OAuth, Relay, Smtp
+from .schema import Config, Listener, OAuth, Queue, Relay, Smtp
 
 _FIXED = ("local", "virtual", "error", "retry", "hold", "discard", "pipe")  # transports that have no settings
 _TRANSPORT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -50,11 +50,7 @@ def check(config: Config) -> Iterator[Finding]:
     yield from _tls(config)
     yield from _smtp(("smtp",), config.smtp)
     yield from _auth(config)
-    if not config.queue.retry:
-        yield Finding(("queue", "retry"), "an empty list", "at least one waiting time")
-    for n, seconds in enumerate(config.queue.retry):
-        if seconds < 1:
-            yield Finding(("queue", "retry", n), shown(seconds), "at least 1 second")
+    yield from _queue(config.queue)
     yield from _delimiter(config.delivery.recipient_delimiter)
     yield from _relay(("relay",), config.relay)
     yield from _transports(config)
@@ -179,6 +175,39 @@ def _smtp(path: Path, smtp: Smtp) -> Iterator[Finding]:
         if restrictions.opens_to_all(smtp.relay_restrictions):
             allowed = "reject_unauth_destination, defer_unauth_destination, reject or defer before it"
             yield Finding((*path, "relay_restrictions"), "a permit for everybody: an open relay", allowed)
+
+
+def _queue(queue: Queue) -> Iterator[Finding]:
+    if not queue.retry:
+        yield Finding(("queue", "retry"), "an empty list", "at least one waiting time")
+    for n, seconds in enumerate(queue.retry):
+        if seconds < 1:
+            yield Finding(("queue", "retry", n), shown(seconds), "at least 1 second")
+    postmaster = queue.double_bounce_recipient
+    if not postmaster.isprintable() or set(postmaster) & set(' <>"') or len(postmaster) > 254:
+        yield Finding(("queue", "double_bounce_recipient"), shown(postmaster), 'an address, or ""')
+    yield from _bounce_texts(queue)
+
+
+def _bounce_texts(queue: Queue) -> Iterator[Finding]:
+    own = [bounce_texts.Text(text.language, text.action, text.subject, text.body) for text in queue.bounce_texts]
+    for n, text in enumerate(own):
+        path: Path = ("queue", "bounce_texts", n)
+        if any((text.language, text.action) == (other.language, other.action) for other in own[:n]):
+            allowed = "one text for each action and language"
+            yield Finding((*path, "action"), f"{shown(text.action)} for {shown(text.language)} a second time", allowed)
+        if not text.subject.isprintable():
+            yield Finding((*path, "subject"), shown(text.subject), "one line of text")
+        for key in ("subject", "body"):
+            for found, allowed in bounce_texts.wrong(getattr(text, key)):
+                yield Finding((*path, key), found, allowed)
+    if not queue.bounce_languages:
+        yield Finding(("queue", "bounce_languages"), "an empty list", "at least one language")
+    for n, language in enumerate(queue.bounce_languages):
+        if lacking := bounce_texts.missing(language, own):
+            shipped = ", ".join(f'"{name}"' for name in bounce_texts.SHIPPED)
+            allowed = f"{shipped}, or a language with its queue.bounce_texts (missing: {', '.join(lacking)})"
+            yield Finding(("queue", "bounce_languages", n), shown(language), allowed)
 
 
 def _auth(config: Config) -> Iterator[Finding]:

@@ -168,6 +168,15 @@ class Pop3(Section, frozen=True, kw_only=True):
     error_limit: Count = 20
 
 
+class BounceText(Section, frozen=True, kw_only=True):
+    """What a report says to people, for one action in one language; `mailhub check` knows the variables."""
+
+    language: Name
+    action: Literal["failed", "delayed", "delivered", "relayed", "expanded", "double"]
+    subject: Name
+    body: Annotated[str, Meta(min_length=1, max_length=10_000)]
+
+
 class Queue(Section, frozen=True, kw_only=True):
     # Waiting times between attempts; the last one repeats. Each is varied by `jitter` (a share of it).
     retry: tuple[Seconds, ...] = (300.0, 600.0, 1_200.0, 2_400.0, 4_200.0)
@@ -186,6 +195,29 @@ class Queue(Section, frozen=True, kw_only=True):
     expansion_limit: Count = 5_000
     # Octets of the undelivered message's header that a bounce carries.
     bounce_header_limit: Octets = 65_536
+    # Octets of a message that is returned whole where the sender asked for that (RET=FULL); of larger ones, the header.
+    bounce_size_limit: Octets = 50_000
+    # Languages of a report, one below the other: "en", "zh", and those of `bounce_texts`.
+    bounce_languages: tuple[Name, ...] = ("en",)
+    # Other texts: [[queue.bounce_texts]] with language, action, subject and body.
+    bounce_texts: tuple[BounceText, ...] = ()
+    # Who is told of a bounce that can not be delivered (Postfix's class 2bounce); "": nobody.
+    double_bounce_recipient: str = "postmaster"
+    # Reports to one address within an hour; what is above it is logged and dropped. 0: no limit.
+    bounce_rate_limit: Limit = 200
+    # Tell a sender who was warned of a delay that the mail has arrived after all.
+    confirm_delay_cleared: bool = False
+
+
+class Suppression(Section, frozen=True, kw_only=True):
+    """Mail that our own accounts submit is held back from addresses that refused it for good, again and again."""
+
+    # Refusals of an address within `window` after which it is held back for `hold`; 0: never.
+    bounces: Annotated[int, Meta(ge=0, le=20)] = 3
+    window: Seconds = 2_592_000.0
+    hold: Seconds = 2_592_000.0
+    # Addresses remembered; the one that was silent longest is forgotten first.
+    table_limit: Count = 100_000
 
 
 class Delivery(Section, frozen=True, kw_only=True):
@@ -336,6 +368,7 @@ class Config(Section, frozen=True, kw_only=True):
     imap: Imap = Imap()
     pop3: Pop3 = Pop3()
     queue: Queue = Queue()
+    suppression: Suppression = Suppression()
     delivery: Delivery = Delivery()
     relay: Relay = Relay()
     transport: dict[str, Transport] = msgspec.field(default_factory=dict)

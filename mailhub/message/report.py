@@ -1,171 +1,166 @@
-"""Delivery status notifications: multipart/report for people and machines (RFC 3464, RFC 6522, RFC 6533)."""
+"""Delivery status notifications: multipart/report for people and machines (RFC 3464, RFC 6522, RFC 6533).
 
-import re
-import textwrap
+A report ends with the header of the message it is about, or with the whole of it; in that case what is made here stands
+around it, and the message is never held.
+"""
+
+import base64
+import binascii
 from dataclasses import dataclass
+from email.header import Header
 
-from mailhub.model.reply import Reply
-
+from .report_fields import CONTROL, Fields, Reported, bounded
 from .stamps import date_time
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
-_TEXT_LIMIT = 240  # characters of one value: even in UTF-8 its line stays below 998 octets
-_WIDTH = 76
+_TEXT_LINE = 240  # characters of a line for people: even in UTF-8 below 998 octets
+_HEADER_LINE = 998  # octets of a line of the returned header
+_BLOCK = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Reported:
-    """What became of one recipient. `action`: failed, delayed, delivered, relayed or expanded (RFC 3464 section 2.3.3)."""
+class Returned:
+    """What goes back of the message. `header`: its header, or None where the whole message is to follow.
 
-    address: str
-    action: str
-    reply: Reply
-    orcpt: str | None = None
-    remote: str = ""  # the host that said it, "name[address]" or a name; "" for ourselves
-    last_attempt: float | None = None
-    will_retry_until: float | None = None
+    `eight`: it has octets above 127; `unicode`: its header has, and they are UTF-8.
+    """
+
+    header: bytes | None = b""
+    eight: bool = False
+    unicode: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A report to `to` (the envelope sender of the message) on a message that arrived at `arrival`; times in seconds."""
+    """A report to `to`. `texts`: by action what people read above those whom it befell; `date`: wall time."""
 
     to: str
-    hostname: str
     message_id: str
     date: float
-    arrival: float
-    recipients: tuple[Reported, ...]
-    envid: str | None = None
-    header: bytes = b""  # of the message, already cut to its bound
+    subject: str
+    texts: tuple[tuple[str, str], ...]
+    fields: Fields
+    returned: Returned = Returned()
 
 
-_SUBJECTS = {
-    "failed": "Undelivered mail returned to sender",
-    "delayed": "Delayed mail (still being retried)",
-    "delivered": "Your mail was delivered",
-    "relayed": "Your mail was passed on",
-    "expanded": "Your mail was passed on to a list of recipients",
-}
-_OPENINGS = {
-    "failed": "Your message could not be delivered to the recipients below. It will not be tried again.",
-    "delayed": (
-        "THIS IS A WARNING ONLY. YOU DO NOT NEED TO SEND YOUR MESSAGE AGAIN.\n\n"
-        "Your message has not been delivered yet to the recipients below. Delivery goes on being tried."
-    ),
-    "delivered": "Your message was delivered to the recipients below, as you asked to be told.",
-    "relayed": (
-        "Your message was passed on for the recipients below to a mail system that sends no reports of success. "
-        "You may hear nothing more of it."
-    ),
-    "expanded": "Your message was passed on to all those for whom the recipients below stand.",
-}
-_FALLBACK = {"failed": "5.0.0", "delayed": "4.0.0"}
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """The octets before and behind the returned message, CRLF line ends; all are `head` where only its header goes back."""
+
+    head: bytes
+    tail: bytes
 
 
-def render(report: Report) -> bytes:
-    """The whole message, CRLF line ends, ready to be queued with the null sender. Needs one recipient at the least."""
-    utf8 = not all(r.address.isascii() and (r.orcpt or "").isascii() for r in report.recipients)
-    boundary = f"=_{_CONTROL.sub('', report.message_id).strip('<>').partition('@')[0]}_report"
+def boundary(message_id: str) -> str:
+    """What divides the parts of a report, as long as the returned message holds no such line."""
+    return f"=_{CONTROL.sub('', message_id).strip('<>').partition('@')[0]}_report"
+
+
+def render(report: Report) -> Rendered:
+    """The whole report, ready to be queued with the null sender. Needs one recipient at the least."""
+    international, returned = report.fields.international, report.returned
+    kind = "global-delivery-status" if international else "delivery-status"
     parts = [
-        _part("text/plain; charset=utf-8", _text(report).encode("utf-8", "replace")),
-        _part(
-            "message/global-delivery-status" if utf8 else "message/delivery-status",
-            _status(report).encode("utf-8", "replace"),
-        ),
-        _part(
-            "text/rfc822-headers" if report.header.isascii() else "message/global-headers",
-            b"\r\n".join([line.replace(b"\r", b"") for line in report.header.rstrip(b"\r\n").split(b"\n")]) + b"\r\n",
-        ),
+        _text(report),
+        _part("Delivery report", f"message/{kind}", report.fields.text().encode("utf-8", "replace")),
+        _returned(returned, international=international),
     ]
-    mark = f"--{boundary}\r\n".encode()
-    return (
-        _header(report, boundary, parts) + b"".join([mark + part + b"\r\n" for part in parts]) + mark[:-2] + b"--\r\n"
-    )
+    mark = boundary(report.message_id)
+    while any(mark.encode() in part for part in parts):
+        mark += "_"
+    line = b"--" + mark.encode() + b"\r\n"
+    eight = returned.eight or not all(map(bytes.isascii, parts))
+    head = _header(report, mark, "8bit" if eight else "7bit") + b"\r\n".join([line + part for part in parts])
+    tail = b"\r\n" + line[:-2] + b"--\r\n"
+    return Rendered(head, tail) if returned.header is None else Rendered(head + tail, b"")
 
 
-def _header(report: Report, boundary: str, parts: list[bytes]) -> bytes:
+def _header(report: Report, mark: str, encoding: str) -> bytes:
+    fields = report.fields
     lines = [
-        f"From: Mail Delivery System <MAILER-DAEMON@{report.hostname}>",
-        f"To: <{_line(report.to)}>",
-        f"Subject: {_SUBJECTS.get(report.recipients[0].action, 'Report on your mail')}",
+        f"From: Mail Delivery System <MAILER-DAEMON@{fields.hostname}>",
+        f"To: <{bounded(CONTROL.sub('', report.to))}>",
+        f"Subject: {_words(report.subject)}",
         f"Date: {date_time(report.date)}",
         f"Message-ID: {report.message_id}",
-        "Auto-Submitted: auto-replied",
+        "Auto-Submitted: auto-replied",  # RFC 3834 section 5: nobody answers by machine
         "MIME-Version: 1.0",
-        f'Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary="{boundary}"',
+        f"Content-Type: multipart/report; report-type={'global-' if fields.international else ''}delivery-status;"
+        f'\r\n\tboundary="{mark}"',
+        f"Content-Transfer-Encoding: {encoding}",
     ]
-    if not all(part.isascii() for part in parts):
-        lines.append("Content-Transfer-Encoding: 8bit")
     return "\r\n".join([*lines, "", ""]).encode("utf-8", "replace")
 
 
-def _part(content_type: str, content: bytes) -> bytes:
-    encoding = "7bit" if content.isascii() else "8bit"
-    return f"Content-Type: {content_type}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n".encode() + content
+def _words(subject: str) -> str:
+    """RFC 2047 where it is not ASCII."""
+    subject = CONTROL.sub(" ", subject)
+    return bounded(subject) if subject.isascii() else Header(subject, "utf-8").encode(linesep="\r\n")
 
 
-def _line(text: str) -> str:
-    """Text from outside on one line of bounded length."""
-    text = _CONTROL.sub(" ", text)
-    return text if len(text) <= _TEXT_LIMIT else text[: _TEXT_LIMIT - 3] + "..."
+def _part(description: str, content_type: str, content: bytes, encoding: str = "") -> bytes:
+    encoding = encoding or ("7bit" if content.isascii() else "8bit")
+    lines = (
+        f"Content-Description: {description}", f"Content-Type: {content_type}",
+        f"Content-Transfer-Encoding: {encoding}", "", "",
+    )  # fmt: skip
+    return "\r\n".join(lines).encode() + content
 
 
-def _text(report: Report) -> str:
-    """What a person reads: each kind of outcome with its recipients and the reason in the words of who gave it."""
-    paragraphs = [f"This is the mail system at {report.hostname}."]
-    for action in dict.fromkeys(recipient.action for recipient in report.recipients):
-        paragraphs += _OPENINGS.get(action, "This became of your message:").split("\n\n")
-        for recipient in report.recipients:
-            if recipient.action == action:
-                paragraphs.append(_reason(recipient))
-    wrapped = [
-        "\r\n".join(textwrap.wrap(paragraph, _WIDTH, break_on_hyphens=False, break_long_words=False))
-        if not paragraph.startswith("<")
-        else paragraph
-        for paragraph in paragraphs
-    ]
-    return "\r\n\r\n".join(wrapped) + "\r\n"
+def _returned(returned: Returned, *, international: bool) -> bytes:
+    """RFC 6522 section 4, RFC 6533 section 5: a header of other scripts has a type of its own."""
+    unicode = international and returned.unicode
+    encoding = "8bit" if returned.eight else "7bit"
+    if returned.header is None:
+        return _part("Message", "message/global" if unicode else "message/rfc822", b"", encoding)
+    lines = [line.replace(b"\r", b"")[:_HEADER_LINE] for line in returned.header.rstrip(b"\r\n").split(b"\n")]
+    kind = "message/global-headers" if unicode else "text/rfc822-headers"
+    return _part("Message header", kind, b"\r\n".join(lines) + b"\r\n", encoding)
 
 
-def _reason(recipient: Reported) -> str:
-    said = f"{recipient.remote} said: {recipient.reply}" if recipient.remote else recipient.reply.text
-    lines = [f"<{_line(recipient.address)}>"]
-    asked = (recipient.orcpt or "").partition(";")[2]
-    if asked and asked != recipient.address:
-        lines.append(f"    (you wrote to {_line(asked)})")
-    lines += textwrap.wrap(_line(said), _WIDTH, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
-    if recipient.will_retry_until is not None:
-        lines.append(f"    It will be tried until {date_time(recipient.will_retry_until)}.")
-    return "\r\n".join(lines)
-
-
-def _status(report: Report) -> str:
-    """The fields for machines (RFC 3464 section 2)."""
-    groups = [[f"Reporting-MTA: dns; {report.hostname}", f"Arrival-Date: {date_time(report.arrival)}"]]
-    if report.envid is not None:
-        groups[0].insert(0, f"Original-Envelope-Id: {_line(report.envid)}")
-    groups += [_status_of(recipient) for recipient in report.recipients]
-    return "\r\n\r\n".join("\r\n".join(group) for group in groups) + "\r\n"
-
-
-def _status_of(recipient: Reported) -> list[str]:
-    reply = recipient.reply
-    kind = "rfc822" if recipient.address.isascii() else "utf-8"
+def _text(report: Report) -> bytes:
+    """What a person reads: each kind of outcome with its recipients and the reason in the words of who gave it. Where eight
+    bits may be too many it is encoded, by the shorter of the two ways."""
+    paragraphs: list[str] = []
+    for action, text in report.texts:
+        paragraphs.append(text.strip("\n"))
+        paragraphs += [_reason(r, report.fields) for r in report.fields.recipients if r.action == action]
     lines = [
-        f"Final-Recipient: {kind}; {_line(recipient.address)}",
-        f"Action: {recipient.action}",
-        f"Status: {reply.enhanced or _FALLBACK.get(recipient.action, '2.0.0')}",
+        CONTROL.sub(" ", line[at : at + _TEXT_LINE])
+        for line in "\n\n".join(paragraphs).split("\n")
+        for at in range(0, max(len(line), 1), _TEXT_LINE)
     ]
-    if recipient.orcpt is not None:
-        lines.insert(0, f"Original-Recipient: {_line(recipient.orcpt)}")
-    if recipient.remote:
-        lines.append(f"Remote-MTA: dns; {_line(recipient.remote.partition('[')[0] or recipient.remote)}")
-        lines.append(f"Diagnostic-Code: smtp; {_line(str(reply))}")
-    else:
-        lines.append(f"Diagnostic-Code: x-mailhub; {_line(reply.text)}")
-    if recipient.last_attempt is not None:
-        lines.append(f"Last-Attempt-Date: {date_time(recipient.last_attempt)}")
-    if recipient.will_retry_until is not None:
-        lines.append(f"Will-Retry-Until: {date_time(recipient.will_retry_until)}")
-    return lines
+    data = ("\r\n".join(lines) + "\r\n").encode("utf-8", "replace")
+    if data.isascii():
+        return _part("Notification", "text/plain; charset=us-ascii", data)
+    if report.fields.international:
+        return _part("Notification", "text/plain; charset=utf-8", data)
+    quoted, packed = binascii.b2a_qp(data), base64.encodebytes(data).replace(b"\n", b"\r\n")
+    if len(quoted) <= len(packed):
+        return _part("Notification", "text/plain; charset=utf-8", quoted, "quoted-printable")
+    return _part("Notification", "text/plain; charset=utf-8", packed, "base64")
+
+
+def _reason(recipient: Reported, fields: Fields) -> str:
+    """The address, the one that the sender wrote to, and who said what; in no language, so that it fits below every text."""
+    asked = (recipient.orcpt or "").partition(";")[2]
+    first = f"<{_one_line(recipient.address)}>"
+    if asked and asked != recipient.address:
+        first += f" (<{_one_line(asked)}>)"
+    who = recipient.remote or fields.hostname
+    said = recipient.reply if recipient.remote else recipient.reply.text
+    return f"{first}\n{_indented(f'{who}: {said}')}"
+
+
+def _one_line(text: str) -> str:
+    return CONTROL.sub(" ", text)[:_TEXT_LINE]
+
+
+def _indented(text: str) -> str:
+    """Lines of readable length, each behind blanks: none can look like the end of a part."""
+    lines, line = [], ""
+    for word in CONTROL.sub(" ", text)[:1_000].split():
+        if line and len(line) + len(word) >= 72:
+            lines.append(line)
+            line = ""
+        line = f"{line} {word}" if line else word[: _TEXT_LINE - _BLOCK]
+    return "\n".join(" " * _BLOCK + line for line in [*lines, line])

@@ -43,3 +43,8 @@ def without_detail(local: str, delimiter: str) -> tuple[str, str | None]:
         if found and user:
             return user, detail
     return local, None
+
+
+def seven_bit(address: str) -> str:
+    """An address of other scripts in ASCII: utf-8-addr-xtext (RFC 6533 section 3)."""
+    return "".join(char if "!" <= char <= "~" and char not in "+=\\" else f"\\x{{{ord(char):02X}}}" for char in address)

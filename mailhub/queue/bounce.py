@@ -1,20 +1,35 @@
-"""Reports to the sender, born in the unit that settles what they tell of (RFC 3464). Bounces never bounce."""
+"""Reports to the sender, born in the unit that settles what they tell of (RFC 3464). Bounces never bounce.
+
+What is told of, and to whom: `_kinds`. What a report looks like: `message.report`. What it says: `config.bounce_texts`. Mail
+without a sender that can not be delivered is told to the postmaster, once: that report has a mark of its own.
+"""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from mailhub.config import schema
+from mailhub.config import bounce_texts
 from mailhub.message import report, stamps
-from mailhub.message.headers import header_end
+from mailhub.message.report_fields import Fields, Reported
 from mailhub.model import ids
+from mailhub.model.address import key
 from mailhub.model.clock import Clock
 from mailhub.model.envelope import MailParameters, Notify, Origin
-from mailhub.model.errors import MailError
-from mailhub.store.api import Body, Content, Fate, Item, NewContent, NewItem, NewRecipient, Outcome, QueueStore
+from mailhub.store.api import Body, Fate, Item, NewContent, NewItem, NewRecipient, Outcome, QueuedRecipient, QueueStore
 
+from .bounce_rate import BounceRate
+from .returned import returned
 from .schedule import Schedule
 
 log = logging.getLogger("mailhub.queue")
+
+BOUNCE = "local"  # origins of reports, and of those that tell of a report
+DOUBLE_BOUNCE = "2bounce"
+LATE = "4.4.7"  # RFC 2852 section 4.1.4.2: the time of BY has passed, delivery goes on
+_PER_REPORT = 500  # recipients
+_SUCCESS = {Fate.DELIVERED: "delivered", Fate.RELAYED: "relayed", Fate.EXPANDED: "expanded"}
+
+Told = tuple[Outcome, str]  # an outcome, and its action (RFC 3464 section 2.3.3)
 
 
 def wanted(notify: int, kind: Notify) -> bool:
@@ -27,73 +42,180 @@ class Bounces:
     """Writes the reports that outcomes call for."""
 
     def __init__(self, store: QueueStore, schedule: Schedule, hostname: str, clock: Clock) -> None:
-        self._store, self._schedule, self._hostname, self._clock = store, schedule, hostname, clock
+        self._store, self._hostname, self._clock = store, hostname, clock
+        self._rate = BounceRate()
+        self.configure(schedule)
 
-    @property
-    def _config(self) -> schema.Queue:
-        return self._schedule.config
+    def configure(self, schedule: Schedule) -> None:
+        """Take over a new configuration."""
+        self._schedule, self._config = schedule, schedule.config
+        own = [bounce_texts.Text(t.language, t.action, t.subject, t.body) for t in schedule.config.bounce_texts]
+        self._texts = bounce_texts.chosen(schedule.config.bounce_languages, own)
 
     async def born(self, item: Item, outcomes: Sequence[Outcome]) -> tuple[NewItem, ...]:
-        """One report on all outcomes that failed, and one on all that are `warned` of; to the sender, from nobody."""
-        notify = {recipient.n: recipient.notify for recipient in item.recipients}
-        failed = [o for o in outcomes if o.fate == Fate.FAILED]
-        late = [o for o in outcomes if o.fate == Fate.DEFERRED and o.warned]
+        """One report on all that failed, one on all that are late, one on all that went well and are asked for; more only
+        where there are very many recipients."""
+        recipients = {recipient.n: recipient for recipient in item.recipients}
         if not item.sender:
-            for outcome in failed:
+            return await self._double(item, outcomes, recipients)
+        made = [
+            await self._report(item, item.sender, told[start : start + _PER_REPORT], recipients)
+            for told in self._kinds(item, outcomes, recipients)
+            for start in range(0, len(told), _PER_REPORT)
+        ]
+        return tuple(born for born in made if born is not None)
+
+    def _kinds(
+        self, item: Item, outcomes: Sequence[Outcome], recipients: dict[int, QueuedRecipient]
+    ) -> Iterator[list[Told]]:
+        failed: list[Told] = []
+        late: list[Told] = []
+        well: list[Told] = []
+        for outcome in outcomes:
+            recipient = recipients[outcome.n]
+            if outcome.fate == Fate.FAILED:
+                if wanted(recipient.notify, Notify.FAILURE):
+                    failed.append((outcome, "failed"))
+            elif outcome.fate == Fate.DEFERRED:
+                if outcome.warned:
+                    late.append((self._overdue(item, outcome), "delayed"))
+            elif action := self._success(item, outcome, recipient):
+                well.append((outcome, action))
+        yield from (told for told in (failed, late, well) if told)
+
+    def _success(self, item: Item, outcome: Outcome, recipient: QueuedRecipient) -> str:
+        """The action to report, "" for none. A peer that took NOTIFY reports itself (RFC 3461 section 5.2.2); so do children
+        that took it over from their alias, and where none did, "expanded" is the last word (section 5.2.7.3)."""
+        notify = Notify(recipient.notify)
+        by = item.parameters.deliver_by
+        elsewhere = outcome.fate == Fate.DELIVERED and bool(outcome.remote)
+        if outcome.fate == Fate.EXPANDED:
+            asked = Notify.SUCCESS in notify and not any(
+                Notify.SUCCESS in Notify(child.notify) for child in outcome.children
+            )
+        elif elsewhere or outcome.fate == Fate.RELAYED:
+            traced = by is not None and by.trace and notify != Notify.NEVER  # RFC 2852 section 4.1.3
+            asked = traced or (Notify.SUCCESS in notify and not elsewhere) or self._cleared(recipient)
+        else:
+            asked = Notify.SUCCESS in notify or self._cleared(recipient)
+        return ("relayed" if elsewhere else _SUCCESS[outcome.fate]) if asked else ""
+
+    def _cleared(self, recipient: QueuedRecipient) -> bool:
+        return recipient.warned and self._config.confirm_delay_cleared
+
+    def _overdue(self, item: Item, outcome: Outcome) -> Outcome:
+        by = item.parameters.deliver_by
+        if by is None or by.mode != "N" or self._clock.now() < by.until:
+            return outcome
+        return replace(outcome, reply=replace(outcome.reply, enhanced=LATE))
+
+    async def _double(
+        self, item: Item, outcomes: Sequence[Outcome], recipients: dict[int, QueuedRecipient]
+    ) -> tuple[NewItem, ...]:
+        """Never a third: what can not be told to the postmaster is told to the log."""
+        failed: list[Told] = [(outcome, "failed") for outcome in outcomes if outcome.fate == Fate.FAILED]
+        to = self._config.double_bounce_recipient
+        if not failed:
+            return ()
+        if not to or item.origin.protocol == DOUBLE_BOUNCE:
+            for outcome, _ in failed:
                 log.warning("a bounce that cannot be delivered is dropped: %r", str(outcome.reply))
             return ()
-        failed = [o for o in failed if wanted(notify[o.n], Notify.FAILURE)]
-        reports = [await self._report(item, "failed", failed)] if failed else []
-        if late:
-            reports.append(await self._report(item, "delayed", late))
-        return tuple(reports)
+        made = await self._report(item, to, failed[:_PER_REPORT], recipients)
+        return () if made is None else (made,)
 
-    async def _report(self, item: Item, action: str, outcomes: Sequence[Outcome]) -> NewItem:
-        now, number = self._clock.now(), self._store.new_id()
-        recipients = {recipient.n: recipient for recipient in item.recipients}
-        until = self._schedule.deadline(item) if action == "delayed" else None
-        text = report.render(
+    async def _report(
+        self, item: Item, to: str, told: Sequence[Told], recipients: dict[int, QueuedRecipient]
+    ) -> NewItem | None:
+        """A report to `to`, ready to be queued; None where that address has had enough of them."""
+        now, config = self._clock.now(), self._config
+        kind = told[0][1] if item.sender else "double"
+        if not self._rate.allows(key(to), now, config.bounce_rate_limit):
+            log.warning("report to %r (%s) dropped: queue.bounce_rate_limit of %d in an hour is reached", to, kind,
+                        config.bounce_rate_limit)  # fmt: skip
+            return None
+        number = self._store.new_id()
+        message_id = stamps.message_id(ids.text(number), self._hostname)
+        # RFC 3461 section 4.3: RET is for reports of failure
+        whole = kind == "double" or (kind == "failed" and item.parameters.ret == "FULL")
+        limit = config.bounce_size_limit if whole else 0
+        back = await returned(item, message_id, config.bounce_header_limit, limit)
+        texts = self._said(item, told, now)
+        rendered = report.render(
             report.Report(
-                to=item.sender,
-                hostname=self._hostname,
-                message_id=stamps.message_id(ids.text(number), self._hostname),
+                to=to,
+                message_id=message_id,
                 date=now,
-                arrival=item.created,
-                envid=item.parameters.envid,
-                header=await _header(item.content, self._config.bounce_header_limit),
-                recipients=tuple(
-                    report.Reported(
-                        recipients[o.n].address, action, o.reply, recipients[o.n].orcpt, o.remote, now, until
-                    )
-                    for o in outcomes
-                ),
+                subject=texts[0].subject,
+                texts=tuple((text.action, text.body) for text in texts),
+                fields=self._fields(item, told, recipients, now),
+                returned=back,
             )
         )
-        log.info("report %s: %s, to=%r", ids.text(number), action, item.sender)
-        return NewItem(
-            id=number,
-            content=NewContent(number, b"", Body(len(text), text)),
-            sender="",
-            recipients=(NewRecipient(0, item.sender),),
-            created=now,
-            due=now,
-            parameters=MailParameters(
-                smtputf8=not (item.sender.isascii() and text.partition(b"\r\n\r\n")[0].isascii()),
-                body="7BIT" if text.isascii() else "8BITMIME",
+        log.info("report %s: %s, to=%r", ids.text(number), kind, to)
+        return self._item(item, number, to, rendered, back)
+
+    def _fields(self, item: Item, told: Sequence[Told], recipients: dict[int, QueuedRecipient], now: float) -> Fields:
+        by = item.parameters.deliver_by
+        deadline = self._schedule.deadline(item)
+        return Fields(
+            hostname=self._hostname,
+            queue_id=ids.text(item.id),
+            sender=item.sender,
+            arrival=item.created,
+            recipients=tuple(
+                Reported(
+                    address=(recipient := recipients[outcome.n]).address,
+                    action=action,
+                    reply=outcome.reply,
+                    orcpt=recipient.orcpt,
+                    remote=outcome.remote,
+                    last_attempt=now,
+                    will_retry_until=deadline if action == "delayed" else None,
+                )
+                for outcome, action in told
             ),
-            origin=Origin(protocol="local"),
+            envid=item.parameters.envid,
+            deliver_by=None if by is None else by.until,
+            # RFC 6533 section 4: for a sender who has shown that he reads it; all others get what seven bits can say
+            international=item.parameters.smtputf8 or not item.sender.isascii(),
         )
 
+    def _item(self, item: Item, number: int, to: str, rendered: report.Rendered, back: report.Returned) -> NewItem:
+        """RFC 3461 section 6.1: null sender, NOTIFY=NEVER; RFC 6710 section 5: as urgent as what it tells of."""
+        now, asked, whole = self._clock.now(), item.parameters, item.content
+        if back.header is None:
+            content = NewContent(number, rendered.head + whole.prefix, whole.body, whole.tail + rendered.tail)
+        else:
+            content = NewContent(number, b"", Body(len(rendered.head), rendered.head))
+        eight = back.eight or not rendered.head.isascii()
+        utf8 = eight and (asked.smtputf8 or not item.sender.isascii())
+        return NewItem(
+            id=number,
+            content=content,
+            sender="",
+            recipients=(NewRecipient(0, to, notify=int(Notify.NEVER)),),
+            created=now,
+            due=now,
+            parameters=MailParameters(smtputf8=utf8, body="8BITMIME" if eight else "7BIT", priority=asked.priority),
+            origin=Origin(protocol=BOUNCE if item.sender else DOUBLE_BOUNCE),
+        )
 
-async def _header(content: Content, limit: int) -> bytes:
-    """The message's header, at most `limit` octets of it in whole lines; nothing where it cannot be read now: a report
-    without it is better than none."""
-    try:
-        start = await content.read(0, min(limit, content.size))
-    except MailError as error:
-        log.warning("report without the header: %s", error)
-        return b""
-    end = header_end(start)
-    if end == len(start) < content.size:
-        end = start.rfind(b"\n") + 1
-    return start[:end]
+    def _said(self, item: Item, told: Sequence[Told], now: float) -> list[bounce_texts.Text]:
+        """A text for each action, the languages one below the other; the subject is that of the first."""
+        values = {
+            "hostname": self._hostname,
+            "postmaster": f"postmaster@{self._hostname}",
+            "sender": item.sender or "<>",
+            "queue_id": ids.text(item.id),
+            "arrival": stamps.date_time(item.created),
+            "hours": str(int((now - item.created) // 3600)),
+            "until": stamps.date_time(self._schedule.deadline(item)),
+        }
+        said = []
+        for action in dict.fromkeys(action for _, action in told):
+            texts = self._texts[action if item.sender else "double"]
+            body = "\n\n".join(bounce_texts.filled(text.body, values).strip("\n") for text in texts)
+            subject = bounce_texts.filled(texts[0].subject, values)
+            said.append(bounce_texts.Text(texts[0].language, action, subject, body))
+        return said

@@ -48,7 +48,6 @@ class Manager:
     ) -> None:
         self._store, self._clock, self._limit = store, clock, config.active_limit
         self._chance = chance or random.Random()
-        self._hostname = hostname
         self._destinations = Destinations(1, 1, 1)
         schedule = Schedule(config, self._chance)
         bounces = Bounces(store, schedule, hostname, clock)
@@ -69,7 +68,7 @@ class Manager:
         self._destinations.configure(config.concurrency, config.destination_concurrency, config.active_limit)
         schedule = Schedule(config, self._chance)
         self._shared.schedule = schedule
-        self._shared.bounces = Bounces(self._store, schedule, self._hostname, self._clock)
+        self._shared.bounces.configure(schedule)
 
     @property
     def active(self) -> int:

@@ -45,6 +45,7 @@ class Hosts:
         self.says: dict[str, Reply] = {}
         self.hangs: dict[str, asyncio.Event] = {}
         self.breaks: set[str] = set()
+        self.reports = False  # they take NOTIFY, and report themselves
         self.taken: list[tuple[str, bytes]] = []
         self.calls: list[tuple[float, str]] = []
         self.running = 0
@@ -69,7 +70,8 @@ class Hosts:
             reply = self.says.get(recipient.address) or self.says.get(job.nexthop) or TAKEN
             if reply.ok:
                 self.taken.append((recipient.address, text))
-            results.append(Result(recipient.n, FATES[reply.code // 100], reply, f"mx.{job.nexthop}[192.0.2.1]"))
+            fate = Fate.DELIVERED if reply.ok and self.reports else FATES[reply.code // 100]
+            results.append(Result(recipient.n, fate, reply, f"mx.{job.nexthop}[192.0.2.1]"))
         return results
 
     def addresses(self) -> list[str]:

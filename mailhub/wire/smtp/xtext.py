@@ -2,6 +2,10 @@
 
 import re
 
+from mailhub.model.address import seven_bit as encode_address
+
+__all__ = ["decode", "decode_address", "encode", "encode_address"]
+
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*\Z")
 _PAIR = re.compile(r"\+([0-9A-F]{2})")
 _UTF8 = re.compile(r"\\x\{(10[0-9A-F]{4}|[1-9A-F][0-9A-F]{1,4}|0?[0-9A-F]{2})\}")
@@ -30,8 +34,3 @@ def decode_address(text: str) -> str:
     if "\\x{" in plain or not plain.isprintable():
         raise ValueError("not an address of RFC 6533")
     return plain
-
-
-def encode_address(text: str) -> str:
-    """An address for `utf-8;` ORCPT where SMTPUTF8 is not offered: utf-8-addr-xtext."""
-    return "".join(char if "!" <= char <= "~" and char not in "+=\\" else f"\\x{{{ord(char):02X}}}" for char in text)
