@@ -55,7 +55,7 @@ class Result:
     """What became of recipient `n`: DELIVERED, RELAYED, DEFERRED or FAILED.
 
     `remote`: who gave the reply, "mx.example.org[192.0.2.1]", "" for ourselves. `tls`: how the peer was reached.
-    `filings`: message files that the transport staged, to be indexed when the result is settled. `held`: of one that is
+    `when`: wall time of that reply, 0 for the time at which the result came. `filings`: message files that the transport staged, to be indexed when the result is settled. `held`: of one that is
     deferred: it is not tried again before an operator says so.
     """
 
@@ -66,6 +66,7 @@ class Result:
     filings: tuple[Filing, ...] = ()
     tls: str = ""
     held: bool = False
+    when: float = 0.0
 
 
 class Transport(Protocol):

@@ -1,6 +1,7 @@
 """Nexthops as transport(5) writes them, and a content filter that gets a whole message (access(5), FILTER)."""
 
 import asyncio
+import email
 import random
 from pathlib import Path
 
@@ -62,11 +63,22 @@ async def test_a_content_filter_gets_the_message_instead_of_its_mailbox(tmp_path
             assert put.data.endswith(b"Subject: test\r\n\r\ntext\r\n")
 
 
+BINARY = b"Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: a/b\r\nContent-Transfer-Encoding: binary\r\n\r\n\0\n\r\xff"
+
+
 @pytest.mark.parametrize(
-    ("text", "taken"), [(b"Subject: x\r\n\r\nlines\r\n", True), (b"Subject: x\r\n\r\n\0\n\r", False)]
+    ("text", "discard", "encoded"),
+    [
+        (b"Subject: x\r\n\r\nlines\r\n", (), False),
+        (BINARY, (), False),
+        (BINARY, ("BINARYMIME",), True),
+        (BINARY, ("CHUNKING", "BINARYMIME", "8BITMIME"), True),
+    ],
 )
-async def test_binary_content_never_leaves_by_data(tmp_path: Path, text: bytes, taken: bool) -> None:
-    async with Server() as behind:
+async def test_binary_content_goes_as_it_is_or_encoded_and_arrives_to_the_octet(
+    tmp_path: Path, text: bytes, discard: tuple[str, ...], encoded: bool
+) -> None:
+    async with Server(discard_ehlo_keywords=discard) as behind:
         nexthop = f"check_sender_access inline:{{{{ann@mailhub.test=FILTER smtp:[127.0.0.1]:{behind.listener.port}}}}}"
         smtp = schema.Smtp(sender_restrictions=(nexthop,))
         async with running(tmp_path, "ann@mailhub.test", "alice@mailhub.test", smtp=smtp) as hub:
@@ -79,4 +91,7 @@ async def test_binary_content_never_leaves_by_data(tmp_path: Path, text: bytes, 
             talk.close()
             assert answer.startswith("250 "), answer
             await hub.queue.idle()
-            assert [put.data.endswith(text) for put in behind.spool.messages][:1] == ([True] if taken else [])
+            (put,) = behind.spool.messages
+            assert put.data.endswith(text) != encoded
+            assert email.message_from_bytes(put.data).get_payload(decode=True) == text.partition(b"\r\n\r\n")[2]
+            assert (b"\0" in put.data) == (text is BINARY and not encoded)

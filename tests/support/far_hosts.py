@@ -224,9 +224,9 @@ class World:
         self.settings: schema.Relay
         self.port = 0
 
-    async def deliver(self, *recipients: str, text: Text | None = None, **job: Any) -> list[Result]:
+    async def deliver(self, *recipients: str | JobRecipient, text: Text | None = None, **job: Any) -> list[Result]:
         """To far.test, from a@here.test, unless `job` says otherwise."""
-        to = tuple(JobRecipient(n, recipient) for n, recipient in enumerate(recipients))
+        to = tuple(JobRecipient(n, r) if isinstance(r, str) else r for n, r in enumerate(recipients))
         facts = {"queue_id": 1, "sender": "a@here.test", "nexthop": "far.test", "created": 0.0} | job
         return await self.relay.deliver(Job(content=text or Text(), recipients=to, **facts))
 

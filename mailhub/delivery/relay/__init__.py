@@ -5,7 +5,8 @@ Comes from: queue.attempt (jobs). Gives to: the peer. May import: delivery.trans
     transport   a job over those hosts; a Result for each recipient
     mx          which hosts, in which order (RFC 5321 section 5, RFC 7505)
     pool        connections kept for the next message to the same host
-    offer       whether a message can go to a peer as it is, and what MAIL says of it
+    offer       in which form a message can go to a peer, and what MAIL and RCPT say of it
+    convert     the message in a form for peers that take less
     dial        a connected socket to the address of a host that answers first
     client      one session: greeting, EHLO, STARTTLS, one transaction after another, all on the clock
     transaction one message to some recipients, by BDAT or DATA

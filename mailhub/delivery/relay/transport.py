@@ -16,7 +16,7 @@ from dataclasses import replace
 from mailhub.config import schema
 from mailhub.model import ids
 from mailhub.model.clock import Clock
-from mailhub.model.errors import MailError
+from mailhub.model.errors import MailError, Permanent
 from mailhub.model.reply import Reply
 from mailhub.net.names import ascii_name
 from mailhub.net.resolver import Resolver
@@ -25,11 +25,12 @@ from mailhub.store.api import Fate
 from ..transport import Job, JobRecipient, Result
 from . import words
 from .client import Client
+from .convert import Converter
 from .demand import CLEAR, Basis, Demand
 from .dial import Dialer
 from .errors import Lost, Refused, TlsFailed
 from .mx import LOOP, Exchangers, Found, Host
-from .offer import NO_UTF8, Offer, address_for, offer, tls_optional
+from .offer import NO_UTF8, Offer, address_for, batch, offer, tls_optional
 from .pool import Pool
 from .tls_check import FAILURE, NOT_OFFERED, Checker
 from .tls_policy import Policy, TlsPolicies, TlsServices
@@ -40,7 +41,6 @@ log = logging.getLogger("mailhub.relay")
 BAD_RECIPIENT = Reply(553, "5.1.3", "The address can not be sent")
 BAD_SENDER = Reply(553, "5.1.7", "The sender's address can not be sent")
 TROUBLE = Reply(451, "4.3.0", "Temporary local problem")
-_BATCH = 100  # recipients of one transaction: what every peer takes (RFC 5321 section 4.5.3.1.8)
 _TOO_MANY = "4.5.3"
 _UNOFFERED = "requiretls-not-supported"  # no word of RFC 8460's: it is no policy of the domain
 _PASSING = (FAILURE, "dnssec-invalid")  # failures of TLS that may be gone the next time
@@ -63,6 +63,7 @@ class RelayTransport:
         self._services = tls or TlsServices()
         self._policies = TlsPolicies(config, self._services)
         self._checker = Checker(config.tls_ca, clock)
+        self._converter = Converter()
         self._dialer = Dialer(config, clock)
         self._pool = Pool(config, clock)
 
@@ -71,7 +72,7 @@ class RelayTransport:
         await self._pool.close()
 
     async def deliver(self, job: Job) -> list[Result]:
-        delivery = _Delivery(job)
+        delivery = _Delivery(job, self._clock)
         if not words.sendable(job.sender):
             delivery.decide(delivery.waiting, BAD_SENDER)
         delivery.decide([r for r in delivery.waiting if not words.sendable(r.address)], BAD_RECIPIENT)
@@ -98,7 +99,7 @@ class RelayTransport:
         """One host after another. `unfit`: none of those asked can be given mail that asks for REQUIRETLS."""
         trouble, remote, unfit = TROUBLE, "", policy.required and found.whole
         try:
-            message = await offer(delivery.job)
+            message = await offer(delivery.job, self._converter)
             left = list(found.hosts)
             while left:
                 try:
@@ -202,34 +203,39 @@ class RelayTransport:
 
     async def _transact(self, client: Client, delivery: "_Delivery", message: Offer) -> None:
         """One transaction for some of those that wait; at least one is decided."""
-        if refusal := message.refusal(client):
+        now, remote = self._clock.now(), str(client.host)
+        if refusal := message.refusal(client, now):
             delivery.decide(delivery.waiting, refusal)
             return
-        batch: list[JobRecipient] = []
+        chosen: list[JobRecipient] = []
         addresses: list[str] = []
-        for recipient in delivery.waiting[:_BATCH]:
+        for recipient in batch(client, delivery.waiting):
             address = address_for(client, recipient.address)
             if address is None:
                 delivery.decide([recipient], NO_UTF8)
             else:
-                batch.append(recipient)
+                chosen.append(recipient)
                 addresses.append(address)
-        if not batch:
+        if not chosen:
             return
-        remote = str(client.host)
         try:
-            answers = await Transaction(
-                client, message.mail(client, addresses), [f"<{address}>" for address in addresses], message.whole()
-            ).make()
+            form = await message.message(client)
+        except Permanent as error:
+            delivery.decide(delivery.waiting, error.reply)
+            return
+        to = [message.rcpt(client, recipient, address) for recipient, address in zip(chosen, addresses, strict=True)]
+        try:
+            answers = await Transaction(client, message.mail(client, addresses, form, now), to, form).make()
         except Refused as refused:
             if not refused.reply.permanent:
                 raise
             delivery.decide(delivery.waiting, refused.reply, remote, client.tls)
             return
         taken = any(reply.ok for reply in answers.recipients)
-        for recipient, reply in zip(batch, answers.recipients, strict=True):
+        for recipient, reply in zip(chosen, answers.recipients, strict=True):
             if reply.ok:
-                delivery.decide([recipient], answers.message, "" if answers.ours else remote, client.tls)
+                by = "" if answers.ours else remote
+                delivery.decide([recipient], answers.message, by, client.tls, taken=message.taken(client))
             elif not (taken and reply.enhanced == _TOO_MANY):  # else: once more, in another transaction
                 delivery.decide([recipient], reply, remote, client.tls)
 
@@ -247,16 +253,24 @@ class _Ourselves(Exception):
 class _Delivery:
     """What is known of a job's recipients. `waiting`: those not decided, in their order."""
 
-    def __init__(self, job: Job) -> None:
-        self.job = job
+    def __init__(self, job: Job, clock: Clock) -> None:
+        self.job, self._clock = job, clock
         self.waiting: list[JobRecipient] = list(job.recipients)
         self._results: dict[int, Result] = {}
 
-    def decide(self, recipients: Sequence[JobRecipient], reply: Reply, remote: str = "", tls: str = "") -> None:
-        """RELAYED, not DELIVERED: no peer is asked to report (RFC 3461 section 5.2.2), so where it is wanted, we do."""
-        fate = Fate.RELAYED if reply.ok else Fate.FAILED if reply.permanent else Fate.DEFERRED
+    def decide(
+        self,
+        recipients: Sequence[JobRecipient],
+        reply: Reply,
+        remote: str = "",
+        tls: str = "",
+        *,
+        taken: Fate = Fate.RELAYED,
+    ) -> None:
+        """`taken`: the fate of those to whom the reply says yes."""
+        fate = taken if reply.ok else Fate.FAILED if reply.permanent else Fate.DEFERRED
         for recipient in recipients:
-            self._results[recipient.n] = Result(recipient.n, fate, reply, remote, tls=tls)
+            self._results[recipient.n] = Result(recipient.n, fate, reply, remote, tls=tls, when=self._clock.now())
         self.waiting = [recipient for recipient in self.waiting if recipient.n not in self._results]
 
     def results(self) -> list[Result]:
