@@ -183,8 +183,10 @@ class Hub:
         local = LocalTransport(self.mailboxes, config.hostname, clock)
         sts = MtaSts(self.resolver, self.store.tls, config.relay, clock, None)
         undo.push_async_callback(sts.close)
-        tls = TlsServices(self.tables, sts)
-        transports = Transports(config.transport, config.relay, self.resolver, config.hostname, clock, local, tls=tls)
+        transports = Transports(
+            config.transport, config.relay, self.resolver, config.hostname, clock, local,
+            config.delivery.recipient_delimiter, tls=TlsServices(self.tables, sts),
+        )  # fmt: skip
         undo.push_async_callback(transports.close)
         main = (*config.domains, config.hostname)[0]
         self.router = Router(self.directory, config.delivery, main, self.tables)

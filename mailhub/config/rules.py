@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from . import bounce_texts, lookup, restrictions
+from . import bounce_texts, commands, lookup, restrictions
 from .lines import Path
-from .schema import Config, Listener, OAuth, Queue, Relay, Smtp
+from .schema import Config, Listener, OAuth, Queue, Relay, Smtp, Transport
 
 _FIXED = ("local", "virtual", "error", "retry", "hold", "discard", "pipe")  # transports that have no settings
 _TRANSPORT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -77,12 +77,36 @@ def _transports(config: Config) -> Iterator[Finding]:
             yield Finding(path, shown(name), allowed)
         if transport.relay is not None:
             yield from _relay((*path, "relay"), transport.relay)
+        if transport.protocol == "pipe":
+            yield from _pipe(path, transport)
+        elif transport.command:
+            yield Finding((*path, "command"), shown(transport.command[0]), 'none where `protocol` is not "pipe"')
     known = {*config.transport, *_FIXED, "smtp", "relay", "lmtp"}
     if config.delivery.default_transport.partition(":")[0] not in known - {"local", "virtual"}:
         found = shown(config.delivery.default_transport)
         yield Finding(
             ("delivery", "default_transport"), found, "the name of a transport, a colon and a nexthop behind it"
         )
+
+
+def _pipe(path: Path, pipe: Transport) -> Iterator[Finding]:
+    if not pipe.command or not pipe.command[0].startswith("/"):
+        yield Finding(
+            (*path, "command"), shown((*pipe.command, "")[0]), "a program by its whole path, and its arguments"
+        )
+    known = commands.OF_RECIPIENT | commands.OF_MESSAGE
+    for n, argument in enumerate(pipe.command):
+        if unknown := sorted(commands.names(argument) - known):
+            yield Finding((*path, "command", n), f"${unknown[0]}", ", ".join(f"${name}" for name in sorted(known)))
+        if "\0" in argument or (n == 0 and "$" in argument):
+            yield Finding((*path, "command", n), shown(argument), "text without NUL, and a program without a macro")
+    if unknown := sorted(set(pipe.flags) - set(commands.FLAGS)):
+        yield Finding((*path, "flags"), shown(unknown[0]), f"any of {commands.FLAGS}")
+    if set(pipe.flags) & {"D", "O"} and pipe.recipient_limit > 1:
+        yield Finding((*path, "recipient_limit"), str(pipe.recipient_limit), "1 with the flags D and O")
+    for n, line in enumerate(pipe.environment):
+        if not line.partition("=")[0] or "=" not in line or "\0" in line:
+            yield Finding((*path, "environment", n), shown(line), '"NAME=value"')
 
 
 def is_domain(name: str) -> bool:

@@ -272,9 +272,25 @@ class Relay(Section, frozen=True, kw_only=True):
 class Transport(Section, frozen=True, kw_only=True):
     """[transport.NAME]: a way out beside those that are always there, or another setting of smtp, relay or lmtp."""
 
-    protocol: Literal["smtp", "lmtp"]
-    # What is different from [relay]: [transport.NAME.relay] with the keys that differ.
+    protocol: Literal["smtp", "lmtp", "pipe"]
+    # smtp and lmtp, what is different from [relay]: [transport.NAME.relay] with the keys that differ.
     relay: Relay | None = None
+    # pipe: the program and its arguments, with the macros of pipe(8) ($recipient, ${sender}, ...). There is no shell.
+    command: tuple[str, ...] = ()
+    # pipe: who runs it, "user" or "user:group"; needed where mailhub runs as root, and of no effect where it does not.
+    user: str = ""
+    # pipe: flags of pipe(8), any of BDFORXhqu.>
+    flags: str = ""
+    # pipe: the sender of mail that has none; line ends; where it runs; "NAME=value" for its environment.
+    null_sender: str = "MAILER-DAEMON"
+    eol: Literal["lf", "crlf"] = "lf"
+    directory: Name = "/"
+    environment: tuple[str, ...] = ()
+    # pipe: recipients of one run; runs at one time; time for one; octets of its output that are kept.
+    recipient_limit: Count = 1
+    concurrency: Count = 20
+    time_limit: Seconds = 1_000.0
+    output_limit: Octets = 4_096
 
 
 class Resolver(Section, frozen=True, kw_only=True):

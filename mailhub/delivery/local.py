@@ -40,7 +40,7 @@ class LocalTransport:
         """One file for each recipient. A recipient whose address stands in a Delivered-To field of the message is refused:
         the mail went out from here and came back."""
         try:
-            seen = await _delivered_to(job.content)
+            seen = await delivered_before(job.content)
         except MailError as error:
             log.warning("the content cannot be read now: %s", error)
             return [_trouble(recipient, error) for recipient in job.recipients]
@@ -83,7 +83,7 @@ def _trouble(recipient: JobRecipient, error: MailError) -> Result:
     return Result(recipient.n, Fate.DEFERRED, error.reply if error.reply.temporary else TROUBLE)
 
 
-async def _delivered_to(content: Content) -> frozenset[str]:
+async def delivered_before(content: Content) -> frozenset[str]:
     """The addresses (in key form) that the message was delivered to before."""
     start = await content.read(0, min(content.size, _HEADER_LIMIT))
     header = start[: headers.header_end(start)]

@@ -94,7 +94,24 @@ def test_a_wrong_type_or_bound(text: str, said: str) -> None:
         ),
         ('smtp.mynetworks = ["localhost"]', 'smtp.mynetworks[1]: found "localhost"; allowed: a network such as'),
         ('[transport.hold]\nprotocol = "smtp"', 'transport.hold: found "hold"; allowed: a word of letters'),
-        ("[transport.x]", 'transport.x.protocol: found nothing; allowed: "lmtp", "smtp"'),
+        ("[transport.x]", 'transport.x.protocol: found nothing; allowed: "lmtp", "pipe", "smtp"'),
+        ('transport.x = {protocol = "pipe"}', 'transport.x.command: found ""; allowed: a program by its whole path'),
+        (
+            'transport.x = {protocol = "pipe", command = ["/bin/x", "$reciepient"]}',
+            "transport.x.command[2]: found $reciepient; allowed: $client_address, ",
+        ),
+        (
+            'transport.x = {protocol = "pipe", command = ["/bin/x"], flags = "DZ"}',
+            'transport.x.flags: found "Z"; allowed: any of BDFORXhqu.>',
+        ),
+        (
+            'transport.x = {protocol = "pipe", command = ["/bin/x"], flags = "O", recipient_limit = 2}',
+            "transport.x.recipient_limit: found 2; allowed: 1 with",
+        ),
+        (
+            'transport.x = {protocol = "smtp", command = ["/bin/x"]}',
+            'transport.x.command: found "/bin/x"; allowed: none',
+        ),
         ("transport = 3", "transport: found 3; allowed: a table of tables"),
         (
             '[transport.x]\nprotocol = "smtp"\n[transport.x.relay]\nport = 0',
