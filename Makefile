@@ -7,7 +7,7 @@ BIN = $(VENV)/bin
 SECOND = 3.13# `make test` runs the fast tests with this version too, where it is found
 WORKERS = 2
 
-.PHONY: run test lint bench lock setup packages second clean help
+.PHONY: run test lint bench bench-short lock setup packages second clean help
 .NOTPARALLEL:
 
 run:  ## serve on ./config.toml
@@ -23,8 +23,11 @@ lint: setup  ## style, types, and the rules by which rooms import each other
 	$(BIN)/mypy --strict
 	$(BIN)/python -m pytest -q tests/architecture
 
-bench: setup  ## measure; writes bench/out/*.json
-	$(BIN)/python -m bench.smtp_in
+bench: setup packages  ## measure beside Debian's Postfix; writes bench/out/bench.json
+	$(BIN)/python -m bench
+
+bench-short: setup packages  ## the same in two minutes
+	$(BIN)/python -m bench --short
 
 lock:  ## choose versions anew, within the bounds of pyproject.toml
 	@test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv; }

@@ -1,1 +1,6 @@
-"""Measurements: each case prints a table and writes JSON. No test asserts a time."""
+"""Measurements. `python -m bench` runs the table of cases in `__main__`, each against every target that is there, in turn
+(A B A B), prints medians, spread and ratios, and writes JSON. No test asserts a time.
+
+A case is a function of a Target (host, ports, accounts, processes). Commits are on disk on both sides. Clients share the machine
+with the server, so server CPU per message is the figure that travels best.
+"""

@@ -1,0 +1,1 @@
+"""Other mail servers, set up with durable settings and tuned as their own manuals advise."""

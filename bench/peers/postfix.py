@@ -1,0 +1,156 @@
+"""Debian's Postfix, private: its queue, its virtual Maildirs and its ports lie in a folder of ours. Root only.
+
+Durable as it is by default (two fsync a message). `in_flow_delay = 0` as its tuning guide says of bursts: it would slow a load
+on purpose.
+"""
+
+import asyncio
+import contextlib
+import grp
+import os
+import pwd
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import MappingProxyType
+
+from support.server import free_port
+
+from bench.target import DOMAIN, USERS, Target, count_files, folder_on_disk, user
+
+RELAY_DOMAIN = "relay.test"
+
+_MASTER = """\
+127.0.0.1:{smtp} inet n - n - - smtpd
+127.0.0.1:{submission} inet n - n - - smtpd
+pickup unix n - n 60 1 pickup
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+tlsmgr unix - - n 1000? 1 tlsmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+verify unix - - n - 1 verify
+proxymap unix - - n - - proxymap
+proxywrite unix - - n - 1 proxymap
+smtp unix - - n - - smtp
+relay unix - - n - - smtp
+showq unix n - n - - showq
+error unix - - n - - error
+retry unix - - n - - error
+discard unix - - n - - discard
+virtual unix - n n - - virtual
+anvil unix - - n - 1 anvil
+scache unix - - n - 1 scache
+postlog unix-dgram n - n - 1 postlogd
+"""
+
+_MAIN = """\
+compatibility_level = 3.7
+command_directory = /usr/sbin
+daemon_directory = /usr/lib/postfix/sbin
+queue_directory = {folder}/queue
+data_directory = {folder}/lib
+mail_owner = postfix
+setgid_group = postdrop
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+myhostname = mx.{domain}
+mydestination =
+mynetworks = 127.0.0.0/8
+alias_maps =
+maillog_file = /var/log/postfix-bench-{smtp}.log
+smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination
+virtual_mailbox_domains = {domain}
+virtual_mailbox_maps = hash:{folder}/vmailbox
+virtual_mailbox_base = {folder}/mail
+virtual_uid_maps = static:{uid}
+virtual_gid_maps = static:{gid}
+virtual_mailbox_limit = 0
+virtual_transport = virtual
+message_size_limit = 52428800
+relay_domains = {relay}
+transport_maps = hash:{folder}/transport
+in_flow_delay = 0
+default_process_limit = 200
+smtpd_client_connection_count_limit = 0
+smtp_tls_security_level = none
+smtpd_tls_security_level = {tls}
+smtpd_tls_cert_file = {folder}/cert.pem
+smtpd_tls_key_file = {folder}/key.pem
+"""
+
+
+def missing() -> str:
+    """Why it cannot be measured here; "" where it can."""
+    if os.getuid():
+        return "Postfix is started by root only"
+    return "" if shutil.which("postfix", path="/usr/sbin:/usr/bin") else "Postfix is not installed"
+
+
+@asynccontextmanager
+async def postfix(*, transports: Mapping[str, str] = MappingProxyType({})) -> AsyncIterator[Target]:
+    """Postfix with virtual(8). `transports`: domains below relay.test, and where their mail goes."""
+    folder = folder_on_disk()
+    smtp, submission = free_port(), free_port()
+    try:
+        owner = pwd.getpwnam("postfix")
+        await asyncio.to_thread(_write, folder, owner, smtp, submission, transports)
+        await _run("postfix", "-c", str(folder), "start")
+        master = int((folder / "queue/pid/master.pid").read_text())
+        maildirs = [folder / "mail" / user(n).partition("@")[0] / "Maildir" for n in range(USERS)]
+        version = (await _run("postconf", "-h", "mail_version")).strip()
+        yield Target(
+            "postfix",
+            version,
+            {"smtp": smtp, "submission": submission},
+            lambda: [master],
+            lambda: count_files(maildirs),
+        )
+        await _run("postfix", "-c", str(folder), "stop")
+    finally:
+        with contextlib.suppress(OSError, subprocess.SubprocessError, RuntimeError):
+            await _run("postfix", "-c", str(folder), "abort")
+        await asyncio.to_thread(_clean, folder, Path(f"/var/log/postfix-bench-{smtp}.log"))
+
+
+def _write(folder: Path, owner: pwd.struct_passwd, smtp: int, submission: int, transports: Mapping[str, str]) -> None:
+    folder.chmod(0o755)
+    for name in ("queue", "lib", "mail"):
+        (folder / name).mkdir()
+    for name in ("lib", "mail"):
+        os.chown(folder / name, owner.pw_uid, owner.pw_gid)
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN=mx.{DOMAIN}",
+         "-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    main = _MAIN.format(
+        folder=folder, domain=DOMAIN, relay=RELAY_DOMAIN, smtp=smtp, tls="may",
+        uid=owner.pw_uid, gid=grp.getgrnam("postfix").gr_gid,
+    )  # fmt: skip
+    (folder / "main.cf").write_text(main)
+    (folder / "master.cf").write_text(_MASTER.format(smtp=smtp, submission=submission))
+    boxes = "".join(f"{user(n)} {user(n).partition('@')[0]}/Maildir/\n" for n in range(USERS))
+    boxes = {user(n): f"{user(n).partition('@')[0]}/Maildir/" for n in range(USERS)}
+    for name, table in (("vmailbox", boxes), ("transport", transports)):
+        (folder / name).write_text("".join(f"{key} {value}\n" for key, value in table.items()))
+        subprocess.run(["postmap", "-c", str(folder), f"hash:{folder}/{name}"], check=True, capture_output=True)
+
+
+def _clean(folder: Path, log: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    log.unlink(missing_ok=True)
+
+
+async def _run(*command: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    out, _ = await process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {out.decode(errors='replace')}")
+    return out.decode()

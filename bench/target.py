@@ -1,0 +1,85 @@
+"""A server under test, whichever it is. What a case may know of it stands in Target."""
+
+import asyncio
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+from support.server import Server
+
+USERS = 200
+DOMAIN = "example.test"
+READER = f"reader@{DOMAIN}"
+PASSWORD = "bench password"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """`ports`: smtp, and where there are, submission, imap, pop3. Recipients: u000@ to u199@example.test; READER signs in."""
+
+    name: str
+    version: str
+    ports: dict[str, int]
+    roots: Callable[[], Sequence[int]]  # processes; their descendants count as well
+    delivered: Callable[[], int]  # messages in all Maildirs
+    host: str = "127.0.0.1"
+
+
+def folder_on_disk() -> Path:
+    """A new folder on the file system of this checkout: memory file systems would flatter both sides."""
+    return Path(tempfile.mkdtemp(prefix="bench-", dir=Path(__file__).resolve().parent))
+
+
+def user(number: int) -> str:
+    return f"u{number % USERS:03d}@{DOMAIN}"
+
+
+def count_files(maildirs: Sequence[Path]) -> int:
+    """Messages in Maildirs, by their files."""
+    total = 0
+    for maildir in maildirs:
+        for part in ("new", "cur"):
+            folder = maildir / part
+            if folder.is_dir():
+                total += sum(1 for _ in folder.iterdir())
+    return total
+
+
+@asynccontextmanager
+async def mailhub(extra: str = "", *, pool: int = USERS) -> AsyncIterator[Target]:
+    """mailhub in a process of its own, with the accounts that the load needs."""
+    folder = folder_on_disk()
+    try:
+        server = Server(folder, f"[auth]\nallow_plaintext = true\n{extra}")
+        await server.accounts(*(user(n) for n in range(pool)))
+        await _reader(server)
+        await server.start()
+        maildirs = [folder / "var/mail" / DOMAIN / user(n).partition("@")[0] / "Maildir" for n in range(pool)]
+        yield Target(
+            name="mailhub",
+            version=__import__("mailhub").__version__,
+            ports=server.ports,
+            roots=lambda: [server.process.pid] if server.process else [],
+            delivered=lambda: count_files(maildirs),
+        )
+        await server.stop()
+    finally:
+        if server.process is not None and server.process.returncode is None:
+            await server.kill()
+        shutil.rmtree(folder)
+
+
+async def _reader(server: Server) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "mailhub", "--config", str(server.config), "user", "add", READER,
+        "--password-stdin", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    await process.communicate(PASSWORD.encode() + b"\n")
+    if process.returncode:
+        raise SystemExit("mailhub user add failed")
