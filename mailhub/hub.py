@@ -27,8 +27,7 @@ from mailhub.control import demo
 from mailhub.control.server import ControlServer
 from mailhub.control.service import Control
 from mailhub.delivery.local import LocalTransport
-from mailhub.delivery.relay.mta_sts import MtaSts
-from mailhub.delivery.relay.tls_policy import TlsServices
+from mailhub.delivery.relay.tls_services import RelayTls
 from mailhub.delivery.router import Router
 from mailhub.delivery.transports import Transports
 from mailhub.hub_reload import Reloaded, reloaded
@@ -181,11 +180,11 @@ class Hub:
         config, clock, store = self.config, self.clock, self.store.queue
         undo.push_async_callback(self.resolver.close)
         local = LocalTransport(self.mailboxes, config.hostname, clock)
-        sts = MtaSts(self.resolver, self.store.tls, config.relay, clock, None)
-        undo.push_async_callback(sts.close)
+        tls = RelayTls(config.relay, config.resolver, self.tables, self.resolver, self.store.tls, clock)
+        undo.push_async_callback(tls.close)
         transports = Transports(
             config.transport, config.relay, self.resolver, config.hostname, clock, local,
-            config.delivery.recipient_delimiter, tls=TlsServices(self.tables, sts),
+            config.delivery.recipient_delimiter, tls=tls.services,
         )  # fmt: skip
         undo.push_async_callback(transports.close)
         main = (*config.domains, config.hostname)[0]

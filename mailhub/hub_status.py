@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mailhub import __version__
 from mailhub.control import bans
 from mailhub.control.words import ListenerState, ServerStatus, SessionState, Status
+from mailhub.net import dnssec
 
 if TYPE_CHECKING:
     from mailhub.hub import Hub
@@ -57,6 +58,7 @@ async def status_of(hub: "Hub", request: Status) -> ServerStatus:
         worst_stall=worst,
         memory=_resident(),
         guard=bans.state(hub.guard),
+        validating=dnssec.servers(hub.config.resolver),
     )
 
 

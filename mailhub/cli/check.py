@@ -25,7 +25,7 @@ def check(config: Path | None, as_json: bool) -> None:
     try:
         loaded = load(config)
         problems = surroundings(loaded, name)
-        notes = shared_addresses(loaded)
+        notes = [*shared_addresses(loaded), *without_dnssec(loaded)]
     except ConfigError as error:
         problems = error.problems
     if as_json:
@@ -49,6 +49,16 @@ def shared_addresses(config: Config) -> list[str]:
     return [
         f"clients from {', '.join(found)} get no trust by address and no ban: {cause}" for cause, found in why.items()
     ]
+
+
+def without_dnssec(config: Config) -> list[str]:
+    """Where TLSA records are to be obeyed, and nobody says whether they are true."""
+    from mailhub.net.dnssec import servers
+
+    if not config.relay.tls.startswith("dane") or servers(config.resolver):
+        return []
+    done = "treated as may" if config.relay.tls == "dane" else "never good enough: mail waits"
+    return [f'relay.tls = "{config.relay.tls}" is {done}: resolver.validating names nobody who checks DNSSEC']
 
 
 def surroundings(config: Config, file: str) -> list[Problem]:

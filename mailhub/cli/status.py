@@ -52,6 +52,8 @@ def _print(answer: ServerStatus) -> None:
     click.echo(f"data      {answer.data}")
     click.echo(f"queue     {answer.queue_messages} messages, {answer.queue_recipients} recipients")
     click.echo(f"sessions  {answer.sessions}")
+    dnssec = f"checked by {', '.join(answer.validating)}" if answer.validating else "no validating resolver, no DANE"
+    click.echo(f"dnssec    {dnssec}")
     click.echo(f"memory    {octets(answer.memory)}")
     click.echo(f"stalls    {answer.stalls}, the longest {answer.worst_stall * 1000:.0f} ms")
     _print_guard(answer.guard)

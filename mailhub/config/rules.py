@@ -54,11 +54,10 @@ def check(config: Config) -> Iterator[Finding]:
     yield from _delimiter(config.delivery.recipient_delimiter)
     yield from _relay(("relay",), config.relay)
     yield from _transports(config)
-    for n, server in enumerate(config.resolver.nameservers):
-        if not _is_nameserver(server):
-            yield Finding(
-                ("resolver", "nameservers", n), shown(server), '"192.0.2.1:53", "[2001:db8::1]:53" or an address'
-            )
+    for key in ("nameservers", "validating"):
+        for n, server in enumerate(getattr(config.resolver, key)):
+            if not _is_nameserver(server):
+                yield Finding(("resolver", key, n), shown(server), '"192.0.2.1:53", "[2001:db8::1]:53" or an address')
 
 
 def _relay(path: Path, relay: Relay) -> Iterator[Finding]:

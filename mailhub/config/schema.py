@@ -296,6 +296,9 @@ class Transport(Section, frozen=True, kw_only=True):
 class Resolver(Section, frozen=True, kw_only=True):
     # "address:port" each; empty: as /etc/resolv.conf says.
     nameservers: tuple[str, ...] = ()
+    # Resolvers that check DNSSEC and whose word for it counts, on this host or by a way that nobody else can touch; empty: those of
+    # `nameservers` that are on this host. Without any there is no DANE.
+    validating: tuple[str, ...] = ()
     timeout: Seconds = 5.0
     tries: Annotated[int, Meta(ge=1, le=10)] = 2
     # Answers kept; longest time to keep one; time for "there is none" without an SOA.

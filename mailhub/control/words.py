@@ -74,6 +74,7 @@ class ServerStatus(Struct, frozen=True, kw_only=True):
     worst_stall: float = 0.0
     memory: int = 0  # octets resident
     guard: GuardState = GuardState()
+    validating: tuple[str, ...] = ()  # resolvers whose word for DNSSEC counts; none: no DANE
 
 
 class Status(Request[ServerStatus], frozen=True, kw_only=True, tag="status"):

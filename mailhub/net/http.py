@@ -20,7 +20,7 @@ from .resolver import DnsError, Resolver
 ANSWER_LIMIT = 262_144  # octets of a body
 
 
-class _Names(AbstractResolver):
+class Names(AbstractResolver):
     """aiohttp's word for our resolver. `localhost` is loopback, whatever DNS says (RFC 6761 section 6.3)."""
 
     def __init__(self, resolver: Resolver) -> None:
@@ -52,7 +52,7 @@ class HttpClient:
         self._pending = 0
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                resolver=_Names(resolver), use_dns_cache=False, limit=limit, ssl=ssl.create_default_context()
+                resolver=Names(resolver), use_dns_cache=False, limit=limit, ssl=ssl.create_default_context()
             ),
             timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
             cookie_jar=aiohttp.DummyCookieJar(),

@@ -2,14 +2,13 @@
 more read than was asked for."""
 
 import asyncio
-import socket
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mailhub.model.clock import Clock
 
-from .resolver import DnsError, Resolver
+from .resolver import Resolver
 
 if TYPE_CHECKING:
     import aiohttp
@@ -38,7 +37,7 @@ class Https:
     """A client without memory. `authorities`: a PEM file, "" for the system's."""
 
     def __init__(self, resolver: Resolver, clock: Clock, authorities: str = "") -> None:
-        self._names, self._clock, self._authorities = _Names(resolver), clock, authorities
+        self._resolver, self._clock, self._authorities = resolver, clock, authorities
         self._context: ssl.SSLContext | None = None
 
     async def get(self, url: str, *, timeout: float, limit: int) -> Answer:
@@ -77,7 +76,11 @@ class Https:
     def _session(self, context: ssl.SSLContext) -> "aiohttp.ClientSession":
         import aiohttp
 
-        connector = aiohttp.TCPConnector(resolver=self._names, ssl=context, force_close=True)  # type: ignore[arg-type]
+        from .http import Names
+
+        connector = aiohttp.TCPConnector(
+            resolver=Names(self._resolver), use_dns_cache=False, ssl=context, force_close=True
+        )
         return aiohttp.ClientSession(
             connector=connector,
             headers=_HEADERS,
@@ -85,24 +88,3 @@ class Https:
             auto_decompress=False,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
         )
-
-
-class _Names:
-    """aiohttp's AbstractResolver on ours."""
-
-    def __init__(self, resolver: Resolver) -> None:
-        self._resolver = resolver
-
-    async def resolve(self, host: str, port: int = 0, family: int = socket.AF_UNSPEC) -> list[dict[str, Any]]:
-        try:
-            found = await self._resolver.addresses(host)
-        except DnsError as error:
-            raise OSError(str(error)) from error
-        return [
-            {"hostname": host, "host": address, "port": port, "proto": 0, "flags": socket.AI_NUMERICHOST,
-             "family": socket.AF_INET6 if ":" in address else socket.AF_INET}
-            for address in found
-        ]  # fmt: skip
-
-    async def close(self) -> None:
-        """The resolver is not ours to close."""

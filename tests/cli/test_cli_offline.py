@@ -33,6 +33,15 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
+def test_check_says_where_dane_has_nobody_to_ask(place: Place) -> None:
+    place.config.write_text('relay.tls = "dane"\n')
+    assert "resolver.validating names nobody" in place.run("check").stderr
+    place.config.write_text('relay.tls = "dane"\nresolver.validating = ["127.0.0.1"]\n')
+    assert "DNSSEC" not in place.run("check").stderr
+    place.config.write_text('resolver.validating = ["here"]\n')
+    assert "resolver.validating.0" in place.run("check").stderr or place.run("check").exit_code == 1
+
+
 def test_accounts_from_the_cradle_to_the_grave(place: Place) -> None:
     assert place.run("user", "add", "Ann@a.test", "--password-stdin", stdin="secret\nsecond line\n").exit_code == 0
     made = place.run("user", "add", "ben@a.test", "--generate")

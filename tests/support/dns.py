@@ -5,7 +5,7 @@
         dns.zone["mx1.b.test", "A"] = ["127.0.0.2"]
 
 `broken[name]`, or `broken[name, type]`: an rcode to answer with, or None to say nothing at all. `asked` counts questions by
-(name, type), `by_tcp` those that came so. A name with no record and none below it does not exist (NXDOMAIN).
+(name, type), `by_tcp` those that came so. `vouched`: zones for which it says that it has checked DNSSEC. A name with no record and none below it does not exist (NXDOMAIN).
 """
 
 import asyncio
@@ -38,6 +38,8 @@ class DnsServer:
         self.broken: dict[str | tuple[str, str], dns.rcode.Rcode | None] = {}
         self.asked: Counter[tuple[str, str]] = Counter()
         self.by_tcp: Counter[tuple[str, str]] = Counter()
+        self.vouched: set[str] = set()
+        self.vouched_questions: set[tuple[str, str]] = set()  # besides
         self.address = ""
         self.ttl = TTL
         self.ttls: dict[tuple[str, str], int] = {}
@@ -85,6 +87,10 @@ class DnsServer:
                 reply.set_rcode(rcode)
                 return reply.to_wire()
         self._fill(reply, name, kind)
+        names = {name, *(rrset.name.to_text(omit_final_dot=True) for rrset in reply.answer)}
+        checked = all(any(f".{one}".endswith(f".{zone}") for zone in self.vouched) for one in names)
+        if query.flags & dns.flags.AD and (checked or (name, kind) in self.vouched_questions):
+            reply.flags |= dns.flags.AD
         found = reply.to_wire(max_size=65_535)
         if tcp or len(found) <= _UDP_LIMIT:
             return found

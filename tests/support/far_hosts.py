@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import trustme
+from cryptography import x509
 from support.dns import DnsServer
 
 from mailhub.config import schema
@@ -51,6 +52,7 @@ class FarHost:
         self.secured: list[str] = []  # SNI names of handshakes that worked
         self.open: set[asyncio.StreamWriter] = set()
         self.tls: ssl.SSLContext | None = None
+        self.leaf: list[x509.Certificate] = []  # what a test wants to know of the certificate that is shown
         self.after_tls: Callable[[], object] = lambda: None
         self.paused: asyncio.Event | None = None  # a body is not read before it is set
         self._tasks: set[asyncio.Task[None]] = set()

@@ -14,9 +14,11 @@ Comes from: queue.attempt (jobs). Gives to: the peer. May import: delivery.trans
     body        the message as a peer gets it: lines with CRLF, for DATA with dots doubled, in blocks
     tls_policy  which TLS a nexthop's hosts must speak: table, DANE, MTA-STS, REQUIRETLS
     mta_sts     the MTA-STS policies of other domains, fetched and kept (RFC 8461)
+    dane        mail hosts and TLSA records that DNSSEC vouches for (RFC 7672)
     demand      what that comes to for one connection
     tls_check   whether the peer is what was demanded, and Postfix's words for it
     tlsrpt      sessions counted for the reports to other domains (RFC 8460)
+    tls_services what all that stands on, made once for a hub
     errors      what can go wrong before a peer has the message
     words       addresses that can be sent, replies that can be kept
 """
