@@ -8,7 +8,7 @@ from mailhub.net.resolver import Resolver
 
 from .discard import Discard
 from .pipe import PipeTransport
-from .relay import RelayTransport
+from .relay import LmtpTransport, RelayTransport
 from .relay.tls_policy import TlsServices
 from .transport import Transport
 
@@ -29,13 +29,21 @@ class Transports:
         tls: TlsServices | None = None,
     ) -> None:
         usual = RelayTransport(resolver, relay, hostname, clock, own, tls=tls)
-        self._relays = {"relay": usual, "smtp": usual}
+        self._relays: dict[str, RelayTransport] = {
+            "relay": usual,
+            "smtp": usual,
+            "lmtp": LmtpTransport(resolver, relay, hostname, clock, tls),
+        }
         self.all: dict[str, Transport] = {"local": local, "discard": Discard()}
         for name, section in sections.items():
-            if section.protocol == "pipe":
-                self.all[name] = PipeTransport(name, section, delimiter, clock)
-            else:
-                self._relays[name] = RelayTransport(resolver, section.relay or relay, hostname, clock, own, tls=tls)
+            differing = section.relay or relay
+            match section.protocol:
+                case "pipe":
+                    self.all[name] = PipeTransport(name, section, delimiter, clock)
+                case "lmtp":
+                    self._relays[name] = LmtpTransport(resolver, differing, hostname, clock, tls)
+                case "smtp":
+                    self._relays[name] = RelayTransport(resolver, differing, hostname, clock, own, tls=tls)
         self.all.update(self._relays)
 
     async def close(self) -> None:

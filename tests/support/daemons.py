@@ -73,6 +73,66 @@ def saslauthd(port: int) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def dovecot_lmtp() -> Iterator[tuple[Path, int]]:
+    """Dovecot's LMTP service on a socket and a port: ann@ and bob@mailhub.test, and full@ whose quota is a kilobyte. Their
+    Maildirs lie beside the socket: `mail/ann/new`."""
+    program = _needed("dovecot")
+    if not Path("/usr/lib/dovecot/lmtp").exists():
+        pytest.skip("dovecot-lmtpd is not installed")
+    with _folder() as folder, socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        probe.close()
+        (folder / "mail").mkdir()
+        shutil.chown(folder / "mail", "nobody")
+        names = {"ann": "", "bob": "", "full": "userdb_quota_rule=*:bytes=1000"}
+        (folder / "users").write_text("".join(f"{name}@mailhub.test:::::::{more}\n" for name, more in names.items()))
+        (folder / "dovecot.conf").write_text(f"""
+base_dir = {folder}/run
+state_dir = {folder}/state
+log_path = /dev/stderr
+ssl = no
+protocols = lmtp
+default_internal_user = root
+default_internal_group = root
+default_login_user = root
+first_valid_uid = 1
+mail_location = maildir:{folder}/mail/%n
+mail_plugins = quota
+plugin {{
+  quota = maildir:quota
+  quota_grace = 0
+}}
+userdb {{
+  driver = passwd-file
+  args = {folder}/users
+  override_fields = uid=nobody gid=nogroup home={folder}/mail/%n
+}}
+passdb {{
+  driver = passwd-file
+  args = {folder}/users
+}}
+service lmtp {{
+  unix_listener {folder}/lmtp {{
+    mode = 0666
+  }}
+  inet_listener lmtp {{
+    address = 127.0.0.1
+    port = {port}
+  }}
+}}
+service anvil {{
+  chroot =
+}}
+service stats {{
+  chroot =
+}}
+""")
+        with _running([program, "-F", "-c", str(folder / "dovecot.conf")], folder / "lmtp") as path:
+            yield path, port
+
+
+@contextlib.contextmanager
 def dovecot_auth() -> Iterator[Path]:
     """Dovecot's auth service over a passwd-file."""
     program = _needed("dovecot")

@@ -10,6 +10,7 @@ Comes from: queue.attempt (jobs). Gives to: the peer. May import: delivery.trans
     dial        a connected socket to the address of a host that answers first
     client      one session: greeting, EHLO, STARTTLS, one transaction after another, all on the clock
     transaction one message to some recipients, by BDAT or DATA
+    lmtp        the same for LMTP servers
     connection  aiosmtplib's connection with pipelining and strict replies
     body        the message as a peer gets it: lines with CRLF, for DATA with dots doubled, in blocks
     tls_policy  which TLS a nexthop's hosts must speak: table, DANE, MTA-STS, REQUIRETLS
@@ -23,4 +24,5 @@ Comes from: queue.attempt (jobs). Gives to: the peer. May import: delivery.trans
     words       addresses that can be sent, replies that can be kept
 """
 
+from .lmtp import LmtpTransport as LmtpTransport
 from .transport import RelayTransport as RelayTransport

@@ -36,6 +36,8 @@ class Client:
     `tls`: what was negotiated, "" in the clear; `name`: what the peer calls itself; `demand`: what its TLS is, at
     least; `source`: our address."""
 
+    connection_type = Connection
+
     def __init__(
         self, host: Host, config: schema.Relay, hostname: str, clock: Clock, demand: Demand, checker: Checker
     ) -> None:
@@ -61,8 +63,8 @@ class Client:
 
     async def connect(self, connected: socket.socket) -> None:
         """Up to the EHLO that counts. TlsFailed where the connection can not be what is demanded."""
-        self.source = str(connected.getsockname()[0])
-        self._connection = Connection(connected, self._hostname)
+        self.source = "" if connected.family == socket.AF_UNIX else str(connected.getsockname()[0])
+        self._connection = self.connection_type(connected, self._hostname)
         async with self.within(self._config.greeting_timeout):
             await self._connection.connect()
         await self._hello()

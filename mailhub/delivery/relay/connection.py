@@ -127,9 +127,9 @@ class Connection(aiosmtplib.SMTP):
     async def _create_connection(self, timeout: float | None) -> SMTPResponse:
         """The library's own makes its own protocol object."""
         loop = asyncio.get_running_loop()
-        self.transport, protocol = await loop.create_connection(
-            lambda: Replies(loop, self._on_connection_lost), sock=self.sock
-        )
+        assert self.sock is not None
+        connect = loop.create_unix_connection if self.sock.family == socket.AF_UNIX else loop.create_connection
+        self.transport, protocol = await connect(lambda: Replies(loop, self._on_connection_lost), sock=self.sock)
         self.protocol = protocol
         greeting = await protocol.read_response()
         if greeting.code != 220:

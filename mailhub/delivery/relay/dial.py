@@ -55,16 +55,19 @@ class Dialer:
         return [task for task in racing if task.done()]
 
     async def one(self, host: Host) -> socket.socket:
-        """A socket connected to that address. Literals only: names are for the resolver."""
+        """A socket connected to that address. Literals only, and paths: names are for the resolver."""
         six = ":" in host.address
-        made = socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_STREAM)
+        family = socket.AF_UNIX if host.address.startswith("/") else socket.AF_INET6 if six else socket.AF_INET
+        made = socket.socket(family, socket.SOCK_STREAM)
+        place = host.address if family == socket.AF_UNIX else (host.address, host.port or self._config.port)
         try:
             made.setblocking(False)
-            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if source := self._config.source_ipv6 if six else self._config.source_ipv4:
-                made.bind((source, 0))
+            if family != socket.AF_UNIX:
+                made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if source := self._config.source_ipv6 if six else self._config.source_ipv4:
+                    made.bind((source, 0))
             async with self._clock.timeout(self._config.connect_timeout):
-                await asyncio.get_running_loop().sock_connect(made, (host.address, host.port or self._config.port))
+                await asyncio.get_running_loop().sock_connect(made, place)
         except TimeoutError as error:  # ours or the kernel's
             made.close()
             raise Lost(f"connect to {host}: no answer in time", NO_ANSWER) from error

@@ -30,6 +30,10 @@ class Answers:
     message: Reply
     ours: bool = False
 
+    def last(self, n: int) -> Reply:
+        """The last word on a recipient whose RCPT was welcome."""
+        return self.message
+
 
 class Transaction:
     """`make()` once. `mail`, `recipients`: the arguments of MAIL and RCPT."""
@@ -136,14 +140,19 @@ class Transaction:
             return Answers(replies, Reply(451, lost.enhanced, str(lost)), ours=True)
         except MailError as error:
             self._client.close()
-            return Answers(replies, error.reply if error.reply.temporary else UNREADABLE, ours=True)
+            return Answers(replies, unread(error), ours=True)
         except BaseException:
             self._client.close()
             raise
 
     async def _data(self, body: AsyncIterator[bytes]) -> Reply:
+        reply = await self._spoken(body, self._client.replies().ask())
+        self._client.unfinished = False
+        return await self._at_end(reply)
+
+    async def _spoken(self, body: AsyncIterator[bytes], final: Asked) -> Reply:
+        """All of a message, and the first answer to it."""
         client = self._client
-        final = client.replies().ask()
         early = False
         async for block in stuffed(body):
             if early := final.done():
@@ -154,8 +163,7 @@ class Transaction:
             client.close()
             if reply.ok:
                 raise Lost(f"{client.host} answered the message, before its end, with {reply}", NONSENSE)
-        client.unfinished = False
-        return await self._at_end(reply)
+        return reply
 
     async def _chunked(self, pipelining: bool) -> Reply:
         """Chunk after chunk (RFC 3030 section 4.2); with pipelining none waits for the answer to the one before."""
@@ -180,6 +188,10 @@ class Transaction:
             self._client.close()
             raise Lost(f"{self._client.host} answered the message, at its end, with {reply}", NONSENSE)
         return reply
+
+
+def unread(error: MailError) -> Reply:
+    return error.reply if error.reply.temporary else UNREADABLE
 
 
 async def _nothing() -> AsyncIterator[bytes]:

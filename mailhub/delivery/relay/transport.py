@@ -47,14 +47,17 @@ _PASSING = (FAILURE, "dnssec-invalid")  # failures of TLS that may be gone the n
 
 
 class RelayTransport:
-    """`own`: names and addresses of this host besides `hostname`, before which a list of mail hosts ends."""
+    """`own`: names and addresses of this host besides `hostname`, before which a list of mail hosts ends. `client`,
+    `transaction`: of SMTP, or of what is spoken instead."""
 
     name = "relay"
 
     def __init__(
         self, resolver: Resolver, config: schema.Relay, hostname: str, clock: Clock, own: Collection[str] = (),
         chance: random.Random | None = None, tls: TlsServices | None = None,
+        client: type[Client] = Client, transaction: type[Transaction] = Transaction,
     ) -> None:  # fmt: skip
+        self._client, self._transaction = client, transaction
         self._config, self._clock = config, clock
         self._hostname = ascii_name(hostname)
         self._exchangers = Exchangers(
@@ -78,13 +81,19 @@ class RelayTransport:
         delivery.decide([r for r in delivery.waiting if not words.sendable(r.address)], BAD_RECIPIENT)
         if delivery.waiting:
             try:
-                found = await self._exchangers.find(job.nexthop)
+                found = await self._hosts(job.nexthop)
                 policy = await self._policy(job)
             except MailError as error:
                 delivery.decide(delivery.waiting, error.reply)
             else:
                 await self._ask(delivery, found, policy)
         return delivery.results()
+
+    async def _hosts(self, nexthop: str) -> Found:
+        return await self._exchangers.find(nexthop)
+
+    def _is_us(self, client: Client) -> bool:
+        return client.name == self._hostname
 
     async def _policy(self, job: Job) -> Policy:
         """What is asked of the hosts' TLS, for this message."""
@@ -174,7 +183,7 @@ class RelayTransport:
         """A session, on that socket where there is one: what was demanded, or what that allows where TLS fails (RFC 7435)."""
         wanted = demand
         while True:
-            client = Client(host, self._config, self._hostname, self._clock, wanted, self._checker)
+            client = self._client(host, self._config, self._hostname, self._clock, wanted, self._checker)
             try:
                 await client.connect(connected or await self._dialer.one(host))
                 break
@@ -191,7 +200,7 @@ class RelayTransport:
                 raise
         if wanted is demand and demand.level != "none":
             self._count(policy, demand.basis, host, "" if client.tls else NOT_OFFERED, "", client.source)
-        if client.name == self._hostname:
+        if self._is_us(client):
             self._pool.keep(client)
             raise _Ourselves
         return client
@@ -225,17 +234,17 @@ class RelayTransport:
             return
         to = [message.rcpt(client, recipient, address) for recipient, address in zip(chosen, addresses, strict=True)]
         try:
-            answers = await Transaction(client, message.mail(client, addresses, form, now), to, form).make()
+            answers = await self._transaction(client, message.mail(client, addresses, form, now), to, form).make()
         except Refused as refused:
             if not refused.reply.permanent:
                 raise
             delivery.decide(delivery.waiting, refused.reply, remote, client.tls)
             return
         taken = any(reply.ok for reply in answers.recipients)
-        for recipient, reply in zip(chosen, answers.recipients, strict=True):
+        for n, (recipient, reply) in enumerate(zip(chosen, answers.recipients, strict=True)):
             if reply.ok:
                 by = "" if answers.ours else remote
-                delivery.decide([recipient], answers.message, by, client.tls, taken=message.taken(client))
+                delivery.decide([recipient], answers.last(n), by, client.tls, taken=message.taken(client))
             elif not (taken and reply.enhanced == _TOO_MANY):  # else: once more, in another transaction
                 delivery.decide([recipient], reply, remote, client.tls)
 
