@@ -136,8 +136,9 @@ class Bounces:
             return None
         number = self._store.new_id()
         message_id = stamps.message_id(ids.text(number), self._hostname)
-        # RFC 3461 section 4.3: RET is for reports of failure
-        whole = kind == "double" or (kind == "failed" and item.parameters.ret == "FULL")
+        # RFC 3461 section 4.3: RET is for reports of failure; RFC 8689 section 5: no body where TLS was required
+        full = item.parameters.ret == "FULL" and not item.parameters.requiretls
+        whole = kind == "double" or (kind == "failed" and full)
         limit = config.bounce_size_limit if whole else 0
         back = await returned(item, message_id, config.bounce_header_limit, limit)
         texts = self._said(item, told, now)
@@ -182,7 +183,8 @@ class Bounces:
         )
 
     def _item(self, item: Item, number: int, to: str, rendered: report.Rendered, back: report.Returned) -> NewItem:
-        """RFC 3461 section 6.1: null sender, NOTIFY=NEVER; RFC 6710 section 5: as urgent as what it tells of."""
+        """RFC 3461 section 6.1: null sender, NOTIFY=NEVER. RFC 6710 section 5, RFC 8689 section 5: as urgent as what it tells of,
+        and with the same need of TLS."""
         now, asked, whole = self._clock.now(), item.parameters, item.content
         if back.header is None:
             content = NewContent(number, rendered.head + whole.prefix, whole.body, whole.tail + rendered.tail)
@@ -197,7 +199,12 @@ class Bounces:
             recipients=(NewRecipient(0, to, notify=int(Notify.NEVER)),),
             created=now,
             due=now,
-            parameters=MailParameters(smtputf8=utf8, body="8BITMIME" if eight else "7BIT", priority=asked.priority),
+            parameters=MailParameters(
+                smtputf8=utf8,
+                body="8BITMIME" if eight else "7BIT",
+                priority=asked.priority,
+                requiretls=asked.requiretls,
+            ),
             origin=Origin(protocol=BOUNCE if item.sender else DOUBLE_BOUNCE),
         )
 

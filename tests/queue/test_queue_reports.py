@@ -306,6 +306,23 @@ async def test_a_report_is_as_urgent_as_what_it_tells_of(tmp_path: Path) -> None
         assert report.recipients[0].notify == Notify.NEVER
 
 
+async def test_a_report_needs_tls_where_the_message_did_and_returns_no_body(tmp_path: Path) -> None:
+    """RFC 8689 section 5."""
+    async with world(tmp_path) as w:
+        w.hosts.says["gone.test"] = LATER
+        await w.put(
+            "nobody@mailhub.test",
+            sender="a@gone.test",
+            text=b"Subject: s\r\n\r\nsecret\r\n",
+            requiretls=True,
+            ret="FULL",
+        )
+        await w.manager.idle()
+        (report,) = await w.queued()
+        assert report.parameters.requiretls
+        assert b"secret" not in await report.content.read(0, report.content.size)
+
+
 @pytest.mark.parametrize(
     ("utf8", "kind"), [(True, "message/global-delivery-status"), (False, "message/delivery-status")]
 )

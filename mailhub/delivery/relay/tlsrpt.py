@@ -12,6 +12,9 @@ from mailhub.store.api import TlsCount, TlsStore
 
 from .demand import Basis
 
+TLS_REPORT = (
+    "tls-report"  # origin of the reports, whose own sessions are not counted: they would call for reports without end
+)
 _DAY = 86_400
 _DETAIL = 200  # characters
 

@@ -34,7 +34,7 @@ from .offer import NO_UTF8, Offer, address_for, batch, offer, tls_optional
 from .pool import Pool
 from .tls_check import FAILURE, NOT_OFFERED, Checker
 from .tls_policy import Policy, TlsPolicies, TlsServices
-from .tlsrpt import Session
+from .tlsrpt import TLS_REPORT, Session
 from .transaction import Transaction
 
 log = logging.getLogger("mailhub.relay")
@@ -98,7 +98,7 @@ class RelayTransport:
     async def _policy(self, job: Job) -> Policy:
         """What is asked of the hosts' TLS, for this message."""
         policy = await self._policies.find(job.nexthop, required=job.parameters.requiretls)
-        if job.origin.protocol == "local":
+        if job.origin.protocol == TLS_REPORT:
             policy = replace(policy, reported=False)  # reports on our reports would have no end
         if policy.published and not policy.required and await tls_optional(job.content):
             return policy.relaxed()
