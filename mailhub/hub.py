@@ -49,6 +49,7 @@ from mailhub.protocols.session import Session, SessionContext, Sessions
 from mailhub.protocols.smtp import SmtpSession
 from mailhub.queue.manager import Manager
 from mailhub.queue.spool import Spool
+from mailhub.queue.suppression import Suppressions
 from mailhub.stall import StallDetector
 from mailhub.store.api import Store
 from mailhub.store.sqlite import SqliteStore
@@ -189,7 +190,16 @@ class Hub:
         undo.push_async_callback(transports.close)
         main = (*config.domains, config.hostname)[0]
         self.router = Router(self.directory, config.delivery, main, self.tables)
-        self.queue = Manager(store, self.router, transports.all, config.queue, config.hostname, clock)
+        self.suppressions = Suppressions(self.store.suppressions, config.suppression, clock)
+        self.queue = Manager(
+            store,
+            self.router,
+            transports.all,
+            config.queue,
+            config.hostname,
+            clock,
+            suppressions=self.suppressions,
+        )
         self.spool = Spool(store, self.queue, clock)
         await self.queue.start()
         self._watch(asyncio.get_running_loop().create_task(self.queue.run(), name="the queue manager"))
@@ -291,6 +301,7 @@ class Hub:
             resolver=self.resolver,
             delimiter=self.config.delivery.recipient_delimiter,
             commits=self._commits,
+            suppressions=self.suppressions,
         )
 
     # --- reload ---
@@ -309,6 +320,7 @@ class Hub:
         self.guard.configure(Sections(self.config.limits, self.config.smtp, self.config.auth, self.config.sessions))
         self.router.configure(self.config.delivery)
         self.queue.configure(self.config.queue)
+        self.suppressions.configure(self.config.suppression)
         if before.smtp != self.config.smtp:
             self._take_policy(self.config.smtp)
         if before.log.stall_seconds != self.config.log.stall_seconds:

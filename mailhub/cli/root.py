@@ -13,6 +13,7 @@ _COMMANDS = {
     "domain": ("domains:domain", "Add, list and remove mail domains."),
     "alias": ("aliases:alias", "Add, list and remove aliases."),
     "ban": ("bans:ban", "Refuse clients' connections; list and end bans."),
+    "suppression": ("suppressions:suppression", "Addresses that refused mail: list, add, remove."),
     "queue": ("queues:queue", "Look at the queue and act on it."),
     "mailbox": ("mailboxes:mailbox", "Maintain mailboxes."),
     "config": ("config:show", "Say what can be configured: lookup tables, ways to sign in."),

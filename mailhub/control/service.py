@@ -21,6 +21,7 @@ from .bans import Bans
 from .credentials import Credentials
 from .errors import ControlError
 from .queues import Queues
+from .suppressions import Suppressions
 
 log = logging.getLogger("mailhub.control")
 Answer = TypeVar("Answer")
@@ -52,7 +53,7 @@ class Control:
     ) -> None:
         self._directory, self._store = directory, store
         accounts, queues = Accounts(directory, store.mailboxes), Queues(store.queue, clock, wake)
-        bans = Bans(guard)
+        bans, suppressions = Bans(guard), Suppressions(store.suppressions, clock)
         credentials = Credentials(store.directory, clock, hostname)
         self._actions: dict[type, Callable[..., Awaitable[Any]]] = {
             words.Status: status,
@@ -75,6 +76,9 @@ class Control:
             words.BanList: bans.page,
             words.BanAdd: bans.add,
             words.BanRemove: bans.remove,
+            words.SuppressionList: suppressions.page,
+            words.SuppressionAdd: suppressions.add,
+            words.SuppressionRemove: suppressions.remove,
             words.QueueList: queues.page,
             words.QueueSummary: queues.summary,
             words.QueueShow: queues.show,

@@ -21,6 +21,11 @@ from .request import Page as Page
 from .request import Request as Request
 from .request import answer_type as answer_type
 from .request import checked as checked
+from .suppression_words import Refusal as Refusal
+from .suppression_words import Suppression as Suppression
+from .suppression_words import SuppressionAdd as SuppressionAdd
+from .suppression_words import SuppressionList as SuppressionList
+from .suppression_words import SuppressionRemove as SuppressionRemove
 
 VERSION = 1
 LINE_LIMIT = 16_777_216  # octets of one line on the socket
@@ -331,6 +336,7 @@ AnyRequest = (
     | AliasAdd | AppPasswordAdd | AppPasswordList | AppPasswordRemove | SecondFactorBegin
     | SecondFactorConfirm | SecondFactorRemove | AliasRemove | AliasList | QueueList | QueueSummary | QueueShow | QueueRetry | QueueHold
     | QueueRelease | QueueRequeue | QueueRemove | BanList | BanAdd | BanRemove | MailboxRebuild
+    | SuppressionList | SuppressionAdd | SuppressionRemove
 )  # fmt: skip
 
 

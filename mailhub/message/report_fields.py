@@ -107,7 +107,7 @@ class Fields:
     def _folded(self, name: str, value: str) -> str:
         words = self._clean(value)[:_TEXT_LIMIT].split()
         pieces = [word[at : at + _WORD_LIMIT] for word in words for at in range(0, len(word), _WORD_LIMIT)]
-        folded = textwrap.wrap(" ".join([f"{name}:", *pieces]), _WIDTH, subsequent_indent="    ",
+        folded = textwrap.wrap(" ".join([f"{name}:", *pieces]), _WIDTH, subsequent_indent=" ",
                                break_long_words=False, break_on_hyphens=False)  # fmt: skip
         return "\r\n".join(folded)
 

@@ -18,6 +18,7 @@ from mailhub.model.reply import Reply
 from mailhub.net import addresses
 from mailhub.net.resolver import Resolver
 from mailhub.queue.spool import Spool
+from mailhub.queue.suppression import Suppressions
 from mailhub.store.api import Body
 from mailhub.tables import Tables
 
@@ -36,7 +37,8 @@ _EXPN_LIMIT = 100  # addresses of a list that are shown
 class Policy:
     """One for each [smtp] section in force. ValueError where `mynetworks` or a restriction list is malformed.
 
-    `commits`: those under way, of all policies of a hub. `tables`: None opens none but its own. `resolver`: None for who asks nothing of DNS. `delimiter`: of user+tag.
+    `commits`: those under way, of all policies of a hub. `tables`: None opens none but its own. `resolver`: None for who asks nothing of DNS. `delimiter`: of user+tag. `suppressions`: None
+    holds nothing back.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Policy:
         resolver: Resolver | None = None,
         delimiter: str = "+",
         commits: "set[asyncio.Task[Reply]] | None" = None,
+        suppressions: Suppressions | None = None,
     ) -> None:
         self.hostname, self.router, self.spool, self.clock = hostname, router, spool, clock
         self.config, self.guard, self.resolver, self._delimiter = config, guard or unlimited(clock), resolver, delimiter
@@ -76,6 +79,7 @@ class Policy:
         self.lists = {stage: Restrictions(words, tables, clock, delimiter) for stage, words in texts.items()}
         self.opens_to_all = opens_to_all(config.relay_restrictions)
         self._commits = commits if commits is not None else set()
+        self._suppressions = suppressions
 
     def begin(self, origin: Origin, service: str = "smtp") -> Transaction:
         """A new message from `origin`, which came by that service."""
@@ -94,6 +98,11 @@ class Policy:
     async def trusts(self, origin: Origin) -> bool:
         """Whether who is there may do what strangers may not: it signed in, or is one of `mynetworks`."""
         return bool(origin.login) or await self.trusted_network(origin.client)
+
+    async def held_back(self, origin: Origin, recipient: str) -> Reply | None:
+        """Why mail that an account submits does not go to that address (`mailhub suppression`)."""
+        refusal = self._suppressions.refusal(origin.login, recipient) if self._suppressions else None
+        return refusal if refusal is not None and await self.known(recipient) is Known.RELAY else None
 
     async def is_destination(self, recipient: str) -> bool:
         """Whether mail for that address is ours, or of a relay domain."""

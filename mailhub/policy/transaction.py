@@ -147,6 +147,7 @@ class Transaction:
             refusal = await self._judged(forward_path)
             if refusal is None and not await policy.exists(forward_path):
                 refusal = UNKNOWN
+            refusal = refusal or await policy.held_back(self._origin, forward_path)
         except MailError as error:
             log.warning("recipient %r cannot be told: %s", forward_path, error)
             return error.reply

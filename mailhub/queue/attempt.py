@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mailhub.delivery.router import Router
-from mailhub.delivery.routes import Hold, Refuse, Route
+from mailhub.delivery.routes import Hold, Refuse, Relay, Route
 from mailhub.delivery.transport import Job, Result, Transport
 from mailhub.model import ids
 from mailhub.model.clock import Clock
@@ -25,6 +25,7 @@ from . import plan
 from .bounce import Bounces, wanted
 from .destinations import Crowded, Destinations
 from .schedule import Schedule, expired
+from .suppression import Suppressions
 
 log = logging.getLogger("mailhub.queue")
 
@@ -51,6 +52,7 @@ class Shared:
     destinations: Destinations
     schedule: Schedule
     bounces: Bounces
+    suppressions: Suppressions
     clock: Clock
     tick: Callable[[], object]
     closing: bool = False
@@ -120,6 +122,13 @@ class Attempt:
             return await self._shared.router.filtered(self._item.filter, recipient.address, recipient.path)
         return await self._shared.router.route(recipient.address, recipient.path, self._item.sender)
 
+    def _let_go(self, recipient: QueuedRecipient, route: Route) -> Route:
+        """The route, unless mail of our accounts is held back from that address."""
+        if not isinstance(route, Relay):
+            return route
+        refusal = self._shared.suppressions.refusal(self._item.origin.login, recipient.address)
+        return route if refusal is None else Refuse(refusal)
+
     async def _route(self) -> tuple[list[plan.Routed], list[Result]]:
         """Recipients with their routes, and results for those that have none."""
         routed: list[plan.Routed] = []
@@ -134,7 +143,7 @@ class Attempt:
                 reply = error.reply if error.reply.temporary else TROUBLE
                 nowhere.append(Result(recipient.n, Fate.DEFERRED, reply))
                 continue
-            route = plan.bounded(route, recipient, limits)
+            route = plan.bounded(self._let_go(recipient, route), recipient, limits)
             if isinstance(route, Refuse):
                 fate = Fate.FAILED if route.reply.permanent else Fate.DEFERRED
                 nowhere.append(Result(recipient.n, fate, route.reply))
@@ -270,7 +279,8 @@ class Attempt:
 
     async def _unit(self, outcomes: Sequence[Outcome], last: bool) -> None:
         shared, item = self._shared, self._item
-        unit = Settle(item.id, item.lease, tuple(outcomes), await shared.bounces.born(item, outcomes), last)
+        born, learnt = await shared.bounces.born(item, outcomes), shared.suppressions.learnt(item, outcomes)
+        unit = Settle(item.id, item.lease, tuple(outcomes), born, last, learnt)
         pause, longest = _PAUSES
         while True:
             try:

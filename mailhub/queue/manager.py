@@ -23,6 +23,7 @@ from .attempt import Attempt, Shared
 from .bounce import Bounces
 from .destinations import Destinations
 from .schedule import Schedule
+from .suppression import Suppressions
 
 log = logging.getLogger("mailhub.queue")
 _PAGE = 100  # items leased at a time
@@ -45,6 +46,8 @@ class Manager:
         hostname: str,
         clock: Clock,
         chance: random.Random | None = None,
+        *,
+        suppressions: Suppressions,
     ) -> None:
         self._store, self._clock, self._limit = store, clock, config.active_limit
         self._chance = chance or random.Random()
@@ -53,7 +56,7 @@ class Manager:
         bounces = Bounces(store, schedule, hostname, clock)
         self._progress = asyncio.Event()  # something that `idle` or `stop` may be waiting for
         self._shared = Shared(
-            store, router, transports, self._destinations, schedule, bounces, clock, self._progress.set
+            store, router, transports, self._destinations, schedule, bounces, suppressions, clock, self._progress.set
         )  # fmt: skip
         self.configure(config)
         self._active: dict[int, asyncio.Task[None]] = {}

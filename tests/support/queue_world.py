@@ -23,6 +23,7 @@ from mailhub.model.envelope import Envelope, MailParameters, Notify, Origin, Rec
 from mailhub.model.reply import Reply
 from mailhub.queue.manager import Manager
 from mailhub.queue.spool import Spool
+from mailhub.queue.suppression import Suppressions
 from mailhub.store.api import Body, Fate, Item, QueueFilter, QueueStore, Settle
 from mailhub.store.sqlite import SqliteStore
 from mailhub.tables import Tables
@@ -113,6 +114,7 @@ class World:
         self.path = path
         base = schema.Queue(retry=LADDER, jitter=0.0)
         self.config = config or base
+        self.suppression = schema.Suppression()
         self.delivery = schema.Delivery()
         self.clock = VirtualClock()
         self.hosts = Hosts(self.clock)
@@ -131,7 +133,8 @@ class World:
 
     def make_manager(self, queue: QueueStore) -> None:
         self.manager = Manager(
-            queue, self.router, self.transports, self.config, "mx.test", self.clock, random.Random(1)
+            queue, self.router, self.transports, self.config, "mx.test", self.clock, random.Random(1),
+            suppressions=Suppressions(self.store.suppressions, self.suppression, self.clock),
         )  # fmt: skip
         self.spool = Spool(queue, self.manager, self.clock)
 
@@ -176,6 +179,7 @@ class World:
         notify: Notify = Notify.DEFAULT,
         envid: str | None = None,
         orcpt: str | None = None,
+        login: str = "",
         **asked: Any,
     ) -> int:
         number = self.spool.new_id()
@@ -186,7 +190,7 @@ class World:
             Envelope(sender, recipients, MailParameters(envid=envid, **asked)),
             Body(len(text), text),
             prefix,
-            Origin(),
+            Origin(login=login),
         )
         return number
 

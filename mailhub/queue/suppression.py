@@ -1,0 +1,74 @@
+"""The suppression list: mail that our accounts submit is held back from addresses that refused it for good, again and again.
+
+Who goes on writing to addresses that do not exist is taken for a spammer, and all our mail with his. Only refusals that speak
+of the address itself count; mail that was not submitted here neither counts nor is held back.
+"""
+
+from collections.abc import Sequence
+
+from mailhub.config import schema
+from mailhub.message.stamps import date_time
+from mailhub.model.address import key
+from mailhub.model.clock import Clock
+from mailhub.model.reply import Reply
+from mailhub.store.api import Fate, HardBounce, Item, Memory, Outcome, SuppressionRow, SuppressionStore
+
+_ADDRESS = ("5.1.", "5.2.1")  # RFC 3463 sections 3.2 and 3.3: there is no such address, or it is closed
+_SENDER = ("5.1.7", "5.1.8")  # those speak of the sender's
+_NO_HOST = ("5.1.2", "5.1.10")  # those we find out ourselves (RFC 3463 section 3.2, RFC 7505 section 4.2)
+_REPLY_LIMIT = 300  # characters of a reply that are remembered
+
+
+class Suppressions:
+    """Asked at RCPT and before an attempt; what an attempt teaches goes into its settling unit."""
+
+    def __init__(self, store: SuppressionStore, config: schema.Suppression, clock: Clock) -> None:
+        self._store, self._config, self._clock = store, config, clock
+
+    def configure(self, config: schema.Suppression) -> None:
+        """Take over a new configuration."""
+        self._config = config
+
+    def refusal(self, login: str, address: str) -> Reply | None:
+        """Why mail that `login` submits is held back from `address`; None where it is not."""
+        row = self._store.find(key(address)) if login else None
+        if row is None or (row.until is not None and row.until <= self._clock.now()):
+            return None
+        if row.source == "bounces" and not self._config.bounces:
+            return None
+        return Reply(550, "5.1.0", f"<{address}> is on the suppression list: {_why(row)}")
+
+    def learnt(self, item: Item, outcomes: Sequence[Outcome]) -> Memory | None:
+        """What the unit that settles these is to remember, None for nothing."""
+        config = self._config
+        if not item.origin.login or not config.bounces:
+            return None
+        names = {recipient.n: key(recipient.address) for recipient in item.recipients}
+        now = self._clock.now()
+        refused = tuple(
+            HardBounce(names[o.n], now, o.remote, str(o.reply)[:_REPLY_LIMIT]) for o in outcomes if _is_hard(o)
+        )
+        well = tuple(names[o.n] for o in outcomes if _is_well(o) and self._store.find(names[o.n]) is not None)
+        if not refused and not well:
+            return None
+        return Memory(refused, well, config.bounces, config.window, config.hold, config.table_limit)
+
+
+def _is_hard(outcome: Outcome) -> bool:
+    code = outcome.reply.enhanced
+    if outcome.fate != Fate.FAILED or not outcome.reply.permanent or code in _SENDER:
+        return False
+    return code.startswith(_ADDRESS) if outcome.remote else code in _NO_HOST
+
+
+def _is_well(outcome: Outcome) -> bool:
+    return outcome.fate in (Fate.DELIVERED, Fate.RELAYED) and bool(outcome.remote)
+
+
+def _why(row: SuppressionRow) -> str:
+    until = "" if row.until is None else f"; held back until {date_time(row.until)}"
+    if not row.history:
+        return f"put there by the operator{f' ({row.note})' if row.note else ''}{until}"
+    first, last = row.history[0], row.history[-1]
+    said = f"{last.remote} said: {last.reply}" if last.remote else last.reply
+    return f"it refused mail {len(row.history)} times since {date_time(first.at)}, last: {said}{until}"
