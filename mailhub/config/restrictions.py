@@ -13,7 +13,7 @@ TABLE, SECONDS = "a table", "seconds"
 
 # Word: what its argument is, "" for none. What each does stands in `policy.checks`.
 WORDS: Mapping[str, str] = {
-    "permit": "", "reject": "", "defer": "", "permit_mynetworks": "", "permit_sasl_authenticated": "",
+    "permit": "", "reject": "", "defer": "", "defer_if_permit": "", "defer_if_reject": "", "permit_mynetworks": "", "permit_sasl_authenticated": "",
     "reject_unauth_destination": "", "defer_unauth_destination": "", "permit_auth_destination": "",
     "check_client_access": TABLE, "check_reverse_client_hostname_access": TABLE, "check_helo_access": TABLE,
     "check_sender_access": TABLE, "check_recipient_access": TABLE, "check_sasl_access": TABLE,
@@ -22,6 +22,7 @@ WORDS: Mapping[str, str] = {
     "reject_non_fqdn_sender": "", "reject_non_fqdn_recipient": "", "reject_unknown_sender_domain": "",
     "reject_unknown_recipient_domain": "", "reject_unlisted_sender": "", "reject_unlisted_recipient": "",
     "reject_sender_login_mismatch": "", "reject_authenticated_sender_login_mismatch": "",
+    "reject_unauthenticated_sender_login_mismatch": "", "reject_known_sender_login_mismatch": "",
     "reject_unauth_pipelining": "", "reject_multi_recipient_bounce": "", "reject_plaintext_session": "",
     "sleep": SECONDS, "warn_if_reject": "",
 }  # fmt: skip

@@ -5,9 +5,9 @@ Times are seconds, sizes octets. A `Config` is made by `load.load(path)` or, in 
 
 from typing import Annotated, Literal
 
-import msgspec
-from msgspec import Meta
+from msgspec import Meta, field
 
+from .lists import Lists
 from .lookup import Lookup
 from .section import Count, Name, Octets, Port, Seconds
 from .section import Section as Section
@@ -49,7 +49,7 @@ class Sessions(Section, frozen=True, kw_only=True):
     drain_timeout: Seconds = 20.0
 
 
-class Smtp(Section, frozen=True, kw_only=True):
+class Smtp(Lists, frozen=True, kw_only=True):
     # Clients whose mail for other domains is relayed without a login: networks, and tables such as "cidr:/etc/x".
     mynetworks: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     # Trust and ban by address also where the address is a gateway of ours with all the world behind it.
@@ -92,17 +92,6 @@ class Smtp(Section, frozen=True, kw_only=True):
     # where they are known.
     relay_domains: Lookup = Lookup()
     relay_recipients: Lookup = Lookup()
-    # What is looked at, in this order, at each RCPT; the last two when the message comes, and when it is there. The words are
-    # Postfix's (smtpd(8), access(5)). Relaying needs a permit of relay_restrictions.
-    client_restrictions: tuple[str, ...] = ()
-    helo_restrictions: tuple[str, ...] = ()
-    sender_restrictions: tuple[str, ...] = ()
-    relay_restrictions: tuple[str, ...] = (
-        "permit_mynetworks", "permit_sasl_authenticated", "reject_unauth_destination",
-    )  # fmt: skip
-    recipient_restrictions: tuple[str, ...] = ()
-    data_restrictions: tuple[str, ...] = ()
-    end_of_data_restrictions: tuple[str, ...] = ()
     # Submission: the login must own the envelope sender and the addresses in From. Whose they are: this table (address or
     # @domain to logins), else the account itself and the aliases that lead to it.
     check_sender_login: bool = True
@@ -390,7 +379,7 @@ class Config(Section, frozen=True, kw_only=True):
     suppression: Suppression = Suppression()
     delivery: Delivery = Delivery()
     relay: Relay = Relay()
-    transport: dict[str, Transport] = msgspec.field(default_factory=dict)
+    transport: dict[str, Transport] = field(default_factory=dict)
     resolver: Resolver = Resolver()
     store: Store = Store()
     mailbox: Mailbox = Mailbox()

@@ -3,19 +3,11 @@
 import ipaddress
 from collections.abc import Iterable
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-def parse(client: str) -> Address | None:
-    """The address without its zone, an IPv4-mapped one as IPv4; None for "" and what is no address."""
-    try:
-        ip: Address = ipaddress.ip_address(client.partition("%")[0])
-    except ValueError:
-        return None
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-        return ip.ipv4_mapped
-    return ip
+from mailhub.model.ip import Address as Address
+from mailhub.model.ip import Network as Network
+from mailhub.model.ip import network as network
+from mailhub.model.ip import parse as parse
+from mailhub.model.ip import plain as plain
 
 
 def block(client: str, ipv6_prefix: int) -> str:
@@ -34,7 +26,7 @@ class Networks:
     """A set of networks; ValueError where one is malformed."""
 
     def __init__(self, networks: Iterable[str]) -> None:
-        self._networks = tuple(ipaddress.ip_network(network, strict=False) for network in networks)
+        self._networks = tuple(network(str(ipaddress.ip_network(text, strict=False))) for text in networks)
 
     def __contains__(self, client: str) -> bool:
         """`client`: an address as text; "" and what is no address are in no network."""

@@ -4,6 +4,7 @@ Comes from: protocols.smtp (later also LMTP and webmail). Gives to: delivery.rou
 May import: queue, delivery, directory, tables, store.api, net, message, model, config. Never: speak SMTP, know a socket.
 
     transaction      one message on its way in
+    restrictions     the lists of the config at work: checks (the words), access (tables), orders, visit and caller (the facts)
     guard            what clients and accounts may do in a time; bans, account_limits, gateways, counters, alerts are its parts
     relay            mynetworks, and addresses that try to relay by a trick
 
@@ -13,6 +14,8 @@ Invariants
 - What cannot be told now is answered 4xx.
 """
 
+from .caller import Caller as Caller
+from .caller import ClientName as ClientName
 from .guard import Guard as Guard
 from .guard import Sections as Sections
 from .policy import Policy as Policy

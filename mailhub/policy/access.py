@@ -1,19 +1,38 @@
 """access(5): under which keys a client, a name or an address is looked up, and what the value found there means."""
 
 import ipaddress
+import logging
 import re
 from collections.abc import Iterator
+from typing import Literal, NamedTuple
 
+from mailhub.config import schema
 from mailhub.model import address as addresses
 from mailhub.model.reply import Reply
+from mailhub.net import addresses as net
 
-from .visit import Orders
+from .orders import Orders
+
+log = logging.getLogger("mailhub.policy")
 
 PERMIT = "permit"
+UNAVAILABLE = "Service unavailable"
+NAMELESS = "unknown"  # the name of a client that has none, as Postfix looks it up
 _FILTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*:\S*\Z")  # transport:nexthop
-_CODE = re.compile(r"([45][0-9]{2})(?:[ \t]+([45]\.[0-9]{1,3}\.[0-9]{1,3}))?(?:[ \t]+(.*))?\Z", re.DOTALL)
+_CODE = re.compile(r"[45][0-9]{2}\Z")
+_ENHANCED = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}\Z")
 
 Verdict = Reply | str | None  # a refusal; PERMIT; nothing to say
+
+
+class Deferral(NamedTuple):
+    """Neither refused nor free of doubt: `reply` is said where everything else would permit, or would refuse."""
+
+    reply: Reply
+    unless: Literal["permit", "reject"]
+
+
+Finding = Verdict | Deferral
 
 
 def domain_keys(name: str) -> Iterator[str]:
@@ -22,6 +41,8 @@ def domain_keys(name: str) -> Iterator[str]:
     if not name:
         return
     yield name
+    if _is_address(name):
+        return
     _, dot, parent = name.partition(".")
     while dot:
         yield parent
@@ -30,12 +51,11 @@ def domain_keys(name: str) -> Iterator[str]:
 
 
 def client_keys(name: str, client: str) -> Iterator[str]:
-    """The verified name and its parents, then the address and the networks that hold it."""
-    yield from domain_keys(name)
-    try:
-        ip = ipaddress.ip_address(client.partition("%")[0])
-    except ValueError:
+    """The client's name and its parents, then the address and the networks that hold it. Nothing where it has no address."""
+    ip = net.parse(client)
+    if ip is None:
         return
+    yield from domain_keys(name or NAMELESS)
     sign = "." if ip.version == 4 else ":"
     text = str(ip)
     yield text
@@ -43,6 +63,14 @@ def client_keys(name: str, client: str) -> Iterator[str]:
         text = text.rpartition(sign)[0].rstrip(sign)
         if text:
             yield text
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def address_keys(address: str, delimiter: str) -> Iterator[str]:
@@ -61,58 +89,66 @@ def address_keys(address: str, delimiter: str) -> Iterator[str]:
         yield f"{user}@".lower()
 
 
-def act(value: str, orders: Orders, refusal: Reply) -> tuple[Verdict, str]:
+def act(value: str, orders: Orders, refusal: Reply, codes: schema.Smtp) -> tuple[Finding, str]:
     """What a table's value means: a verdict, and the restrictions it names instead (access(5), "other actions"). `refusal`: the
-    reply of a bare REJECT. Orders are noted."""
-    word, _, text = value.strip().partition(" ")
-    text = text.strip()
+    reply of a bare REJECT. Orders are noted; those that can not be followed are passed over, as Postfix does."""
+    word, text = _first_word(value)
+    deferral = Reply(codes.access_map_defer_code, "4.7.1", refusal.text)
     match word.upper():
-        case "OK" | "PERMIT":
+        case "OK" | "PERMIT" | "RELAY":
             return PERMIT, ""
-        case "DUNNO" | "WARN" | "INFO":
-            return None, ""
         case "REJECT":
-            return _reply(refusal, text), ""
+            return _said(refusal, text), ""
         case "DEFER":
-            return _reply(Reply(450, "4.7.1", refusal.text), text), ""
+            return _said(deferral, text), ""
         case "DEFER_IF_PERMIT":
-            orders.defer_if_permit = text or "Service unavailable, try again later"
-            return None, ""
+            return Deferral(_said(deferral, text or UNAVAILABLE), "permit"), ""
         case "DEFER_IF_REJECT":
-            orders.defer_if_reject = text or "Service unavailable, try again later"
-            return None, ""
-        case "HOLD":
-            orders.held = text or "by a table"
-            return None, ""
+            return Deferral(_said(deferral, text or UNAVAILABLE), "reject"), ""
         case "DISCARD":
             orders.discarded = text or "by a table"
             return PERMIT, ""
-        case "REDIRECT":
-            orders.redirect = text
+        case "FILTER" if not _FILTER.match(text):
+            return Reply(451, "4.3.0", "Temporary lookup failure"), ""
+        case "DUNNO" | "WARN" | "INFO" | "HOLD" | "REDIRECT" | "FILTER" | "BCC" | "PREPEND":
+            _note(word.upper(), text, orders)
             return None, ""
+    if word.isdigit() and text == "" and not _CODE.match(word):
+        return PERMIT, ""
+    if _CODE.match(word):
+        return _said(Reply(int(word), f"{word[0]}.7.1", refusal.text), text), ""
+    return None, value.strip()
+
+
+def _note(word: str, text: str, orders: Orders) -> None:
+    match word:
+        case "HOLD":
+            orders.held = text or "by a table"
         case "FILTER":
-            if not _FILTER.match(text):
-                return Reply(451, "4.3.0", "Temporary lookup failure"), ""
             orders.filter = text
-            return None, ""
-        case "BCC":
-            orders.copies.append(text)
-            return None, ""
         case "PREPEND":
             orders.prepended.append(text)
-            return None, ""
-    if word.isdigit() and len(word) != 3:
-        return PERMIT, ""
-    found = _CODE.match(value.strip())
-    if found is not None:
-        enhanced = found[2] or ("4.7.1" if found[1][0] == "4" else "5.7.1")
-        return Reply(int(found[1]), enhanced, found[3] or refusal.text), ""
-    return (PERMIT, "") if word.isdigit() else (None, value.strip())
+        case "REDIRECT" | "BCC" if not all(addresses.split(text)):
+            log.warning("%s %r: not followed: user@domain is needed", word, text)
+        case "REDIRECT":
+            orders.redirect = text
+        case "BCC":
+            orders.copies.append(text)
 
 
-def _reply(refusal: Reply, text: str) -> Reply:
-    """REJECT and DEFER may bring their own text, with an enhanced code before it."""
-    code, _, rest = text.partition(" ")
-    if re.match(r"[45]\.[0-9]{1,3}\.[0-9]{1,3}\Z", code) and code[0] == str(refusal.code)[0]:
-        return Reply(refusal.code, code, rest.strip() or refusal.text)
-    return Reply(refusal.code, refusal.enhanced, text or refusal.text)
+def _first_word(text: str) -> tuple[str, str]:
+    words = text.split(None, 1)
+    return (words[0] if words else "", words[1].strip() if len(words) > 1 else "")
+
+
+def _said(reply: Reply, text: str) -> Reply:
+    """The reply with a text of its own, and the enhanced code that stands before that, made to fit the code (RFC 3463)."""
+    enhanced, rest = _first_word(text)
+    if not _ENHANCED.match(enhanced):
+        enhanced, rest = reply.enhanced, text
+    return coded(reply.code, enhanced, rest or reply.text)
+
+
+def coded(code: int, enhanced: str, text: str) -> Reply:
+    """A reply whose enhanced code is of the class that `code` has."""
+    return Reply(code, f"{code // 100}{enhanced[1:]}", text)

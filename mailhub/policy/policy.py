@@ -23,11 +23,13 @@ from mailhub.store.api import Body
 from mailhub.tables import Tables
 
 from .access import address_keys, domain_keys
+from .caller import BEFORE_MAIL, Caller, ClientName
 from .guard import Guard, unlimited
+from .orders import Orders
 from .relay import Networks
 from .restrictions import Restrictions
 from .transaction import CANNOT_VERIFY, TEMPORARY, UNKNOWN, Transaction
-from .visit import Orders, Visit
+from .visit import Visit
 
 log = logging.getLogger("mailhub.policy")
 
@@ -81,9 +83,39 @@ class Policy:
         self._commits = commits if commits is not None else set()
         self._suppressions = suppressions
 
-    def begin(self, origin: Origin, service: str = "smtp") -> Transaction:
-        """A new message from `origin`, which came by that service."""
-        return Transaction(self, Visit(origin, service, self.resolver))
+    def begin(self, origin: Origin, service: str = "smtp", caller: Caller | None = None) -> Transaction:
+        """A new message from `origin`, which came by that service. `caller`: of its session."""
+        visit = self._visit(origin, service, caller)
+        for stage in BEFORE_MAIL:
+            visit.orders.merge(visit.caller.orders.get(stage, Orders()))
+        visit.doubt = visit.caller.doubt_before("sender")
+        return Transaction(self, visit)
+
+    def caller(self, client: str, told: ClientName | None = None) -> Caller:
+        """The client of a new session. `told`: its name, where a proxy says that."""
+        return Caller(client, self.resolver, told)
+
+    def _visit(self, origin: Origin, service: str, caller: Caller | None) -> Visit:
+        return Visit(origin, service, self.resolver, caller or self.caller(origin.client))
+
+    async def met(self, stage: str, origin: Origin, service: str, caller: Caller) -> Reply | None:
+        """What the list of "client" or "helo" says when it is its turn, where smtp.delay_reject does not put it off."""
+        if self.config.delay_reject:
+            return None
+        visit = self._visit(origin, service, caller)
+        visit.doubt = caller.doubt_before(stage)
+        try:
+            refusal = await self.judged(stage, visit)
+        except MailError as error:
+            log.warning("%s: %s restrictions cannot be told: %s", origin.client, stage, error)
+            return error.reply
+        caller.orders[stage], caller.doubt[stage] = visit.orders, visit.doubt
+        return refusal
+
+    async def judged(self, stage: str, visit: Visit) -> Reply | None:
+        """What the list of that stage has against it."""
+        verdict = await self.lists[stage].judge(visit, self)
+        return verdict if isinstance(verdict, Reply) else None
 
     # --- what checks ask ---
 
@@ -107,6 +139,10 @@ class Policy:
     async def is_destination(self, recipient: str) -> bool:
         """Whether mail for that address is ours, or of a relay domain."""
         return await self.known(recipient) is not Known.RELAY or await self.is_relayed(recipient)
+
+    async def is_ours(self, domain: str) -> bool:
+        """Whether mail for that domain ends here."""
+        return await self.known(f"postmaster@{domain}") is not Known.RELAY
 
     async def is_relayed(self, recipient: str) -> bool:
         """Whether its domain is one of relay_domains, or below one that is written with a dot before it."""

@@ -13,14 +13,35 @@ from mailhub.model.errors import MailError
 from mailhub.model.reply import Reply
 from mailhub.tables import Table, Tables
 
-from .access import Verdict, act, address_keys, client_keys, domain_keys
-from .checks import CHECKS, DENIED, Surroundings
+from .access import (
+    NAMELESS,
+    PERMIT,
+    Deferral,
+    Finding,
+    Verdict,
+    act,
+    address_keys,
+    client_keys,
+    coded,
+    domain_keys,
+)  # fmt: skip
+from .checks import CHECKS, Surroundings
 from .visit import Visit
 
 log = logging.getLogger("mailhub.policy")
 
 _NESTING = 10  # restriction lists that tables may name, one inside another
 TABLE_AWAY = Reply(451, "4.3.0", "Temporary lookup failure")
+SERVER_ERROR = Reply(451, "4.3.5", "Server configuration error")
+_SUBJECTS = {
+    "check_client_access": "Client host", "check_reverse_client_hostname_access": "Client host",
+    "check_helo_access": "Helo command", "check_sender_access": "Sender address",
+    "check_recipient_access": "Recipient address",
+}  # fmt: skip
+
+
+class _Misconfigured(Exception):
+    """A table says what makes no sense; the text tells. Neither warn_if_reject nor a permit before it makes that good."""
 
 
 class Restrictions:
@@ -40,66 +61,86 @@ class Restrictions:
         return self._tables.named(entry.argument)
 
     async def judge(self, visit: Visit, here: Surroundings) -> Verdict:
-        """A refusal, PERMIT, or None."""
-        return await self._run(self._entries, visit, here, 0)
+        """A refusal, PERMIT, or None. What stays in doubt is noted in the visit."""
+        visit.hope = None  # smtpd(8): each list begins without one
+        try:
+            return await self._run(self._entries, visit, here, 0, False)
+        except _Misconfigured as error:
+            log.error("%s: %s", _who(visit), error)
+            return SERVER_ERROR
 
-    async def _run(self, entries: Sequence[Entry], visit: Visit, here: Surroundings, depth: int) -> Verdict:
+    async def _run(self, entries: Sequence[Entry], visit: Visit, here: Surroundings, depth: int, warn: bool) -> Verdict:
         for entry in entries:
+            if visit.orders.discarded or (visit.doubt and visit.hope):  # nothing that follows would change the answer
+                break
             try:
-                verdict = await self._one(entry, visit, here, depth)
+                verdict = await self._one(entry, visit, here, depth, warn or entry.warn)
             except MailError as error:
                 log.warning("%s %s: %s", entry.word, entry.argument, error)
-                verdict = TABLE_AWAY
-            if isinstance(verdict, Reply) and entry.warn:
-                log.warning("%s: would be refused by %s: %s", _who(visit), entry.word, verdict)
-                verdict = None
+                verdict = _weighed(TABLE_AWAY, entry, visit, warn or entry.warn)
             if verdict is not None:
                 return verdict
         return None
 
-    async def _one(self, entry: Entry, visit: Visit, here: Surroundings, depth: int) -> Verdict:
+    async def _one(self, entry: Entry, visit: Visit, here: Surroundings, depth: int, warn: bool) -> Verdict:
         if entry.word == "sleep":
             await self._clock.sleep(float(entry.argument))
             return None
         check = CHECKS.get(entry.word)
         if check is not None:
-            return await check(visit, here)
+            return _weighed(await check(visit, here), entry, visit, warn)
         table = self._opened.get(entry.argument) or self._tables.named(entry.argument)
         keys = await self._keys(entry.word, visit)
         if self._tables.whole_keys(entry.argument):
             keys = iter(await self._whole_keys(entry.word, visit))
         for key in keys:
             if (value := await table.lookup(key)) is not None:
-                return await self._value(entry, key, value, visit, here, depth)
+                verdict = await self._value(entry, key, value, visit, here, depth, warn)
+                if (
+                    verdict == PERMIT
+                    and not visit.orders.discarded
+                    and entry.word == "check_reverse_client_hostname_access"
+                ):
+                    raise _Misconfigured(
+                        f"{entry.word}: {key!r} is permitted, but anybody may give his address that name"
+                    )
+                return verdict
         return None
 
-    async def _value(self, entry: Entry, key: str, value: str, visit: Visit, here: Surroundings, depth: int) -> Verdict:
+    async def _value(
+        self, entry: Entry, key: str, value: str, visit: Visit, here: Surroundings, depth: int, warn: bool
+    ) -> Verdict:
         said = value.split(None, 1)[0].upper() if value.strip() else ""
         if said in ("WARN", "INFO", "HOLD", "DISCARD", "REDIRECT", "FILTER", "BCC", "PREPEND"):
             log.info("%s: %s %s: %r is %s", _who(visit), entry.word, entry.argument, key, value[:200])
-        verdict, names = act(value, visit.orders, _refusal(entry.word))
+        finding, names = act(value, visit.orders, self._refusal(entry.word, here), here.config)
         if not names:
-            return verdict
+            return _weighed(finding, entry, visit, warn)
         if depth >= _NESTING:
-            log.error("%s: %r names restrictions more than %d deep", entry.argument, key, _NESTING)
-            return TABLE_AWAY
+            raise _Misconfigured(f"{entry.argument}: {key!r} names restrictions more than {_NESTING} deep")
         try:
             entries = parse([names])
         except lookup.Malformed as error:
-            log.error("%s: %r: neither an action nor restrictions: %s", entry.argument, key, error)
-            return TABLE_AWAY
-        return await self._run(entries, visit, here, depth + 1)
+            raise _Misconfigured(f"{entry.argument}: {key!r}: neither an action nor restrictions: {error}") from None
+        return await self._run(entries, visit, here, depth + 1, warn)
+
+    def _refusal(self, word: str, here: Surroundings) -> Reply:
+        """What a bare REJECT says."""
+        text = f"{_SUBJECTS[word]} rejected: Access denied" if word in _SUBJECTS else "Access denied"
+        return coded(here.config.access_map_reject_code, "5.7.1", text)
 
     async def _whole_keys(self, word: str, visit: Visit) -> list[str]:
         """For tables of patterns and networks, which find parents by themselves."""
         origin = visit.origin
         match word:
             case "check_client_access":
-                return [key for key in ((await visit.name()).verified, origin.client) if key]
+                return _whole((await visit.name()).verified, origin.client)
+            case "check_reverse_client_hostname_access":
+                return _whole((await visit.name()).reverse, origin.client)
             case "check_sender_access":
-                return [visit.sender or "<>"]
+                return [] if visit.sender is None else [visit.sender or "<>"]
             case "check_recipient_access":
-                return [visit.recipient]
+                return [visit.recipient] if visit.recipient else []
         return list(await self._keys(word, visit))[:1]
 
     async def _keys(self, word: str, visit: Visit) -> Iterator[str]:
@@ -108,37 +149,37 @@ class Restrictions:
             case "check_client_access":
                 return client_keys((await visit.name()).verified, origin.client)
             case "check_reverse_client_hostname_access":
-                return domain_keys((await visit.name()).reverse)
+                return client_keys((await visit.name()).reverse, origin.client)
             case "check_helo_access":
                 return domain_keys(origin.helo)
             case "check_sasl_access":
                 return iter((origin.login,) if origin.login else ())
             case "check_sender_access":
-                return address_keys(visit.sender or "", self._delimiter)
-        return address_keys(visit.recipient, self._delimiter)
+                return iter(()) if visit.sender is None else address_keys(visit.sender, self._delimiter)
+        return address_keys(visit.recipient, self._delimiter) if visit.recipient else iter(())
 
 
-def _refusal(word: str) -> Reply:
-    """What a bare REJECT says."""
-    subjects = {
-        "check_client_access": "Client host", "check_reverse_client_hostname_access": "Client host",
-        "check_helo_access": "Helo command", "check_sender_access": "Sender address",
-        "check_recipient_access": "Recipient address",
-    }  # fmt: skip
-    subject = subjects.get(word)
-    return Reply(DENIED.code, DENIED.enhanced, f"{subject} rejected: Access denied") if subject else DENIED
+def _weighed(finding: Finding, entry: Entry, visit: Visit, warn: bool) -> Verdict:
+    """What a restriction found, in the light of warn_if_reject and of what has been left open before it."""
+    if isinstance(finding, Deferral):
+        if finding.unless == "reject":
+            visit.hope = visit.hope or finding.reply
+            return None
+        if not warn:
+            visit.doubt = visit.doubt or finding.reply
+            return None
+        finding = finding.reply
+    if not isinstance(finding, Reply):
+        return finding
+    if warn:
+        log.warning("%s: would be refused by %s: %s", _who(visit), entry.word, finding)
+        return None
+    return visit.hope if finding.permanent and visit.hope else finding
+
+
+def _whole(name: str, client: str) -> list[str]:
+    return [name or NAMELESS, client] if client else []
 
 
 def _who(visit: Visit) -> str:
     return f"{visit.origin.client or visit.service} from=<{visit.sender or ''}> to=<{visit.recipient}>"
-
-
-def settled(verdicts: Sequence[Verdict], visit: Visit) -> Reply | None:
-    """The first refusal, with what DEFER_IF_PERMIT and DEFER_IF_REJECT make of it; None where nothing stands against it."""
-    refusal = next((verdict for verdict in verdicts if isinstance(verdict, Reply)), None)
-    orders = visit.orders
-    if refusal is None:
-        return Reply(450, "4.7.1", orders.defer_if_permit) if orders.defer_if_permit else None
-    if refusal.permanent and orders.defer_if_reject:
-        return Reply(450, "4.7.1", orders.defer_if_reject)
-    return refusal

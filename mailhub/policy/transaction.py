@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from mailhub.delivery.router import Known
 from mailhub.message import address_list, headers, stamps, submission
 from mailhub.model import address, ids
-from mailhub.model.envelope import PLAIN, Envelope, MailParameters, Notify, Origin, Recipient
+from mailhub.model.envelope import PLAIN, Envelope, MailParameters, Notify, Recipient
 from mailhub.model.errors import MailError
 from mailhub.model.reply import Reply
 from mailhub.store.api import Body
 
-from .access import PERMIT, Verdict
+from .access import PERMIT, Verdict, coded
 from .intake import BodyIntake
+from .orders import Orders
 from .relay import names_another_host
-from .restrictions import settled
-from .visit import Orders, Visit
+from .visit import Visit
 
 if TYPE_CHECKING:
     from .policy import Policy
@@ -52,11 +52,14 @@ class Transaction:
     """From MAIL to the end of the data. After `sender` said yes: any number of `recipient`, then `body`, `content`
     and `commit` once each, or `abort` at any time. One task at a time."""
 
-    __slots__ = ("_body", "_envelope", "_intake", "_number", "_origin", "_policy", "_recipients", "_service", "_visit")
+    __slots__ = (
+        "_body", "_doubt", "_envelope", "_intake", "_number", "_origin", "_policy", "_recipients", "_service", "_visit",
+    )  # fmt: skip
 
     def __init__(self, policy: "Policy", visit: Visit) -> None:
         self._policy, self._visit, self._origin, self._service = policy, visit, visit.origin, visit.service
         self._number = 0
+        self._doubt: Reply | None = None  # what was left open before the first recipient
         self._envelope = Envelope("", ())
         self._recipients: dict[Recipient, None] = {}
         self._intake: BodyIntake | None = None
@@ -100,7 +103,11 @@ class Transaction:
         except MailError as error:
             log.warning("sender %r cannot be told: %s", sender, error)
             return error.reply
-        self._visit.sender = sender
+        visit = self._visit
+        visit.sender = sender
+        if not self._policy.config.delay_reject and (refusal := await self._policy.judged("sender", visit)) is not None:
+            return refusal
+        self._doubt = visit.doubt
         self._envelope = Envelope(sender, (), granted)
         return SENDER_OK if granted is parameters else PRIORITY_CHANGED
 
@@ -138,20 +145,21 @@ class Transaction:
 
     async def _may_go_to(self, forward_path: str) -> Reply:
         local, domain = address.split(forward_path)
-        if not domain and local.lower() != "postmaster":  # RFC 5321 section 4.5.1
-            return NO_DOMAIN
-        policy = self._policy
         try:
+            if not domain:  # RFC 5321 section 4.5.1: postmaster is there for everybody
+                return NO_DOMAIN if local.lower() != "postmaster" else await self._listed(forward_path) or RECIPIENT_OK
             if names_another_host(local) and not await self._may_relay():
                 return RELAY_DENIED
-            refusal = await self._judged(forward_path)
-            if refusal is None and not await policy.exists(forward_path):
-                refusal = UNKNOWN
-            refusal = refusal or await policy.held_back(self._origin, forward_path)
+            refusal = await self._judged(forward_path) or await self._policy.held_back(self._origin, forward_path)
+            return refusal or RECIPIENT_OK
         except MailError as error:
             log.warning("recipient %r cannot be told: %s", forward_path, error)
             return error.reply
-        return refusal or RECIPIENT_OK
+
+    async def _listed(self, forward_path: str) -> Reply | None:
+        if await self._policy.exists(forward_path):
+            return None
+        return coded(self._policy.config.unknown_local_recipient_reject_code, UNKNOWN.enhanced, UNKNOWN.text)
 
     async def _may_relay(self) -> bool:
         return self._service != "lmtp" and await self._policy.trusts(self._origin)
@@ -161,9 +169,11 @@ class Transaction:
         permit of relay_restrictions: no other list, and no gap in that one, opens the door."""
         visit = self._visit
         visit.recipient, visit.recipients = forward_path, len(self._recipients) + 1
-        before, visit.orders = visit.orders, Orders()
+        before, visit.orders, visit.doubt = visit.orders, Orders(discarded=visit.orders.discarded), self._doubt
         try:
-            refusal = await self._verdict(forward_path)
+            refusal = await self._verdict(forward_path) or visit.doubt
+            if refusal is None and not visit.orders.discarded:
+                refusal = await self._listed(forward_path)
             if refusal is None:
                 before.merge(visit.orders)
         finally:
@@ -172,15 +182,15 @@ class Transaction:
 
     async def _verdict(self, forward_path: str) -> Reply | None:
         policy, visit = self._policy, self._visit
-        verdicts: list[Verdict] = []
-        for stage in ("client", "helo", "sender", "relay", "recipient"):
-            verdict = await policy.lists[stage].judge(visit, policy)
-            if stage == "relay" and not isinstance(verdict, Reply) and not await self._relays(verdict, forward_path):
-                verdict = RELAY_DENIED
-            verdicts.append(verdict)
-            if isinstance(verdict, Reply):
-                break
-        return settled(verdicts, visit)
+        for stage in ("client", "helo", "sender") if policy.config.delay_reject else ():
+            if (refusal := await policy.judged(stage, visit)) is not None:
+                return refusal
+        verdict = await policy.lists["relay"].judge(visit, policy)
+        if isinstance(verdict, Reply):
+            return verdict
+        if not visit.orders.discarded and not await self._relays(verdict, forward_path):
+            return visit.hope or coded(policy.config.relay_domains_reject_code, "5.7.1", RELAY_DENIED.text)
+        return await policy.judged("recipient", visit)
 
     async def _relays(self, verdict: Verdict, forward_path: str) -> bool:
         """Whether mail may go there. LMTP is for our own alone; else it is a destination of ours, or the list of relaying said
@@ -193,11 +203,15 @@ class Transaction:
 
     async def data(self, *, pipelined: bool = False) -> Reply | None:
         """The message is about to come; a refusal, or None. `pipelined`: the client did not wait for our answer."""
-        self._visit.pipelined, self._visit.recipients = pipelined, len(self._recipients)
+        self._visit.pipelined = pipelined
         return await self._stage("data")
 
     async def _stage(self, stage: str) -> Reply | None:
-        return settled([await self._policy.lists[stage].judge(self._visit, self._policy)], self._visit)
+        """A list that is about all recipients alike; one alone is named to it."""
+        visit = self._visit
+        visit.recipients, visit.doubt = len(self._recipients), None
+        visit.recipient = next(iter(self._recipients)).address if visit.recipients == 1 else ""
+        return await self._policy.judged(stage, visit) or visit.doubt
 
     def body(self) -> BodyIntake:
         """Where the body is fed, as it comes from the net with its transparency undone."""
@@ -271,15 +285,11 @@ class Transaction:
         sole = recipients[0].address if len(recipients) == 1 else None
         prefix = stamps.prepended(orders.prepended)
         prefix += stamps.received(
-            await self._named(origin), policy.hostname, ids.text(number), sole, policy.clock.now()
+            replace(origin, name=self._visit.caller.known), policy.hostname, ids.text(number), sole, policy.clock.now()
         )
         envelope = Envelope(self._envelope.sender, recipients, self._envelope.parameters)
         body, self._body, self._intake = self._body, None, None
         return await asyncio.shield(policy.commit(number, envelope, body, prefix, origin, orders))
-
-    async def _named(self, origin: Origin) -> Origin:
-        """With the client's verified name, where a check has asked for it."""
-        return replace(origin, name=(await self._visit.name()).verified) if self._visit.asked else origin
 
     def abort(self) -> None:
         """Forget it all; may be called at any time, also after `commit`, where it does nothing."""

@@ -139,7 +139,7 @@ class Listener:
             self._enter(connection, found.client or proxy, found.port)
 
     def _enter(self, connection: socket.socket, client: str, port: int) -> None:
-        listener = self.config
+        listener, client = self.config, addresses.plain(client)
         refusal = self._refuse(client, listener.protocol)
         if refusal is not None:
             log.debug("%s: connection from %s refused: %s", listener.label, client, refusal)

@@ -7,11 +7,12 @@ Patterns are Python's, which know what Perl's and POSIX's do in tables of mail; 
 They are the operator's own, and keys are short (KEY_LIMIT): a pattern that backtracks for ever is his to mend.
 """
 
-import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from mailhub.model import ip
 
 from .text import BadLine, logical_lines
 
@@ -153,16 +154,14 @@ def cidr(text: str) -> Patterns:
         negated = line.startswith("!")
         place, _, value = (line[1:].lstrip() if negated else line).replace("\t", " ").partition(" ")
         try:
-            network = ipaddress.ip_network(place.replace("[", "").replace("]", ""))
+            network = ip.network(place.replace("[", "").replace("]", ""))
         except ValueError as error:
             raise BadLine(number, str(error)) from None
 
         def find(key: str) -> object | None:
-            try:
-                address = ipaddress.ip_address(key.partition("%")[0])
-            except ValueError:
-                return None
-            return key if address.version == network.version and (address in network) != negated else None
+            address = ip.parse(key)
+            known = address is not None and address.version == network.version
+            return key if known and (address in network) != negated else None
 
         return find, value.strip(), False
 

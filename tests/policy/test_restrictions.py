@@ -84,7 +84,7 @@ async def sent(policy: Policy, spool: MemorySpool, text: bytes = b"Subject: x\r\
 
 def test_keys_of_access_5() -> None:
     assert list(domain_keys("A.b.C")) == ["a.b.c", "b.c", ".b.c", "c", ".c"]
-    assert list(client_keys("", "192.0.2.7")) == ["192.0.2.7", "192.0.2", "192.0", "192"]
+    assert list(client_keys("", "192.0.2.7")) == ["unknown", "192.0.2.7", "192.0.2", "192.0", "192"]
     assert list(client_keys("a.b", "2001:db8::7"))[:6] == ["a.b", "b", ".b", "2001:db8::7", "2001:db8", "2001"]
     assert list(address_keys("Joe+x@A.b", "+")) == ["joe+x@a.b", "joe@a.b", "a.b", "b", ".b", "joe+x@", "joe@"]
     assert list(address_keys("", "+")) == ["<>"]
@@ -134,7 +134,7 @@ def test_keys_of_access_5() -> None:
         ("check_helo_access inline:{example=DEFER}", {}, "450 4.7.1"),
         ("check_client_access cidr:/nowhere/at/all", {}, "451 4.3.0"),
         ("check_sender_access inline:{{far.example=reject_plaintext_session, permit}}", {}, "450 4.7.1 Session"),
-        ("check_sender_access inline:{far.example=nonsense}", {}, "451 4.3.0"),
+        ("check_sender_access inline:{far.example=nonsense}", {}, "451 4.3.5"),
         ("check_sender_access inline:{{far.example=check_sender_access inline:{far.example=DUNNO}}}", {}, "250"),
         ("check_sender_access inline:{{far.example=DEFER_IF_PERMIT later}}", {}, "450 4.7.1 later"),
         ("check_sender_access inline:{{far.example=DEFER_IF_REJECT later}} reject", {}, "450 4.7.1 later"),

@@ -31,9 +31,13 @@ _ALIASES = 8
 
 
 class DnsServer:
-    """`address` is what goes into config.resolver.nameservers. `ttls`: those that differ from `ttl`."""
+    """`address` is what goes into config.resolver.nameservers. `ttls`: those that differ from `ttl`. `place`: where it stands;
+    port 0: any."""
 
-    def __init__(self, zone: Mapping[tuple[str, str], Sequence[str]] | None = None) -> None:
+    def __init__(
+        self, zone: Mapping[tuple[str, str], Sequence[str]] | None = None, place: tuple[str, int] = ("127.0.0.1", 0)
+    ) -> None:
+        self.place = place
         self.zone: dict[tuple[str, str], Sequence[str]] = dict(zone or {})
         self.broken: dict[str | tuple[str, str], dns.rcode.Rcode | None] = {}
         self.asked: Counter[tuple[str, str]] = Counter()
@@ -52,15 +56,18 @@ class DnsServer:
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
         while True:
-            tcp = socket.create_server(("127.0.0.1", 0))
+            host, wanted = self.place
+            tcp = socket.create_server((host, wanted))
             port = tcp.getsockname()[1]
             try:
-                self._udp, _ = await loop.create_datagram_endpoint(lambda: _Udp(self), local_addr=("127.0.0.1", port))
+                self._udp, _ = await loop.create_datagram_endpoint(lambda: _Udp(self), local_addr=(host, port))
                 break
             except OSError:  # somebody has that port by UDP
                 tcp.close()
+                if wanted:
+                    raise
         self._tcp = await asyncio.start_server(self._session, sock=tcp)
-        self.address = f"127.0.0.1:{port}"
+        self.address = f"{host}:{port}"
         return self
 
     async def __aexit__(

@@ -14,6 +14,7 @@ from support.smtp_rooms import MemorySpool, SmallRouter
 
 from mailhub.config import schema
 from mailhub.model.clock import Clock, SystemClock
+from mailhub.net.resolver import Resolver
 from mailhub.net.tls import ServerContext, end_point
 from mailhub.policy import Guard, Policy
 from mailhub.protocols.listener import Listener
@@ -89,6 +90,7 @@ class Server:
         limits: schema.Sessions | None = None,
         guard: Guard | None = None,
         session: type[SmtpSession] = SmtpSession,
+        resolver: Resolver | None = None,
         **settings: Any,
     ) -> None:
         self.clock = clock or SystemClock()
@@ -99,7 +101,9 @@ class Server:
         quick = msgspec.structs.replace(self.auth, failure_delay=0.0)
         passwords = {"alice@mailhub.test": "secret", "away@mailhub.test": None}
         self.authenticator = authenticator(from_table(passwords), self.clock, quick)
-        self.policy = Policy(self.settings, "mx.mailhub.test", self.router, self.spool, self.clock, guard)  # type: ignore[arg-type]
+        self.policy = Policy(
+            self.settings, "mx.mailhub.test", self.router, self.spool, self.clock, guard, resolver=resolver,  # type: ignore[arg-type]
+        )  # fmt: skip
         self.sessions = Sessions(limits or schema.Sessions())
         self.living: list[SmtpSession] = []
         self._tls: Any = tls

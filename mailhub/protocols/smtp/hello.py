@@ -33,28 +33,29 @@ async def ehlo(session: "SmtpSession", hostname: str) -> None:
     """EHLO hostname"""
     if session.is_lmtp:
         return session.answer(LHLO_ONLY)
-    return _hello(session, hostname, True)
+    return await _hello(session, hostname, True)
 
 
 async def lhlo(session: "SmtpSession", hostname: str) -> None:
     """LHLO hostname"""
     if not session.is_lmtp:
         return session.answer(NOT_LMTP)
-    return _hello(session, hostname, True)
+    return await _hello(session, hostname, True)
 
 
 async def helo(session: "SmtpSession", hostname: str) -> None:
     """HELO hostname"""
     if session.is_lmtp:
         return session.answer(LHLO_ONLY)
-    return _hello(session, hostname, False)
+    return await _hello(session, hostname, False)
 
 
-def _hello(session: "SmtpSession", hostname: str, extended: bool) -> None:
+async def _hello(session: "SmtpSession", hostname: str, extended: bool) -> None:
     if not hostname or len(hostname) > 255 or not hostname.isascii() or " " in hostname:
         return session.answer(Reply(501, "5.5.4", f"Syntax: {session.record.doing} hostname"))
+    if (refusal := await session.introduce(hostname, extended)) is not None:
+        return session.answer(refusal)
     session.end_transaction()
-    session.helo, session.extended = hostname, extended
     session.offered = offered(session)  # who says HELO may use what it does not ask for
     return session.say(greeting(session.hostname, tuple(session.offered.values()) if extended else ()))
 

@@ -40,7 +40,7 @@ async def mail(session: "SmtpSession", argument: str) -> None:
     except SyntaxRefused:
         return session.answer(BAD_SENDER)
     parameters = mail_parameters(rest, session.context.clock.now(), session.offered)
-    transaction = session.policy.begin(session.origin(parameters.smtputf8), session.context.service)
+    transaction = session.policy.begin(session.origin(parameters.smtputf8), session.context.service, session.caller)
     reply = await transaction.sender(path.address, parameters)
     if reply.ok:
         session.transaction = transaction

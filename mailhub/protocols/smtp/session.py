@@ -11,7 +11,7 @@ from mailhub.directory import Authenticator, Peer
 from mailhub.model.envelope import Origin
 from mailhub.model.reply import Reply
 from mailhub.net import tls
-from mailhub.policy import Policy, Transaction
+from mailhub.policy import ClientName, Policy, Transaction
 from mailhub.wire.smtp import SyntaxRefused, parse_command
 
 from ..session import SessionContext, peer_of
@@ -24,6 +24,7 @@ log = logging.getLogger("mailhub.protocols.smtp")
 
 BURST: Final = 64  # pipelined commands after which other sessions get their turn
 
+CLOSING: Final = (421, 521)  # codes of a table, say, that end the session, as they do in Postfix
 UNRECOGNIZED = Reply(500, "5.5.1", "Command not recognized")
 NOT_MAIL = Reply(500, "5.5.1", "This is a mail server, goodbye")
 BARE_NEWLINE = Reply(500, "5.5.2", "A command must end with CR LF")
@@ -31,6 +32,7 @@ STOPPING = Reply(421, "4.3.2", "Service shutting down, try again later")
 SILENT = Reply(421, "4.4.2", "Timeout, closing the connection")
 BROKEN = Reply(421, "4.3.0", "Internal trouble, try again later")
 EARLY = Reply(554, "5.5.1", "Protocol error: you spoke before I greeted you, goodbye")
+DENIED = Reply(503, "5.7.0", "Access denied: nothing but QUIT is left")
 TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors")
 TOO_MANY_COMMANDS = Reply(421, "4.7.0", "Too many commands in one session")
 
@@ -48,7 +50,8 @@ class SmtpSession(Channel):
         self.client = ""
         self.proxy = ""  # whose word XCLIENT and XFORWARD are: the peer of the connection
         self.forwarded = Forwarded()
-        self.verified_name: str | None = None  # the client's name, where XCLIENT told it
+        self.caller = policy.caller("")
+        self.denied: Reply | None = None  # the client's list refused it before it was greeted
         self.transaction: Transaction | None = None
         self.incoming: Incoming | None = None  # the message that BDAT has begun
         self.offered: dict[str, str] = {}  # extensions since the last greeting
@@ -82,11 +85,13 @@ class SmtpSession(Channel):
         peer = self._net.get_extra_info("peername")
         self.client = self.record.client or (str(peer[0]) if peer else "")
         self.proxy = self.client
+        self.caller = self.policy.caller(self.client)
         self.tls_name = tls.describe(self.tls)
         if await self._talks_early():
             self.policy.guard.early(self.client)
             return self.leave(EARLY)
-        self.say(f"220 {self.hostname} ESMTP\r\n".encode())
+        self.denied = await self._met("client")
+        self.greet()
         settings = self.settings
         budget, burst = settings.command_limit, BURST
         while not self._done:
@@ -156,11 +161,21 @@ class SmtpSession(Channel):
         if command is None:
             return self.leave(NOT_MAIL) if verb in FOREIGN else self.answer(UNRECOGNIZED)
         self.record.doing = verb
+        if self.denied is not None and verb != "QUIT":  # RFC 5321 section 3.1
+            return self.answer(DENIED)
         return await command(self, argument)
+
+    def greet(self) -> None:
+        """220, or why this client may do nothing but leave."""
+        if self.denied is not None:
+            return self.answer(self.denied)
+        return self.say(f"220 {self.hostname} ESMTP\r\n".encode())
 
     def answer(self, reply: Reply) -> None:
         """Say it, and count it where it is the client's error."""
         self.reply(reply)
+        if reply.code in CLOSING:
+            self.give_up()
         if reply.code >= 500:
             self._errors += 1
             if self._errors >= self.settings.error_limit and not self._done:
@@ -242,16 +257,32 @@ class SmtpSession(Channel):
     def may_xforward(self) -> bool:
         return self.proxy in self.policy.xforward_hosts and not self.discards("XFORWARD")
 
-    def become(
-        self, *, client: str, port: int, helo: str, login: str, name: str | None, extended: bool
+    async def become(
+        self, *, client: str, port: int, helo: str, login: str, told: ClientName | None, extended: bool
     ) -> Reply | None:
         """Another client is there than it seemed; the session begins anew. A refusal where that one may not come in."""
         self.end_transaction()
         self.record.moved(client, port)
-        self.client, self.helo, self.extended, self.verified_name = client, helo, extended, name
+        self.client, self.helo, self.extended = client, "", extended
+        self.caller = self.policy.caller(client, told)
         self.offered = {}
         self.record.login = login
-        return self.policy.guard.connected(client, self.context.service)
+        refusal = self.policy.guard.connected(client, self.context.service)
+        self.denied = None if refusal else await self._met("client")
+        return refusal or (await self.introduce(helo, extended) if helo and self.denied is None else None)
+
+    async def introduce(self, hostname: str, extended: bool) -> Reply | None:
+        """The client says who it is; a refusal, or None."""
+        before, self.helo = self.helo, hostname
+        refusal = await self._met("helo")
+        if refusal is not None:
+            self.helo = before
+            return refusal
+        self.extended = extended
+        return None
+
+    async def _met(self, stage: str) -> Reply | None:
+        return await self.policy.met(stage, self.origin(False), self.context.service, self.caller)
 
     @property
     def buffered(self) -> bool:
@@ -265,7 +296,7 @@ class SmtpSession(Channel):
             protocol = f"{base}{'S' if self.tls_name else ''}{'A' if self.record.login else ''}"
         else:
             protocol = "SMTP"
-        return Origin(protocol, self.client, self.helo, self.record.login, self.tls_name, name=self.verified_name or "")
+        return Origin(protocol, self.client, self.helo, self.record.login, self.tls_name)
 
     async def start_tls(self, context: ssl.SSLContext) -> None:
         """Shake hands, then begin anew (RFC 3207 section 4.2). The caller has seen to it that nothing is buffered."""

@@ -11,7 +11,9 @@ import re
 from typing import TYPE_CHECKING
 
 from mailhub.model.reply import Reply
-from mailhub.wire.smtp import SyntaxRefused, greeting, xtext
+from mailhub.net import addresses
+from mailhub.policy import ClientName
+from mailhub.wire.smtp import SyntaxRefused, xtext
 
 if TYPE_CHECKING:
     from .session import SmtpSession
@@ -27,6 +29,7 @@ IN_TRANSACTION = Reply(503, "5.5.1", "Not during a mail transaction")
 OK = Reply(250, "2.0.0", "Ok")
 _PORT = re.compile(r"[0-9]{1,5}\Z")
 _NOTHING = ("[UNAVAILABLE]", "[TEMPUNAVAIL]")
+_UNDECIDED = "\0"  # no name can be that
 
 
 async def xclient(session: "SmtpSession", argument: str) -> None:
@@ -37,17 +40,25 @@ async def xclient(session: "SmtpSession", argument: str) -> None:
         return session.answer(IN_TRANSACTION)
     found = _attributes(argument, XCLIENT)
     client = found.get("ADDR", session.client)
-    refusal = session.become(
+    refusal = await session.become(
         client=client,
         port=int(found.get("PORT") or session.record.port),
         helo=found.get("HELO", ""),
         login=found.get("LOGIN", ""),
-        name=found.get("NAME"),
+        told=_name(found),
         extended=found.get("PROTO", "ESMTP").upper() != "SMTP",
     )
     if refusal is not None:
         return session.leave(refusal)
-    return session.say(greeting(session.hostname + " ESMTP", (), code=220))
+    return session.greet()
+
+
+def _name(found: dict[str, str]) -> ClientName | None:
+    """What is said of the client's name, taken as verified; None where nothing is: then DNS is asked."""
+    name = found.get("NAME")
+    if name is None:
+        return None
+    return ClientName(undecided=True) if name == _UNDECIDED else ClientName(name, name)
 
 
 async def xforward(session: "SmtpSession", argument: str) -> None:
@@ -84,7 +95,7 @@ def _attributes(argument: str, known: tuple[str, ...]) -> dict[str, str]:
         if name in found:
             raise SyntaxRefused(501, "5.5.4", f"{name} given twice")
         if value.upper() in _NOTHING:
-            found[name] = ""
+            found[name] = _UNDECIDED if (name, value.upper()) == ("NAME", "[TEMPUNAVAIL]") else ""
             continue
         try:
             text = xtext.decode(value)
@@ -104,6 +115,6 @@ def _address(text: str) -> str:
     """`192.0.2.1` or `IPV6:2001:db8::1`"""
     inner = text[5:] if text[:5].upper() == "IPV6:" else text
     try:
-        return str(ipaddress.ip_address(inner))
+        return addresses.plain(str(ipaddress.ip_address(inner)))
     except ValueError:
         raise SyntaxRefused(501, "5.5.4", "Not an address") from None
