@@ -42,6 +42,7 @@ from mailhub.net.resolver import DnsResolver, Resolver
 from mailhub.net.stream import Stream
 from mailhub.net.tls import ServerTls
 from mailhub.policy import Guard, Policy, Sections
+from mailhub.protocols.auth import session as auth
 from mailhub.protocols.imap import session as imap
 from mailhub.protocols.listener import Listener
 from mailhub.protocols.pop3 import session as pop3
@@ -60,7 +61,7 @@ log = logging.getLogger("mailhub.hub")
 _SWITCH_INTERVAL = 0.0005  # seconds a thread may hold the interpreter; at Python's 5 ms a busy one triples latencies
 _GOODBYE_TURNS = 20  # turns of the loop in which sessions may say goodbye where there is no grace
 _LINGER = 30.0  # seconds for a client to take the last words of a session
-Settings = TypeVar("Settings", schema.Smtp, schema.Imap, schema.Pop3)
+Settings = TypeVar("Settings", schema.Smtp, schema.Imap, schema.Pop3, schema.AuthSocket)
 
 
 class Hub:
@@ -260,6 +261,9 @@ class Hub:
         if door.protocol == "pop3":
             talk = functools.partial(self._pop3, self._context(door, tls, session, config.pop3))
             return Stream(self.clock, functools.partial(_begin, self.clock, session, talk))
+        if door.protocol == "auth":
+            talk = functools.partial(self._auth, self._context(door, tls, session, config.auth_socket))
+            return Stream(self.clock, functools.partial(_begin, self.clock, session, talk))
         policy = self._own_policies.get(door.label, self.policy)
         return SmtpSession(self._context(door, tls, session, policy.config), policy, self.authenticator)
 
@@ -268,6 +272,9 @@ class Hub:
 
     def _pop3(self, context: SessionContext[schema.Pop3], stream: Stream) -> Coroutine[Any, Any, None]:
         return pop3.serve(stream, context, self.mailboxes, self.authenticator)
+
+    def _auth(self, context: SessionContext[schema.AuthSocket], stream: Stream) -> Coroutine[Any, Any, None]:
+        return auth.serve(stream, context, self.authenticator, self.guard.connected)
 
     def _context(
         self, door: schema.Listener, tls: ServerTls, session: Session, settings: Settings

@@ -16,6 +16,7 @@ RELOADABLE = (
     "limits",
     "imap",
     "pop3",
+    "auth_socket",
     "queue",
     "suppression",
     "delivery",

@@ -174,6 +174,10 @@ def _door(path: Path, listener: Listener) -> Iterator[Finding]:
         yield Finding((*path, "mode"), shown(listener.mode), 'an octal number such as "0660"')
     if "\0" in listener.path or len(listener.path.encode()) > 100:
         yield Finding((*path, "path"), shown(listener.path), "a path of at most 100 octets")
+    if listener.protocol == "auth" and not listener.path:
+        yield Finding((*path, "path"), "nothing", "a unix socket: who can ask there may try passwords")
+    if listener.protocol == "auth" and listener.tls != "none":
+        yield Finding((*path, "tls"), shown(listener.tls), '"none": TLS is between its clients and theirs')
     if listener.path and listener.proxy_protocol:
         yield Finding((*path, "proxy_protocol"), "true", "false where a unix socket is served")
     for k, network in enumerate(listener.proxy_networks):

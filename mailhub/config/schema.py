@@ -12,6 +12,7 @@ from .lookup import Lookup
 from .section import Count, Name, Octets, Port, Seconds
 from .section import Section as Section
 from .signin import Auth as Auth
+from .signin import AuthSocket as AuthSocket
 from .signin import OAuth as OAuth
 
 
@@ -321,7 +322,7 @@ class Log(Section, frozen=True, kw_only=True):
 class Listener(Section, frozen=True, kw_only=True):
     """One door. `name` is how `hub.port(name)` and the logs call it; default: the protocol, with an "s" for implicit TLS."""
 
-    protocol: Literal["smtp", "submission", "lmtp", "pop3", "imap"]
+    protocol: Literal["smtp", "submission", "lmtp", "pop3", "imap", "auth"]
     address: str = "127.0.0.1"
     port: Port = 0  # 0: any free port
     tls: Literal["none", "starttls", "implicit"] = "starttls"
@@ -375,6 +376,7 @@ class Config(Section, frozen=True, kw_only=True):
     directory: Directory = Directory()
     imap: Imap = Imap()
     pop3: Pop3 = Pop3()
+    auth_socket: AuthSocket = AuthSocket()
     queue: Queue = Queue()
     suppression: Suppression = Suppression()
     delivery: Delivery = Delivery()

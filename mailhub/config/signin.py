@@ -1,4 +1,4 @@
-"""The options of signing in: [auth] and [auth.oauth]."""
+"""The options of signing in: [auth], [auth.oauth] and [auth_socket]."""
 
 from typing import Annotated, Literal
 
@@ -72,3 +72,14 @@ class Auth(Section, frozen=True, kw_only=True):
     threads: Annotated[int, Meta(ge=1, le=64)] = 2
     backlog: Count = 256
     oauth: OAuth = OAuth()
+
+
+class AuthSocket(Section, frozen=True, kw_only=True):
+    """Of listeners with `protocol = "auth"`."""
+
+    # Octets of one line: a token has 8,192 at most.
+    line_length_limit: Count = 16_384
+    # Dialogues of one connection under way at one time; further ones are answered "try again later".
+    request_limit: Count = 100
+    # Time for a client's next word in a dialogue.
+    request_timeout: Seconds = 150.0

@@ -35,8 +35,14 @@ def hashed(password: bytes, scheme: str = DEFAULT, beside: Iterable[str] = (), i
     if make is None:
         raise Permanent(f"{scheme} is no password scheme that can be written: {', '.join(_MAKERS)}")
     forms = [f"{{{scheme}}}{make(password)}"]
-    forms += [f"{{{kind}}}{digests.new_scram(kind, password, iterations)}" for kind in beside if kind != scheme]
+    forms += [f"{{{kind}}}{digests.new_scram(kind, password, iterations)}" for kind in _needed(scheme, beside)]
     return " ".join(forms)
+
+
+def _needed(scheme: str, beside: Iterable[str]) -> tuple[str, ...]:
+    """The schemes of `beside` that are kept behind a password in `scheme`: none behind one in the clear, which ends at the end of
+    the line and from which SCRAM's keys can be derived at any time."""
+    return () if scheme in digests.CLEAR else tuple(kind for kind in beside if kind != scheme)
 
 
 def decoy() -> str:
@@ -65,7 +71,7 @@ def outdated(stored: str, scheme: str, beside: Iterable[str]) -> bool:
     found, _, digest = _divide(kept[0])
     if found != scheme or (scheme == "ARGON2ID" and _ARGON2ID.check_needs_rehash(digest)):
         return True
-    return not {kind for kind in beside if kind != scheme} <= {_divide(form)[0] for form in kept}
+    return not {*_needed(scheme, beside)} <= {_divide(form)[0] for form in kept}
 
 
 def form(stored: str, *schemes: str) -> tuple[str, str] | None:

@@ -55,7 +55,7 @@ BELOW["cli"] = tuple(BELOW)
 BELOW["__main__"] = ("cli",)
 BELOW[""] = ()
 
-PROTOCOLS = ("smtp", "pop3", "imap")
+PROTOCOLS = ("auth", "smtp", "pop3", "imap")
 IMPURE = {
     "asyncio", "concurrent", "fcntl", "glob", "io", "mmap", "multiprocessing", "os", "pathlib", "random", "secrets",
     "select", "selectors", "shutil", "signal", "socket", "sqlite3", "ssl", "subprocess", "tempfile", "threading", "time",

@@ -70,7 +70,10 @@ def test_an_unknown_section() -> None:
         ('domains = "a.org"', 'domains: found "a.org"; allowed: a list, each element text'),
         ("domains = [1]", "domains[1]: found 1; allowed: text"),
         ("listener = [1]", "listener[1]: found 1; allowed: a table"),
-        ("[[listener]]", 'listener[1].protocol: found nothing; allowed: "imap", "lmtp", "pop3", "smtp", "submission"'),
+        (
+            "[[listener]]",
+            'listener[1].protocol: found nothing; allowed: "auth", "imap", "lmtp", "pop3", "smtp", "submission"',
+        ),
         ("hostname = 2001-01-01", "hostname: found 2001-01-01; allowed: text of 1 to 255 characters"),
     ],
 )
@@ -148,6 +151,8 @@ def test_a_wrong_type_or_bound(text: str, said: str) -> None:
         ),
         ('[auth.oauth]\njwks = "k"\naudience = ["x"]', "auth.oauth.issuer: found nothing; allowed: a value"),
         ('auth.oauth.algorithms = ["HS256"]', 'auth.oauth.algorithms[1]: found "HS256"; allowed: "ES256"'),
+        ('[[listener]]\nprotocol = "auth"\ntls = "none"', "listener[1].path: found nothing; allowed: a unix socket"),
+        ('[[listener]]\nprotocol = "auth"\npath = "a"', 'listener[1].tls: found "starttls"; allowed: "none"'),
         ('tls.key = "k.pem"', "tls.certificate: found nothing; allowed: `certificate` and `key` together, or neither"),
     ],
 )

@@ -56,6 +56,12 @@ def test_what_can_not_be_understood_is_temporary_and_not_told(stored: str) -> No
     assert "secret" not in str(caught.value)
 
 
+def test_nothing_stands_behind_a_password_in_the_clear() -> None:
+    stored = passwords.hashed(b"secret", "PLAIN", ["SCRAM-SHA-256"])
+    assert passwords.verify(stored, b"secret")
+    assert not passwords.outdated(stored, "PLAIN", ["SCRAM-SHA-256"])
+
+
 def test_the_decoy_is_as_dear_as_a_password_and_never_right() -> None:
     decoy = passwords.decoy()
     real = passwords.hashed(b"x")

@@ -52,8 +52,8 @@ def _needed(program: str) -> str:
 
 
 @contextlib.contextmanager
-def _folder() -> Iterator[Path]:
-    """A short path: sockets have 107 octets."""
+def short_folder() -> Iterator[Path]:
+    """A short path, open to daemons that run as somebody else: sockets have 107 octets."""
     folder = Path(tempfile.mkdtemp(prefix="md"))
     folder.chmod(0o755)
     try:
@@ -66,7 +66,7 @@ def _folder() -> Iterator[Path]:
 def saslauthd(port: int) -> Iterator[Path]:
     """Cyrus SASL's daemon, which asks an IMAP server at that port: the sasldb of a machine is not ours to write."""
     program = _needed("saslauthd")
-    with _folder() as folder:
+    with short_folder() as folder:
         command = [program, "-d", "-a", "rimap", "-O", f"127.0.0.1/{port}", "-r", "-m", str(folder), "-n", "2"]
         with _running(command, folder / "mux") as path:
             yield path
@@ -79,7 +79,7 @@ def dovecot_lmtp() -> Iterator[tuple[Path, int]]:
     program = _needed("dovecot")
     if not Path("/usr/lib/dovecot/lmtp").exists():
         pytest.skip("dovecot-lmtpd is not installed")
-    with _folder() as folder, socket.socket() as probe:
+    with short_folder() as folder, socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
         probe.close()
@@ -136,7 +136,7 @@ service stats {{
 def dovecot_auth() -> Iterator[Path]:
     """Dovecot's auth service over a passwd-file."""
     program = _needed("dovecot")
-    with _folder() as folder:
+    with short_folder() as folder:
         (folder / "users").write_text(f"{LOGIN}:{{PLAIN}}{PASSWORD}::::::\n")
         (folder / "dovecot.conf").write_text(f"""
 base_dir = {folder}/run
