@@ -152,7 +152,7 @@ class Hub:
             self.store,
             clock,
             functools.partial(status_of, self),
-            self.queue.wake,
+            self.queue.forgive,
             config.hostname,
             self.guard,
         )

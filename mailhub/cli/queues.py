@@ -1,5 +1,6 @@
 """`mailhub queue`."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -7,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from mailhub.control import words
+from mailhub.control.errors import ControlError
 
 from .backend import backend, queued
 from .options import common, duration
@@ -24,7 +26,8 @@ def queue() -> None:
 def _filters(function: F) -> F:
     """The options that say which messages are meant; all given must fit."""
     for option in (
-        click.option("--older-than", callback=duration, metavar="AGE", help="That came longer ago: 90s, 5m, 3h, 2d."),
+        click.option("--newer-than", callback=duration, metavar="AGE", help="That came since: 90s, 5m, 3h, 2d."),
+        click.option("--older-than", callback=duration, metavar="AGE", help="That came longer ago."),
         click.option(
             "--state", "states", multiple=True, type=click.Choice(STATES), help="With recipients so; repeatable."
         ),
@@ -36,12 +39,6 @@ def _filters(function: F) -> F:
     return function
 
 
-def _which(
-    ids: tuple[str, ...], sender: str | None, recipient: str | None, states: tuple[str, ...], older_than: float | None
-) -> words.Which:
-    return words.Which(ids=ids, sender=sender, recipient=recipient, states=states, older_than=older_than)
-
-
 @queue.command("list")
 @_filters
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=1_000, show_default=True, help="Messages at most.")
@@ -49,7 +46,7 @@ def _which(
 def list_messages(limit: int, config: Path | None, as_json: bool, **filters: Any) -> None:
     """List messages, oldest first, with the recipients that still wait."""
     with backend(config) as side:
-        messages = queued(side, _which(**filters), limit)
+        messages = queued(side, words.Which(**filters), limit)
         if as_json:
             print_json(list(messages))
             return
@@ -108,23 +105,48 @@ def show(id: str, config: Path | None, as_json: bool) -> None:
         click.echo(harmless(line.replace("\t", "    ")))
 
 
-def _action(name: str, request: Callable[..., words.Request[words.Touched]], did: str, help_text: str) -> None:
+Act = Callable[..., words.Request[words.Touched]]
+
+
+def _perform(config: Path | None, as_json: bool, act: Act, which: words.Which, did: str, after: str = "") -> None:
+    """Step by step: one that was broken off has done what it says, and goes on behind the ID it names."""
+    touched = 0
+    with backend(config) as side:
+        total = side.ask(words.QueueSummary()).messages
+        with click.progressbar(length=total, file=sys.stderr, hidden=as_json or not sys.stderr.isatty()) as bar:
+            while True:
+                try:
+                    step = side.ask(act(which=which, after=after))
+                except (KeyboardInterrupt, ControlError):
+                    click.echo(f"{_messages(touched)} {did}; go on with --after {after or 0}", err=True)
+                    raise
+                touched, after = touched + step.messages, step.after
+                bar.update(step.seen)
+                if not after:
+                    break
+    if as_json:
+        print_json({"messages": touched})
+    else:
+        click.echo(f"{_messages(touched)} {did}")
+
+
+def _messages(count: int) -> str:
+    return f"{count} {'message' if count == 1 else 'messages'}"
+
+
+def _action(name: str, act: Act, did: str, help_text: str) -> None:
     """A command that acts on messages: IDs, filters, or --all."""
 
     @queue.command(name, help=help_text)
     @_filters
     @click.option("--all", "every", is_flag=True, help="Every message.")
+    @click.option("--after", metavar="ID", default="", help="Go on behind this message, where the last run broke off.")
     @common
-    def act(every: bool, config: Path | None, as_json: bool, **filters: Any) -> None:
+    def command(every: bool, after: str, config: Path | None, as_json: bool, **filters: Any) -> None:
         given = any(value not in (None, ()) for value in filters.values())
         if every == given:
             raise click.UsageError("say which messages: IDs, filters, or --all alone")
-        with backend(config) as side:
-            touched = side.ask(request(which=_which(**filters)))
-        if as_json:
-            print_json(touched)
-        else:
-            click.echo(f"{touched.messages} {'message' if touched.messages == 1 else 'messages'} {did}")
+        _perform(config, as_json, act, words.Which(**filters), did, after)
 
 
 _action("retry", words.QueueRetry, "due now", "Attempt now what waits for its next attempt.")
@@ -132,3 +154,12 @@ _action("hold", words.QueueHold, "on hold", "Attempt no more until released.")
 _action("release", words.QueueRelease, "released", "End a hold; due now.")
 _action("requeue", words.QueueRequeue, "requeued", "Route again as if just come, held or not; due now.")
 _action("remove", words.QueueRemove, "removed", "Delete without a bounce. What is under delivery stays.")
+
+
+@click.command()
+@click.argument("domain", required=False)
+@common
+def flush(domain: str | None, config: Path | None, as_json: bool) -> None:
+    """Attempt now what waits for its next attempt: all of it, or what is for DOMAIN. The same as `queue retry`."""
+    which = words.Which(recipient=None if domain is None else "@" + domain.removeprefix("@"))
+    _perform(config, as_json, words.QueueRetry, which, "due now")

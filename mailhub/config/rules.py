@@ -207,13 +207,27 @@ def _smtp(path: Path, smtp: Smtp) -> Iterator[Finding]:
 def _queue(queue: Queue) -> Iterator[Finding]:
     if not queue.retry:
         yield Finding(("queue", "retry"), "an empty list", "at least one waiting time")
-    for n, seconds in enumerate(queue.retry):
-        if seconds < 1:
-            yield Finding(("queue", "retry", n), shown(seconds), "at least 1 second")
+    yield from _ladder(("queue", "retry"), queue.retry)
+    seen: set[str] = set()
+    for n, entry in enumerate(queue.destination):
+        path: Path = ("queue", "destination", n)
+        yield from _ladder((*path, "retry"), entry.retry)
+        name = entry.domain.lower()
+        if not is_domain(name.removeprefix(".")):
+            yield Finding((*path, "domain"), shown(entry.domain), 'a domain, such as "example.org" or ".example.org"')
+        elif name in seen:
+            yield Finding((*path, "domain"), f"{shown(entry.domain)} a second time", "each domain once")
+        seen.add(name)
     postmaster = queue.double_bounce_recipient
     if not postmaster.isprintable() or set(postmaster) & set(' <>"') or len(postmaster) > 254:
         yield Finding(("queue", "double_bounce_recipient"), shown(postmaster), 'an address, or ""')
     yield from _bounce_texts(queue)
+
+
+def _ladder(path: Path, ladder: tuple[float, ...]) -> Iterator[Finding]:
+    for n, seconds in enumerate(ladder):
+        if seconds < 1:
+            yield Finding((*path, n), shown(seconds), "at least 1 second")
 
 
 def _bounce_texts(queue: Queue) -> Iterator[Finding]:

@@ -9,7 +9,10 @@ from msgspec import Meta, field
 
 from .lists import Lists
 from .lookup import Lookup
-from .section import Count, Name, Octets, Port, Seconds
+from .queueing import BounceText as BounceText
+from .queueing import Destination as Destination
+from .queueing import Queue as Queue
+from .section import Count, Limit, Name, Octets, Port, Seconds
 from .section import Section as Section
 from .signin import Auth as Auth
 from .signin import AuthSocket as AuthSocket
@@ -109,9 +112,6 @@ class Directory(Section, frozen=True, kw_only=True):
     cache_limit: Count = 10_000
 
 
-Limit = Annotated[int, Meta(ge=0, le=1_000_000_000)]
-
-
 class Limits(Section, frozen=True, kw_only=True):
     """What one client and one account may do. A client is an IPv4 address or an IPv6 network. 0: no limit."""
 
@@ -156,47 +156,6 @@ class Pop3(Section, frozen=True, kw_only=True):
     login_timeout: Seconds = 120.0
     idle_timeout: Seconds = 600.0
     error_limit: Count = 20
-
-
-class BounceText(Section, frozen=True, kw_only=True):
-    """What a report says to people, for one action in one language; `mailhub check` knows the variables."""
-
-    language: Name
-    action: Literal["failed", "delayed", "delivered", "relayed", "expanded", "double"]
-    subject: Name
-    body: Annotated[str, Meta(min_length=1, max_length=10_000)]
-
-
-class Queue(Section, frozen=True, kw_only=True):
-    # Waiting times between attempts; the last one repeats. Each is varied by `jitter` (a share of it).
-    retry: tuple[Seconds, ...] = (300.0, 600.0, 1_200.0, 2_400.0, 4_200.0)
-    jitter: Annotated[float, Meta(ge=0, le=0.5)] = 0.1
-    # Age at which mail, and bounces, are given up.
-    lifetime: Seconds = 432_000.0
-    bounce_lifetime: Seconds = 432_000.0
-    # Age at which the sender is told of the delay; 0: never.
-    delay_warning: Seconds = 14_400.0
-    # Messages and deliveries in memory at one time; deliveries to one destination.
-    active_limit: Count = 2_000
-    concurrency: Count = 200
-    destination_concurrency: Count = 20
-    # Levels of alias expansion, and addresses that one recipient may become.
-    expansion_depth: Annotated[int, Meta(ge=1, le=1_000)] = 50
-    expansion_limit: Count = 5_000
-    # Octets of the undelivered message's header that a bounce carries.
-    bounce_header_limit: Octets = 65_536
-    # Octets of a message that is returned whole where the sender asked for that (RET=FULL); of larger ones, the header.
-    bounce_size_limit: Octets = 50_000
-    # Languages of a report, one below the other: "en", "zh", and those of `bounce_texts`.
-    bounce_languages: tuple[Name, ...] = ("en",)
-    # Other texts: [[queue.bounce_texts]] with language, action, subject and body.
-    bounce_texts: tuple[BounceText, ...] = ()
-    # Who is told of a bounce that can not be delivered (Postfix's class 2bounce); "": nobody.
-    double_bounce_recipient: str = "postmaster"
-    # Reports to one address within an hour; what is above it is logged and dropped. 0: no limit.
-    bounce_rate_limit: Limit = 200
-    # Tell a sender who was warned of a delay that the mail has arrived after all.
-    confirm_delay_cleared: bool = False
 
 
 class Suppression(Section, frozen=True, kw_only=True):

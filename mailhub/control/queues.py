@@ -5,7 +5,7 @@ from collections.abc import Callable
 from mailhub.message import headers
 from mailhub.model import ids
 from mailhub.model.clock import Clock
-from mailhub.store.api import Item, QueuedRecipient, QueueFilter, QueueStore, State
+from mailhub.store.api import Act, Item, QueuedRecipient, QueueFilter, QueueStore, State
 
 from . import words
 from .errors import ControlError
@@ -49,28 +49,15 @@ class Queues:
             header=start[: headers.header_end(start)].decode("utf-8", "backslashreplace"),
         )
 
-    async def retry(self, request: words.QueueRetry) -> words.Touched:
-        return self._touched(await self._store.retry(self._filter(request.which), self._clock.now()))
-
-    async def hold(self, request: words.QueueHold) -> words.Touched:
-        return self._touched(await self._store.hold(self._filter(request.which)))
-
-    async def release(self, request: words.QueueRelease) -> words.Touched:
-        return self._touched(await self._store.unhold(self._filter(request.which), self._clock.now()))
-
-    async def requeue(self, request: words.QueueRequeue) -> words.Touched:
-        """Every attempt asks the router anew, so that to route again is to attempt again, held or not."""
-        which, now = self._filter(request.which), self._clock.now()
-        released = await self._store.unhold(which, now)
-        waiting = await self._store.retry(which, now)
-        return self._touched(released + waiting if which.states else waiting)  # what is released waits, too
-
-    async def remove(self, request: words.QueueRemove) -> words.Touched:
-        return self._touched(await self._store.remove(self._filter(request.which)))
-
-    def _touched(self, messages: int) -> words.Touched:
-        self._wake()
-        return words.Touched(messages=messages)
+    async def act(self, act: Act, request: words.QueueAct) -> words.Touched:
+        """One step."""
+        after = _number(request.after) if request.after else 0
+        step = await self._store.act(act, self._filter(request.which), self._clock.now(), after)
+        if step.touched:
+            self._wake()
+        return words.Touched(
+            messages=step.touched, seen=step.seen, after="" if step.after is None else ids.text(step.after)
+        )
 
     def _filter(self, which: words.Which) -> QueueFilter:
         states = {_word(state): state for state in State}
@@ -82,6 +69,7 @@ class Queues:
             recipient=which.recipient,
             states=tuple(states[word] for word in which.states),
             older_than=None if which.older_than is None else self._clock.now() - which.older_than,
+            newer_than=None if which.newer_than is None else self._clock.now() - which.newer_than,
         )
 
 

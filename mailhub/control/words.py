@@ -215,13 +215,14 @@ class AliasList(Request[tuple[Alias, ...]], frozen=True, kw_only=True, tag="alia
 
 
 class Which(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which messages are meant: all that fit every field given. `older_than`: seconds since arrival."""
+    """Which messages are meant: all that fit every field given. `older_than`, `newer_than`: seconds since arrival."""
 
     ids: Annotated[tuple[str, ...], Meta(max_length=10_000)] = ()
     sender: str | None = None
     recipient: str | None = None
     states: tuple[str, ...] = ()
     older_than: float | None = None
+    newer_than: float | None = None
 
 
 class QueuedTo(Struct, frozen=True, kw_only=True):
@@ -258,7 +259,7 @@ class QueueText(Struct, frozen=True, kw_only=True):
 
 
 class QueueRow(Struct, frozen=True, kw_only=True):
-    """Recipients of one domain in one state; `oldest`: when the oldest of their messages came."""
+    """Recipients of one domain in one state; `oldest`: when the oldest message for the domain came."""
 
     domain: str
     state: str
@@ -275,9 +276,12 @@ class QueueTotals(Struct, frozen=True, kw_only=True):
 
 
 class Touched(Struct, frozen=True, kw_only=True):
-    """How many messages an action reached."""
+    """What one step of an action came to: messages it reached, of so many that it looked at; `after`: ask again with it, ""
+    where all is done."""
 
     messages: int
+    seen: int = 0
+    after: str = ""
 
 
 class QueueList(Request[tuple[QueuedMessage, ...]], frozen=True, kw_only=True, tag="queue.list"):
@@ -294,32 +298,31 @@ class QueueShow(Request[QueueText], frozen=True, kw_only=True, tag="queue.show")
     id: str
 
 
-class QueueRetry(Request[Touched], frozen=True, kw_only=True, tag="queue.retry"):
+class QueueAct(Request[Touched], frozen=True, kw_only=True):
+    """Base of the actions on messages: one bounded step, from above the id `after`."""
+
+    which: Which
+    after: str = ""
+
+
+class QueueRetry(QueueAct, frozen=True, kw_only=True, tag="queue.retry"):
     """Due now. Held ones stay held."""
 
-    which: Which
+
+class QueueHold(QueueAct, frozen=True, kw_only=True, tag="queue.hold"):
+    """Not attempted before they are released; those under delivery are held when they are deferred."""
 
 
-class QueueHold(Request[Touched], frozen=True, kw_only=True, tag="queue.hold"):
-    which: Which
-
-
-class QueueRelease(Request[Touched], frozen=True, kw_only=True, tag="queue.release"):
+class QueueRelease(QueueAct, frozen=True, kw_only=True, tag="queue.release"):
     """Held ones are due now."""
 
-    which: Which
+
+class QueueRequeue(QueueAct, frozen=True, kw_only=True, tag="queue.requeue"):
+    """Routed again, as if they had just come: due now, held or not."""
 
 
-class QueueRequeue(Request[Touched], frozen=True, kw_only=True, tag="queue.requeue"):
-    """Routed again, as if they had just come: due now."""
-
-    which: Which
-
-
-class QueueRemove(Request[Touched], frozen=True, kw_only=True, tag="queue.remove"):
+class QueueRemove(QueueAct, frozen=True, kw_only=True, tag="queue.remove"):
     """Deleted without a bounce; those under delivery are left alone."""
-
-    which: Which
 
 
 # --- mailboxes -------------------------------------------------------------------------------------------------------

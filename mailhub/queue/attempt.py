@@ -15,15 +15,17 @@ from mailhub.delivery.router import Router
 from mailhub.delivery.routes import Hold, Refuse, Relay, Route
 from mailhub.delivery.transport import Job, Result, Transport
 from mailhub.model import ids
+from mailhub.model.address import domain_of
 from mailhub.model.clock import Clock
 from mailhub.model.envelope import Notify
 from mailhub.model.errors import MailError, Temporary
 from mailhub.model.reply import Reply
-from mailhub.store.api import Fate, Item, Outcome, QueuedRecipient, QueueFilter, QueueStore, Settle
+from mailhub.store.api import Fate, Item, Outcome, QueuedRecipient, QueueStore, Settle
 
 from . import plan
+from .active import ActiveSet
 from .bounce import Bounces, wanted
-from .destinations import Crowded, Destinations
+from .destinations import Crowded, Destinations, Resting
 from .schedule import Schedule, expired
 from .suppression import Suppressions
 
@@ -50,6 +52,7 @@ class Shared:
     router: Router
     transports: Mapping[str, Transport]
     destinations: Destinations
+    active: ActiveSet
     schedule: Schedule
     bounces: Bounces
     suppressions: Suppressions
@@ -58,22 +61,22 @@ class Shared:
     closing: bool = False
     pauses: dict[int, tuple[float, "asyncio.Future[None]"]] = field(default_factory=dict)
 
-    def dozes(self, item: int) -> bool:
-        """Whether the attempt on `item` only waits for the clock."""
-        pause = self.pauses.get(item)
+    def dozes(self, lease: int) -> bool:
+        """Whether the attempt with that lease only waits for the clock."""
+        pause = self.pauses.get(lease)
         return pause is not None and pause[0] > self.clock.now()
 
-    async def pause(self, item: int, seconds: float) -> None:
+    async def pause(self, lease: int, seconds: float) -> None:
         """Wait; `close` ends it."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         timer = self.clock.call_later(seconds, lambda: _ring(turn))
-        self.pauses[item] = (self.clock.now() + seconds, turn)
+        self.pauses[lease] = (self.clock.now() + seconds, turn)
         self.tick()
         try:
             await turn
         finally:
             timer.cancel()
-            self.pauses.pop(item, None)
+            self.pauses.pop(lease, None)
 
     def close(self) -> None:
         """Units that the store does not take now are given up: the next start finds their recipients as they were."""
@@ -97,7 +100,7 @@ class Attempt:
         self._began = shared.clock.now()
         self._recipients: dict[int, QueuedRecipient] = {}
         self._rest: list[Outcome] = []  # to be recorded with the last job
-        self._crowded: set[str] = set()  # domains of recipients that were not tried
+        self._crowded = False  # some recipients were not tried
         self._jobs = 0  # under way
         self._due = math.inf
 
@@ -176,12 +179,7 @@ class Attempt:
         elif job.transport == "local":
             results = await self._call(transport, job)
         else:
-            try:
-                async with shared.destinations.slot(job.destination):
-                    results = await self._call(transport, job)
-            except Crowded:
-                self._crowded |= {recipient.address.rpartition("@")[2] for recipient in job.recipients}
-                results = []
+            results = await self._in_turn(transport, job)
         self._jobs -= 1
         outcomes = [self._outcome(result, job.transport) for result in results]
         done = [o for o in outcomes if o.fate in _DONE]
@@ -190,6 +188,25 @@ class Attempt:
             await self._record(done, last=False)
         else:
             self._rest += outcomes
+
+    async def _in_turn(self, transport: Transport, job: Job) -> list[Result]:
+        """None where the line is too long. A destination that rests is not asked: what it said last is taken for its answer."""
+        shared = self._shared
+        for recipient in job.recipients:
+            shared.active.learn(domain_of(recipient.address), job.destination)
+        try:
+            async with shared.destinations.slot(job.destination, job.transport) as slot:
+                results = await self._call(transport, job)
+                slot.learn(results)
+                return results
+        except Resting as rest:
+            reply = replace(
+                rest.reply, text=f"Not tried, for the destination was in trouble just now: {rest.reply.text}"
+            )
+            return [Result(recipient.n, Fate.DEFERRED, reply, rest.remote) for recipient in job.recipients]
+        except Crowded:
+            self._crowded = True
+            return []
 
     async def _call(self, transport: Transport, job: Job) -> list[Result]:
         """A result for each recipient, whatever the transport does: what is unknown is temporary."""
@@ -218,7 +235,7 @@ class Attempt:
     def _deferred(self, outcome: Outcome) -> Outcome:
         """When to try again; or, where this attempt began past the deadline, never."""
         item, schedule, recipient = self._item, self._shared.schedule, self._recipients[outcome.n]
-        deadline = schedule.deadline(item)
+        deadline = schedule.deadline(item, recipient.address)
         if self._began >= deadline:
             days = (self._began - item.created) / 86400
             who = f"{outcome.remote} said last" if outcome.remote else "the last trouble was"
@@ -228,7 +245,7 @@ class Attempt:
         late = schedule.is_late(now, item) and not recipient.warned and bool(item.sender)
         return replace(
             outcome,
-            due=schedule.next_due(now, recipient.attempts + 1, _next_word(item, now, deadline)),
+            due=schedule.next_due(now, recipient.attempts + 1, _next_word(item, now, deadline), recipient.address),
             warned=late and wanted(recipient.notify, Notify.DELAY),
         )
 
@@ -237,23 +254,13 @@ class Attempt:
     async def _finish(self) -> None:
         """Record the rest and give the lease back, also where the attempt was cancelled or broke."""
         item, store = self._item, self._shared.store
+        due = None
+        if self._crowded:  # no attempt: those who found the line too long keep their place on the ladder
+            due = self._began + self._shared.schedule.vary(_CROWDED_PAUSE)
+            self._due = min(self._due, due)
         if self._rest:
             await self._record(self._rest, last=not self._crowded)
-            if not self._crowded:
-                return
-        if self._crowded:
-            await self._come_again()
-        await store.release(item.id, item.lease)
-
-    async def _come_again(self) -> None:
-        """Not an attempt: those who found the line too long keep their place on the ladder."""
-        self._due = min(self._due, due := self._began + self._shared.schedule.vary(_CROWDED_PAUSE))
-        for domain in self._crowded:
-            try:
-                await self._shared.store.retry(QueueFilter(ids=(self._item.id,), recipient="@" + domain), due)
-            except Temporary as error:
-                log.warning("comes again at once: %s", error)
-                self._due = self._began
+        await store.release(item.id, item.lease, due)
 
     async def _record(self, outcomes: Sequence[Outcome], *, last: bool) -> None:
         """Settle, whatever happens meanwhile: a cancellation is felt afterwards."""
@@ -290,7 +297,7 @@ class Attempt:
                 log.error("what became of the message cannot be recorded now: %s", error)
                 if shared.closing:
                     return
-                await shared.pause(item.id, pause)
+                await shared.pause(item.lease, pause)
                 pause = min(2 * pause, longest)
             except MailError as error:
                 if not any(outcome.filings for outcome in unit.outcomes):

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import math
 import random
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any
 
 from mailhub import log as logs
@@ -16,9 +16,10 @@ from mailhub.config import schema
 from mailhub.delivery.router import Router
 from mailhub.delivery.transport import Transport
 from mailhub.model.clock import Clock
-from mailhub.model.errors import MailError, Temporary
-from mailhub.store.api import Item, QueueFilter, QueueStore, State
+from mailhub.model.errors import Temporary
+from mailhub.store.api import Act, Item, QueueFilter, QueueStore, State
 
+from .active import ActiveSet
 from .attempt import Attempt, Shared
 from .bounce import Bounces
 from .destinations import Destinations
@@ -49,17 +50,19 @@ class Manager:
         *,
         suppressions: Suppressions,
     ) -> None:
-        self._store, self._clock, self._limit = store, clock, config.active_limit
+        self._store, self._clock = store, clock
         self._chance = chance or random.Random()
-        self._destinations = Destinations(1, 1, 1)
+        self._destinations = Destinations(config, clock)
+        self._set = ActiveSet(config.active_limit)
         schedule = Schedule(config, self._chance)
         bounces = Bounces(store, schedule, hostname, clock)
         self._progress = asyncio.Event()  # something that `idle` or `stop` may be waiting for
         self._shared = Shared(
-            store, router, transports, self._destinations, schedule, bounces, suppressions, clock, self._progress.set
+            store, router, transports, self._destinations, self._set, schedule, bounces, suppressions, clock,
+            self._progress.set,
         )  # fmt: skip
         self.configure(config)
-        self._active: dict[int, asyncio.Task[None]] = {}
+        self._active: dict[int, asyncio.Task[None]] = {}  # by lease
         self._kick = asyncio.Event()
         self._due = math.inf  # when the store may next have something due that is not leased
         self._alarm: asyncio.Task[None] | None = None
@@ -67,8 +70,8 @@ class Manager:
 
     def configure(self, config: schema.Queue) -> None:
         """Take over a new configuration, from the next attempt on."""
-        self._limit = config.active_limit
-        self._destinations.configure(config.concurrency, config.destination_concurrency, config.active_limit)
+        self._set.limit = config.active_limit
+        self._destinations.configure(config)
         schedule = Schedule(config, self._chance)
         self._shared.schedule = schedule
         self._shared.bounces.configure(schedule)
@@ -93,7 +96,7 @@ class Manager:
         """Lease what is due, as long as there is room; ends by `stop` alone. An error that comes out is a bug."""
         while not self._stopping:
             self._kick.clear()
-            if self._due <= self._clock.now() and len(self._active) < self._limit:
+            if self._due <= self._clock.now() and self._set.room:
                 await self._lease()
                 continue
             self._set_alarm()
@@ -103,15 +106,24 @@ class Manager:
         """Something is due: this leased item, or what the store knows of."""
         if item is None or not item.lease:
             self._due_at(self._clock.now())
-        elif self._stopping or len(self._active) >= self._limit:
+        elif self._stopping:
             self._spawn(self._give_back(item), item)
         else:
             self._spawn(self._attempt(item), item)
 
+    def has_room(self, sender: str, recipients: Iterable[str]) -> bool:
+        """Whether a new message may be leased as it is put; else it stands in line."""
+        return self._set.fits(sender, recipients)
+
+    def forgive(self) -> None:
+        """An operator made something due: destinations that were in trouble are asked again, too."""
+        self._destinations.forgive()
+        self.wake()
+
     async def flush(self) -> None:
         """All that is deferred is due now."""
-        await self._store.retry(QueueFilter(states=(State.DEFERRED,)), self._clock.now())
-        self.wake()
+        await self._store.act_on_all(Act.RETRY, QueueFilter(states=(State.DEFERRED,)), self._clock.now())
+        self.forgive()
 
     # --- what is due ------------------------------------------------------------------------------------------------
 
@@ -121,16 +133,17 @@ class Manager:
             self._kick.set()
 
     async def _lease(self) -> None:
-        room = min(_PAGE, self._limit - len(self._active))
+        room = max(1, min(_PAGE, self._set.room // 2))  # whoever gets all of it leaves as much to others
         now, self._due, self._looking = self._clock.now(), math.inf, True
         due: float | None = now
         try:
-            items = await self._store.lease(now, room)
+            busy = self._set.busy()
+            items = await self._store.lease(now, room, busy)
             for item in items:
                 self.wake(item)
-            if len(items) < room:
-                due = await self._store.next_due()
-                if not items and due is not None:
+            if not items:
+                due = await self._store.next_due(busy)
+                if due is not None:
                     due = max(due, self._clock.now() + 1.0)  # not leased though due: never spin
         except Temporary as error:
             log.error("the queue cannot be read: %s", error)
@@ -157,12 +170,14 @@ class Manager:
     def _spawn(self, work: Coroutine[Any, Any, None], item: Item) -> None:
         with logs.about(item.id):
             task = asyncio.get_running_loop().create_task(work)
-        self._active[item.id] = task
-        task.add_done_callback(lambda done: self._ended(item.id, done))
+        self._active[item.lease] = task
+        self._set.add(item)
+        task.add_done_callback(lambda done: self._ended(item.lease, done))
 
-    def _ended(self, number: int, task: "asyncio.Task[None]") -> None:
-        if self._active.get(number) is task:
-            del self._active[number]
+    def _ended(self, lease: int, task: "asyncio.Task[None]") -> None:
+        del self._active[lease]
+        if self._set.remove(lease):
+            self._due_at(self._clock.now())
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("attempt failed", exc_info=error)
         self._progress.set()
@@ -178,11 +193,7 @@ class Manager:
         except Exception:
             log.exception("the attempt broke, and will be made again")
             due = self._clock.now() + _BROKEN_PAUSE
-            try:
-                await self._store.retry(QueueFilter(ids=(item.id,)), due)
-            except MailError as error:
-                log.error("it will be made at once: %s", error)
-            await self._store.release(item.id, item.lease)
+            await self._store.release(item.id, item.lease, due)
         self._due_at(due)
 
     async def _give_back(self, item: Item) -> None:
@@ -196,7 +207,7 @@ class Manager:
             return False
         if not self._running or self._stopping:
             return True
-        return not self._looking and (self._due > self._clock.now() or len(self._active) >= self._limit)
+        return not self._looking and (self._due > self._clock.now() or not self._set.room)
 
     async def idle(self) -> None:
         """Return when nothing is under delivery and nothing is due, so that only the clock can bring more."""

@@ -2,7 +2,8 @@
 
 from mailhub.model.clock import Clock
 from mailhub.model.envelope import Envelope, Origin
-from mailhub.store.api import Body, BodyWriter, NewContent, NewItem, NewRecipient, QueueFilter, QueueStore, State
+from mailhub.model.errors import Temporary
+from mailhub.store.api import Act, Body, BodyWriter, NewContent, NewItem, NewRecipient, QueueFilter, QueueStore, State
 
 from .manager import Manager
 
@@ -26,10 +27,9 @@ class Spool:
 
     async def turn(self, domain: str) -> int:
         """What is deferred for that domain is due now; how many messages that are."""
-        found = await self._store.retry(
-            QueueFilter(recipient="@" + domain, states=(State.DEFERRED,)), self._clock.now()
-        )
-        self._manager.wake()
+        which = QueueFilter(recipient="@" + domain, states=(State.DEFERRED,))
+        found = await self._store.act_on_all(Act.RETRY, which, self._clock.now())
+        self._manager.forgive()
         return found
 
     async def put(
@@ -64,5 +64,12 @@ class Spool:
             origin=origin,
             held=held,
             filter=content_filter,
+            in_line=not self._manager.has_room(
+                envelope.sender, [recipient.address for recipient in envelope.recipients]
+            ),
         )
-        self._manager.wake(await self._store.put(item))
+        try:
+            self._manager.wake(await self._store.put(item))
+        except Temporary:
+            self._manager.wake()  # nobody knows: if it is there, it is not forgotten
+            raise

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from support.queue_world import LATER, TAKEN, World, world
 
-from mailhub.store.api import QueueFilter, State
+from mailhub.store.api import Act, QueueFilter, State
 
 ALL = QueueFilter()
 
@@ -19,14 +19,14 @@ async def test_held_mail_waits_until_it_is_released(tmp_path: Path) -> None:
         w.hosts.says = {"far.test": LATER}
         await w.put("x@far.test")
         await w.manager.idle()
-        assert await w.queue.hold(ALL) == 1
+        assert await w.queue.act_on_all(Act.HOLD, ALL, w.clock.now()) == 1
         w.manager.wake()
         w.hosts.says = {"far.test": TAKEN}
         await w.clock.advance(86400)
         await w.manager.flush()
         await w.manager.idle()
         assert await states(w) == [State.HOLD]
-        assert await w.queue.unhold(ALL, w.clock.now()) == 1
+        assert await w.queue.act_on_all(Act.UNHOLD, ALL, w.clock.now()) == 1
         w.manager.wake()
         await w.manager.idle()
         assert w.hosts.addresses() == ["x@far.test"]
@@ -38,7 +38,7 @@ async def test_mail_under_delivery_is_held_when_it_is_deferred(tmp_path: Path) -
         w.hosts.says = {"far.test": LATER}
         await w.put("x@far.test")
         await w.hosts.begun.wait()
-        assert await w.queue.hold(ALL) == 1
+        assert await w.queue.act_on_all(Act.HOLD, ALL, w.clock.now()) == 1
         gate.set()
         await w.manager.idle()
         assert await states(w) == [State.HOLD]
@@ -50,7 +50,7 @@ async def test_mail_under_delivery_is_not_removed(tmp_path: Path) -> None:
         await w.put("x@far.test")
         await w.hosts.begun.wait()
         assert await states(w) == [State.ACTIVE]
-        assert await w.queue.remove(ALL) == 0
+        assert await w.queue.act_on_all(Act.REMOVE, ALL, w.clock.now()) == 0
         gate.set()
         await w.manager.idle()
         assert w.hosts.addresses() == ["x@far.test"]
@@ -63,11 +63,11 @@ async def test_retry_makes_due_what_is_chosen(tmp_path: Path) -> None:
         await w.put("y@near.test")
         await w.manager.idle()
         w.hosts.says = {}
-        assert await w.queue.retry(QueueFilter(recipient="@near.test"), w.clock.now()) == 1
+        assert await w.queue.act_on_all(Act.RETRY, QueueFilter(recipient="@near.test"), w.clock.now()) == 1
         w.manager.wake()
         await w.manager.idle()
         assert w.hosts.addresses() == ["y@near.test"]
-        assert await w.queue.remove(ALL) == 1
+        assert await w.queue.act_on_all(Act.REMOVE, ALL, w.clock.now()) == 1
         assert await w.queued() == []
 
 
@@ -79,7 +79,7 @@ async def test_each_attempt_routes_anew(tmp_path: Path) -> None:
         await w.manager.idle()
         await w.directory.add_domain("far.test")
         await w.directory.set_alias("@far.test", ["alice@mailhub.test"])
-        await w.queue.retry(ALL, w.clock.now())
+        await w.queue.act_on_all(Act.RETRY, ALL, w.clock.now())
         w.manager.wake()
         await w.manager.idle()
         assert len(await w.mail("alice@mailhub.test")) == 1

@@ -150,7 +150,7 @@ async def test_an_attempt_that_breaks_is_made_again_later(tmp_path: Path, caplog
 async def test_a_core_task_that_breaks_says_so(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
 
-        async def broken(now: float, limit: int) -> list[object]:
+        async def broken(now: float, limit: int, busy: object) -> list[object]:
             raise ZeroDivisionError
 
         w.queue.lease = broken  # type: ignore[assignment, method-assign]
@@ -164,11 +164,11 @@ async def test_a_store_that_cannot_be_read_is_asked_again(tmp_path: Path) -> Non
     async with world(tmp_path) as w:
         plain, calls = w.queue.lease, []
 
-        async def away(now: float, limit: int) -> list[object]:
+        async def away(now: float, limit: int, busy: object) -> list[object]:
             calls.append(now)
             if len(calls) < 3:
                 raise AWAY
-            return await plain(now, limit)  # type: ignore[return-value]
+            return await plain(now, limit, busy)  # type: ignore[return-value]
 
         w.queue.lease = away  # type: ignore[assignment, method-assign]
         w.hosts.says = {"far.test": LATER}

@@ -6,7 +6,7 @@ import msgspec
 from support.queue_world import World, world
 
 from mailhub.config.lookup import Lookup
-from mailhub.store.api import QueueFilter, State
+from mailhub.store.api import Act, QueueFilter, State
 
 TABLE = Lookup(
     (
@@ -47,7 +47,7 @@ async def test_what_is_held_goes_on_when_it_is_released_and_the_table_has_change
         await w.clock.advance(10 * 86400)
         assert [r.state for r in (await w.queued())[0].recipients] == [State.HOLD]
         await table(w, Lookup())
-        await w.queue.unhold(QueueFilter(), w.clock.now())
+        await w.queue.act_on_all(Act.UNHOLD, QueueFilter(), w.clock.now())
         w.manager.wake()
         await w.manager.idle()
         assert w.hosts.addresses() == ["x@kept.test"]

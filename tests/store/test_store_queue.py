@@ -9,8 +9,21 @@ from mailhub.config.schema import Store as StoreConfig
 from mailhub.model.clock import VirtualClock
 from mailhub.model.errors import Permanent, Temporary
 from mailhub.model.reply import Reply
-from mailhub.store.api import Body, Fate, Filing, NewContent, NewItem, NewRecipient, Outcome, QueueFilter, Settle, State
+from mailhub.store.api import (
+    Act,
+    Body,
+    Fate,
+    Filing,
+    NewContent,
+    NewItem,
+    NewRecipient,
+    Outcome,
+    QueueFilter,
+    Settle,
+    State,
+)
 from mailhub.store.sqlite import SqliteStore
+from mailhub.store.sqlite.schema import connect
 
 OK = Reply(250, "2.0.0", "Ok")
 LATER = Reply(451, "4.0.0", "Later")
@@ -86,7 +99,11 @@ async def test_settled_recipients_leave_and_the_last_takes_item_and_content_alon
 
 
 async def rows(store: SqliteStore, table: str) -> int:
-    return int((await store._reader.call(store.queue._row, f"select count(*) from {table}", ()))[0])
+    db = connect(store._filer._database, readonly=True)
+    try:
+        return int(db.execute(f"select count(*) from {table}").fetchone()[0])
+    finally:
+        db.close()
 
 
 async def test_a_settling_that_comes_twice_makes_one_bounce(store: SqliteStore) -> None:
@@ -142,21 +159,21 @@ async def test_an_aborted_body_leaves_nothing(store: SqliteStore, tmp_path: Path
 async def test_hold_release_retry_remove(store: SqliteStore) -> None:
     put = await store.queue.put(item(store, "b@example.org", due=CLOCK.now() + 1000))
     which = QueueFilter(recipient="@example.org")
-    assert await store.queue.hold(which) == 1
-    assert await store.queue.retry(which, CLOCK.now()) == 0
+    assert await store.queue.act_on_all(Act.HOLD, which, CLOCK.now()) == 1
+    assert await store.queue.act_on_all(Act.RETRY, which, CLOCK.now()) == 0
     assert await store.queue.lease(CLOCK.now() + 2000, 10) == []
-    assert await store.queue.unhold(which, CLOCK.now()) == 1
+    assert await store.queue.act_on_all(Act.UNHOLD, which, CLOCK.now()) == 1
     (found,) = await store.queue.lease(CLOCK.now(), 10)
-    assert await store.queue.remove(QueueFilter(ids=(put.id,))) == 0, "under delivery"
+    assert await store.queue.act_on_all(Act.REMOVE, QueueFilter(ids=(put.id,)), CLOCK.now()) == 0, "under delivery"
     await store.queue.release(found.id, found.lease)
-    assert await store.queue.remove(QueueFilter(sender="nobody@example.org")) == 0
-    assert await store.queue.remove(QueueFilter(sender="a@example.org")) == 1
+    assert await store.queue.act_on_all(Act.REMOVE, QueueFilter(sender="nobody@example.org"), CLOCK.now()) == 0
+    assert await store.queue.act_on_all(Act.REMOVE, QueueFilter(sender="a@example.org"), CLOCK.now()) == 1
     assert await rows(store, "content") == 0
 
 
 async def test_held_while_under_delivery_stays_held_when_deferred(store: SqliteStore) -> None:
     put = await store.queue.put(item(store, "b@example.org"))
-    await store.queue.hold(QueueFilter(ids=(put.id,)))
+    await store.queue.act_on_all(Act.HOLD, QueueFilter(ids=(put.id,)), CLOCK.now())
     await store.queue.settle(Settle(put.id, put.lease, (Outcome(0, Fate.DEFERRED, LATER, due=CLOCK.now()),)))
     assert await store.queue.lease(CLOCK.now(), 10) == []
 

@@ -8,7 +8,7 @@ import pytest
 from mailhub.config.schema import Store as StoreConfig
 from mailhub.model.clock import VirtualClock
 from mailhub.model.reply import Reply
-from mailhub.store.api import Fate, Filing, Item, NewContent, NewItem, NewRecipient, Outcome, QueueFilter, Settle
+from mailhub.store.api import Act, Fate, Filing, Item, NewContent, NewItem, NewRecipient, Outcome, QueueFilter, Settle
 from mailhub.store.sqlite import SqliteStore
 
 GONE = Reply(550, "5.1.1", "No such user")
@@ -121,7 +121,7 @@ async def test_a_lost_file_of_a_report_is_written_again(tmp_path: Path) -> None:
 async def test_removing_the_message_leaves_its_report(store: SqliteStore, tmp_path: Path) -> None:
     item = await put(store, LARGE, "b@example.org", "c@example.org")
     await store.queue.settle(Settle(item.id, item.lease, (Outcome(0, Fate.FAILED, GONE),), (returned(store, item),)))
-    await store.queue.remove(QueueFilter(ids=(item.id,)))
+    await store.queue.act_on_all(Act.REMOVE, QueueFilter(ids=(item.id,)), 0)
     await store._filer.settle()
     assert spooled(tmp_path) == 1
     (report,) = await store.queue.lease(1.0, 10)

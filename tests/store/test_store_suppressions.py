@@ -23,6 +23,7 @@ from mailhub.store.api import (
     SuppressionRow,
 )
 from mailhub.store.sqlite import SqliteStore
+from mailhub.store.sqlite.queue_units import Record
 
 DAY = 86_400.0
 RULES = Memory((), (), after=3, within=30 * DAY, seconds=30 * DAY, limit=5)
@@ -96,8 +97,7 @@ async def test_the_table_is_bounded_and_forgets_what_was_silent_longest(store: S
 
 async def test_a_unit_that_comes_twice_counts_once(store: SqliteStore) -> None:
     unit = await learn(store, ("c@d.test", DAY))
-    store.queue._leases[unit.item] = (unit.lease, unit.item)
-    await store.queue.settle(unit)
+    await store._writer.do(Record(unit, unit.item, 0))
     row = store.suppressions.find("c@d.test")
     assert row is not None
     assert len(row.history) == 1

@@ -27,6 +27,9 @@ from .mailboxes import Copied as Copied
 from .mailboxes import MailboxStore as MailboxStore
 from .mailboxes import MessageFile as MessageFile
 from .mailboxes import NewMessage as NewMessage
+from .queue import NOBODY as NOBODY
+from .queue import Act as Act
+from .queue import Busy as Busy
 from .queue import Fate as Fate
 from .queue import Filing as Filing
 from .queue import Item as Item
@@ -39,6 +42,7 @@ from .queue import QueueFilter as QueueFilter
 from .queue import QueueStore as QueueStore
 from .queue import Settle as Settle
 from .queue import State as State
+from .queue import Step as Step
 from .suppression import HardBounce as HardBounce
 from .suppression import Memory as Memory
 from .suppression import SuppressionRow as SuppressionRow

@@ -1,7 +1,7 @@
 """The queue: what is put, leased and settled."""
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum, IntEnum
 from typing import Protocol
 
 from mailhub.model.envelope import PLAIN, MailParameters, Origin
@@ -12,7 +12,7 @@ from .suppression import Memory
 
 
 class State(IntEnum):
-    """State of a queued recipient (Postfix's words). ACTIVE is never stored: it means leased by a running process."""
+    """State of a queued recipient (Postfix's words). ACTIVE: leased by a running process."""
 
     INCOMING = 0
     ACTIVE = 1
@@ -48,6 +48,7 @@ class NewItem:
     origin: Origin = Origin()
     held: bool = False  # waits for the operator
     filter: str = ""  # "transport:nexthop" that takes the message instead of its routes
+    in_line: bool = False  # waits for its turn to be leased, though it is due
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +159,44 @@ class QueueFilter:
     sender: str | None = None  # an address, or "@domain"
     recipient: str | None = None  # an address, or "@domain"
     states: tuple[State, ...] = ()
-    older_than: float | None = None  # wall time of arrival
+    older_than: float | None = None  # wall time of arrival: before
+    newer_than: float | None = None  # at or after
+
+
+class Act(Enum):
+    """What an operator does to queued messages."""
+
+    HOLD = "hold"  # those under delivery are held when their attempt is deferred
+    UNHOLD = "unhold"  # HOLD (and CORRUPT) become DEFERRED and due now
+    RETRY = "retry"  # due now; held ones stay held
+    REQUEUE = "requeue"  # as if just come, whatever they were: due now, no attempts made
+    REMOVE = "remove"  # deleted without a bounce; items under delivery are left alone
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A part of an act: messages `touched` of those `seen`, up to id `after`; None: there are no more."""
+
+    touched: int
+    seen: int
+    after: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Whose mail is not to be leased now: domains that have their share of the active set, and senders."""
+
+    domains: frozenset[str] = frozenset()
+    senders: frozenset[str] = frozenset()
+
+
+NOBODY = Busy()
 
 
 @dataclass(frozen=True, slots=True)
 class QueueCounts:
-    """Recipients by state and domain: `rows` is (domain, state, recipients, oldest arrival), biggest first, bounded."""
+    """Recipients by state and domain: `rows` is (domain, state, recipients, arrival of the domain's oldest message),
+    biggest first, bounded."""
 
     items: int
     recipients: int
@@ -188,45 +221,44 @@ class QueueStore(Protocol):
         ...
 
     async def put(self, item: NewItem) -> Item:
-        """Store one message; after the return it is on disk. The item comes back leased to the caller
-        where it is due now and has no more recipients than a lease gives; else with `lease=0`."""
+        """Store one message; after the return it is on disk. The item comes back leased to the caller, with all its
+        recipients, where it is due now and neither held nor in line; else with `lease=0`."""
         ...
 
-    async def lease(self, now: float, limit: int) -> list[Item]:
-        """Items with recipients due at `now`, oldest first, at most `limit`, each leased to the caller.
-        Recipients that are not due are left out. An item that is damaged is set to CORRUPT and logged."""
+    async def lease(self, now: float, limit: int, busy: Busy = NOBODY) -> list[Item]:
+        """Items with recipients due at `now`, at most `limit`, each leased to the caller: an urgent part (MT-PRIORITY)
+        first, then in turn by domain and sender, longest due first, past those who are busy.
+
+        A lease has a bounded number of an item's recipients: those that are due; others of the same item may be leased
+        beside them. An item that is damaged is set to CORRUPT and logged."""
         ...
 
-    async def next_due(self) -> float | None:
-        """When the next recipient that is not leased is due (wall time), None where there is none."""
+    async def next_due(self, busy: Busy = NOBODY) -> float | None:
+        """When the next recipient that is not leased, and of nobody who is busy, is due (wall time; or sooner), None where
+        there is none."""
         ...
 
     async def settle(self, unit: Settle) -> None:
         """Record an attempt and give the lease back. Filings are indexed and told in the same commit."""
         ...
 
-    async def release(self, item: int, lease: int) -> None:
-        """Give a lease back with nothing to record: the recipients stay as they were."""
+    async def release(self, item: int, lease: int, due: float | None = None) -> None:
+        """Give a lease back with nothing to record: the recipients that are not settled stay as they were, or are due at
+        that time. Never fails: what cannot be stored now is before the next lease."""
         ...
 
     async def page(self, which: QueueFilter, after: int = 0, limit: int = 100) -> list[Item]:
-        """Items with all their recipients (leased ones shown as ACTIVE), ascending by id from above `after`."""
+        """Items with all their recipients, ascending by id from above `after`."""
         ...
 
-    async def counts(self) -> QueueCounts: ...
-
-    async def hold(self, which: QueueFilter) -> int:
-        """Set recipients to HOLD; those under delivery are held when their attempt is deferred. Returns items touched."""
+    async def counts(self) -> QueueCounts:
+        """Cheap, however much there is."""
         ...
 
-    async def unhold(self, which: QueueFilter, now: float) -> int:
-        """HOLD (and CORRUPT) become DEFERRED and due now."""
+    async def act(self, act: Act, which: QueueFilter, now: float, after: int = 0) -> Step:
+        """A bounded step of an act on all that the filter means: ids above `after`."""
         ...
 
-    async def retry(self, which: QueueFilter, now: float) -> int:
-        """Due now. Held ones stay held."""
-        ...
-
-    async def remove(self, which: QueueFilter) -> int:
-        """Delete without a bounce; items under delivery are left alone and not counted."""
+    async def act_on_all(self, act: Act, which: QueueFilter, now: float) -> int:
+        """Step by step to the end. Returns how many messages were touched."""
         ...

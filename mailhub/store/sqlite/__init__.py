@@ -10,6 +10,7 @@ Gives to: `hub` and `control`'s offline commands, as a `store.api.Store`. docs/A
 
 import asyncio
 import contextlib
+import json
 import os
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -27,11 +28,13 @@ from .filer import Filer
 from .guard import SqliteGuard
 from .mailboxes import SqliteMailboxes
 from .queue import SqliteQueue
+from .queue_changes import RELEASE_ALL
 from .schema import connect, migrate
 from .suppressions import SqliteSuppressions
 from .tls import SqliteTls
 from .writer import Told, Writer
 
+_NAMES = 1_000  # spool files looked up at one time
 _POOL = 4  # threads for spool files, syncs and reads of message files
 
 
@@ -86,12 +89,22 @@ class SqliteStore:
         db = connect(database)
         try:
             migrate(db)
-            known = {row[0] for row in db.execute("select spool from content where spool is not null").fetchall()}
+            db.execute(RELEASE_ALL)
+            self._clear_spool(db)
         finally:
             db.close()
         os.chmod(database, 0o600)
-        for name in self._files.listing(f"{self._data}/spool"):
-            if name not in known:  # a body whose commit never came
+
+    def _clear_spool(self, db: sqlite3.Connection) -> None:
+        """Remove bodies whose commit never came."""
+        names = self._files.listing(f"{self._data}/spool")
+        for start in range(0, len(names), _NAMES):
+            unknown = db.execute(
+                "select json_group_array(value) from json_each(?) where not exists"
+                " (select 1 from content where spool = value and spool is not null)",
+                (json.dumps(names[start : start + _NAMES]),),
+            ).fetchone()[0]
+            for name in json.loads(unknown):
                 self._files.unlink(f"{self._data}/spool/{name}")
 
     def _reading(self, database: str) -> sqlite3.Connection:

@@ -2,23 +2,30 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 from mailhub.model.envelope import PLAIN, MailParameters
 
-from ..api import Fate, Filing, NewItem, NewRecipient, Outcome, QueueFilter, Settle, State
+from ..api import Fate, Filing, NewItem, NewRecipient, Outcome, Settle, State
 from .filing import file_messages
 from .suppressions import remember
 from .writer import Told, insert_rows
 
+HELD = 5  # leased, and to be held when it comes back: a state of the table alone, ACTIVE to everybody else
 
-def _recipient(item: int, new: NewRecipient, due: float, state: State = State.INCOMING) -> tuple[object, ...]:
+
+def _row(item: int, new: NewRecipient, due: float, state: State, sender: str, priority: int) -> tuple[object, ...]:
     path = "\n".join(new.path)
     return (item, new.n, new.address, new.orcpt, new.notify, new.depth, new.parent, path, state, due,
-            0, None, None, None, None, 0)  # fmt: skip
+            0, None, None, None, None, 0, domain(new.address), sender, priority)  # fmt: skip
+
+
+def domain(address: str) -> str:
+    """What a recipient is filed under: its domain; the whole of an address that has none."""
+    return address.rpartition("@")[2].lower()
 
 
 def parameters_text(parameters: MailParameters) -> str:
@@ -34,8 +41,8 @@ def remember_id(db: sqlite3.Connection, number: int) -> None:
     )
 
 
-def insert_items(db: sqlite3.Connection, items: Sequence[NewItem]) -> None:
-    """Idempotent by the items' ids."""
+def insert_items(db: sqlite3.Connection, items: Sequence[NewItem], leased: Collection[int] = ()) -> None:
+    """Idempotent by the items' ids. `leased`: those of them that the caller attempts at once."""
     if items:
         remember_id(db, max(item.id for item in items))
     new = [item.content for item in items if not isinstance(item.content, int)]
@@ -48,11 +55,17 @@ def insert_items(db: sqlite3.Connection, items: Sequence[NewItem]) -> None:
     ]  # fmt: skip
     insert_rows(db, "insert into item", rows, "on conflict(id) do nothing")
     recipients = [
-        _recipient(item.id, new, item.due, State.HOLD if item.held else State.INCOMING)
+        _row(item.id, new, item.due, _first_state(item, leased), item.sender, item.parameters.priority)
         for item in items
         for new in item.recipients
     ]
     _insert_recipients(db, recipients)
+
+
+def _first_state(item: NewItem, leased: Collection[int]) -> State:
+    if item.held:
+        return State.HOLD
+    return State.ACTIVE if item.id in leased else State.INCOMING
 
 
 def _insert_recipients(db: sqlite3.Connection, rows: Sequence[tuple[object, ...]]) -> None:
@@ -61,19 +74,23 @@ def _insert_recipients(db: sqlite3.Connection, rows: Sequence[tuple[object, ...]
 
 @dataclass(frozen=True, slots=True)
 class Put:
+    """`leased`: its recipients are ACTIVE from the first."""
+
     item: NewItem
+    leased: bool
 
     def apply(self, db: sqlite3.Connection, told: Told) -> None:
-        insert_items(db, [self.item])
+        self.apply_many(db, told, [self])
 
     @staticmethod
     def apply_many(db: sqlite3.Connection, told: Told, units: "Sequence[Put]") -> None:
-        insert_items(db, [unit.item for unit in units])
+        insert_items(db, [unit.item for unit in units], {unit.item.id for unit in units if unit.leased})
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """api.Settle with the id of the item's content. Recipients that are gone were settled by an earlier try."""
+    """api.Settle with the id of the item's content. Recipients that are not leased any more were settled by an earlier
+    try."""
 
     unit: Settle
     content: int
@@ -98,7 +115,8 @@ class Record:
                 else:
                     gone.append((item, outcome.n))
                 filings.extend(outcome.filings)
-                children.extend(_recipient(item, child, outcome.due) for child in outcome.children)
+                if outcome.children:
+                    children.extend(_children(db, item, outcome))
         _insert_recipients(db, children)
         if filings:
             file_messages(db, told, filings, units[0].now)
@@ -115,17 +133,27 @@ class Record:
 
 
 def _present(db: sqlite3.Connection, asked: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Those that are leased still: what was settled, or given back, is passed over."""
     found = db.execute(
-        "select json_group_array(json_array(item, n)) from recipient where (item, n) in"
+        "select json_group_array(json_array(item, n)) from recipient where state in (1, 5) and (item, n) in"
         " (select value->>0, value->>1 from json_each(?))",
         (json.dumps(list(asked)),),
     ).fetchone()[0]
     return {(item, n) for item, n in json.loads(found)}
 
 
+def _children(db: sqlite3.Connection, item: int, outcome: Outcome) -> list[tuple[object, ...]]:
+    """They are held where their parent was to be."""
+    state, sender, priority = db.execute(
+        "select state, sender, priority from recipient where item=? and n=?", (item, outcome.n)
+    ).fetchone()
+    first = State.HOLD if state in (State.HOLD, HELD) else State.INCOMING
+    return [_row(item, child, outcome.due, first, sender, priority) for child in outcome.children]
+
+
 def _defer(db: sqlite3.Connection, item: int, outcome: Outcome) -> None:
     db.execute(
-        "update recipient set state=case when state=3 or ? then 3 else 2 end, due=?, attempts=attempts+1, code=?,"
+        "update recipient set state=case when state in (3, 5) or ? then 3 else 2 end, due=?, attempts=attempts+1, code=?,"
         " enhanced=?, reply=?, remote=?, warned=max(warned, ?) where item=? and n=?",
         (outcome.held, outcome.due, outcome.reply.code, outcome.reply.enhanced, outcome.reply.text, outcome.remote,
          outcome.warned, item, outcome.n),
@@ -159,71 +187,3 @@ def drop_contents(db: sqlite3.Connection, told: Told, contents: Sequence[int]) -
         unshared = "select json_group_array(value) from json_each(?) where not exists"
         alone = db.execute(f"{unshared} (select 1 from content where spool = value)", (spools,)).fetchone()[0]
         told.spools.extend(json.loads(alone))
-
-
-def where(which: QueueFilter) -> tuple[str, list[object]]:
-    """A filter as SQL over `recipient` joined with `item`."""
-    terms: list[str] = []
-    values: list[object] = []
-    if which.ids:
-        terms.append("item.id in (select value from json_each(?))")
-        values.append(json.dumps(which.ids))
-    for column, wanted in (("item.sender", which.sender), ("recipient.address", which.recipient)):
-        if wanted is not None:
-            terms.append(f"substr({column}, -length(?)) = ?" if wanted.startswith("@") else f"{column} = ?")
-            values.extend([wanted, wanted] if wanted.startswith("@") else [wanted])
-    if which.states:
-        terms.append("recipient.state in (select value from json_each(?))")
-        values.append(json.dumps([int(state) for state in which.states]))
-    if which.older_than is not None:
-        terms.append("item.created < ?")
-        values.append(which.older_than)
-    return " and ".join(terms) or "1", values
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """Set state or due time of recipients: `ids` are items already chosen, at most 1,000."""
-
-    ids: tuple[int, ...]
-    which: QueueFilter
-    assignment: str  # one of ours, never from outside
-    values: tuple[object, ...]
-
-    def apply(self, db: sqlite3.Connection, told: Told) -> int:
-        term, values = where(self.which)
-        return db.execute(
-            f"update recipient set {self.assignment} where item in (select value from json_each(?)) and exists"
-            f" (select 1 from item where item.id = recipient.item and {term})",
-            (*self.values, json.dumps(self.ids), *values),
-        ).rowcount
-
-
-@dataclass(frozen=True, slots=True)
-class Remove:
-    ids: tuple[int, ...]
-    which: QueueFilter
-
-    def apply(self, db: sqlite3.Connection, told: Told) -> int:
-        term, values = where(self.which)
-        ids = json.dumps(self.ids)
-        contents = db.execute(
-            "select json_group_array(content) from item where id in (select value from json_each(?))", (ids,)
-        ).fetchone()[0]
-        db.execute(
-            "delete from recipient where item in (select value from json_each(?)) and exists"
-            f" (select 1 from item where item.id = recipient.item and {term})",
-            (ids, *values),
-        )
-        drop_items(db, told, self.ids, json.loads(contents))
-        return len(self.ids)
-
-
-@dataclass(frozen=True, slots=True)
-class Corrupt:
-    """Set an item aside that can not be read."""
-
-    item: int
-
-    def apply(self, db: sqlite3.Connection, told: Told) -> None:
-        db.execute("update recipient set state=? where item=?", (State.CORRUPT, self.item))

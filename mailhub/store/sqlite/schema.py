@@ -2,6 +2,8 @@
 
 content     prefix, body and tail of queued mail, and of filed mail whose file is not known to be synced
 item        a queued message; recipient: one row for each recipient still to be dealt with
+flow        a sender's mail for a domain, where some of it waits: when its turn to be leased is, never after any of it is due
+tally       recipients by domain and state; total: of the whole queue. Kept by triggers, so that counting reads a few rows
 folder      a folder and its counters; message: its index rows, narrow, so that a view loads quickly
 rendered    ENVELOPE and BODYSTRUCTURE beside them; expunged: tombstones with their mod-sequence
 filed       (content, message) pairs whose file is not known to be synced; see recovery
@@ -15,9 +17,47 @@ import sqlite3
 
 from mailhub.model.errors import Permanent
 
-VERSION = 6
+VERSION = 7
 
-TABLES = """
+# What orders and counts the queue. A trigger is one statement here: it holds no ";" before a line's end.
+_QUEUE_ORDER = """
+create index recipient_due on recipient(domain, sender, due, item) where state in (0, 2);
+create index recipient_urgent on recipient(due, item) where state in (0, 2) and priority > 0;
+create index recipient_active on recipient(item, n) where state in (1, 5);
+create index recipient_domain on recipient(domain, item);
+create table flow(domain text not null, sender text not null, due real not null, primary key(domain, sender)) without rowid;
+create index flow_due on flow(due, domain, sender);
+create table tally(domain text not null, state integer not null, recipients integer not null,
+  primary key(domain, state)) without rowid;
+create index tally_most on tally(recipients);
+create table total(name text primary key, count integer not null) without rowid;
+insert into total values ('items', 0), ('recipients', 0);
+create trigger item_in after insert on item begin update total set count = count + 1 where name = 'items'; end;
+create trigger item_out after delete on item begin update total set count = count - 1 where name = 'items'; end;
+create trigger recipient_in after insert on recipient begin
+  update total set count = count + 1 where name = 'recipients' ; insert into tally values (new.domain, new.state, 1)
+    on conflict(domain, state) do update set recipients = recipients + 1 ; insert into flow
+    select new.domain, new.sender, new.due where new.state in (0, 2)
+    on conflict(domain, sender) do update set due = min(due, excluded.due); end;
+create trigger recipient_out after delete on recipient begin
+  update total set count = count - 1 where name = 'recipients' ; update tally set recipients = recipients - 1
+    where domain = old.domain and state = old.state ; delete from tally
+    where domain = old.domain and state = old.state and recipients = 0 ; delete from flow
+    where old.state in (0, 2) and domain = old.domain and sender = old.sender and not exists (select 1 from recipient r
+    where r.domain = old.domain and r.sender = old.sender and r.state in (0, 2)); end;
+create trigger recipient_moved after update of state on recipient when old.state != new.state begin
+  insert into tally values (new.domain, new.state, 1)
+    on conflict(domain, state) do update set recipients = recipients + 1 ; update tally set recipients = recipients - 1
+    where domain = old.domain and state = old.state ; delete from tally
+    where domain = old.domain and state = old.state and recipients = 0; end;
+create trigger recipient_due_now after update of state, due on recipient when new.state in (0, 2) begin
+  insert into flow values (new.domain, new.sender, new.due)
+    on conflict(domain, sender) do update set due = min(due, excluded.due); end;
+"""
+
+
+TABLES = (
+    """
 create table meta(key text primary key, value text not null) without rowid;
 create table account(name text primary key, password text not null, enabled integer not null) without rowid;
 create table alias(address text primary key, targets text not null) without rowid;
@@ -54,8 +94,11 @@ create index item_content on item(content) where content != id;
 create table recipient(item integer not null, n integer not null, address text not null, orcpt text,
   notify integer not null, depth integer not null, parent integer, path text not null, state integer not null,
   due real not null, attempts integer not null, code integer, enhanced text, reply text, remote text,
-  warned integer not null, primary key(item, n)) without rowid;
-create index recipient_due on recipient(due, item) where state in (0, 2);
+  warned integer not null, domain text not null, sender text not null, priority integer not null,
+  primary key(item, n)) without rowid;
+"""
+    + _QUEUE_ORDER
+    + """
 
 create table folder(id integer primary key, account text not null, name text not null, uidvalidity integer not null,
   uidnext integer not null, modseq integer not null, messages integer not null, unseen integer not null,
@@ -74,6 +117,7 @@ create table filed(content integer not null, folder integer not null, uid intege
   primary key(content, folder, uid)) without rowid;
 create table intent(id integer primary key autoincrement, kind text not null, source text not null, target text not null);
 """
+)
 
 
 # What brings a database of the version before to that one.
@@ -121,6 +165,22 @@ create index sts_policy_fetched on sts_policy(fetched);
 create table tls_session(day integer not null, domain text not null, kind text not null, policy text not null,
   result text not null, source text not null, host text not null, address text not null, detail text not null,
   sessions integer not null, primary key(day, domain, kind, policy, result, source, host, address, detail)) without rowid;
+""",
+    7: """
+drop index recipient_due;
+alter table recipient rename to recipient_6;
+create table recipient(item integer not null, n integer not null, address text not null, orcpt text,
+  notify integer not null, depth integer not null, parent integer, path text not null, state integer not null,
+  due real not null, attempts integer not null, code integer, enhanced text, reply text, remote text,
+  warned integer not null, domain text not null, sender text not null, priority integer not null,
+  primary key(item, n)) without rowid;
+"""
+    + _QUEUE_ORDER
+    + """
+update total set count = (select count(*) from item) where name = 'items';
+insert into recipient select r.*, lower(substr(address, length(rtrim(address, replace(address, '@', ''))) + 1)),
+  coalesce(sender, ''), coalesce(priority, 0) from recipient_6 r left join item on item.id = r.item;
+drop table recipient_6;
 """,
 }
 

@@ -1,0 +1,218 @@
+"""What the queue reads, in the reading lane: whose turn it is, items by id, pages, counts. No statement goes over the whole
+queue, but by bounded steps."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from mailhub.model.envelope import PLAIN, MailParameters, Origin
+from mailhub.model.reply import Reply
+
+from ..api import Body, Busy, Item, QueueCounts, QueuedRecipient, QueueFilter, State
+from .bodies import StoredContent
+from .queue_changes import where
+from .queue_units import HELD
+
+LEASED = 500  # recipients of an item that one lease gives
+_STEP = 1_000  # items looked at in one call
+_URGENT = 200  # recipients with priority that are looked at for one lease
+_ROWS = 50  # recipients of a flow that are looked at for each item to be leased
+_COUNTED = 1_000  # rows of counts
+_WAITING = "state in (0, 2)"  # the words of the partial indices
+
+Open = Callable[[int, bytes, Body, bytes], StoredContent]
+
+DUE_FLOWS = (
+    "select domain, sender from flow where due <= ? and domain not in (select value from json_each(?))"
+    " and sender not in (select value from json_each(?)) order by due limit ?"
+)
+NEXT_FLOW = (
+    "select due from flow where domain not in (select value from json_each(?))"
+    " and sender not in (select value from json_each(?)) order by due limit 1"
+)
+URGENT = f"select item, priority, domain, sender from recipient where {_WAITING} and priority > 0 and due <= ? order by due limit ?"
+OF_FLOW = f"select item from recipient where domain = ? and sender = ? and {_WAITING} and due <= ? order by due limit ?"
+DUE_OF_ITEM = (
+    f"select n from recipient where item = ? and {_WAITING} and due <= ?"
+    " and domain not in (select value from json_each(?)) order by n limit ?"
+)
+RECIPIENTS = (
+    "select item, n, address, orcpt, notify, depth, path, state, due, attempts, code, enhanced, reply, remote, warned,"
+    " parent, sender from recipient where item in (select value from json_each(?))"
+)
+ITEMS = (
+    "select item.id, item.content, sender, created, parameters, origin, filter, content.size, content.spool,"
+    " content.prefix, content.tail, length(content.body) from item left join content on content.id = item.content"
+    " where item.id in (select value from json_each(?))"
+)
+STEP = "select distinct item from recipient where item > ? order by item limit ?"
+STEP_OF_DOMAIN = "select distinct item from recipient where domain = ? and item > ? order by item limit ?"
+COUNTS = (
+    "select domain, state, recipients, (select created from item where id ="
+    " (select min(item) from recipient where recipient.domain = tally.domain)) from tally order by recipients desc limit ?"
+)
+TOTALS = "select (select count from total where name = 'items'), (select count from total where name = 'recipients')"
+
+
+class Damaged(Exception):
+    """A message of the queue cannot be read."""
+
+
+class QueueReads:
+    """On the reading connection. `open_content` makes a Content of (id, prefix, body, tail)."""
+
+    def __init__(self, db: sqlite3.Connection, open_content: Open) -> None:
+        self._db, self._open = db, open_content
+
+    # --- whose turn it is ------------------------------------------------------------------------------------------
+
+    def turns(self, now: float, limit: int, busy: Busy) -> tuple[list[tuple[int, int]], list[tuple[str, str]]]:
+        """Recipients (item, n) to be leased, and the flows they were found by."""
+        domains, senders = json.dumps(list(busy.domains)), json.dumps(list(busy.senders))
+        items: dict[int, None] = {}
+        flows = dict.fromkeys(self._urgent(now, max(1, limit // 2), busy, items))
+        found = self._db.execute(DUE_FLOWS, (now, domains, senders, limit)).fetchall()
+        for rest, (domain, sender) in zip(range(len(found), 0, -1), found, strict=True):
+            flows[domain, sender] = None
+            self._take_of((domain, sender), now, -(-max(0, limit - len(items)) // rest), items)
+        chosen: list[tuple[int, int]] = []
+        for item in items:
+            rows = self._db.execute(DUE_OF_ITEM, (item, now, domains, LEASED)).fetchall()
+            chosen.extend((item, row[0]) for row in rows)
+        return chosen, list(flows)
+
+    def _urgent(self, now: float, limit: int, busy: Busy, items: dict[int, None]) -> list[tuple[str, str]]:
+        """Half of a page at the most, so that urgent mail overtakes and never starves what is not."""
+        rows = self._db.execute(URGENT, (now, _URGENT)).fetchall()
+        free = [row for row in rows if row[2] not in busy.domains and row[3] not in busy.senders]
+        chosen = sorted(free, key=lambda row: -row[1])[:limit]
+        items.update(dict.fromkeys(row[0] for row in chosen))
+        return [(row[2], row[3]) for row in chosen]
+
+    def _take_of(self, flow: tuple[str, str], now: float, share: int, items: dict[int, None]) -> None:
+        if share:
+            rows = self._db.execute(OF_FLOW, (*flow, now, share * _ROWS)).fetchall()
+            new = [item for item in dict.fromkeys(row[0] for row in rows) if item not in items]
+            items.update(dict.fromkeys(new[:share]))
+
+    def next_due(self, busy: Busy) -> float | None:
+        values = (json.dumps(list(busy.domains)), json.dumps(list(busy.senders)))
+        row = self._db.execute(NEXT_FLOW, values).fetchone()
+        return None if row is None else float(row[0])
+
+    # --- items -----------------------------------------------------------------------------------------------------
+
+    def leased(self, number: int, recipients: Sequence[int], size: Callable[[str], int | None]) -> Item:
+        """An item with these recipients; Damaged where any part of it is not as it should be. `size` is that of a spool
+        file."""
+        rows = self._rows([number])
+        if not rows:
+            raise Damaged("its row is missing")
+        row = rows[0]
+        if row[9] is None:
+            raise Damaged("its content is missing")
+        there = row[11] if row[8] is None else size(row[8])
+        if there != row[7]:
+            raise Damaged(f"its body has {there} octets of {row[7]}")
+        wanted = set(recipients)
+        try:
+            found = [r for r in self._recipients([number]).get(number, ()) if r.n in wanted]
+            return self._item(row, tuple(found))
+        except (ValueError, TypeError, msgspec.MsgspecError) as error:
+            raise Damaged(str(error)) from error
+
+    def shown(self, numbers: Sequence[int]) -> list[Item]:
+        """Items with all their recipients, as far as they can be read: one that is damaged does not hide the others."""
+        rows = {row[0]: row for row in self._rows(numbers)}
+        items = []
+        for number, recipients in sorted(self._recipients(numbers).items()):
+            try:
+                items.append(self._item(rows[number], tuple(recipients)))
+            except (KeyError, ValueError, TypeError, msgspec.MsgspecError):
+                empty = self._open(0, b"", Body(0, b""), b"")
+                items.append(Item(number, empty, "", number / 1_000_000, tuple(recipients)))
+        return items
+
+    def _rows(self, numbers: Sequence[int]) -> list[tuple[Any, ...]]:
+        return self._db.execute(ITEMS, (json.dumps(list(numbers)),)).fetchall()
+
+    def _recipients(self, numbers: Sequence[int]) -> dict[int, list[QueuedRecipient]]:
+        found: dict[int, list[QueuedRecipient]] = {}
+        for row in self._db.execute(RECIPIENTS, (json.dumps(list(numbers)),)).fetchall():
+            found.setdefault(row[0], []).append(_recipient(row))
+        return found
+
+    def _item(self, row: Sequence[Any], recipients: tuple[QueuedRecipient, ...]) -> Item:
+        number, content, sender, created, parameters, origin, taken_by, size, spool, prefix, tail, _ = row
+        stored = self._open(content, prefix, Body(size, None, spool), tail)
+        return Item(number, stored, sender, created, recipients, _parameters(parameters),
+                    msgspec.json.decode(str(origin), type=Origin), taken_by)  # fmt: skip
+
+    def body(self, content: int) -> bytes | None:
+        row = self._db.execute("select body from content where id=?", (content,)).fetchone()
+        return row[0] if row is not None and isinstance(row[0], bytes) else None
+
+    # --- pages and counts ------------------------------------------------------------------------------------------
+
+    def step(self, which: QueueFilter, after: int) -> tuple[list[int], int, int | None]:
+        """Ids above `after` that match, of so many that were looked at, up to which; None where there are no more."""
+        if which.ids:
+            numbers = sorted(number for number in set(which.ids) if number > after)[:_STEP]
+        elif which.recipient is not None and which.recipient[:1] == "@":
+            numbers = self._numbers(STEP_OF_DOMAIN, which.recipient[1:].lower(), after)
+        else:
+            numbers = self._numbers(STEP, after)
+        term, values = where(which)
+        found = self._db.execute(
+            f"select distinct item from recipient where item in (select value from json_each(:ids)) and {term} order by item",
+            values | {"ids": json.dumps(numbers)},
+        ).fetchall()
+        return [row[0] for row in found], len(numbers), numbers[-1] if len(numbers) == _STEP else None
+
+    def _numbers(self, statement: str, *values: object) -> list[int]:
+        return [row[0] for row in self._db.execute(statement, (*values, _STEP)).fetchall()]
+
+    def counts(self) -> QueueCounts:
+        items, recipients = self._db.execute(TOTALS).fetchone()
+        found: dict[tuple[str, State], tuple[int, float]] = {}
+        for domain, state, count, oldest in self._db.execute(COUNTS, (_COUNTED,)).fetchall():
+            before, _ = found.get((domain, _state(state)), (0, 0.0))
+            found[domain, _state(state)] = (before + count, oldest or 0.0)
+        return QueueCounts(items, recipients, tuple((*key, *value) for key, value in found.items()))
+
+
+def _state(stored: int) -> State:
+    return State.ACTIVE if stored == HELD else State(stored)
+
+
+def _parameters(text: str) -> MailParameters:
+    return msgspec.json.decode(text, type=MailParameters) if text else PLAIN
+
+
+def _recipient(row: Sequence[Any]) -> QueuedRecipient:
+    (
+        _,
+        n,
+        address,
+        orcpt,
+        notify,
+        depth,
+        path,
+        state,
+        due,
+        attempts,
+        code,
+        enhanced,
+        reply,
+        remote,
+        warned,
+        parent,
+        _,
+    ) = row
+    last = None if code is None else Reply(code, enhanced, reply)
+    steps = tuple(path.split("\n")) if path else ()
+    return QueuedRecipient(n, address, orcpt, notify, depth, steps, _state(state), due, attempts, last, remote or "",
+                           bool(warned), parent)  # fmt: skip
