@@ -49,8 +49,24 @@ class Queues:
             header=start[: headers.header_end(start)].decode("utf-8", "backslashreplace"),
         )
 
-    async def act(self, act: Act, request: words.QueueAct) -> words.Touched:
-        """One step."""
+    async def retry(self, request: words.QueueRetry) -> words.Touched:
+        return await self._step(Act.RETRY, request)
+
+    async def hold(self, request: words.QueueHold) -> words.Touched:
+        return await self._step(Act.HOLD, request)
+
+    async def release(self, request: words.QueueRelease) -> words.Touched:
+        return await self._step(Act.UNHOLD, request)
+
+    async def requeue(self, request: words.QueueRequeue) -> words.Touched:
+        """Every attempt asks the router anew, so that to route again is to attempt again. Recipients that an alias was
+        replaced by keep the addresses they came through: to expand those again would write to their siblings twice."""
+        return await self._step(Act.REQUEUE, request)
+
+    async def remove(self, request: words.QueueRemove) -> words.Touched:
+        return await self._step(Act.REMOVE, request)
+
+    async def _step(self, act: Act, request: words.QueueAct) -> words.Touched:
         after = _number(request.after) if request.after else 0
         step = await self._store.act(act, self._filter(request.which), self._clock.now(), after)
         if step.touched:

@@ -6,7 +6,6 @@ module of its subject, a row in the table here, a command in `cli`.
 
 import logging
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any, TypeVar, cast
 
 from mailhub.directory import Directory
@@ -14,7 +13,7 @@ from mailhub.model import errors
 from mailhub.model.address import key
 from mailhub.model.clock import Clock
 from mailhub.policy import Guard
-from mailhub.store.api import Act, Store
+from mailhub.store.api import Store
 
 from . import words
 from .accounts import Accounts
@@ -83,11 +82,11 @@ class Control:
             words.QueueList: queues.page,
             words.QueueSummary: queues.summary,
             words.QueueShow: queues.show,
-            words.QueueRetry: partial(queues.act, Act.RETRY),
-            words.QueueHold: partial(queues.act, Act.HOLD),
-            words.QueueRelease: partial(queues.act, Act.UNHOLD),
-            words.QueueRequeue: partial(queues.act, Act.REQUEUE),
-            words.QueueRemove: partial(queues.act, Act.REMOVE),
+            words.QueueRetry: queues.retry,
+            words.QueueHold: queues.hold,
+            words.QueueRelease: queues.release,
+            words.QueueRequeue: queues.requeue,
+            words.QueueRemove: queues.remove,
         }
 
     async def perform(self, request: words.Request[Answer], progress: Progress | None = None) -> Answer:

@@ -4,9 +4,10 @@ Comes from: policy (spool.put). Gives to: delivery (jobs), store.api (units), co
 May import: delivery, store.api, message, model, config, log. Never SMTP, Maildir or a database driver.
 
     spool         the way in: durable first, then straight into the active set
-    manager       the active set: takes what is due, never more than fits, and wakes when the next is due
+    manager       takes what is due into the active set, never more than fits, and wakes when the next is due
+    active        how full it is, and of whose mail: whose turn it is not
     attempt       one message: routes, expansion or jobs, results into settling units
-    destinations  whose turn it is: fair between destinations, bounded for each and in all
+    destinations  slots for deliveries: fair between destinations, bounded for each and in all, fewer where there is trouble
     schedule      when the next attempt is, when the sender is told, when to give up (pure)
     bounce        reports to the sender (pure but for reading the header)
     plan          children for aliases, jobs for destinations (pure)
@@ -14,7 +15,7 @@ May import: delivery, store.api, message, model, config, log. Never SMTP, Maildi
 What is where, in which state (a recipient):
 
     INCOMING   stored, not tried yet              the manager has it leased, or will find it due
-    ACTIVE     leased by this process, never stored; a crash turns it back into what it was
+    ACTIVE     leased by this process; the next opening of the store turns it back into what it was
     DEFERRED   stored with the last reply and a due time
     HOLD       stored, left alone until released by an operator
     CORRUPT    stored, unreadable, set aside by the store
