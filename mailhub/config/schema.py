@@ -210,6 +210,15 @@ class Relay(Section, frozen=True, kw_only=True):
     tls_policy: Lookup = Lookup()
     # PEM file of the authorities whose certificates count; "": those of the system.
     tls_ca: str = ""
+    # Names and passwords for hosts that want them, "name:password": Postfix's smtp_sasl_password_maps. Keys: the sender's address or
+    # @domain, the nexthop as it is written, the host.
+    passwords: Lookup = Lookup()
+    # SASL mechanisms that may be used; the strongest that the host offers is.
+    auth_mechanisms: tuple[Literal["SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "PLAIN", "LOGIN"], ...] = (
+        "SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "PLAIN", "LOGIN",
+    )  # fmt: skip
+    # Sign in over connections without TLS, too.
+    auth_in_clear: bool = False
     # Obey the MTA-STS policies of domains (RFC 8461): time to fetch one, how many are kept, the port they are fetched from (other than
     # 443 only in tests).
     mta_sts: bool = True

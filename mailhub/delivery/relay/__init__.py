@@ -1,6 +1,6 @@
 """Mail for others: find the hosts, talk SMTP to one of them, say what became of each recipient.
 
-Comes from: queue.attempt (jobs). Gives to: the peer. May import: delivery.transport, tables, net, store.api, message, model, config.
+Comes from: queue.attempt (jobs). Gives to: the peer. May import: delivery.transport, tables, net, store.api, wire, message, model, config.
 
     transport   a job over those hosts; a Result for each recipient
     mx          which hosts, in which order (RFC 5321 section 5, RFC 7505)
@@ -10,6 +10,7 @@ Comes from: queue.attempt (jobs). Gives to: the peer. May import: delivery.trans
     dial        a connected socket to the address of a host that answers first
     client      one session: greeting, EHLO, STARTTLS, one transaction after another, all on the clock
     transaction one message to some recipients, by BDAT or DATA
+    login       signing in to a host, and as whom
     lmtp        the same for LMTP servers
     connection  aiosmtplib's connection with pipelining and strict replies
     body        the message as a peer gets it: lines with CRLF, for DATA with dots doubled, in blocks

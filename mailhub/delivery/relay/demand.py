@@ -13,9 +13,10 @@ An entry of `relay.tls_policy` is a level with attributes: "secure match=mx.exam
 
 import re
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mailhub.net.dane import Tlsa
+from mailhub.wire.sasl.client import Login
 
 NO_POLICY, TLSA, STS = "no-policy-found", "tlsa", "sts"
 LEVELS = ("none", "may", "encrypt", "dane", "dane-only", "fingerprint", "verify", "secure")
@@ -59,7 +60,7 @@ NOTHING = Basis()
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """For one host. `level`: none, may, encrypt, dane, fingerprint, verify or secure. `names`: what the certificate may be for.
+    """For one host. `login`: as whom we sign in. `level`: none, may, encrypt, dane, fingerprint, verify or secure. `names`: what the certificate may be for.
     `server_name`: what is asked for in SNI where it is not the host's name. `lenient`: where it fails, what is wrong is told
     and the mail goes nevertheless (MTA-STS in testing mode)."""
 
@@ -71,6 +72,7 @@ class Demand:
     server_name: str = ""
     lenient: bool = False
     basis: Basis = field(default=NOTHING, compare=False)
+    login: Login | None = None
 
     @property
     def mandatory(self) -> bool:
@@ -80,8 +82,8 @@ class Demand:
     def second(self) -> "Demand | None":
         """What a new connection may be where this one's TLS failed."""
         if self.level == "may":
-            return CLEAR
-        return MAY if self.lenient else None
+            return replace(CLEAR, login=self.login)
+        return replace(MAY, login=self.login) if self.lenient else None
 
 
 CLEAR = Demand("none")

@@ -26,9 +26,10 @@ from ..transport import Job, JobRecipient, Result
 from . import words
 from .client import Client
 from .convert import Converter
-from .demand import CLEAR, Basis, Demand
+from .demand import Basis, Demand
 from .dial import Dialer
 from .errors import Lost, Refused, TlsFailed
+from .login import Logins, sign_in
 from .mx import LOOP, Exchangers, Found, Host
 from .offer import NO_UTF8, Offer, address_for, batch, offer, tls_optional
 from .pool import Pool
@@ -66,6 +67,7 @@ class RelayTransport:
         self._services = tls or TlsServices()
         self._policies = TlsPolicies(config, self._services)
         self._checker = Checker(config.tls_ca, clock)
+        self._logins = Logins(config, self._services.tables)
         self._converter = Converter()
         self._dialer = Dialer(config, clock)
         self._pool = Pool(config, clock)
@@ -141,6 +143,8 @@ class RelayTransport:
             del left[: len(rivals)]
             self._count(policy, error.basis, rivals[0], error.result, str(error))
             raise
+        login = await self._logins.find(delivery.job.sender, delivery.job.nexthop, rivals[0])
+        demand = replace(demand, login=login)
         client = self._pool.take(rivals, demand)
         kept = client is not None
         if client is None:
@@ -186,6 +190,8 @@ class RelayTransport:
             client = self._client(host, self._config, self._hostname, self._clock, wanted, self._checker)
             try:
                 await client.connect(connected or await self._dialer.one(host))
+                if wanted.login is not None:
+                    await sign_in(client, wanted.login, self._config)
                 break
             except TlsFailed as error:
                 client.close()
@@ -194,7 +200,9 @@ class RelayTransport:
                 if wanted.second is None:
                     raise
                 wanted, connected = wanted.second, None
-                log.info("%s; trying %s", error, "without TLS" if wanted == CLEAR else "without the domain's policy")
+                log.info(
+                    "%s; trying %s", error, "without TLS" if wanted.level == "none" else "without the domain's policy"
+                )
             except BaseException:
                 client.close()
                 raise

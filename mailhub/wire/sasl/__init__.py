@@ -1,6 +1,6 @@
-"""SASL on the server's side (RFC 4422), without I/O: one set of mechanisms for SMTP, POP3 and IMAP.
+"""SASL (RFC 4422), without I/O: one set of mechanisms for SMTP, POP3 and IMAP.
 
-Comes from: directory.signin, protocols. Gives to: nobody. May import: model.
+Comes from: directory.signin, protocols, delivery (the client's side). Gives to: nobody. May import: model.
 Invariants
 - A mechanism never says whether a password is right; it reads it, or checks a proof against what is stored.
 - Malformed input raises SaslError and nothing else; every input is bounded.
@@ -9,6 +9,7 @@ Invariants
     challenge    CRAM-MD5, SCRAM
     scram, md5   what a server keeps for those two
     table        all of them, strongest first
+    client       the other side of some of them
 
 `directory.signin` leads a mechanism; a protocol's profile only frames what is said.
 """
