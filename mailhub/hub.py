@@ -27,6 +27,7 @@ from mailhub.control import demo
 from mailhub.control.server import ControlServer
 from mailhub.control.service import Control
 from mailhub.delivery.local import LocalTransport
+from mailhub.delivery.relay.mx import own_addresses
 from mailhub.delivery.relay.tls_services import RelayTls
 from mailhub.delivery.router import Router
 from mailhub.delivery.transports import Transports
@@ -186,7 +187,7 @@ class Hub:
         undo.push_async_callback(tls.close)
         transports = Transports(
             config.transport, config.relay, self.resolver, config.hostname, clock, local,
-            config.delivery.recipient_delimiter, tls=tls.services,
+            config.delivery.recipient_delimiter, functools.partial(own_addresses, config.listener, self._machine), tls.services,
         )  # fmt: skip
         undo.push_async_callback(transports.close)
         main = (*config.domains, config.hostname)[0]

@@ -1,6 +1,6 @@
 """The transports by their names: those that are always there, and those of [transport.NAME]."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from mailhub.config import schema
 from mailhub.model.clock import Clock
@@ -14,7 +14,8 @@ from .transport import Transport
 
 
 class Transports:
-    """`all`: by name. `relay` and `smtp` are one, unless they are configured apart. `delimiter`: of user and tag."""
+    """`all`: by name. `relay` and `smtp` are one, unless they are configured apart. `delimiter`: of user and tag; `own`: our
+    addresses, where a mail host that is asked on that port would be ourselves."""
 
     def __init__(
         self,
@@ -25,10 +26,10 @@ class Transports:
         clock: Clock,
         local: Transport,
         delimiter: str,
-        own: Collection[str] = (),
+        own: Callable[[int], Collection[str]],
         tls: TlsServices | None = None,
     ) -> None:
-        usual = RelayTransport(resolver, relay, hostname, clock, own, tls=tls)
+        usual = RelayTransport(resolver, relay, hostname, clock, own(relay.port), tls=tls)
         self._relays: dict[str, RelayTransport] = {
             "relay": usual,
             "smtp": usual,
@@ -43,7 +44,9 @@ class Transports:
                 case "lmtp":
                     self._relays[name] = LmtpTransport(resolver, differing, hostname, clock, tls)
                 case "smtp":
-                    self._relays[name] = RelayTransport(resolver, differing, hostname, clock, own, tls=tls)
+                    self._relays[name] = RelayTransport(
+                        resolver, differing, hostname, clock, own(differing.port), tls=tls
+                    )
         self.all.update(self._relays)
 
     async def close(self) -> None:

@@ -213,6 +213,8 @@ class Manager:
         """Return when nothing is under delivery and nothing is due, so that only the clock can bring more."""
         while not self._quiet():
             self._progress.clear()
+            if self._due <= self._clock.now():
+                self._kick.set()  # its alarm may stand behind what else was due at that moment
             await self._progress.wait()
 
     async def stop(self, grace: float) -> None:

@@ -153,3 +153,35 @@ async def test_dns_trouble_is_only_trouble(world: World) -> None:
         await world.clock.advance(301)
         await b.queue.idle()
         assert len(await inbox(b, "user@b.test")) == 1
+
+
+async def test_addresses_that_lead_to_one_another_come_to_an_end(world: World) -> None:
+    """Each host expands its alias and relays to the other: the Received fields are counted (RFC 5321 section 6.3)."""
+    async with world.hub("mx.a.test", "a.test", A) as a, world.hub("mx1.b.test", "b.test", B1) as b:
+        await a.directory.set_alias("round@a.test", ["round@b.test"])
+        await b.directory.set_alias("round@b.test", ["round@a.test"])
+        await post(world, a, "user@a.test", "round@a.test", b"Subject: round\r\n\r\n")
+        while (await a.store.queue.counts()).items or (await b.store.queue.counts()).items:
+            await a.queue.idle()
+            await b.queue.idle()
+        (bounce,) = await inbox(a, "user@a.test")
+        assert b"Status: 5.4.6" in bounce
+        assert b"Too many hops" in bounce
+        assert b"Subject: round" in bounce
+
+
+async def test_a_backup_never_gives_mail_to_itself(world: World) -> None:
+    """a.test's host is the second MX of c.test, by a name that it does not know for its own."""
+    world.dns.zone["c.test", "MX"] = ["10 mx1.c.test.", "20 other.c.test."]
+    world.dns.zone["mx1.c.test", "A"] = [B1]
+    world.dns.zone["other.c.test", "A"] = [A]
+    async with world.hub("mx.a.test", "a.test", A) as a:
+        await post(world, a, "user@a.test", "user@c.test", b"Subject: x\r\n\r\n")
+        await a.queue.idle()
+        (row,) = (await a.store.queue.counts()).rows
+        assert (row[0], row[1].name) == ("c.test", "DEFERRED")
+        async with world.hub("mx1.c.test", "c.test", B1) as c:
+            await world.clock.advance(301)
+            await c.queue.idle()
+            (letter,) = await inbox(c, "user@c.test")
+            assert letter.count(b"Received: from ") == 2

@@ -7,9 +7,11 @@ import random
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from mailhub.config import schema
 from mailhub.config.rules import is_domain
 from mailhub.model.errors import Permanent, Temporary
 from mailhub.model.reply import Reply
+from mailhub.net.local import Machine
 from mailhub.net.resolver import DnsTemporary, NoData, NoSuchName, Resolver
 
 NULL_MX = Reply(556, "5.1.10", "The domain takes no mail (null MX)")
@@ -65,13 +67,14 @@ class Exchangers:
         except DnsTemporary as error:
             raise Temporary(str(error), DNS_TROUBLE) from error
         hosts: list[Host] = []
+        own = frozenset() if port else self._own  # at another port there is another program
         whole, ours = True, False
         most = (
             self._limit if sum(map(len, groups)) == 1 else max(2, self._limit // 2)
         )  # of one name: the next is not hidden
         for names in groups:
             addresses = await asyncio.gather(*map(self._addresses, names[:_NAMES]))
-            ours = not self._own.isdisjoint(names) or any(not self._own.isdisjoint(some or ()) for some in addresses)
+            ours = not own.isdisjoint(names) or any(not own.isdisjoint(some or ()) for some in addresses)
             if ours:
                 break  # RFC 5321: we, and all hosts that are no better than we are
             whole = whole and None not in addresses
@@ -124,10 +127,10 @@ class Exchangers:
         try:
             address = str(ipaddress.ip_address(inner))
         except ValueError as error:
-            if is_domain(inner):
+            if is_domain(inner) and not inner.rpartition(".")[2].isdigit():
                 return None
             raise Permanent(f"not an address: {text!r}", BAD_LITERAL) from error
-        if address in self._own and not port:  # at another port there is another program
+        if address in self._own and not port:
             raise Permanent(f"{text} is ours", LOOP)
         return Host(text, address, port)
 
@@ -140,6 +143,16 @@ def divided(nexthop: str) -> tuple[str, int]:
     if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) <= 65_535):
         raise Permanent(f"not a port: {nexthop!r}", BAD_LITERAL)
     return place, int(port)
+
+
+def own_addresses(doors: Iterable[schema.Listener], machine: Machine, port: int) -> frozenset[str]:
+    """Where a mail host that is asked on `port` would be ourselves."""
+    found: set[str] = set()
+    for door in doors:
+        if door.protocol == "smtp" and not door.path and door.port == port:
+            everywhere = door.address in ("", "0.0.0.0", "::")
+            found |= {*machine.own, "127.0.0.1", "::1"} if everywhere else {door.address}
+    return frozenset(found)
 
 
 def _by_turns(first: Iterable[str], second: Iterable[str]) -> list[str]:
