@@ -74,19 +74,29 @@ def _is_address(name: str) -> bool:
 
 
 def address_keys(address: str, delimiter: str) -> Iterator[str]:
-    """`user+tag@domain`, `user@domain`, the domain and its parents, `user+tag@`, `user@`; `<>` for the null sender."""
+    """`user+tag@domain`, `user@domain`, the domain and its parents, `user+tag@`, `user@`; `<>` for the null sender.
+    Quotes carry no meaning (RFC 5321 section 4.1.2): nobody gets round a line by writing `"user"@domain`."""
     if not address:
         yield "<>"
         return
-    local, domain = addresses.split(address)
-    user, detail = addresses.without_detail(local, delimiter)
-    yield address.lower()
-    if detail is not None:
-        yield f"{user}@{domain}".lower()
+    local, domain = addresses.split(addresses.key(address))
+    users = _users(local, delimiter)
+    yield from (f"{user}@{domain}" for user in users)
     yield from domain_keys(domain)
-    yield f"{local}@".lower()
-    if detail is not None:
-        yield f"{user}@".lower()
+    yield from (f"{user}@" for user in users)
+
+
+def mail_keys(address: str, delimiter: str) -> Iterator[str]:
+    """`user+tag@domain`, `user@domain`, `@domain`: for tables of addresses that are there, or are somebody's."""
+    local, domain = addresses.split(addresses.key(address))
+    yield from (f"{user}@{domain}" for user in _users(local, delimiter))
+    yield f"@{domain}"
+
+
+def _users(local: str, delimiter: str) -> list[str]:
+    """The local part, and the same without its tag."""
+    user, detail = addresses.without_detail(local, delimiter)
+    return [local] if detail is None else [local, user]
 
 
 def act(value: str, orders: Orders, refusal: Reply, codes: schema.Smtp) -> tuple[Finding, str]:

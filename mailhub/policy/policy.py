@@ -9,7 +9,7 @@ from mailhub.config import lookup, schema
 from mailhub.config.restrictions import opens_to_all
 from mailhub.config.rules import is_domain
 from mailhub.delivery.router import Known, Router
-from mailhub.delivery.routes import Expand, Local, Relay
+from mailhub.delivery.routes import Expand, Relay
 from mailhub.model import address, ids
 from mailhub.model.clock import Clock
 from mailhub.model.envelope import Envelope, Origin
@@ -22,10 +22,11 @@ from mailhub.queue.suppression import Suppressions
 from mailhub.store.api import Body
 from mailhub.tables import Tables
 
-from .access import address_keys, domain_keys
+from .access import domain_keys, mail_keys
 from .caller import BEFORE_MAIL, Caller, ClientName
 from .guard import Guard, unlimited
 from .orders import Orders
+from .ownership import Ownership
 from .relay import Networks
 from .restrictions import Restrictions
 from .transaction import CANNOT_VERIFY, TEMPORARY, UNKNOWN, Transaction
@@ -68,7 +69,8 @@ class Policy:
         self._more_networks = tables.open(lookup.Lookup(named)) if named else None
         self._relay_domains = tables.open(config.relay_domains) if config.relay_domains else None
         self._relay_recipients = tables.open(config.relay_recipients) if config.relay_recipients else None
-        self._sender_login = tables.open(config.sender_login) if config.sender_login else None
+        owners = tables.open(config.sender_login) if config.sender_login else None
+        self._ownership = Ownership(router, owners, clock, delimiter)
         texts = {
             "client": config.client_restrictions,
             "helo": config.helo_restrictions,
@@ -159,40 +161,21 @@ class Policy:
         known = await self.known(recipient)
         if known is not Known.RELAY or self._relay_recipients is None or not await self.is_relayed(recipient):
             return known is not Known.UNKNOWN
-        for key in address_keys(recipient, self._delimiter):
-            if "@" in key and await self._relay_recipients.lookup(key) is not None:
+        for key in mail_keys(recipient, self._delimiter):
+            if await self._relay_recipients.lookup(key) is not None:
                 return True
-        return await self._relay_recipients.lookup("@" + address.domain_of(recipient)) is not None
+        return False
 
     async def known(self, recipient: str) -> Known:
         """As the router says; an address literal is another host's."""
         return Known.RELAY if address.domain_of(recipient).startswith("[") else await self.router.peek(recipient)
 
-    async def owns(self, login: str, sender: str) -> bool:
-        """Whether that login may write as `sender`: smtp.sender_login says so; or, where the table does not know the address,
-        it is the login's own, with or without a detail, or an alias that leads to it."""
-        if (owners := await self._owners(sender)) is not None:
-            return login.lower() in owners
-        if address.key(sender) == address.key(login):
-            return True
-        if address.domain_of(sender).startswith("["):
-            return False
-        route = await self.router.route(sender)
-        if isinstance(route, Local):
-            return route.account == address.key(login)
-        return isinstance(route, Expand) and address.key(login) in map(address.key, route.targets)
+    async def owns(self, login: str, address: str) -> bool:
+        """Whether that login may write as that address."""
+        return await self._ownership.owns(login, address)
 
-    async def has_owner(self, sender: str) -> bool:
-        return await self._owners(sender) is not None or await self.known(sender) is Known.LOCAL
-
-    async def _owners(self, sender: str) -> set[str] | None:
-        """What smtp.sender_login says: logins in lower case; None where it does not know the address."""
-        if self._sender_login is None:
-            return None
-        for key in (*address_keys(sender, self._delimiter), "@" + address.domain_of(sender)):
-            if "@" in key and (value := await self._sender_login.lookup(key)) is not None:
-                return set(value.lower().replace(",", " ").split())
-        return None
+    async def has_owner(self, address: str) -> bool:
+        return await self._ownership.owned(address)
 
     # --- VRFY, EXPN, ETRN ---
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from mailhub.config import lookup
 from mailhub.config.restrictions import Entry, parse
+from mailhub.model.address import unquote
 from mailhub.model.clock import Clock
 from mailhub.model.errors import MailError
 from mailhub.model.reply import Reply
@@ -138,9 +139,9 @@ class Restrictions:
             case "check_reverse_client_hostname_access":
                 return _whole((await visit.name()).reverse, origin.client)
             case "check_sender_access":
-                return [] if visit.sender is None else [visit.sender or "<>"]
+                return [] if visit.sender is None else [_unquoted(visit.sender) or "<>"]
             case "check_recipient_access":
-                return [visit.recipient] if visit.recipient else []
+                return [_unquoted(visit.recipient)] if visit.recipient else []
         return list(await self._keys(word, visit))[:1]
 
     async def _keys(self, word: str, visit: Visit) -> Iterator[str]:
@@ -179,6 +180,12 @@ def _weighed(finding: Finding, entry: Entry, visit: Visit, warn: bool) -> Verdic
 
 def _whole(name: str, client: str) -> list[str]:
     return [name or NAMELESS, client] if client else []
+
+
+def _unquoted(address: str) -> str:
+    """As patterns see it: in the case it came in, without quotes that carry no meaning."""
+    local, at, domain = address.rpartition("@")
+    return f"{unquote(local)}{at}{domain}"
 
 
 def _who(visit: Visit) -> str:

@@ -92,6 +92,7 @@ SENDERS = senders(
     "x@digits.example", "x@class.example", "x@permits.example", "x@relays.example", "x@junk.example", "joe+tag@plus.example",
     "joe+other@plus2.example", "joe@plus.example", "x@warn.example", "x@info.example", "x@hold.example", "x@drop.example",
     "x@redirect.example", "x@prepend.example", "x@upper.EXAMPLE", "x@tab.example", "X@BAD.example",
+    '"joe"@plus2.example', '"j\\oe"@plus2.example', "<x@bad.example", "@far.example:x@bad.example",
 )  # fmt: skip
 HELOS = (
     "mx.far.example", "localhost", "bad.example", "a.bad.example", "192.0.2.3", "[192.0.2.3]", "[192.0.2.5]", "[IPv6:2001:db8::1]",
@@ -107,7 +108,8 @@ SCENARIOS: dict[str, tuple[dict[str, str], tuple[Case, ...]]] = {
         Case(data="Subject: x\r\n\r\nhello"),
     )),
     "senders": ({"smtpd_sender_restrictions": "check_sender_access texthash:T/senders"}, (
-        *SENDERS, Case(sender="x@filter.example", ours=(220, 250, 250, 451)), Case(sender="x@bare.example", ours=(220, 250, 250, 550)), Case(sender="x@a.dotted.example", ours=(220, 250, 250, 554)),
+        *SENDERS, Case(sender="x@filter.example", ours=(220, 250, 250, 451)), Case(sender="x@bad.example.", ours=(220, 250, 501, 503)),
+        Case(sender="x@bare.example", ours=(220, 250, 250, 550)), Case(sender="x@a.dotted.example", ours=(220, 250, 250, 554)),
         Case(sender="x@drop.example", recipients=("nobody@mailhub.test",)), Case(sender="x@drop.example", recipients=("x@far.example",)),
     )),
     "senders, then refused": ({"smtpd_sender_restrictions": "check_sender_access texthash:T/senders, reject"}, SENDERS),

@@ -352,7 +352,7 @@ async def test_a_login_writes_as_itself(sender: str, allowed: bool, where: str) 
     policy, _, router = room()
     router.routes |= {
         "alice+tag@mailhub.test": Local(ALICE), "info@mailhub.test": Expand((ALICE, "bob@mailhub.test")),
-        "bob@mailhub.test": Local("bob@mailhub.test"), "team@mailhub.test": Expand(("bob@mailhub.test",)),
+        ALICE: Local(ALICE), "bob@mailhub.test": Local("bob@mailhub.test"), "team@mailhub.test": Expand(("bob@mailhub.test",)),
     }  # fmt: skip
     transaction = policy.begin(OWNER, "submission")
     reply = await transaction.sender(sender if where == "envelope" else ALICE)
@@ -403,3 +403,11 @@ async def test_patterns_are_asked_for_whole_keys(tmp_path: Path) -> None:
     assert (await asked(policy, Origin(client="192.0.2.7", helo="elsewhere.org"))).startswith("554")
     policy, _, _ = room(client_restrictions=(f"check_client_access cidr:{tmp_path}/nets",))
     assert (await asked(policy)).startswith("554")
+
+
+@pytest.mark.parametrize("sender", ['"bob"@far.example', '"b\\ob"@far.example', "BOB@far.example", "bob+x@far.example"])
+async def test_quotes_are_no_way_round_a_table(sender: str, tmp_path: Path) -> None:
+    (tmp_path / "t").write_text("/^bob/ REJECT\n")
+    for table in ("inline:{bob@far.example=REJECT}", f"regexp:{tmp_path}/t"):
+        policy, _, _ = room(sender_restrictions=(f"check_sender_access {table}",))
+        assert (await asked(policy, sender=sender)).startswith("554"), table

@@ -118,8 +118,10 @@ class SmallRouter:
         self.domains = {address.domain_of(mailbox) for mailbox in self.mailboxes}
         self.asked: list[str] = []
         self.routes: dict[str, Route] = {}
+        self.routed: list[str] = []
 
-    async def route(self, recipient: str) -> Route:
+    async def route(self, recipient: str, path: tuple[str, ...] = ()) -> Route:
+        self.routed.append(recipient)
         found = self.routes.get(recipient)
         return Refuse(Reply(550, "5.1.1", "none")) if found is None else found
 
