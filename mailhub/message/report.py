@@ -9,7 +9,7 @@ import binascii
 from dataclasses import dataclass
 from email.header import Header
 
-from .report_fields import CONTROL, Fields, Reported, bounded
+from .report_fields import CONTROL, Fields, Reported, bounded, spoken
 from .stamps import date_time
 
 _TEXT_LINE = 240  # characters of a line for people: even in UTF-8 below 998 octets
@@ -147,7 +147,7 @@ def _reason(recipient: Reported, fields: Fields) -> str:
     if asked and asked != recipient.address:
         first += f" (<{_one_line(asked)}>)"
     who = recipient.remote or fields.hostname
-    said = recipient.reply if recipient.remote else recipient.reply.text
+    said = spoken(recipient.reply) if recipient.remote else recipient.reply.text
     return f"{first}\n{_indented(f'{who}: {said}')}"
 
 

@@ -78,7 +78,9 @@ class Fields:
             lines.insert(0, self._line("Original-Recipient", self._original(recipient.orcpt)))
         if remote:
             lines.append(self._line("Remote-MTA", f"dns; {remote.partition('[')[0] or remote}"))
-        lines.append(self._folded("Diagnostic-Code", f"smtp; {reply}" if remote else f"x-mailhub; {reply.text}"))
+        lines.append(
+            self._folded("Diagnostic-Code", f"smtp; {spoken(reply)}" if remote else f"x-mailhub; {reply.text}")
+        )
         if recipient.last_attempt is not None:
             lines.append(f"Last-Attempt-Date: {date_time(recipient.last_attempt)}")
         lines.append(f"Final-Log-ID: {self.queue_id}")
@@ -110,6 +112,11 @@ class Fields:
         folded = textwrap.wrap(" ".join([f"{name}:", *pieces]), _WIDTH, subsequent_indent=" ",
                                break_long_words=False, break_on_hyphens=False)  # fmt: skip
         return "\r\n".join(folded)
+
+
+def spoken(reply: Reply) -> str:
+    """A peer's reply in its own words: an enhanced code of which nothing but the class is known was made by us."""
+    return f"{reply.code} {reply.text}" if reply.enhanced in ("4.0.0", "5.0.0") else str(reply)
 
 
 def bounded(text: str) -> str:
