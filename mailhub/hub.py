@@ -56,6 +56,7 @@ from mailhub.stall import StallDetector
 from mailhub.store.api import Store
 from mailhub.store.sqlite import SqliteStore
 from mailhub.tables import Tables
+from mailhub.trace import Trace
 
 log = logging.getLogger("mailhub.hub")
 
@@ -142,7 +143,9 @@ class Hub:
         self._signin, self.directory, self.authenticator = signin, signin.directory, signin.authenticator
         if config.demo and config.domains:
             self.demo_accounts = await demo.create(self.directory, self.store.directory, config.domains[0], self.data)
-        self.mailboxes = Mailboxes(self.store, config.mailbox, clock)
+        self.trace = Trace(config.trace, clock, self.store.traces.record)
+        undo.push_async_callback(self.trace.close)
+        self.mailboxes = Mailboxes(self.store, config.mailbox, clock, self.trace)
         undo.callback(self.mailboxes.close)
         await self._start_queue(undo)
         self._take_policy(config.smtp)
@@ -156,6 +159,7 @@ class Hub:
             self.queue.forgive,
             config.hostname,
             self.guard,
+            self.trace,
         )
         commands = ControlServer(self.data, self.control)
         await commands.start()
@@ -201,6 +205,7 @@ class Hub:
             config.hostname,
             clock,
             suppressions=self.suppressions,
+            trace=self.trace,
         )
         self.spool = Spool(store, self.queue, clock)
         await self.queue.start()
@@ -310,6 +315,7 @@ class Hub:
             delimiter=self.config.delivery.recipient_delimiter,
             commits=self._commits,
             suppressions=self.suppressions,
+            trace=self.trace,
         )
 
     # --- reload ---
@@ -325,6 +331,7 @@ class Hub:
         before, self.config = self.config, done.config
         self.sessions.limits = self.config.sessions
         self._signin.configure(self.config)
+        self.trace.config = self.config.trace
         self.guard.configure(Sections(self.config.limits, self.config.smtp, self.config.auth, self.config.sessions))
         self.router.configure(self.config.delivery)
         self.queue.configure(self.config.queue)

@@ -19,6 +19,7 @@ RELOADABLE = (
     "auth_socket",
     "queue",
     "suppression",
+    "trace",
     "delivery",
     "log",
 )

@@ -16,6 +16,7 @@ _COMMANDS = {
     "suppression": ("suppressions:suppression", "Addresses that refused mail: list, add, remove."),
     "queue": ("queues:queue", "Look at the queue and act on it."),
     "flush": ("queues:flush", "Attempt now all mail that waits, or that for a domain."),
+    "trace": ("traces:trace", "Show what happened to a message."),
     "mailbox": ("mailboxes:mailbox", "Maintain mailboxes."),
     "config": ("config:show", "Say what can be configured: lookup tables, ways to sign in."),
     "table": ("tables:table", "Ask lookup tables."),

@@ -65,3 +65,25 @@ class Queue(Section, frozen=True, kw_only=True):
     bounce_rate_limit: Limit = 200
     # Tell a sender who was warned of a delay that the mail has arrived after all.
     confirm_delay_cleared: bool = False
+
+
+class Suppression(Section, frozen=True, kw_only=True):
+    """Mail that our own accounts submit is held back from addresses that refused it for good, again and again."""
+
+    # Refusals of an address within `window` after which it is held back for `hold`; 0: never.
+    bounces: Annotated[int, Meta(ge=0, le=20)] = 3
+    window: Seconds = 2_592_000.0
+    hold: Seconds = 2_592_000.0
+    # Addresses remembered; the one that was silent longest is forgotten first.
+    table_limit: Count = 100_000
+
+
+class Trace(Section, frozen=True, kw_only=True):
+    """What happened to each message, stage by stage, for `mailhub trace`."""
+
+    enabled: bool = True
+    # How long, and how many steps (a message has some four; what was refused has a fifth of them at the most).
+    keep: Seconds = 604_800.0
+    limit: Count = 200_000
+    # Keep local parts of addresses; without them a trace is found by queue id and Message-ID alone.
+    addresses: bool = True

@@ -12,6 +12,8 @@ from .lookup import Lookup
 from .queueing import BounceText as BounceText
 from .queueing import Destination as Destination
 from .queueing import Queue as Queue
+from .queueing import Suppression as Suppression
+from .queueing import Trace as Trace
 from .section import Count, Limit, Name, Octets, Port, Seconds
 from .section import Section as Section
 from .signin import Auth as Auth
@@ -156,17 +158,6 @@ class Pop3(Section, frozen=True, kw_only=True):
     login_timeout: Seconds = 120.0
     idle_timeout: Seconds = 600.0
     error_limit: Count = 20
-
-
-class Suppression(Section, frozen=True, kw_only=True):
-    """Mail that our own accounts submit is held back from addresses that refused it for good, again and again."""
-
-    # Refusals of an address within `window` after which it is held back for `hold`; 0: never.
-    bounces: Annotated[int, Meta(ge=0, le=20)] = 3
-    window: Seconds = 2_592_000.0
-    hold: Seconds = 2_592_000.0
-    # Addresses remembered; the one that was silent longest is forgotten first.
-    table_limit: Count = 100_000
 
 
 class Delivery(Section, frozen=True, kw_only=True):
@@ -347,6 +338,7 @@ class Config(Section, frozen=True, kw_only=True):
     auth_socket: AuthSocket = AuthSocket()
     queue: Queue = Queue()
     suppression: Suppression = Suppression()
+    trace: Trace = Trace()
     delivery: Delivery = Delivery()
     relay: Relay = Relay()
     transport: dict[str, Transport] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from mailhub.model.errors import MailError
 from mailhub.net import local
 from mailhub.policy import Guard, Sections
 from mailhub.store.sqlite import SqliteStore
+from mailhub.trace import Trace
 
 from .errors import ControlError
 from .service import Control
@@ -41,7 +42,10 @@ class Offline:
         sections = Sections(config.limits, config.smtp, config.auth, config.sessions)
         guard = Guard(sections, clock, store=self._store.guard, machine=local.read())
         self._runner.run(guard.open())
-        self._control = Control(directory, self._store, clock, self._status, lambda: None, config.hostname, guard)
+        trace = Trace(config.trace, clock, self._store.traces.record)
+        self._control = Control(
+            directory, self._store, clock, self._status, lambda: None, config.hostname, guard, trace
+        )
 
     def ask(self, request: Request[Answer], progress: Callable[[int, int], None] | None = None) -> Answer:
         return self._runner.run(self._control.perform(checked(request), progress))

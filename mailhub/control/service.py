@@ -14,6 +14,7 @@ from mailhub.model.address import key
 from mailhub.model.clock import Clock
 from mailhub.policy import Guard
 from mailhub.store.api import Store
+from mailhub.trace import Trace
 
 from . import words
 from .accounts import Accounts
@@ -22,6 +23,7 @@ from .credentials import Credentials
 from .errors import ControlError
 from .queues import Queues
 from .suppressions import Suppressions
+from .traces import Traces
 
 log = logging.getLogger("mailhub.control")
 Answer = TypeVar("Answer")
@@ -50,6 +52,7 @@ class Control:
         wake: Callable[[], object],
         hostname: str,
         guard: Guard,
+        trace: Trace,
     ) -> None:
         self._directory, self._store = directory, store
         accounts, queues = Accounts(directory, store.mailboxes), Queues(store.queue, clock, wake)
@@ -73,6 +76,7 @@ class Control:
             words.SecondFactorBegin: credentials.begin_second_factor,
             words.SecondFactorConfirm: credentials.confirm_second_factor,
             words.SecondFactorRemove: credentials.remove_second_factor,
+            words.TraceFind: Traces(store.traces, trace).find,
             words.BanList: bans.page,
             words.BanAdd: bans.add,
             words.BanRemove: bans.remove,

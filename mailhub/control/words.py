@@ -26,6 +26,10 @@ from .suppression_words import Suppression as Suppression
 from .suppression_words import SuppressionAdd as SuppressionAdd
 from .suppression_words import SuppressionList as SuppressionList
 from .suppression_words import SuppressionRemove as SuppressionRemove
+from .trace_words import Step as Step
+from .trace_words import Traced as Traced
+from .trace_words import TracedMessage as TracedMessage
+from .trace_words import TraceFind as TraceFind
 
 VERSION = 1
 LINE_LIMIT = 16_777_216  # octets of one line on the socket

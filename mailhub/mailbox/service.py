@@ -9,6 +9,7 @@ from mailhub.model.clock import Clock
 from mailhub.model.errors import Exists, LimitReached, NotFound, Permanent, Temporary
 from mailhub.model.mailbox import Folder, View
 from mailhub.store.api import Body, BodyWriter, Content, Copied, Filing, MessageFile, NewMessage, Store
+from mailhub.trace import Trace
 
 from .changes import ChangeBus
 from .heavy import HeavyLane, quick
@@ -30,8 +31,9 @@ Appended = tuple[Body, int | None, int, Sequence[str]]  # body, INTERNALDATE or 
 class Mailboxes:
     """`close()` ends its thread; the store is the hub's."""
 
-    def __init__(self, store: Store, config: schema.Mailbox, clock: Clock) -> None:
+    def __init__(self, store: Store, config: schema.Mailbox, clock: Clock, trace: Trace | None = None) -> None:
         self._store, self.config, self._clock = store, config, clock
+        self.trace = trace or Trace.off(clock)
         self.changes = ChangeBus()
         store.mailboxes.subscribe(self.changes.publish)
         self._lane = HeavyLane()

@@ -21,6 +21,7 @@ from mailhub.queue.spool import Spool
 from mailhub.queue.suppression import Suppressions
 from mailhub.store.api import Body
 from mailhub.tables import Tables
+from mailhub.trace import Trace
 
 from .access import domain_keys, mail_keys
 from .caller import BEFORE_MAIL, Caller, ClientName
@@ -58,6 +59,7 @@ class Policy:
         delimiter: str = "+",
         commits: "set[asyncio.Task[Reply]] | None" = None,
         suppressions: Suppressions | None = None,
+        trace: Trace | None = None,
     ) -> None:
         self.hostname, self.router, self.spool, self.clock = hostname, router, spool, clock
         self.config, self.guard, self.resolver, self._delimiter = config, guard or unlimited(clock), resolver, delimiter
@@ -84,6 +86,7 @@ class Policy:
         self.opens_to_all = opens_to_all(config.relay_restrictions)
         self._commits = commits if commits is not None else set()
         self._suppressions = suppressions
+        self.trace = trace or Trace.off(clock)
 
     def begin(self, origin: Origin, service: str = "smtp", caller: Caller | None = None) -> Transaction:
         """A new message from `origin`, which came by that service. `caller`: of its session."""
@@ -222,16 +225,31 @@ class Policy:
             await asyncio.wait(self._commits)
 
     def commit(
-        self, number: int, envelope: Envelope, body: Body, prefix: bytes, origin: Origin, orders: Orders
+        self,
+        number: int,
+        envelope: Envelope,
+        body: Body,
+        prefix: bytes,
+        origin: Origin,
+        orders: Orders,
+        message_id: str,
     ) -> asyncio.Task[Reply]:
         """Put a message into the queue by a task of ours, so that it goes on when the session is gone."""
-        task = asyncio.get_running_loop().create_task(self._put(number, envelope, body, prefix, origin, orders))
+        put = self._put(number, envelope, body, prefix, origin, orders, message_id)
+        task = asyncio.get_running_loop().create_task(put)
         self._commits.add(task)
         task.add_done_callback(self._commits.discard)
         return task
 
     async def _put(
-        self, number: int, envelope: Envelope, body: Body, prefix: bytes, origin: Origin, orders: Orders
+        self,
+        number: int,
+        envelope: Envelope,
+        body: Body,
+        prefix: bytes,
+        origin: Origin,
+        orders: Orders,
+        message_id: str,
     ) -> Reply:
         try:
             await self.spool.put(
@@ -243,6 +261,7 @@ class Policy:
         except Exception:
             log.exception("%s: not queued", ids.text(number))
             return TEMPORARY
+        self.trace.accepted(number, envelope, origin, len(prefix) + body.size, message_id)
         return Reply(250, "2.0.0", f"Ok: queued as {ids.text(number)}")
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mailhub.policy")
 
+_ID_LIMIT = 998  # characters of a Message-ID that is looked for
+
 SENDER_OK = Reply(250, "2.1.0", "Ok")
 RECIPIENT_OK = Reply(250, "2.1.5", "Ok")
 CONTENT_OK = Reply(250, "2.0.0", "Ok")
@@ -135,6 +137,8 @@ class Transaction:
             reply = self._policy.guard.recipient(self._origin.client, self._origin.login, recipient.address) or reply
         if reply.ok:
             self._recipients[recipient] = None
+        else:
+            self._policy.trace.refused(self._origin, self._envelope.sender, recipient.address, reply)
         return reply
 
     async def _may_send_as(self, sender: str) -> bool:
@@ -232,6 +236,12 @@ class Transaction:
 
     async def content(self, body: Body) -> Reply:
         """Judge the finished body; on a yes `commit` may follow."""
+        reply = await self._judge(body)
+        if not reply.ok:
+            self._policy.trace.refused(self._origin, self._envelope.sender, "", reply)
+        return reply
+
+    async def _judge(self, body: Body) -> Reply:
         assert self._intake is not None
         if self._intake.hops > self._policy.config.hopcount_limit:
             return LOOP
@@ -288,11 +298,18 @@ class Transaction:
             replace(origin, name=self._visit.caller.known), policy.hostname, ids.text(number), sole, policy.clock.now()
         )
         envelope = Envelope(self._envelope.sender, recipients, self._envelope.parameters)
+        message_id = _message_id(self._intake)
         body, self._body, self._intake = self._body, None, None
-        return await asyncio.shield(policy.commit(number, envelope, body, prefix, origin, orders))
+        return await asyncio.shield(policy.commit(number, envelope, body, prefix, origin, orders, message_id))
 
     def abort(self) -> None:
         """Forget it all; may be called at any time, also after `commit`, where it does nothing."""
         intake, self._intake, self._body = self._intake, None, None
         if intake is not None:
             intake.abort()
+
+
+def _message_id(intake: BodyIntake | None) -> str:
+    """As it stands in the header, for the trace; "" where there is none."""
+    found = headers.first(intake.header, b"message-id") if intake is not None else None
+    return headers.text(found)[:_ID_LIMIT] if found else ""

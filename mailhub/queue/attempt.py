@@ -21,6 +21,7 @@ from mailhub.model.envelope import Notify
 from mailhub.model.errors import MailError, Temporary
 from mailhub.model.reply import Reply
 from mailhub.store.api import Fate, Item, Outcome, QueuedRecipient, QueueStore, Settle
+from mailhub.trace import Trace
 
 from . import plan
 from .active import ActiveSet
@@ -58,6 +59,7 @@ class Shared:
     suppressions: Suppressions
     clock: Clock
     tick: Callable[[], object]
+    trace: Trace
     closing: bool = False
     pauses: dict[int, tuple[float, "asyncio.Future[None]"]] = field(default_factory=dict)
 
@@ -230,6 +232,8 @@ class Attempt:
                      self._recipients[result.n].address, result.remote or relay,
                      self._shared.clock.now() - self._item.created, outcome.reply.enhanced, _WORDS[outcome.fate],
                      outcome.reply.text)  # fmt: skip
+        told = _told(result, outcome, relay, self._shared.clock.now())
+        self._shared.trace.attempted(self._item.id, self._recipients[result.n].address, told)
         return outcome
 
     def _deferred(self, outcome: Outcome) -> Outcome:
@@ -306,6 +310,12 @@ class Attempt:
                 outcomes = tuple(self._unfiled(outcome) for outcome in unit.outcomes)
                 unit = replace(unit, outcomes=outcomes, born=await shared.bounces.born(item, outcomes))
         self._note_due(unit)
+        for outcome in unit.outcomes:
+            if outcome.fate == Fate.EXPANDED:
+                children = [child.address for child in outcome.children]
+                shared.trace.expanded(item.id, self._recipients[outcome.n].address, children)
+        for report in unit.born:
+            shared.trace.reported(item.id, report.id, report.recipients[0].address)
 
     def _unfiled(self, outcome: Outcome) -> Outcome:
         """The store will never take this filing as it is: try again later, and give up in time."""
@@ -316,6 +326,18 @@ class Attempt:
     def _note_due(self, unit: Settle) -> None:
         dues = [o.due for o in unit.outcomes if o.fate in (Fate.DEFERRED, Fate.EXPANDED) and not o.held]
         self._due = min([self._due, *dues, *(born.due for born in unit.born)])
+
+
+def _told(result: Result, outcome: Outcome, transport: str, now: float) -> str:
+    """One line of the trace: how, by whom, what was said, what comes of it."""
+    words = [f"status={'held' if outcome.held else _WORDS[outcome.fate]}", f"relay={result.remote or transport}"]
+    words += [result.tls] if result.tls else []
+    words += [f"said: {outcome.reply}"]
+    words += [f"filed for {f.account} in {f.folder} as {f.file}" for f in outcome.filings]
+    words += (
+        [f"next attempt in {outcome.due - now:.0f} s"] if outcome.fate == Fate.DEFERRED and not outcome.held else []
+    )
+    return ", ".join(words)
 
 
 def _next_word(item: Item, now: float, deadline: float) -> float:

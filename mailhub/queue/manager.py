@@ -18,6 +18,7 @@ from mailhub.delivery.transport import Transport
 from mailhub.model.clock import Clock
 from mailhub.model.errors import Temporary
 from mailhub.store.api import Act, Item, QueueFilter, QueueStore, State
+from mailhub.trace import Trace
 
 from .active import ActiveSet
 from .attempt import Attempt, Shared
@@ -49,6 +50,7 @@ class Manager:
         chance: random.Random | None = None,
         *,
         suppressions: Suppressions,
+        trace: Trace | None = None,
     ) -> None:
         self._store, self._clock = store, clock
         self._chance = chance or random.Random()
@@ -60,6 +62,7 @@ class Manager:
         self._shared = Shared(
             store, router, transports, self._destinations, self._set, schedule, bounces, suppressions, clock,
             self._progress.set,
+            trace or Trace.off(clock),
         )  # fmt: skip
         self.configure(config)
         self._active: dict[int, asyncio.Task[None]] = {}  # by lease

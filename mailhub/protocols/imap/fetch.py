@@ -134,6 +134,7 @@ class _Fetch:
         except NotFound:
             self.gone += 1
             return
+        self._session.read(file)
         async with file:
             message = OpenMessage(self._session.mailboxes, file, (self._view.folder.id, uid), self._session.last_tree)
             found = {item: await message.find(item) for item in items if isinstance(item, Section)}

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from mailhub.config.schema import Imap
 from mailhub.directory import Account, Authenticator, Peer
-from mailhub.mailbox.service import AccountMail, FolderView, Mailboxes
+from mailhub.mailbox.service import AccountMail, FolderView, Mailboxes, MessageFile
 from mailhub.model.errors import MailError, NotFound
 from mailhub.net.stream import ConnectionLost, Stream
 from mailhub.protocols.session import SessionContext, peer_of
@@ -102,6 +102,11 @@ class ImapSession:
                 () if self._account is not None else self.authenticator.offered(self.peer),
             )
         )
+
+    def read(self, file: MessageFile) -> None:
+        """The client gets text of a message."""
+        session = self.context.session
+        self.mailboxes.trace.fetched(file.name, self.account.name, self.context.service, session.client)
 
     def log_in(self, account: Account) -> None:
         self._account = self.mailboxes.account(account.name)

@@ -300,6 +300,8 @@ class Pop3Session:
     async def _send(self, number: int, lines: int | None) -> None:
         """The message, or its header and the first `lines` lines of its body."""
         async with await self._mail.message(number) as file:
+            context, mail = self._context, self._mailboxes
+            mail.trace.fetched(file.name, context.session.login, context.service, context.session.client)
             self._ok(f"{self._mail.octets(number)} octets" if lines is None else "Top of message")
             try:
                 await self._blocks(file, None if lines is None else Top(lines))

@@ -50,6 +50,7 @@ from .suppression import SuppressionStore as SuppressionStore
 from .tls import StsRow as StsRow
 from .tls import TlsCount as TlsCount
 from .tls import TlsStore as TlsStore
+from .trace import TraceStore as TraceStore
 
 
 class Store(Protocol):
@@ -72,6 +73,9 @@ class Store(Protocol):
 
     @property
     def tls(self) -> TlsStore: ...
+
+    @property
+    def traces(self) -> TraceStore: ...
 
     async def open(self) -> None:
         """Take the lock, migrate, recover from a crash. MailError with a clear cause where it can not."""

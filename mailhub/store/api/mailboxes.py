@@ -35,6 +35,7 @@ class MessageFile(Protocol):
     """An open message. Close it (or use it as an async context manager)."""
 
     size: int
+    name: str  # base name in the Maildir, without flags
 
     async def read(self, offset: int, length: int) -> bytes: ...
 

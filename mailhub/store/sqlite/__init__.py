@@ -32,6 +32,7 @@ from .queue_changes import RELEASE_ALL
 from .schema import connect, migrate
 from .suppressions import SqliteSuppressions
 from .tls import SqliteTls
+from .traces import SqliteTraces
 from .writer import Told, Writer
 
 _NAMES = 1_000  # spool files looked up at one time
@@ -39,7 +40,7 @@ _POOL = 4  # threads for spool files, syncs and reads of message files
 
 
 class SqliteStore:
-    """api.Store. `queue`, `mailboxes`, `directory`, `guard`, `suppressions` and `tls` are there between `open` and `close`."""
+    """api.Store. `queue`, `mailboxes`, `directory`, `guard`, `suppressions`, `tls` and `traces` are there between `open` and `close`."""
 
     queue: SqliteQueue
     mailboxes: SqliteMailboxes
@@ -47,6 +48,7 @@ class SqliteStore:
     guard: SqliteGuard
     suppressions: SqliteSuppressions
     tls: SqliteTls
+    traces: SqliteTraces
 
     def __init__(
         self, data: Path, config: StoreConfig, clock: Clock, hostname: str, files: Files | None = None
@@ -128,7 +130,9 @@ class SqliteStore:
         self.guard = SqliteGuard(self._writer, self._reader, self._reading(database), db)
         self.suppressions = SqliteSuppressions(self._writer, self._reader, self._reading(database), db)
         self.tls = SqliteTls(self._writer, self._reader, self._reading(database), db)
+        self.traces = SqliteTraces(f"{self._data}/trace.db", clock)
         self._writer.start()
+        self.traces.start()
         self._reader.start()
         self.mailboxes.staging.start()
         await self._filer.start()
@@ -141,6 +145,7 @@ class SqliteStore:
         await self.mailboxes.staging.stop()
         with contextlib.suppress(Temporary):
             await self._filer.stop()
+        await self.traces.stop()
         await self._writer.close()
         await self._reader.stop()
         for db in self._connections:

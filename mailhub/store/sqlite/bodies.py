@@ -166,8 +166,8 @@ class StoredContent:
 class OpenFile:
     """api.MessageFile on a descriptor."""
 
-    def __init__(self, files: Files, pool: Executor, descriptor: int, size: int) -> None:
-        self.size = size
+    def __init__(self, name: str, files: Files, pool: Executor, descriptor: int, size: int) -> None:
+        self.name, self.size = name, size
         self._files, self._pool, self._descriptor = files, pool, descriptor
 
     async def read(self, offset: int, length: int) -> bytes:
@@ -190,8 +190,8 @@ class OpenFile:
 class OpenContent:
     """api.MessageFile on content whose file is not written yet; `head` stands before it."""
 
-    def __init__(self, head: bytes, content: StoredContent) -> None:
-        self.size = len(head) + content.size
+    def __init__(self, name: str, head: bytes, content: StoredContent) -> None:
+        self.name, self.size = name, len(head) + content.size
         self._head, self._content = head, content
 
     async def read(self, offset: int, length: int) -> bytes:

@@ -211,7 +211,7 @@ class SqliteMailboxes:
             raise NotFound(f"no message {uid} in folder {folder}")
         name_flags, file, account, name = row
         if name_flags == maildir.NO_FILE:
-            return self._open_content(folder, uid)
+            return self._open_content(file, folder, uid)
         path = f"{self._mail}/{maildir.home(account)}{maildir.folder_dir(name)}/{maildir.place(file, name_flags)}"
         for candidate in self._candidates(path):
             try:
@@ -220,7 +220,7 @@ class SqliteMailboxes:
                 continue
             except OSError as error:
                 raise Temporary(f"{candidate}: {error}") from error
-            return OpenFile(self._files, self._pool, descriptor, self._files.length(descriptor))
+            return OpenFile(file, self._files, self._pool, descriptor, self._files.length(descriptor))
         return None
 
     def _candidates(self, path: str) -> Iterator[str]:
@@ -229,7 +229,7 @@ class SqliteMailboxes:
         if found is not None:
             yield found
 
-    def _open_content(self, folder: int, uid: int) -> MessageFile | None:
+    def _open_content(self, file: str, folder: int, uid: int) -> MessageFile | None:
         row = self._db.execute(
             "select id, prefix, size, body, spool, tail, head from filed join content on content.id = filed.content"
             " where folder=? and uid=?",
@@ -239,7 +239,7 @@ class SqliteMailboxes:
             return None
         number, prefix, size, body, spool, tail, head = row
         stored = StoredContent(number, prefix, Body(size, body, spool), self._spool, self._load_body, tail)
-        return OpenContent(head, stored)
+        return OpenContent(file, head, stored)
 
     # --- changing ----------------------------------------------------------------------------------------------------
 
