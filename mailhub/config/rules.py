@@ -16,6 +16,7 @@ from .schema import Config, Listener, OAuth, Queue, Relay, Smtp, Transport
 
 _FIXED = ("local", "virtual", "error", "retry", "hold", "discard", "pipe")  # transports that have no settings
 _TRANSPORT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_CONTACT = re.compile(r"[!-;=?A-~]+@[A-Za-z0-9.-]+")
 _PROVIDERS = ("saslauthd", "dovecot", "authdaemon", "passwd-file", "table")
 
 

@@ -242,6 +242,18 @@ class Transport(Section, frozen=True, kw_only=True):
     output_limit: Octets = 4_096
 
 
+class TlsReports(Section, frozen=True, kw_only=True):
+    # Tell other domains each day how TLS with their mail hosts went, where they ask for it (TLSRPT, RFC 8460).
+    send: bool = False
+    # Who reports, and the address for questions; empty: the host's name, and its postmaster.
+    organization: str = ""
+    contact: str = ""
+    # Different outcomes counted in one day; those beyond are left out.
+    limit: Count = 100_000
+    # Reports go out at a moment of this time after midnight UTC.
+    spread: Annotated[float, Meta(ge=0, le=86_000)] = 14_400.0
+
+
 class Resolver(Section, frozen=True, kw_only=True):
     # "address:port" each; empty: as /etc/resolv.conf says.
     nameservers: tuple[str, ...] = ()
@@ -342,6 +354,7 @@ class Config(Section, frozen=True, kw_only=True):
     delivery: Delivery = Delivery()
     relay: Relay = Relay()
     transport: dict[str, Transport] = field(default_factory=dict)
+    tls_reports: TlsReports = TlsReports()
     resolver: Resolver = Resolver()
     store: Store = Store()
     mailbox: Mailbox = Mailbox()

@@ -50,10 +50,11 @@ BELOW: dict[str, tuple[str, ...]] = {
     ),
     "protocols": ("policy", "mailbox", "directory", "net", "wire", "message", "model", "config"),
 }
+BELOW["jobs"] = ("queue", "delivery", "store.api", "net", "message", "model", "config")
 BELOW["hub_reload"] = ("config",)
 BELOW["hub_signin"] = tuple(BELOW)  # a part of hub
-BELOW["hub"] = (*BELOW, "hub_status")
-BELOW["hub_status"] = (*BELOW["hub"], "hub")  # a part of hub
+BELOW["hub"] = (*BELOW, "hub_status", "hub_reports")
+BELOW["hub_status"] = BELOW["hub_reports"] = (*BELOW["hub"], "hub")  # parts of hub
 BELOW["cli"] = tuple(BELOW)
 BELOW["__main__"] = ("cli",)
 BELOW[""] = ()

@@ -178,6 +178,11 @@ class TlsPolicies:
             policy = replace(policy, sts=await self._sts.policy(domain))
         return policy
 
+    def whomever(self, nexthop: str) -> Policy:
+        """TLS where it works, and nothing told of it."""
+        level = "none" if self._config.tls == "none" else "may"
+        return Policy(nexthop, Rule(level), self._config.port, reported=False)
+
     async def _vouched(self, domain: str, bracketed: bool) -> Collection[str] | None:
         if bracketed or self._vouching is None:
             return (domain,)

@@ -5,6 +5,7 @@ What can not be counted because there is too much of it is left out of the repor
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mailhub.model.clock import Clock
@@ -12,10 +13,9 @@ from mailhub.store.api import TlsCount, TlsStore
 
 from .demand import Basis
 
-TLS_REPORT = (
-    "tls-report"  # origin of the reports, whose own sessions are not counted: they would call for reports without end
-)
-_DAY = 86_400
+# Origin of the reports, whose own sessions are not counted: they would call for reports without end (RFC 8460 section 5.3).
+TLS_REPORT = "tls-report"
+DAY = 86_400
 _DETAIL = 200  # characters
 
 
@@ -31,17 +31,19 @@ class Session:
 
 
 class TlsSessions:
-    """`count` for each session, `flush` every now and then. `limit`: rows of one day; more are not counted."""
+    """`count` for each session, `flush` every now and then. `limit`: rows of one day; more are not counted. `on_first` is called
+    when there is something to flush."""
 
     def __init__(self, store: TlsStore, clock: Clock, limit: int) -> None:
         self._store, self._clock, self._limit = store, clock, limit
         self._counts: Counter[TlsCount] = Counter()
+        self.on_first: Callable[[], object] = lambda: None
 
     def count(self, domain: str, basis: Basis, session: Session) -> None:
         """Successes are counted without their hosts: reports tell only of failures where they were."""
         failed = bool(session.result)
         row = TlsCount(
-            day=int(self._clock.now() // _DAY),
+            day=int(self._clock.now() // DAY),
             domain=domain,
             kind=basis.kind,
             policy=json.dumps([basis.lines, basis.mx]),
@@ -51,6 +53,8 @@ class TlsSessions:
             address=session.address if failed else "",
             detail=session.detail[:_DETAIL],
         )
+        if not self._counts:
+            self.on_first()
         if row in self._counts or len(self._counts) < self._limit:
             self._counts[row] += 1
 

@@ -98,10 +98,10 @@ class RelayTransport:
         return client.name == self._hostname
 
     async def _policy(self, job: Job) -> Policy:
-        """What is asked of the hosts' TLS, for this message."""
-        policy = await self._policies.find(job.nexthop, required=job.parameters.requiretls)
+        """What is asked of the hosts' TLS, for this message. A TLS report is delivered whatever fails (RFC 8460 section 5.3)."""
         if job.origin.protocol == TLS_REPORT:
-            policy = replace(policy, reported=False)  # reports on our reports would have no end
+            return self._policies.whomever(job.nexthop)
+        policy = await self._policies.find(job.nexthop, required=job.parameters.requiretls)
         if policy.published and not policy.required and await tls_optional(job.content):
             return policy.relaxed()
         return policy

@@ -46,8 +46,8 @@ class TlsStore(Protocol):
         """Add to the counts; of each day at most `limit` rows are kept, those that came first."""
         ...
 
-    async def reportable(self, before: int, limit: int) -> Sequence[tuple[int, str]]:
-        """Days before that one with the domains that have counts, oldest first, at most `limit` of them."""
+    async def reportable(self, before: int, after: tuple[int, str], limit: int) -> Sequence[tuple[int, str]]:
+        """Days before that one with the domains that have counts, oldest first, at most `limit` of them, from behind `after`."""
         ...
 
     async def sessions(self, day: int, domain: str) -> dict[TlsCount, int]:

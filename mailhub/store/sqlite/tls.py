@@ -74,9 +74,9 @@ class SqliteTls:
     def _read(self, text: str, *values: object) -> list[tuple[object, ...]]:
         return self._lists.execute(text, values).fetchall()
 
-    async def reportable(self, before: int, limit: int) -> Sequence[tuple[int, str]]:
-        text = "select distinct day, domain from tls_session where day<? order by day, domain limit ?"
-        rows = await self._reader.call(self._read, text, before, limit)
+    async def reportable(self, before: int, after: tuple[int, str], limit: int) -> Sequence[tuple[int, str]]:
+        text = "select distinct day, domain from tls_session where day<? and (day, domain)>(?,?) order by day, domain limit ?"
+        rows = await self._reader.call(self._read, text, before, *after, limit)
         return [(int(str(day)), str(domain)) for day, domain in rows]
 
     async def sessions(self, day: int, domain: str) -> dict[TlsCount, int]:
