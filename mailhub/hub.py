@@ -27,12 +27,14 @@ from mailhub.config import schema
 from mailhub.control import demo
 from mailhub.control.server import ControlServer
 from mailhub.control.service import Control
+from mailhub.delivery.forwarding import Forwarding
 from mailhub.delivery.local import LocalTransport
 from mailhub.delivery.relay.mx import own_addresses
 from mailhub.delivery.relay.tls_services import RelayTls
 from mailhub.delivery.relay.tlsrpt import TlsSessions
 from mailhub.delivery.router import Router
 from mailhub.delivery.transports import Transports
+from mailhub.directory.keys import kept_key
 from mailhub.hub_reload import Reloaded, reloaded
 from mailhub.hub_signin import signing_in
 from mailhub.hub_status import status_of
@@ -198,7 +200,8 @@ class Hub:
         )  # fmt: skip
         undo.push_async_callback(transports.close)
         main = (*config.domains, config.hostname)[0]
-        self.router = Router(self.directory, config.delivery, main, self.tables)
+        forwarding = Forwarding(await kept_key(self.store.directory, "srs_key"), main, clock)
+        self.router = Router(self.directory, config.delivery, main, self.tables, forwarding)
         self.suppressions = Suppressions(self.store.suppressions, config.suppression, clock)
         self.queue = Manager(
             store,

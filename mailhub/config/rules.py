@@ -81,6 +81,9 @@ def _transports(config: Config) -> Iterator[Finding]:
             yield from _pipe(path, transport)
         elif transport.command:
             yield Finding((*path, "command"), shown(transport.command[0]), 'none where `protocol` is not "pipe"')
+    srs_domain = config.delivery.srs_domain
+    if srs_domain and not is_domain(srs_domain):
+        yield Finding(("delivery", "srs_domain"), shown(srs_domain), 'a domain of ours, or ""')
     known = {*config.transport, *_FIXED, "smtp", "relay", "lmtp"}
     if config.delivery.default_transport.partition(":")[0] not in known - {"local", "virtual"}:
         found = shown(config.delivery.default_transport)

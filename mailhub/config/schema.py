@@ -173,6 +173,11 @@ class Delivery(Section, frozen=True, kw_only=True):
     # MX; and by sender.
     relayhost: str = ""
     sender_relayhost: Lookup = Lookup()
+    # Mail from elsewhere that an alias sends elsewhere leaves under an address of ours (SRS), so that SPF is content and bounces
+    # come back through us. The domain of that address ("": the first of `domains`), and how long it is good for.
+    srs: bool = False
+    srs_domain: str = ""
+    srs_lifetime: Annotated[float, Meta(ge=86_400, le=1_000 * 86_400)] = 1_814_400.0
 
 
 class Relay(Section, frozen=True, kw_only=True):

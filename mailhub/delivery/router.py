@@ -5,6 +5,7 @@ The domain is what stands behind the last "@", so that no form of a local part (
 elsewhere. Directory troubles come out as its own errors (Temporary): the caller defers.
 """
 
+from dataclasses import replace
 from enum import Enum
 
 from mailhub.config.schema import Delivery
@@ -14,6 +15,7 @@ from mailhub.model.errors import Permanent
 from mailhub.model.reply import Reply
 from mailhub.tables import Tables
 
+from .forwarding import Forwarding
 from .routes import Expand, Local, Refuse, Relay, Route
 from .ways import HERE, Entry, Ways, combined, entry
 
@@ -34,14 +36,19 @@ class Known(Enum):
 class Router:
     """Reads the directory and decides. `domain`: the one that `postmaster` alone belongs to (RFC 5321 section 4.5.1)."""
 
-    def __init__(self, directory: Directory, config: Delivery, domain: str, tables: Tables) -> None:
+    def __init__(
+        self, directory: Directory, config: Delivery, domain: str, tables: Tables, forwarding: Forwarding | None = None
+    ) -> None:
         self._directory, self._domain, self._tables = directory, domain.lower(), tables
+        self._forwarding = forwarding
         self.configure(config)
 
     def configure(self, config: Delivery) -> None:
         """Take over a new configuration."""
         self._delimiter = config.recipient_delimiter
         self._ways = Ways(config, self._tables)
+        if self._forwarding is not None:
+            self._forwarding.configure(config)
 
     async def peek(self, address: str) -> Known:
         """Whether mail for `address` would be ours, somebody else's or nobody's. For RCPT. Ours is what is of a domain of ours,
@@ -70,12 +77,20 @@ class Router:
         default, why = await self._ways.default(domain, sender)
         found = await self._ways.of(address)
         way = combined(found, default, domain) if found is not None else default
+        if isinstance(way, Relay) and path and sender:
+            way = await self._sent_on(way, sender)
         return await self._placed(way, address, path), found or why
 
     async def filtered(self, order: str, address: str, path: tuple[str, ...]) -> Route:
         """The route of mail that a content filter gets (access(5), FILTER): `transport:nexthop`."""
         domain = addresses.domain_of(address)
         return await self._placed(combined(entry(order), Relay(domain), domain), address, path)
+
+    async def _sent_on(self, way: Relay, sender: str) -> Relay:
+        """Mail of somebody elsewhere that an alias sends elsewhere: once, and here, as it leaves."""
+        if self._forwarding is None or await self._directory.domain(addresses.domain_of(sender)):
+            return way
+        return replace(way, sender=self._forwarding.sender(sender))
 
     async def _placed(self, way: Route, address: str, path: tuple[str, ...]) -> Route:
         """The same, or, where its transport means our own mailboxes, the one of that name."""
@@ -86,6 +101,8 @@ class Router:
     async def _ours(self, address: str, path: tuple[str, ...], sender: str) -> tuple[Route, Entry | None]:
         """A domain of ours: who has no name there gets nothing through the table but by a line of his own."""
         domain = addresses.domain_of(address)
+        if self._forwarding is not None and (back := self._forwarding.back(address)) is not None:
+            return back, None
         named = await self._account(address, path)
         if named is None or isinstance(named, Local):
             found = await self._ways.of(address)

@@ -23,6 +23,7 @@ from . import passwords
 from .app_passwords import AppPasswords
 from .directory import Account, Directory
 from .hasher import Hasher
+from .keys import kept_key
 from .oauth import BadToken
 from .providers import Provider
 from .recent import Recent
@@ -73,11 +74,7 @@ class Authenticator:
 
     async def open(self) -> None:
         """Take the key behind made-up SCRAM salts from the store, so that a restart does not tell them from real ones."""
-        kept = await self._store.meta(_FAKES)
-        if kept is None:
-            kept = secrets.token_hex(32)
-            await self._store.set_meta(_FAKES, kept)
-        self._fakes = bytes.fromhex(kept)
+        self._fakes = await kept_key(self._store, _FAKES)
 
     def configure(self, auth: schema.Auth) -> None:
         """Take over a new configuration."""

@@ -1,0 +1,14 @@
+"""Keys of our own that outlive a restart."""
+
+import secrets
+
+from mailhub.store.api import DirectoryStore
+
+
+async def kept_key(store: DirectoryStore, name: str) -> bytes:
+    """The one of that name, made when it is first asked for. 32 octets."""
+    kept = await store.meta(name)
+    if kept is None:
+        kept = secrets.token_hex(32)
+        await store.set_meta(name, kept)
+    return bytes.fromhex(kept)
