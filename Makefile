@@ -43,6 +43,7 @@ setup:
 
 packages:
 	@scripts/debian $$(cat tests/debian-packages.txt)
+	@scripts/unpack .debian exim4-daemon-light
 
 # What the newest supported version breaks shows in the tests of the rooms; whole servers are driven once, above.
 second: setup
@@ -54,7 +55,7 @@ second: setup
 	fi
 
 clean:
-	rm -rf .venv .venv-* .mypy_cache .ruff_cache .hypothesis bench/out
+	rm -rf .debian .venv .venv-* .mypy_cache .ruff_cache .hypothesis bench/out
 
 help:
 	@sed -n 's/^\([a-z]*\):.*##  */make \1: /p' Makefile

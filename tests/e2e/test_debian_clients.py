@@ -19,6 +19,7 @@ LISTENERS = (
     Listener(protocol="pop3", tls="implicit"),
     Listener(protocol="imap", tls="implicit"),
     Listener(protocol="imap"),
+    Listener(protocol="lmtp", path="lmtp.sock", mode="0600", tls="none"),
 )
 
 
@@ -88,6 +89,41 @@ async def test_swaks_meets_a_wrong_password_and_an_unknown_recipient(hub: Hub, t
         swaks, "--server", f"127.0.0.1:{hub.port('smtp')}", "--to", "nobody@mailhub.test", cwd=tmp_path, ok=False
     )
     assert "550 5.1.1" in said
+
+
+async def test_swaks_speaks_lmtp_to_the_unix_socket(hub: Hub, tmp_path: Path) -> None:
+    swaks = program("swaks")
+    said = await run(
+        swaks, "--socket", str(hub.data / "lmtp.sock"), "--protocol", "LMTP", "--from", "x@other.test", "--to",
+        "alice@mailhub.test,bob@mailhub.test", "--header", "Subject: by LMTP", cwd=tmp_path,
+    )  # fmt: skip
+    assert said.count("250 2.0.0 Ok: queued as") == 2
+    for account in ("alice@mailhub.test", "bob@mailhub.test"):
+        (message,) = await messages(hub, account)
+        assert b"Subject: by LMTP\r\n" in message
+        assert b"with LMTP id" in message
+    said = await run(
+        swaks, "--socket", str(hub.data / "lmtp.sock"), "--protocol", "LMTP", "--to", "nobody@mailhub.test", cwd=tmp_path, ok=False
+    )  # fmt: skip
+    assert "550 5.1.1" in said
+
+
+async def test_msmtp_signs_in_and_sends(hub: Hub, tmp_path: Path) -> None:
+    msmtp = program("msmtp")
+    (tmp_path / "certificate").write_bytes((hub.data / "tls" / "certificate.pem").read_bytes())
+    for name, port, starttls in (("a", hub.port("submission"), "on"), ("b", hub.port("submissions"), "off")):
+        (tmp_path / name).write_text(
+            f"account default\nhost localhost\nport {port}\nfrom alice@mailhub.test\nauth on\nuser alice@mailhub.test\n"
+            f'password "{PASSWORD}"\ntls on\ntls_starttls {starttls}\ntls_trust_file {tmp_path}/certificate\n'
+        )
+        (tmp_path / name).chmod(0o600)
+        text = f"From: alice@mailhub.test\nTo: bob@mailhub.test\nSubject: by msmtp {name}\n\n.dot\n".encode()
+        await run(msmtp, "-C", name, "-t", cwd=tmp_path, stdin=text)
+    first, second = await messages(hub, "bob@mailhub.test")
+    for name, message in (("a", first), ("b", second)):
+        assert f"Subject: by msmtp {name}\r\n".encode() in message
+        assert b"with ESMTPSA" in message
+        assert message.endswith(b"\r\n\r\n.dot\r\n")
 
 
 async def test_curl_sends_and_reads_by_imap_and_pop3(hub: Hub, tmp_path: Path) -> None:

@@ -115,9 +115,11 @@ def _orcpt(value: str | None) -> str:
     try:
         if not semicolon or not _TYPE.match(kind) or not address or len(value or "") > ORCPT_LIMIT:
             raise ValueError
-        decoded = xtext.decode_address(address) if kind.lower() == "utf-8" else xtext.decode(address)
+        decoded = xtext.decode_address(address) if kind.lower() == "utf-8" else xtext.decode_utf8(address)
     except ValueError:
         raise _wrong(f"Syntax: ORCPT=rfc822;xtext of at most {ORCPT_LIMIT} characters") from None
+    if kind.lower() == "rfc822" and not decoded.isascii():
+        kind = "utf-8"  # what Postfix means when it writes an address of another script as xtext
     return f"{kind};{decoded}"
 
 

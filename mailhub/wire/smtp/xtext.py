@@ -13,11 +13,19 @@ _UTF8 = re.compile(r"\\x\{(10[0-9A-F]{4}|[1-9A-F][0-9A-F]{1,4}|0?[0-9A-F]{2})\}"
 
 def decode(text: str) -> str:
     """What was meant: printable ASCII. ValueError where the text is no xtext or hides control characters."""
+    plain = decode_utf8(text)
+    if not plain.isascii():
+        raise ValueError("not ASCII")
+    return plain
+
+
+def decode_utf8(text: str) -> str:
+    """The same where the octets may be UTF-8. RFC 3461 does not have that; Postfix writes addresses of other scripts so."""
     if not _XTEXT.match(text):
         raise ValueError("not xtext")
-    plain = _PAIR.sub(lambda found: chr(int(found[1], 16)), text)
-    if not (plain.isascii() and plain.isprintable()):
-        raise ValueError("not printable ASCII")
+    plain = _PAIR.sub(lambda found: chr(int(found[1], 16)), text).encode("latin-1").decode("utf-8")
+    if not plain.isprintable():
+        raise ValueError("not printable")
     return plain
 
 

@@ -1,0 +1,249 @@
+"""Mail hosts of Debian on loopback, private and gone afterwards: a Postfix and an Exim.
+
+Each takes mail for the domain that is its name into a Maildir, whoever the recipient is (but gone@, which it sends on to where it is
+refused), and gives all other mail to one hub. Both ways with
+STARTTLS where it is offered. Exim can not be installed beside Postfix: `scripts/unpack` puts it into `.debian/`.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import trustme
+from support.server import REPOSITORY, free_port
+
+START = 20.0  # seconds
+ARRIVAL = 20.0
+EXIM = REPOSITORY / ".debian" / "exim4-daemon-light" / "usr" / "sbin" / "exim4"
+WRAPPER = "libnss_wrapper.so"
+NOBODY = 65534
+REFUSED = "nobody@mailhub.test"
+
+POSTFIX_SERVICES = """
+pickup unix n - n 60 1 pickup
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+tlsmgr unix - - n 1000? 1 tlsmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+verify unix - - n - 1 verify
+proxymap unix - - n - - proxymap
+smtp unix - - n - - smtp
+relay unix - - n - - smtp
+error unix - - n - - error
+retry unix - - n - - error
+virtual unix - n n - - virtual
+anvil unix - - n - 1 anvil
+scache unix - - n - 1 scache
+postlog unix-dgram n - n - 1 postlogd
+"""
+
+EXIM_CONFIG = """
+primary_hostname = {name}
+exim_path = {folder}/exim4
+spool_directory = {folder}/spool
+log_file_path = {folder}/%slog
+pid_file_path = {folder}/pid
+local_interfaces = 127.0.0.1
+daemon_smtp_ports = {port}
+keep_environment = LD_PRELOAD : NSS_WRAPPER_PASSWD : NSS_WRAPPER_GROUP
+never_users =
+deliver_drop_privilege = true
+acl_smtp_rcpt = everybody
+acl_smtp_data = everybody
+tls_advertise_hosts = *
+tls_certificate = {folder}/chain.pem
+tls_privatekey = {folder}/chain.pem
+smtputf8_advertise_hosts = *
+chunking_advertise_hosts = *
+dsn_advertise_hosts = *
+pipelining_advertise_hosts = *
+message_size_limit = 50M
+check_spool_space = 0
+bounce_return_size_limit = 50M
+begin acl
+everybody:
+  accept
+begin routers
+gone:
+  driver = redirect
+  domains = {name}
+  local_parts = gone
+  data = {refused}
+here:
+  driver = accept
+  domains = {name}
+  transport = maildir
+hub:
+  driver = manualroute
+  route_list = * 127.0.0.1::{hub}
+  transport = hub
+  self = send
+begin transports
+maildir:
+  driver = appendfile
+  maildir_format
+  directory = {folder}/mail
+hub:
+  driver = smtp
+  port = {hub}
+  allow_localhost
+  tls_verify_certificates =
+  tls_verify_hosts =
+  tls_try_verify_hosts =
+begin retry
+* * F,1h,1s
+"""
+
+
+@dataclass(frozen=True)
+class MailHost:
+    """`port`: of its SMTP server on 127.0.0.1; `name`: its own, and its domain."""
+
+    name: str
+    port: int
+    folder: Path
+
+    def mail(self) -> list[bytes]:
+        """All that has come for its domain, with line ends as on the wire."""
+        found = (self.folder / "mail" / "new").glob("*")
+        return [path.read_bytes().replace(b"\n", b"\r\n") for path in sorted(found)]
+
+    async def arrived(self, count: int = 1) -> list[bytes]:
+        """So many messages, as soon as they are there."""
+        try:
+            async with asyncio.timeout(ARRIVAL):
+                while len(mail := self.mail()) < count:
+                    await asyncio.sleep(0.05)  # another process's files
+        except TimeoutError:
+            raise AssertionError(f"{len(mail)} of {count} messages came to {self.name}:\n{self.log()}") from None
+        return mail
+
+    def log(self) -> str:
+        return "".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("*log")))
+
+
+@contextlib.asynccontextmanager
+async def mail_host(kind: str, hub: int, **options: str) -> AsyncIterator[MailHost]:
+    """`kind`: "postfix" or "exim"; `hub`: the port where all other mail goes. `options`: more of Postfix's main.cf."""
+    with {"postfix": postfix, "exim": exim}[kind](hub, options) as host:
+        yield host
+
+
+@contextlib.contextmanager
+def postfix(hub: int, options: Mapping[str, str]) -> Iterator[MailHost]:
+    program = shutil.which("postfix", path="/usr/sbin:/usr/bin")
+    if program is None:
+        pytest.skip("postfix is not installed")
+    if os.getuid():
+        pytest.skip("postfix has to be started by root")
+    with _folder("postfix.test") as host:
+        folder = host.folder
+        for name in ("etc", "queue", "data"):
+            (folder / name).mkdir()
+        shutil.chown(folder / "data", "postfix", "postfix")
+        parameters = {
+            "compatibility_level": "3.6", "queue_directory": f"{folder}/queue", "data_directory": f"{folder}/data",
+            "maillog_file": f"{folder}/log", "maillog_file_prefixes": str(folder), "inet_interfaces": "127.0.0.1",
+            "inet_protocols": "ipv4", "myhostname": host.name, "mydestination": "", "mynetworks": "127.0.0.0/8",
+            "local_header_rewrite_clients": "", "virtual_mailbox_domains": host.name, "virtual_mailbox_base": str(folder),
+            "virtual_mailbox_maps": "static:mail/", "virtual_uid_maps": f"static:{NOBODY}",
+            "virtual_alias_maps": f"inline:{{ gone@{host.name}={REFUSED} }}", "virtual_gid_maps": f"static:{NOBODY}", "virtual_minimum_uid": "1", "virtual_mailbox_limit": "0",
+            "relayhost": f"[127.0.0.1]:{hub}", "smtp_dns_support_level": "disabled", "smtp_tls_security_level": "may",
+            "smtpd_tls_security_level": "may", "smtpd_tls_chain_files": f"{folder}/chain.pem",
+            "message_size_limit": "50000000", "smtputf8_enable": "yes", "smtpd_peername_lookup": "no", **options,
+        }  # fmt: skip
+        (folder / "etc/main.cf").write_text("".join(f"{name} = {value}\n" for name, value in parameters.items()))
+        (folder / "etc/master.cf").write_text(f"{POSTFIX_SERVICES}127.0.0.1:{host.port} inet n - n - - smtpd\n")
+        with _running([program, "-c", str(folder / "etc"), "start-fg"], host):
+            yield host
+
+
+@contextlib.contextmanager
+def exim(hub: int, options: Mapping[str, str]) -> Iterator[MailHost]:
+    """As whoever runs the test, or as nobody: Debian's Exim knows its user by a name that may not exist here."""
+    assert not options
+    if not EXIM.exists():
+        pytest.skip("exim is not there: scripts/unpack .debian exim4-daemon-light")
+    user = os.getuid() or NOBODY
+    with _folder("exim.test") as host:
+        folder = host.folder
+        (folder / "exim4").write_bytes(EXIM.read_bytes())  # where it may be run from, and without its setuid bit
+        (folder / "exim4").chmod(0o755)
+        (folder / "passwd").write_text(f"root:x:0:0::/:/bin/sh\nDebian-exim:x:{user}:{user}::/:/bin/false\n")
+        (folder / "group").write_text(f"root:x:0:\nDebian-exim:x:{user}:\n")
+        (folder / "config").write_text(
+            EXIM_CONFIG.format(name=host.name, folder=folder, port=host.port, hub=hub, refused=REFUSED)
+        )
+        environment = {
+            "PATH": "/usr/bin:/bin", "LD_PRELOAD": WRAPPER, "NSS_WRAPPER_PASSWD": f"{folder}/passwd",
+            "NSS_WRAPPER_GROUP": f"{folder}/group",
+        }  # fmt: skip
+        command = [str(folder / "exim4"), "-C", str(folder / "config"), "-bdf"]
+        with _running(command, host, environment, user):
+            yield host
+
+
+@contextlib.contextmanager
+def _folder(name: str) -> Iterator[MailHost]:
+    folder = Path(tempfile.mkdtemp(prefix="mh"))
+    folder.chmod(0o755)
+    try:
+        (folder / "mail").mkdir()
+        issued = trustme.CA().issue_cert(name)
+        (folder / "chain.pem").write_bytes(issued.private_key_and_cert_chain_pem.bytes())
+        if not os.getuid():
+            for path in (folder, folder / "mail", folder / "chain.pem"):
+                os.chown(path, NOBODY, NOBODY)
+        yield MailHost(name, free_port(), folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _running(
+    command: list[str], host: MailHost, environment: Mapping[str, str] | None = None, user: int | None = None
+) -> Iterator[None]:
+    with (host.folder / "out").open("wb") as out:
+        process = subprocess.Popen(
+            command, stdout=out, stderr=out, env=environment, start_new_session=True, user=user if not os.getuid() else None,
+            group=user if not os.getuid() else None, extra_groups=() if user and not os.getuid() else None,
+        )  # fmt: skip
+    try:
+        _wait(host, process)
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)  # with its children
+        process.wait()
+
+
+def _wait(host: MailHost, process: "subprocess.Popen[bytes]") -> None:
+    until = time.monotonic() + START
+    while time.monotonic() < until and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", host.port), timeout=1.0) as probe:
+            if probe.recv(4):
+                return
+        time.sleep(0.05)  # they have no way to tell
+    raise AssertionError((host.folder / "out").read_text() + host.log())
+
+
+def untrusting() -> ssl.SSLContext:
+    """A client's context that takes any certificate."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
