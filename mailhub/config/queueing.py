@@ -65,6 +65,8 @@ class Queue(Section, frozen=True, kw_only=True):
     bounce_rate_limit: Limit = 200
     # Tell a sender who was warned of a delay that the mail has arrived after all.
     confirm_delay_cleared: bool = False
+    # Aliases whose targets no report names: the sender is told of them as if they were mailboxes.
+    confidential_aliases: tuple[str, ...] = ()
 
 
 class Suppression(Section, frozen=True, kw_only=True):

@@ -9,7 +9,9 @@ May import: delivery, store.api, message, model, config, log. Never SMTP, Maildi
     attempt       one message: routes, expansion or jobs, results into settling units
     destinations  slots for deliveries: fair between destinations, bounded for each and in all, fewer where there is trouble
     schedule      when the next attempt is, when the sender is told, when to give up (pure)
-    bounce        reports to the sender (pure but for reading the header)
+    bounce        reports to the sender: what is told, to whom, how often (bounce_rate), what goes back (returned)
+    confidential  aliases whose targets no report names (pure)
+    suppression   addresses that refused mail for good, again and again
     plan          children for aliases, jobs for destinations (pure)
 
 What is where, in which state (a recipient):
@@ -25,5 +27,6 @@ Invariants
 - Nothing leaves the queue but by a settling unit or an operator's remove.
 - What a transport did is recorded before anything else happens to the message; stopping never comes between.
 - A recipient expires only after an attempt that began past its deadline. Unknown failures are temporary.
-- A bounce has the null sender; mail with the null sender is never bounced.
+- A bounce has the null sender. Mail with the null sender goes to postmaster where it can not be delivered, and from there
+  nowhere.
 """

@@ -110,11 +110,12 @@ class Attempt:
         """Try all recipients of the item. When something that came of it is due in the store: inf for never."""
         try:
             routed, nowhere = await self._route()
-            if expanded := plan.expand(self._item, routed, self._began):
+            hidden = self._shared.bounces.confidential
+            if expanded := plan.expand(self._item, routed, self._began, hidden):
                 self._rest = expanded  # nothing else: children first take their places, then all is delivered once
             else:
                 self._rest = [self._outcome(result, "router") for result in nowhere]
-                await self._deliver(plan.jobs(self._item, routed))
+                await self._deliver(plan.jobs(self._item, routed, hidden))
         finally:
             await self._finish()
         return self._due

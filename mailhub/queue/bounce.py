@@ -18,6 +18,7 @@ from mailhub.model.envelope import MailParameters, Notify, Origin
 from mailhub.store.api import Body, Fate, Item, NewContent, NewItem, NewRecipient, Outcome, QueuedRecipient, QueueStore
 
 from .bounce_rate import BounceRate
+from .confidential import hidden_by, silenced
 from .returned import returned
 from .schedule import Schedule
 
@@ -50,6 +51,7 @@ class Bounces:
         """Take over a new configuration."""
         self._schedule, self._config = schedule, schedule.config
         own = [bounce_texts.Text(t.language, t.action, t.subject, t.body) for t in schedule.config.bounce_texts]
+        self.confidential = frozenset(map(key, schedule.config.confidential_aliases))
         self._texts = bounce_texts.chosen(schedule.config.bounce_languages, own)
 
     async def born(self, item: Item, outcomes: Sequence[Outcome]) -> tuple[NewItem, ...]:
@@ -98,7 +100,11 @@ class Bounces:
             asked = traced or (Notify.SUCCESS in notify and not elsewhere) or self._cleared(recipient)
         else:
             asked = Notify.SUCCESS in notify or self._cleared(recipient)
-        return ("relayed" if elsewhere else _SUCCESS[outcome.fate]) if asked else ""
+        if not asked:
+            return ""
+        if outcome.fate == Fate.EXPANDED and key(recipient.address) in self.confidential:
+            return "delivered"  # section 5.2.7.1
+        return "relayed" if elsewhere else _SUCCESS[outcome.fate]
 
     def _cleared(self, recipient: QueuedRecipient) -> bool:
         return recipient.warned and self._config.confirm_delay_cleared
@@ -165,21 +171,26 @@ class Bounces:
             sender=item.sender,
             arrival=item.created,
             recipients=tuple(
-                Reported(
-                    address=(recipient := recipients[outcome.n]).address,
-                    action=action,
-                    reply=outcome.reply,
-                    orcpt=recipient.orcpt,
-                    remote=outcome.remote,
-                    last_attempt=now,
-                    will_retry_until=deadline if action == "delayed" else None,
-                )
-                for outcome, action in told
+                self._reported(recipients[outcome.n], outcome, action, now, deadline) for outcome, action in told
             ),
             envid=item.parameters.envid,
             deliver_by=None if by is None else by.until,
             # RFC 6533 section 4: for a sender who has shown that he reads it; all others get what seven bits can say
             international=item.parameters.smtputf8 or not item.sender.isascii(),
+        )
+
+    def _reported(
+        self, recipient: QueuedRecipient, outcome: Outcome, action: str, now: float, deadline: float
+    ) -> Reported:
+        alias = hidden_by(recipient.path, self.confidential)
+        return Reported(
+            address=alias or recipient.address,
+            action=action,
+            reply=silenced(outcome.reply) if alias else outcome.reply,
+            orcpt=recipient.orcpt,
+            remote="" if alias else outcome.remote,
+            last_attempt=now,
+            will_retry_until=deadline if action == "delayed" else None,
         )
 
     def _item(self, item: Item, number: int, to: str, rendered: report.Rendered, back: report.Returned) -> NewItem:

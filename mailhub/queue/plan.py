@@ -1,6 +1,6 @@
 """What an attempt does with its routes: children for aliases, jobs for destinations. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from hashlib import blake2b
 
 from mailhub.config import schema
@@ -10,6 +10,8 @@ from mailhub.model.address import key
 from mailhub.model.envelope import Notify
 from mailhub.model.reply import Reply
 from mailhub.store.api import Fate, Item, NewRecipient, Outcome, QueuedRecipient
+
+from .confidential import hidden_by
 
 Way = Local | Relay | Expand
 Routed = tuple[QueuedRecipient, Way]
@@ -30,9 +32,9 @@ def bounded(route: Route, recipient: QueuedRecipient, config: schema.Queue) -> R
     return route
 
 
-def expand(item: Item, routed: Sequence[Routed], now: float) -> list[Outcome]:
+def expand(item: Item, routed: Sequence[Routed], now: float, confidential: Collection[str] = ()) -> list[Outcome]:
     """The outcomes of the recipients that are expanded, none where none is. An address that the message goes to anyway is
-    left out."""
+    left out. `confidential`: aliases whose targets the sender is not told."""
     taken = {key(recipient.address) for recipient in item.recipients}
     leaving = [(recipient, route) for recipient, route in routed if isinstance(route, Expand)]
     taken.difference_update(key(recipient.address) for recipient, _ in leaving)
@@ -43,7 +45,9 @@ def expand(item: Item, routed: Sequence[Routed], now: float) -> list[Outcome]:
             if (name := key(target)) not in taken:
                 taken.add(name)
                 targets.append(target)
-        children = tuple(_child(recipient, target, len(route.targets)) for target in targets)
+        alone = len(route.targets) == 1 and key(recipient.address) not in confidential
+        asked = recipient.notify if alone else _without_success(recipient.notify)
+        children = tuple(_child(recipient, target, asked) for target in targets)
         outcomes.append(Outcome(recipient.n, Fate.EXPANDED, EXPANDED, due=now, children=children))
     return outcomes
 
@@ -56,25 +60,27 @@ def child_number(parent: QueuedRecipient, address: str) -> int:
     return ((parent.depth + 1) << _HASH_BITS) + (int.from_bytes(digest, "big") >> (64 - _HASH_BITS))
 
 
-def _child(parent: QueuedRecipient, address: str, siblings: int) -> NewRecipient:
-    """ORCPT and NOTIFY go along (RFC 3461 section 5.2.7); "it has arrived" would be told of each of several children and is
-    therefore asked of none."""
-    notify = Notify(parent.notify)
-    if siblings > 1 and Notify.SUCCESS in notify:
-        notify = notify & ~Notify.SUCCESS or Notify.NEVER
+def _without_success(notify: int) -> int:
+    """ "It has arrived" would be told of each of several children, and is therefore asked of none."""
+    asked = Notify(notify)
+    return int(asked & ~Notify.SUCCESS or Notify.NEVER) if Notify.SUCCESS in asked else notify
+
+
+def _child(parent: QueuedRecipient, address: str, notify: int) -> NewRecipient:
+    """ORCPT and NOTIFY go along (RFC 3461 section 5.2.7)."""
     kind = "rfc822" if parent.address.isascii() else "utf-8"
     return NewRecipient(
         n=child_number(parent, address),
         address=address,
         orcpt=parent.orcpt or f"{kind};{parent.address}",
-        notify=int(notify),
+        notify=notify,
         depth=parent.depth + 1,
         parent=parent.n,
         path=(*parent.path, key(parent.address)),
     )
 
 
-def jobs(item: Item, routed: Iterable[Routed]) -> list[Job]:
+def jobs(item: Item, routed: Iterable[Routed], confidential: Collection[str] = ()) -> list[Job]:
     """One job for all local recipients, and one for each transport, nexthop and sender that the others leave by."""
     groups: dict[tuple[str, str, str], list[JobRecipient]] = {}
     for recipient, way in routed:
@@ -86,7 +92,7 @@ def jobs(item: Item, routed: Iterable[Routed]) -> list[Job]:
             JobRecipient(
                 n=recipient.n,
                 address=recipient.address,
-                notify=recipient.notify,
+                notify=int(Notify.NEVER) if hidden_by(recipient.path, confidential) else recipient.notify,
                 orcpt=recipient.orcpt,
                 path=recipient.path,
                 local=way if isinstance(way, Local) else None,

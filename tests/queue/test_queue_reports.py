@@ -36,6 +36,9 @@ alias       late       delayed    -      -          -        delayed  delayed
 list        delivered  -          -      expanded   -        -        expanded
 list        failed     failed     -      expanded   failed   -        expanded+failed
 list        late       delayed    -      expanded   -        delayed  expanded+delayed
+secret      delivered  -          -      delivered  -        -        delivered
+secret      failed     failed     -      delivered  failed   -        delivered+failed
+secret      late       delayed    -      delivered  -        delayed  delivered+delayed
 """
 _HEAD, *_ROWS = [line.split() for line in MATRIX.strip().split("\n")]
 CASES = [
@@ -58,12 +61,13 @@ async def reports(w: World, account: str = ALICE) -> list[Read]:
 
 @pytest.mark.parametrize(("way", "outcome", "asked", "expected"), CASES)
 async def test_what_is_told(tmp_path: Path, way: str, outcome: str, asked: str, expected: str) -> None:
-    async with world(tmp_path) as w:
+    async with world(tmp_path, confidential_aliases=("Secret@mailhub.test",)) as w:
         await w.directory.set_alias("alias@mailhub.test", ["x@far.test"])
+        await w.directory.set_alias("secret@mailhub.test", ["x@far.test"])
         await w.directory.set_alias("list@mailhub.test", ["x@far.test", "bob@mailhub.test"])
         w.hosts.reports = way == "dsn"
         w.hosts.says["far.test"] = {"delivered": TAKEN, "failed": NEVER, "late": LATER}[outcome]
-        to = {"alias": "alias@mailhub.test", "list": "list@mailhub.test"}.get(way, "x@far.test")
+        to = f"{way}@mailhub.test" if way in ("alias", "list", "secret") else "x@far.test"
         if way == "local":
             to = "bob@mailhub.test" if outcome == "delivered" else "nobody@mailhub.test"
         await w.put(to, sender=ALICE, notify=ASKED[asked], envid="E1")
@@ -74,11 +78,12 @@ async def test_what_is_told(tmp_path: Path, way: str, outcome: str, asked: str, 
         for report in found:
             assert report.per_message["Original-Envelope-Id"] == "E1"
             for fields in report.recipients:
-                expanded = fields["Action"] == "expanded"
-                if way in ("alias", "list") and not expanded:
+                ours = fields["Action"] == "expanded" or way in ("local", "secret")
+                if way in ("alias", "list") and not ours:
                     assert fields["Original-Recipient"] == f"rfc822;{to}"
-                assert fields["Final-Recipient"] == f"rfc822; {to if expanded or way == 'local' else 'x@far.test'}"
-                assert ("Remote-MTA" in fields) == (way != "local" and not expanded)
+                assert fields["Final-Recipient"] == f"rfc822; {to if ours else 'x@far.test'}"
+                assert ("Remote-MTA" in fields) == (not ours)
+        assert way != "secret" or not any(b"far.test" in mail for mail in await w.mail(ALICE))
         left = [item for item in await w.queued() if not item.sender]
         assert left == [], "every report has arrived"
 
