@@ -43,7 +43,7 @@ async def signing_in(
         auth,
         clock,
         hasher,
-        chain(auth.providers, stored, tables, hasher, clock),
+        chain(auth, stored, tables, hasher, clock),
         cached,
         guard,
         hostname=config.hostname,

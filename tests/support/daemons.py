@@ -43,7 +43,7 @@ def _running(command: list[str], path: Path, environment: dict[str, str] | None 
 
 
 def _needed(program: str) -> str:
-    found = shutil.which(program, path="/usr/sbin:/usr/bin:/usr/lib/courier/courier-authlib:/usr/libexec/dovecot")
+    found = shutil.which(program, path="/usr/lib/courier/courier-authlib:/usr/sbin:/usr/bin:/usr/libexec/dovecot")
     if found is None:
         pytest.skip(f"{program} is not installed")
     if os.getuid():
@@ -133,11 +133,11 @@ service stats {{
 
 
 @contextlib.contextmanager
-def dovecot_auth() -> Iterator[Path]:
-    """Dovecot's auth service over a passwd-file."""
+def dovecot_auth(users: str = f"{LOGIN}:{{PLAIN}}{PASSWORD}::::::\n") -> Iterator[Path]:
+    """Dovecot's auth service over a passwd-file that holds `users`."""
     program = _needed("dovecot")
     with short_folder() as folder:
-        (folder / "users").write_text(f"{LOGIN}:{{PLAIN}}{PASSWORD}::::::\n")
+        (folder / "users").write_text(users)
         (folder / "dovecot.conf").write_text(f"""
 base_dir = {folder}/run
 state_dir = {folder}/state
@@ -151,7 +151,7 @@ auth_failure_delay = 0
 auth_mechanisms = plain login
 passdb {{
   driver = passwd-file
-  args = scheme=PLAIN {folder}/users
+  args = {folder}/users
 }}
 userdb {{
   driver = static
@@ -171,4 +171,33 @@ service stats {{
 }}
 """)
         with _running([program, "-F", "-c", str(folder / "dovecot.conf")], folder / "auth") as path:
+            yield path
+
+
+@contextlib.contextmanager
+def authdaemond() -> Iterator[Path]:
+    """courier-authdaemond over a userdb. Its paths are built in: it gets a view of the machine in which they are its own."""
+    program, maker, unshare = _needed("authdaemond"), _needed("makeuserdb"), _needed("unshare")
+    if subprocess.run([unshare, "-m", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("unshare: mounts of one's own may not be made here")
+    import passlib.hash
+
+    with short_folder() as folder:
+        (folder / "run").mkdir()
+        (folder / "etc").mkdir()
+        stored = passlib.hash.sha512_crypt.using(rounds=1_000).hash(PASSWORD)
+        users = folder / "etc" / "userdb"
+        users.touch(mode=0o600)
+        users.write_text(f"{LOGIN}\tuid=1000|gid=1000|home=/tmp|mail=/tmp/Maildir|systempw={stored}\n")
+        subprocess.run([maker, "-f", str(users)], check=True)
+        (folder / "etc" / "authdaemonrc").write_text(
+            'authmodulelist="authuserdb"\nauthmodulelistorig="authuserdb"\ndaemons=3\nauthdaemonvar=/run/courier/authdaemon\n'
+            'DEBUG_LOGIN=0\nDEFAULTOPTIONS=""\nLOGGEROPTS=""\n'
+        )
+        own = (
+            f"mount --bind {folder}/etc /etc/courier && mount --bind {folder}/run /mnt && mount -t tmpfs none /run && "
+            f"mkdir -p /run/courier/authdaemon && mount --move /mnt /run/courier/authdaemon && "
+            f"set -a && . /etc/courier/authdaemonrc && exec {program}"
+        )
+        with _running([unshare, "-m", "sh", "-c", own], folder / "run" / "socket") as path:
             yield path
