@@ -6,9 +6,11 @@ Dates are compared with our clock, not with OpenSSL's: `verifying` contexts leav
 import datetime
 import ssl
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from cryptography import x509
+from cryptography.x509 import verification
 from cryptography.x509.oid import NameOID
 
 _NO_CHECK_TIME = ssl.VerifyFlags(0x200000)  # X509_V_FLAG_NO_CHECK_TIME, which Python has no name for
@@ -37,6 +39,31 @@ def presented(tls: ssl.SSLObject) -> list[x509.Certificate]:
 def verified(tls: ssl.SSLObject) -> list[x509.Certificate]:
     """From the peer's own to the authority's, where the context checks chains."""
     return _chain(tls, "get_verified_chain")
+
+
+def vouched(chain: Sequence[x509.Certificate], known: Sequence[x509.Certificate], now: float) -> bool:
+    """Whether one of the known authorities vouches for the first of them, whoever it is for: a word for people, nothing depends on it."""
+    own = names(chain[0])
+    if not own:
+        return False
+    when = datetime.datetime.fromtimestamp(now, datetime.UTC)
+    named = verification.ExtensionPolicy.permit_all().require_present(
+        x509.SubjectAlternativeName, verification.Criticality.AGNOSTIC, None
+    )
+    try:
+        builder = verification.PolicyBuilder().store(verification.Store(list(known))).time(when)
+        builder = builder.extension_policies(
+            ca_policy=verification.ExtensionPolicy.webpki_defaults_ca(), ee_policy=named
+        )
+        builder.build_server_verifier(x509.DNSName(own[0].replace("*.", "x.", 1))).verify(chain[0], list(chain[1:]))
+    except (verification.VerificationError, ValueError):
+        return False
+    return True
+
+
+def authorities(file: str) -> list[x509.Certificate]:
+    """Those of a PEM file. OSError or ValueError where it can not be used."""
+    return x509.load_pem_x509_certificates(Path(file).read_bytes())
 
 
 def _chain(tls: Any, which: str) -> list[x509.Certificate]:

@@ -36,6 +36,7 @@ FILES = {
     "tables.files": "lookup tables of the operator",
     "net.tls": "certificates and keys",
     "net.certificates": "certificates and keys",
+    "net.peers": "authorities that vouch for peers",
     "protocols.doors": "unix sockets",
     "net.local": "what the system says of its routes and addresses",
     "control.socket_path": "the folder of the control socket",

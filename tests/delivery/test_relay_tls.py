@@ -52,10 +52,10 @@ async def secured(
 
 EXPECTED = {
     "none": {"good": "", "expired": "", "unknown authority": "", "other name": "", "no TLS": "", "breaks": ""},
-    "may": {"good": "Untrusted", "expired": "Untrusted", "unknown authority": "Untrusted", "other name": "Untrusted",
+    "may": {"good": "Trusted", "expired": "Untrusted", "unknown authority": "Untrusted", "other name": "Trusted",
             "no TLS": "", "breaks": ""},
-    "encrypt": {"good": "Untrusted", "expired": "Untrusted", "unknown authority": "Untrusted",
-                "other name": "Untrusted", "no TLS": "4.7.4 TLS is required, but was not offered by host",
+    "encrypt": {"good": "Trusted", "expired": "Untrusted", "unknown authority": "Untrusted",
+                "other name": "Trusted", "no TLS": "4.7.4 TLS is required, but was not offered by host",
                 "breaks": "4.7.5 mx1.far.test[127.0.0.21]: Cannot start TLS: "},
     "verify": {"good": "Verified", "expired": "4.7.5 mx1.far.test[127.0.0.21]: Server certificate not trusted: certificate has expired on 2020-01-01",
                "unknown authority": "4.7.5 mx1.far.test[127.0.0.21]: Server certificate not trusted: unable to get local issuer certificate",
@@ -161,7 +161,7 @@ async def test_fingerprints(tmp_path: Path, which: str) -> None:
 async def test_protocols(tmp_path: Path) -> None:
     async with secured(tmp_path, {"far.test": "encrypt protocols=!TLSv1.3"}) as (far, _):
         (result,) = await far.deliver("b@far.test")
-        assert result.tls.startswith("Untrusted TLSv1.2 with cipher ")
+        assert result.tls.startswith("Trusted TLSv1.2 with cipher ")
     async with secured(tmp_path, {"far.test": "encrypt protocols=>=TLSv1.3"}) as (far, _):
         assert far.hosts[0].tls is not None
         far.hosts[0].tls.maximum_version = ssl.TLSVersion.TLSv1_2

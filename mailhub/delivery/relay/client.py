@@ -98,7 +98,7 @@ class Client:
                 session: ssl.SSLObject = self._open().get_transport_info("ssl_object")
             word = self._checker.check(self.demand, self.host.name, session)
         except (Lost, Refused, OSError) as error:
-            result, cause = handshake_result(error)
+            result, cause = handshake_result(error, str(self.host))
             raise TlsFailed(f"{self.host}: {cause}", result, basis=self.demand.basis) from error
         except NotWhom as error:
             self.close()

@@ -5,6 +5,7 @@ Untrusted   nobody vouches for the certificate    Verified   it is whom the poli
 """
 
 import asyncio
+import contextlib
 import hashlib
 import ssl
 
@@ -38,6 +39,7 @@ class Checker:
     def __init__(self, authorities: str, clock: Clock) -> None:
         self._authorities, self._clock = authorities, clock
         self._contexts: dict[tuple[bool, Form], ssl.SSLContext] = {}
+        self._known: list[x509.Certificate] | None = None
 
     async def context(self, demand: Demand) -> ssl.SSLContext:
         """What the handshake is made with. OSError where the authorities or ciphers can not be used."""
@@ -47,6 +49,8 @@ class Checker:
         return self._contexts[key]
 
     def _made(self, chains: bool, form: Form) -> ssl.SSLContext:
+        if self._known is None:
+            self._known = self._read()
         context = peers.verifying(self._authorities) if chains else tls.opportunistic()
         if form.minimum:
             context.minimum_version = ssl.TLSVersion(form.minimum)
@@ -54,6 +58,12 @@ class Checker:
         if form.ciphers:
             context.set_ciphers(form.ciphers)
         return context
+
+    def _read(self) -> list[x509.Certificate]:
+        """Where they can not be read, nobody is Trusted; a level that needs them will say what is wrong."""
+        with contextlib.suppress(OSError, ValueError):
+            return peers.authorities(self._authorities) if self._authorities else []
+        return []
 
     def check(self, demand: Demand, host: str, session: ssl.SSLObject) -> str:
         """Postfix's word for the peer. NotWhom where it is not good enough."""
@@ -74,7 +84,7 @@ class Checker:
                 raise NotWhom(NOT_TRUSTED, "Server certificate fingerprint not verified")
             return "Verified"
         if demand.level not in PKIX:
-            return "Untrusted" if chain else "Anonymous"
+            return self._word(chain)
         if not chain:
             raise NotWhom(NOT_TRUSTED, "Server certificate not trusted: there is none")
         if late := peers.dates(chain, self._clock.now()):
@@ -85,6 +95,12 @@ class Checker:
             raise NotWhom(HOST_MISMATCH, f"Server certificate not verified: it is for {known}, not for {wanted}")
         return "Verified"
 
+    def _word(self, chain: list[x509.Certificate]) -> str:
+        if not chain:
+            return "Anonymous"
+        trusted = self._known and peers.vouched(chain, self._known, self._clock.now())
+        return "Trusted" if trusted else "Untrusted"
+
 
 def _digests(certificate: x509.Certificate, like: str) -> set[str]:
     """Of the certificate and of its key, as Postfix takes either."""
@@ -94,11 +110,11 @@ def _digests(certificate: x509.Certificate, like: str) -> set[str]:
     }
 
 
-def handshake_result(error: BaseException) -> tuple[str, str]:
-    """(RFC 8460's word, the text) for what stopped a handshake."""
+def handshake_result(error: BaseException, host: str) -> tuple[str, str]:
+    """(RFC 8460's word, the text) for what stopped a handshake with that host."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return NOT_TRUSTED, f"Server certificate not trusted: {cause.verify_message or cause}"
         cause = cause.__cause__
-    return FAILURE, f"Cannot start TLS: {error}"
+    return FAILURE, f"Cannot start TLS: {str(error).removeprefix(f'{host}: ')}"
