@@ -27,7 +27,7 @@ from mailhub.config import schema
 from mailhub.control import demo
 from mailhub.control.server import ControlServer
 from mailhub.control.service import Control
-from mailhub.delivery.forwarding import Forwarding
+from mailhub.delivery.forwarding import SRS_KEY, Forwarding
 from mailhub.delivery.local import LocalTransport
 from mailhub.delivery.relay.mx import own_addresses
 from mailhub.delivery.relay.tls_services import RelayTls
@@ -164,6 +164,7 @@ class Hub:
             config.hostname,
             self.guard,
             self.trace,
+            self.router,
         )
         commands = ControlServer(self.data, self.control)
         await commands.start()
@@ -200,7 +201,7 @@ class Hub:
         )  # fmt: skip
         undo.push_async_callback(transports.close)
         main = (*config.domains, config.hostname)[0]
-        forwarding = Forwarding(await kept_key(self.store.directory, "srs_key"), main, clock)
+        forwarding = Forwarding(await kept_key(self.store.directory, SRS_KEY), main, clock)
         self.router = Router(self.directory, config.delivery, main, self.tables, forwarding)
         self.suppressions = Suppressions(self.store.suppressions, config.suppression, clock)
         self.queue = Manager(

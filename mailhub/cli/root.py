@@ -14,6 +14,7 @@ _COMMANDS = {
     "alias": ("aliases:alias", "Add, list and remove aliases."),
     "ban": ("bans:ban", "Refuse clients' connections; list and end bans."),
     "suppression": ("suppressions:suppression", "Addresses that refused mail: list, add, remove."),
+    "route": ("routes:route", "Say where mail for an address would go."),
     "queue": ("queues:queue", "Look at the queue and act on it."),
     "flush": ("queues:flush", "Attempt now all mail that waits, or that for a domain."),
     "trace": ("traces:trace", "Show what happened to a message."),

@@ -7,12 +7,16 @@ from typing import TypeVar
 
 from mailhub import __version__
 from mailhub.config.schema import Config
+from mailhub.delivery.forwarding import SRS_KEY, Forwarding
+from mailhub.delivery.router import Router
 from mailhub.directory import Directory, Hasher
+from mailhub.directory.keys import kept_key
 from mailhub.model.clock import SystemClock
 from mailhub.model.errors import MailError
 from mailhub.net import local
 from mailhub.policy import Guard, Sections
 from mailhub.store.sqlite import SqliteStore
+from mailhub.tables import Tables
 from mailhub.trace import Trace
 
 from .errors import ControlError
@@ -43,8 +47,12 @@ class Offline:
         guard = Guard(sections, clock, store=self._store.guard, machine=local.read())
         self._runner.run(guard.open())
         trace = Trace(config.trace, clock, self._store.traces.record)
+        main = (*config.domains, config.hostname)[0]
+        forwarding = Forwarding(self._runner.run(kept_key(self._store.directory, SRS_KEY)), main, clock)
+        self._tables = Tables(clock)
+        router = Router(directory, config.delivery, main, self._tables, forwarding)
         self._control = Control(
-            directory, self._store, clock, self._status, lambda: None, config.hostname, guard, trace
+            directory, self._store, clock, self._status, lambda: None, config.hostname, guard, trace, router
         )
 
     def ask(self, request: Request[Answer], progress: Callable[[int, int], None] | None = None) -> Answer:
@@ -52,6 +60,7 @@ class Offline:
 
     def close(self) -> None:
         self._hasher.close()
+        self._tables.close()
         try:
             self._runner.run(self._store.close())
         finally:

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
+from mailhub.delivery.router import Router
 from mailhub.directory import Directory
 from mailhub.model import errors
 from mailhub.model.address import key
@@ -22,6 +23,7 @@ from .bans import Bans
 from .credentials import Credentials
 from .errors import ControlError
 from .queues import Queues
+from .routes import Routes
 from .suppressions import Suppressions
 from .traces import Traces
 
@@ -53,6 +55,7 @@ class Control:
         hostname: str,
         guard: Guard,
         trace: Trace,
+        router: Router,
     ) -> None:
         self._directory, self._store = directory, store
         accounts, queues = Accounts(directory, store.mailboxes), Queues(store.queue, clock, wake)
@@ -77,6 +80,7 @@ class Control:
             words.SecondFactorConfirm: credentials.confirm_second_factor,
             words.SecondFactorRemove: credentials.remove_second_factor,
             words.TraceFind: Traces(store.traces, trace).find,
+            words.RouteShow: Routes(router).show,
             words.BanList: bans.page,
             words.BanAdd: bans.add,
             words.BanRemove: bans.remove,

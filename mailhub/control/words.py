@@ -21,6 +21,8 @@ from .request import Page as Page
 from .request import Request as Request
 from .request import answer_type as answer_type
 from .request import checked as checked
+from .route_words import RouteShow as RouteShow
+from .route_words import Stop as Stop
 from .suppression_words import Refusal as Refusal
 from .suppression_words import Suppression as Suppression
 from .suppression_words import SuppressionAdd as SuppressionAdd
@@ -343,7 +345,7 @@ AnyRequest = (
     | AliasAdd | AppPasswordAdd | AppPasswordList | AppPasswordRemove | SecondFactorBegin
     | SecondFactorConfirm | SecondFactorRemove | AliasRemove | AliasList | QueueList | QueueSummary | QueueShow | QueueRetry | QueueHold
     | QueueRelease | QueueRequeue | QueueRemove | BanList | BanAdd | BanRemove | MailboxRebuild
-    | SuppressionList | SuppressionAdd | SuppressionRemove
+    | RouteShow | SuppressionList | SuppressionAdd | SuppressionRemove
 )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from mailhub.model.reply import Reply
 
 from .routes import Expand, Refuse
 
+SRS_KEY = "srs_key"  # its name among the keys that are kept
 NOT_OURS = "5.7.1"
 
 

@@ -22,22 +22,18 @@ _REASON = re.compile(r"(?:[45]\d\d[ \t]+)?(?:([45])(\.\d{1,3}\.\d{1,3})(?:[ \t]+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a table says: "" where a half is left out. `option`, `key`: where that stands. `exact`: it is of this one address."""
+    """What an option says: "" where a half is left out. `line`: where that stands, for people. `exact`: it is of one address."""
 
     transport: str
     nexthop: str
-    option: str = ""
-    key: str = ""
+    line: str = ""
     exact: bool = False
 
-    def __str__(self) -> str:
-        return f"{self.option}: {self.key} {self.transport}:{self.nexthop}".strip()
 
-
-def entry(text: str, option: str = "", key: str = "", *, exact: bool = False) -> Entry:
+def entry(text: str, line: str = "", *, exact: bool = False) -> Entry:
     """`transport:nexthop` taken apart."""
     transport, _, nexthop = text.strip().partition(":")
-    return Entry(transport.strip(), nexthop.strip(), option, key, exact)
+    return Entry(transport.strip(), nexthop.strip(), line, exact)
 
 
 class Ways:
@@ -57,24 +53,26 @@ class Ways:
         for key, exact in _keys(address, self._config.recipient_delimiter):
             ask = self._transport.lookup if exact else self._transport.part
             if (value := await ask(key)) is not None:
-                return entry(value, "delivery.transport", key, exact=exact)
+                return entry(value, f"delivery.transport: {key} {value}", exact=exact)
         return None
 
     async def default(self, domain: str, sender: str) -> tuple[Relay, Entry | None]:
         """The way to a domain that is not ours and in no table: the sender's own transport or relayhost, or those of all.
         With it what decided."""
         found = await self._by_sender(self._defaults, self._config.sender_default_transport, sender)
-        chosen = found and entry(found[1], "delivery.sender_default_transport", found[0])
+        chosen = found and entry(found[1], f"delivery.sender_default_transport: {found[0]} {found[1]}")
         way = chosen or entry(self._config.default_transport)
         if way.nexthop:
             return Relay(way.nexthop, way.transport), chosen
         found = await self._by_sender(self._relayhosts, self._config.sender_relayhost, sender)
         if found is not None and found[1].strip().upper() != "DUNNO":
             host = found[1].strip()
-            return Relay(host, way.transport), chosen or Entry("", host, "delivery.sender_relayhost", found[0])
+            return Relay(host, way.transport), chosen or Entry(
+                "", host, f"delivery.sender_relayhost: {found[0]} {host}"
+            )
         if self._config.relayhost:
             host = self._config.relayhost
-            return Relay(host, way.transport), chosen or Entry("", host, "delivery.relayhost")
+            return Relay(host, way.transport), chosen or Entry("", host, f"delivery.relayhost: {host}")
         return Relay(domain, way.transport), chosen
 
     async def _by_sender(self, table: Search, option: Lookup, sender: str) -> tuple[str, str] | None:

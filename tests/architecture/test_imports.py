@@ -40,6 +40,7 @@ BELOW: dict[str, tuple[str, ...]] = {
         "delivery",
         "mailbox",
         "directory",
+        "tables",
         "store",
         "trace",
         "net",
