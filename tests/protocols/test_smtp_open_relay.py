@@ -4,66 +4,10 @@ Every domain of ours has a catch-all here, so that no trick is refused only beca
 """
 
 import pytest
+from support.relay_forms import FORMS, SENDERS, UTF8_FORMS
 from support.smtp_peer import Server, talking
 
 from mailhub.config import schema
-
-FORMS = [
-    "<user@other.example>",
-    "<user@OTHER.Example>",
-    "<user@other.example.>",
-    "<user%other.example@mailhub.test>",
-    "<user%other.example@[127.0.0.1]>",
-    "<user%other.example@mx.mailhub.test>",
-    "<user%other.example>",
-    "<user%mailhub.test@other.example>",
-    "<user%other.example%mailhub.test@mailhub.test>",
-    "<other.example!user>",
-    "<other.example!user@mailhub.test>",
-    "<other.example!user@[127.0.0.1]>",
-    "<other.example!user%mailhub.test@mailhub.test>",
-    "<mailhub.test!other.example!user@mailhub.test>",
-    "<@mailhub.test:user@other.example>",
-    "<@[127.0.0.1]:user@other.example>",
-    "<@mailhub.test,@other.example:user@third.example>",
-    "<@other.example:alice@mailhub.test>",
-    "<@mailhub.test:user%other.example@mailhub.test>",
-    '<"user@other.example">',
-    '<"user@other.example"@mailhub.test>',
-    '<"user\\@other.example"@mailhub.test>',
-    '<"user%other.example"@mailhub.test>',
-    '<"other.example!user"@mailhub.test>',
-    '<"user@other.example"@[127.0.0.1]>',
-    "<user@other.example@mailhub.test>",
-    "<user@mailhub.test@other.example>",
-    "<user\\@other.example@mailhub.test>",
-    "<alice@mailhub.test%other.example>",
-    "<user@[127.0.0.1]>",
-    "<user@[192.0.2.1]>",
-    "<user@[IPv6:::1]>",
-    "<user@127.0.0.1>",
-    "<user@localhost>",
-    "<user@sub.mailhub.test>",
-    "<user@xmailhub.test>",
-    "<user@mailhub.test.other.example>",
-    "<alice@mailhub.test><user@other.example>",
-    "<alice@mailhub.test>,<user@other.example>",
-    "<alice@mailhub.test,user@other.example>",
-    "<alice@mailhub.test;user@other.example>",
-    "<user@other.example(@mailhub.test)>",
-    "<user>",
-    "user@other.example",
-    "user@other.example <alice@mailhub.test>",
-    "<>",
-]
-SENDERS = [
-    "<x@y.example>",
-    "<>",
-    "<alice@mailhub.test>",
-    "<postmaster@mailhub.test>",
-    "<x@[127.0.0.1]>",
-    "<x@localhost>",
-]
 
 
 @pytest.mark.parametrize("sender", SENDERS)
@@ -76,7 +20,28 @@ async def test_nothing_is_relayed_for_strangers(sender: str) -> None:
             assert answer.startswith("5"), (form, answer)
             assert (await talk.ask("DATA")).startswith("554 5.5.1 "), form
             await talk.ask("RSET")
+        for form in UTF8_FORMS:
+            assert (await talk.ask(f"MAIL FROM:{sender} SMTPUTF8")).startswith("250 ")
+            answer = await talk.ask(f"RCPT TO:{form}")
+            assert answer.startswith("5"), (form, answer)
+            await talk.ask("RSET")
         assert server.spool.messages == []
+
+
+@pytest.mark.parametrize("service", ["lmtp", "submission"])
+async def test_other_doors_relay_for_nobody(service: str) -> None:
+    """LMTP relays for no network of ours either, and submission takes nothing from who did not sign in."""
+    async with Server(service=service, mynetworks=("127.0.0.0/8",), error_limit=10_000) as server:
+        server.router.catch_all = True
+        talk = await server.connect()
+        await talk.ask("LHLO c" if service == "lmtp" else "EHLO c")
+        for form in (*FORMS, *UTF8_FORMS):
+            await talk.ask("MAIL FROM:<x@y.example> SMTPUTF8")
+            assert (await talk.ask(f"RCPT TO:{form}")).startswith("5"), form
+            assert (await talk.ask("DATA")).startswith("5"), form
+            await talk.ask("RSET")
+        assert server.spool.messages == []
+        talk.close()
 
 
 async def test_control_characters_do_not_hide_a_domain() -> None:
