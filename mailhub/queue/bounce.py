@@ -95,11 +95,11 @@ class Bounces:
             asked = Notify.SUCCESS in notify and not any(
                 Notify.SUCCESS in Notify(child.notify) for child in outcome.children
             )
-        elif elsewhere or outcome.fate == Fate.RELAYED:
-            traced = by is not None and by.trace and notify != Notify.NEVER  # RFC 2852 section 4.1.3
-            asked = traced or (Notify.SUCCESS in notify and not elsewhere) or self._cleared(recipient)
         else:
-            asked = Notify.SUCCESS in notify or self._cleared(recipient)
+            asked = self._cleared(recipient) or (Notify.SUCCESS in notify and not elsewhere)
+            relayed = elsewhere or outcome.fate == Fate.RELAYED
+            if relayed and by is not None and notify != Notify.NEVER:  # RFC 2852 sections 4.1.4 and 4.1.4.2
+                asked = asked or by.trace or (by.mode == "N" and not elsewhere)
         if not asked:
             return ""
         if outcome.fate == Fate.EXPANDED and key(recipient.address) in self.confidential:

@@ -61,6 +61,15 @@ async def test_the_time_that_is_left_goes_on(mode: str, trace: bool, left: float
         assert result.fate == (Fate.RELAYED if trace else Fate.DELIVERED), "a trace is told of by each relay"
 
 
+async def test_where_the_time_is_lost_the_sender_is_told() -> None:
+    """RFC 2852 section 4.1.4.2: the peer reports itself, but knows of no time."""
+    async with world() as far:
+        far.hosts[0].extensions += ["DSN"]
+        by = DeliverBy(far.clock.now() + 50, "N")
+        (result,) = await far.deliver("b@far.test", parameters=MailParameters(deliver_by=by))
+        assert result.fate == Fate.RELAYED
+
+
 @pytest.mark.parametrize(
     ("offered", "mode", "fate"),
     [([], "R", Fate.FAILED), ([], "N", Fate.RELAYED), (["DELIVERBY 60"], "R", Fate.FAILED), (["DELIVERBY 40"], "R", Fate.RELAYED)],

@@ -1,6 +1,7 @@
 """What senders are told, when, and what not: every NOTIFY with every outcome on every way."""
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from support.dsn_reader import Read, read
@@ -289,13 +290,14 @@ async def test_by_that_has_passed_ends_it_where_that_was_asked(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(("notify", "told"), [(Notify.DEFAULT, 1), (Notify.FAILURE, 1), (Notify.NEVER, 0)])
-@pytest.mark.parametrize("reporting", [True, False])
-async def test_each_relay_is_told_where_by_is_traced(
-    tmp_path: Path, notify: Notify, told: int, reporting: bool
+@pytest.mark.parametrize(("mode", "trace", "reporting"), [("N", True, True), ("R", True, False), ("N", False, False)])
+async def test_a_relay_is_told_where_by_is_traced_or_ends(
+    tmp_path: Path, notify: Notify, told: int, mode: Literal["N", "R"], trace: bool, reporting: bool
 ) -> None:
+    """RFC 2852 sections 4.1.4 and 4.1.4.2."""
     async with world(tmp_path) as w:
         w.hosts.reports = reporting
-        by = DeliverBy(w.clock.now() + 1_000, "N", trace=True)
+        by = DeliverBy(w.clock.now() + 1_000, mode, trace)
         await w.put("x@far.test", sender=ALICE, deliver_by=by, notify=notify)
         await w.clock.advance(60)
         assert [report.recipients[0]["Action"] for report in await reports(w)] == ["relayed"] * told

@@ -125,9 +125,11 @@ class Offer:
 
     def taken(self, client: Client) -> Fate:
         """What became of a recipient whose mail the peer took: DELIVERED where the peer will report itself, else RELAYED,
-        for us to report (RFC 3461 section 5.2.2); also where each relay on the way is to be told of (RFC 2852 section 4)."""
+        for us to report (RFC 3461 section 5.2.2); also where each relay on the way is to be told of, or the peer knows nothing of
+        the time that is left (RFC 2852 sections 4.1.4 and 4.1.4.2)."""
         by = self.job.parameters.deliver_by
-        return Fate.DELIVERED if client.offers("dsn") and not (by is not None and by.trace) else Fate.RELAYED
+        told = by is not None and (by.trace or (by.mode == "N" and not client.offers("deliverby")))
+        return Fate.DELIVERED if client.offers("dsn") and not told else Fate.RELAYED
 
 
 async def offer(job: Job, converter: Converter) -> Offer:
