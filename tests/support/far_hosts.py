@@ -12,6 +12,7 @@ import contextlib
 import random
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import trustme
@@ -31,7 +32,15 @@ SILENCE = b""
 TEXT = b"Subject: x\r\n\r\n.dot\r\nend\r\n"
 US = "mx.here.test"
 
-Answer = str | bytes | None
+
+@dataclass(frozen=True)
+class Flood:
+    """What is said again and again, until nobody listens."""
+
+    block: bytes
+
+
+Answer = str | bytes | Flood | None
 
 
 class FarHost:
@@ -49,6 +58,7 @@ class FarHost:
         self.flights: list[bytes] = []
         self.bodies: list[bytes] = []
         self.connections = 0
+        self.flooded = 0  # octets of floods
         self.secured: list[str] = []  # SNI names of handshakes that worked
         self.open: set[asyncio.StreamWriter] = set()
         self.tls: ssl.SSLContext | None = None
@@ -82,10 +92,24 @@ class FarHost:
         """What was heard of these verbs."""
         return [line for line in self.heard if line.partition(" ")[0].upper() in verbs]
 
-    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+    def flood(self, writer: asyncio.StreamWriter, block: bytes) -> None:
+        """Beside the talk, until the connection is closed."""
+
+        async def run() -> None:
+            with contextlib.suppress(OSError):
+                while not writer.is_closing():
+                    writer.write(block)
+                    self.flooded += len(block)
+                    await writer.drain()
+
+        self._own(asyncio.get_running_loop().create_task(run()))
+
+    def _own(self, task: "asyncio.Task[None]") -> None:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._own(asyncio.get_running_loop().create_task(self._serve(reader, writer)))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -175,6 +199,8 @@ class _Talk:
         answer = next((self._host.script[key] for key in keys if key in self._host.script), usual)
         if answer is HANG_UP:
             self._going = False
+        elif isinstance(answer, Flood):
+            self._host.flood(self._writer, answer.block)
         else:
             self._writer.write(answer if isinstance(answer, bytes) else answer.encode() + b"\r\n")
         return answer

@@ -171,10 +171,8 @@ class RelayTransport:
                 except (Refused, Lost):
                     if client.alive or not kept:
                         raise
-                    client, kept = (
-                        await self._open(host, demand, policy),
-                        False,
-                    )  # it went away between two messages, as it may
+                    # it went away between two messages, as it may
+                    client, kept = await self._open(host, demand, policy), False
         except (Refused, Lost):
             self._pool.keep(client)
             raise
