@@ -22,7 +22,7 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
-from mailhub import hub_reports
+from mailhub import hub_jobs
 from mailhub.config import schema
 from mailhub.control import demo
 from mailhub.control.server import ControlServer
@@ -31,7 +31,6 @@ from mailhub.delivery.forwarding import SRS_KEY, Forwarding
 from mailhub.delivery.local import LocalTransport
 from mailhub.delivery.relay.mx import own_addresses
 from mailhub.delivery.relay.tls_services import RelayTls
-from mailhub.delivery.relay.tlsrpt import TlsSessions
 from mailhub.delivery.router import Router
 from mailhub.delivery.transports import Transports
 from mailhub.directory.keys import kept_key
@@ -192,8 +191,8 @@ class Hub:
         config, clock, store = self.config, self.clock, self.store.queue
         undo.push_async_callback(self.resolver.close)
         local = LocalTransport(self.mailboxes, config.hostname, clock)
-        sessions = TlsSessions(self.store.tls, clock, config.tls_reports.limit) if config.tls_reports.send else None
-        tls = RelayTls(config.relay, config.resolver, self.tables, self.resolver, self.store.tls, clock, sessions)
+        sections = config.relay, config.resolver, config.tls_reports
+        tls = RelayTls(*sections, self.tables, self.resolver, self.store.tls, clock)
         undo.push_async_callback(tls.close)
         transports = Transports(
             config.transport, config.relay, self.resolver, config.hostname, clock, local,
@@ -221,8 +220,8 @@ class Hub:
         if isinstance(clock, VirtualClock):
             clock.attach(self.queue.idle)
             undo.callback(clock.detach, self.queue.idle)
-        if sessions is not None:
-            self._watch(hub_reports.start(self, sessions, undo))
+        for task in hub_jobs.started(self, tls, undo):
+            self._watch(task)
 
     def _watch(self, task: "asyncio.Task[None]") -> None:
         """A core task ends when the hub stops and never before."""

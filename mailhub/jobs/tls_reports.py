@@ -12,7 +12,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from mailhub.config import schema
-from mailhub.delivery.relay.tlsrpt import DAY, TLS_REPORT, TlsSessions
+from mailhub.delivery.relay.tlsrpt import TLS_REPORT, TlsSessions
 from mailhub.message import stamps, tls_report
 from mailhub.model import ids
 from mailhub.model.clock import Clock, Timer
@@ -22,6 +22,8 @@ from mailhub.net.https import Https, HttpsError
 from mailhub.net.resolver import DnsTemporary, NoData, NoSuchName, Resolver
 from mailhub.queue.spool import Spool
 from mailhub.store.api import Body, TlsCount, TlsStore
+
+from .daily import DAY, Daily
 
 log = logging.getLogger("mailhub.jobs")
 
@@ -49,44 +51,27 @@ class TlsReports:
     ) -> None:
         self._config, self._hostname, self._sessions, self._store = config, hostname, sessions, store
         self._resolver, self._https, self._spool, self._clock = resolver, https, spool, clock
-        self._chance = chance or random.Random()
-        self._next = clock.now()
-        self._done = asyncio.Event()
+        name, chance = "the TLS reports", chance or random.Random()
+        self._daily = Daily(name, self._send_all, clock, config.spread, chance)
         self._timer: Timer | None = None
         self._work: set[asyncio.Task[None]] = set()  # with the store, not to be cut
-        self._task: asyncio.Task[None] | None = None
 
     def start(self) -> "asyncio.Task[None]":
         """A core task, that ends by `stop` alone."""
         self._sessions.on_first = self._flush_later
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="the TLS reports")
-        return self._task
-
-    async def _run(self) -> None:
-        while True:
-            await self._send_all()
-            midnight = (self._clock.now() // DAY + 1) * DAY
-            self._next = midnight + self._chance.uniform(0, self._config.spread)
-            self._done.set()
-            await self._clock.sleep_until(self._next)
+        return self._daily.start()
 
     async def idle(self) -> None:
-        while self._next <= self._clock.now() or self._work:
-            self._done.clear()
-            if self._work:
-                await asyncio.wait(set(self._work))
-            else:
-                await self._done.wait()
+        await self._daily.idle()
+        while self._work:
+            await asyncio.wait(set(self._work))
 
     async def stop(self) -> None:
         """What was counted, and what is on its way into the queue, is kept."""
-        self._next = float("inf")
-        self._done.set()
+        await self._daily.stop()
+        self._sessions.on_first = lambda: None
         if self._timer is not None:
             self._timer.cancel()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
         if self._work:
             await asyncio.wait(set(self._work))
         await self._flush()
@@ -100,13 +85,19 @@ class TlsReports:
     # --- counts ------------------------------------------------------------------------------------------------------
 
     def _flush_later(self) -> None:
-        self._timer = self._clock.call_later(_FLUSH, lambda: self._uncut(self._flush()))
+        self._timer = self._clock.call_later(_FLUSH, lambda: self._uncut(self._flush_now()))
 
-    async def _flush(self) -> None:
+    async def _flush_now(self) -> None:
+        if not await self._flush():
+            self._flush_later()
+
+    async def _flush(self) -> bool:
         try:
             await self._sessions.flush()
         except MailError as error:
             log.warning("sessions for TLS reports can not be counted now: %s", error)
+            return False
+        return True
 
     # --- reports -----------------------------------------------------------------------------------------------------
 
@@ -121,8 +112,6 @@ class TlsReports:
                 after = page[-1]
         except MailError as error:
             log.warning("TLS reports can not be made now: %s", error)
-        except Exception:
-            log.exception("TLS reports failed, and will be tried again tomorrow")
 
     async def _sent(self, day: int, domain: str) -> bool:
         """Whether the domain has its report, or wants none."""

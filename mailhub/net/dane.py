@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from . import peers
 
-_DEPTH = 10  # certificates of a chain that are looked at
 _LENGTHS = {1: 32, 2: 64}  # octets of a digest, by matching type
 _WEAK = frozenset(("md5", "sha1"))
 
@@ -54,7 +53,7 @@ def check(records: Iterable[Tlsa], chain: Sequence[x509.Certificate], wanted: Se
     if any(record.usage == 3 and _fits(record, chain[0]) for record in usable):
         return
     anchors = [record for record in usable if record.usage == 2]
-    depth = next((n for n, one in enumerate(chain[:_DEPTH]) if n and any(_fits(r, one) for r in anchors)), 0)
+    depth = next((n for n, one in enumerate(chain[: peers.DEPTH]) if n and any(_fits(r, one) for r in anchors)), 0)
     if not depth or not _issued(chain[: depth + 1]):
         raise Mismatch("validation-failure", "no TLSA record matches the server's certificate")
     if late := peers.dates(chain[: depth + 1], now):

@@ -153,6 +153,22 @@ async def test_it_stays_in_force_where_the_record_is_gone_or_dns_is_silent(tmp_p
         assert await far.found() is not None
 
 
+async def test_policies_that_grow_old_are_fetched_without_mail(tmp_path: Path) -> None:
+    async with sts(tmp_path) as far:
+        await far.found()
+        await far.policies.refresh()
+        assert len(far.site.asked) == 1, "it is young"
+        for week in range(1, 5):
+            await far.later(WEEK / 2)
+            await far.policies.refresh()
+            assert len(far.site.asked) == week + 1
+        assert far.store.tls.sts("far.test") is not None
+        del far.dns.zone["_mta-sts.far.test", "TXT"]
+        await far.later(WEEK)
+        await far.policies.refresh()
+        assert far.store.tls.sts("far.test") is None, "it has expired"
+
+
 async def test_a_failed_fetch_is_not_made_for_every_message(tmp_path: Path) -> None:
     async with sts(tmp_path) as far:
         far.site.status = 503

@@ -137,6 +137,12 @@ async def test_the_operator_may_vouch(tmp_path: Any) -> None:
         assert (await send(far, nexthop="[mx1.far.test]")).tls.startswith("Verified"), "no MX was asked for"
 
 
+async def test_mta_sts_vouches_where_the_operator_has_a_rule_of_his_own(tmp_path: Any) -> None:
+    table = Lookup(((("far.test", "encrypt"),),))
+    async with required(tmp_path, tls_policy=table, sts=STS) as far:
+        assert (await send(far)).tls.startswith("Verified")
+
+
 async def test_a_connection_in_the_clear_is_not_reused_for_it(tmp_path: Any) -> None:
     async with required(tmp_path, signed=True) as far:
         await far.deliver("b@far.test")

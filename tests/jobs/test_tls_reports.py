@@ -4,7 +4,7 @@ import base64
 import gzip
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from mailhub.hub import Hub
 from mailhub.message.tls_report import rua
 from mailhub.model.clock import VirtualClock
 from mailhub.model.envelope import Envelope, Origin, Recipient
+from mailhub.model.errors import Temporary
 from mailhub.store.api import Body, TlsCount
 
 A, B = "127.0.0.31", "127.0.0.32"
@@ -195,6 +196,23 @@ async def test_what_was_due_while_the_hub_was_down_is_sent_at_its_start(w: World
         await w.clock.advance(1)
         await a.queue.idle()
         assert len(await reports(b)) == 1
+
+
+async def test_counts_that_the_store_can_not_take_are_given_again(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with w.both() as (a, _):
+        taking, tried = a.store.tls.add_sessions, []
+
+        async def full(counts: Mapping[TlsCount, int], limit: int) -> None:
+            tried.append(w.clock.now())
+            if len(tried) < 3:
+                raise Temporary("the disk is full")
+            await taking(counts, limit)
+
+        monkeypatch.setattr(a.store.tls, "add_sessions", full)
+        await w.post(a)
+        await w.clock.advance(181)
+        assert len(tried) == 3
+        assert await a.store.tls.reportable(10**6, (0, ""), 10) == [(MIDNIGHT // DAY - 1, "b.test")]
 
 
 async def test_dns_trouble_makes_it_wait_for_some_days(w: World) -> None:

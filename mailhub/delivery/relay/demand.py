@@ -60,9 +60,9 @@ NOTHING = Basis()
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """For one host. `login`: as whom we sign in. `level`: none, may, encrypt, dane, fingerprint, verify or secure. `names`: what the certificate may be for.
+    """For one host. `level`: none, may, encrypt, dane, fingerprint, verify or secure. `names`: what the certificate may be for.
     `server_name`: what is asked for in SNI where it is not the host's name. `lenient`: where it fails, what is wrong is told
-    and the mail goes nevertheless (MTA-STS in testing mode)."""
+    and the mail goes nevertheless (MTA-STS in testing mode). `login`: as whom we sign in."""
 
     level: str
     names: tuple[str, ...] = ()

@@ -27,6 +27,7 @@ log = logging.getLogger("mailhub.relay")
 
 _SIZE = 65_536  # octets of a policy (RFC 8461 section 3.3)
 _LONGEST = 31_557_600  # seconds that a policy may be in force (section 3.2)
+_PAGE = 10  # policies fetched at one time
 _AGAIN = 300.0  # seconds after a failed fetch in which the domain is left in peace (section 3.3)
 _RECORD = re.compile(rb"v=STSv1[ \t]*;(.*)", re.DOTALL)
 _ID = re.compile(rb"[ \t]*id[ \t]*=[ \t]*([A-Za-z0-9]{1,32})[ \t]*")
@@ -104,6 +105,20 @@ class MtaSts:
             return None
         text = read(row.text.encode())
         return None if text.mode == "none" else StsPolicy(text.mx, text.mode == "enforce", text.lines)
+
+    async def refresh(self) -> None:
+        """Fetch what has half of its time behind it, also where no mail asks for it: a policy that is let expire can be kept away
+        from then on by who keeps DNS or the web away from us (RFC 8461 sections 3.3, 10.2)."""
+        after = ""
+        while page := await self._store.aged_sts(self._clock.now(), after, _PAGE):
+            await asyncio.gather(*map(self._renew, page))
+            after = page[-1].domain
+
+    async def _renew(self, row: StsRow) -> None:
+        if row.expires <= self._clock.now():
+            await self._store.remove_sts(row.domain)
+        elif (wanted := await self._id(row.domain)) is not None:
+            await self._fetched(row.domain, wanted)
 
     async def close(self) -> None:
         """Fetches under way are given up."""

@@ -10,6 +10,7 @@ import hashlib
 import ssl
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from mailhub.model.clock import Clock
@@ -72,7 +73,9 @@ class Checker:
             return self._judged(demand, host, chain)
         except dane.Mismatch as error:
             raise NotWhom(error.result, str(error)) from error
-        except ValueError as error:
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+            if demand.level in ("may", "encrypt"):
+                return "Untrusted"  # whatever it is: nobody asked
             raise NotWhom(FAILURE, f"a certificate that can not be read: {error}") from error
 
     def _judged(self, demand: Demand, host: str, chain: list[x509.Certificate]) -> str:

@@ -25,6 +25,7 @@ from .tlsrpt import TlsSessions
 
 BAD_POLICY = Reply(451, "4.7.5", "The TLS policy for the destination can not be used")
 DNSSEC_TROUBLE = Reply(451, "4.4.3", "DNSSEC cannot tell the mail hosts of the domain now")
+_VOUCHED = ("secure", "fingerprint")  # the levels by which the operator himself says who the hosts are
 _RAISED = ("may", "encrypt", "dane")  # the levels of relay.tls that a domain's MTA-STS policy raises
 
 
@@ -62,7 +63,8 @@ class Vouching(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """That of one nexthop, for one message. `reported`: its sessions are counted for the domain. `vouched`: mail hosts that DNSSEC vouches for, None where it does not."""
+    """That of one nexthop, for one message. `vouched`: mail hosts that DNSSEC vouches for, None where it does not. `required`:
+    the message asks for REQUIRETLS. `reported`: sessions are counted for the domain."""
 
     domain: str
     rule: Rule
@@ -95,7 +97,7 @@ class Policy:
         if self.sts is not None:
             return self._sts(self.sts, host)
         names = _names(self.rule, host, self.domain)
-        if self.required and self.rule.level not in ("secure", "fingerprint"):
+        if self.required and self.rule.level not in _VOUCHED:
             names = self._protected(host)
             return Demand("verify", names, form=self.rule.form)
         if self.rule.level == "fingerprint":
@@ -171,10 +173,14 @@ class TlsPolicies:
             bracketed = True  # an address literal, or nothing that DNS knows
         written = await self._written(nexthop, domain)
         chosen = written or self._default
-        policy = Policy(domain, chosen, port or self._config.port, bracketed, required=required, reported=not bracketed)
+        reported = not (bracketed or required)  # the domain does not ask for what the message asks for
+        policy = Policy(domain, chosen, port or self._config.port, bracketed, required=required, reported=reported)
         if self._vouching is not None and (chosen.level.startswith("dane") or required):
             policy = replace(policy, vouching=self._vouching, vouched=await self._vouched(domain, bracketed))
-        if self._sts is not None and written is None and not bracketed and (chosen.level in _RAISED or required):
+        raised = written is None and chosen.level in _RAISED
+        if required:
+            raised = chosen.level not in _VOUCHED
+        if self._sts is not None and raised and not bracketed:
             policy = replace(policy, sts=await self._sts.policy(domain))
         return policy
 

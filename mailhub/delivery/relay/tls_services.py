@@ -14,21 +14,26 @@ from .tlsrpt import TlsSessions
 
 
 class RelayTls:
-    """`services` for the relays. `sessions`: who counts for reports, None where none are sent."""
+    """`services` for the relays."""
 
     def __init__(
         self,
         relay: schema.Relay,
         names: schema.Resolver,
+        reports: schema.TlsReports,
         tables: Tables,
         resolver: Resolver,
         store: TlsStore,
         clock: Clock,
-        sessions: TlsSessions | None = None,
     ) -> None:
+        sessions = TlsSessions(store, clock, reports.limit) if reports.send else None
         validating = ValidatingResolver(names, clock)
         self._sts = MtaSts(resolver, store, relay, clock, sessions)
         self.services = TlsServices(tables, self._sts, Dane(validating) if validating.there else None, sessions)
+
+    async def refresh(self) -> None:
+        """Fetch the MTA-STS policies that grow old."""
+        await self._sts.refresh()
 
     async def close(self) -> None:
         await self._sts.close()

@@ -15,7 +15,7 @@ from .demand import Basis
 
 # Origin of the reports, whose own sessions are not counted: they would call for reports without end (RFC 8460 section 5.3).
 TLS_REPORT = "tls-report"
-DAY = 86_400
+_DAY = 86_400
 _DETAIL = 200  # characters
 
 
@@ -43,7 +43,7 @@ class TlsSessions:
         """Successes are counted without their hosts: reports tell only of failures where they were."""
         failed = bool(session.result)
         row = TlsCount(
-            day=int(self._clock.now() // DAY),
+            day=int(self._clock.now() // _DAY),
             domain=domain,
             kind=basis.kind,
             policy=json.dumps([basis.lines, basis.mx]),

@@ -40,6 +40,10 @@ class TlsStore(Protocol):
         """Keep it in place of the one before; at most `limit` are kept, those fetched last."""
         ...
 
+    async def aged_sts(self, now: float, after: str, limit: int) -> Sequence[StsRow]:
+        """Those with half of their time or more behind them, by domain, at most `limit` of them, from behind `after`."""
+        ...
+
     async def remove_sts(self, domain: str) -> None: ...
 
     async def add_sessions(self, counts: Mapping[TlsCount, int], limit: int) -> None:

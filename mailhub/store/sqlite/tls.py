@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..api import StsRow, TlsCount
 from ..lane import Lane
@@ -65,24 +66,28 @@ class SqliteTls:
     async def put_sts(self, row: StsRow, limit: int) -> None:
         await self._writer.do(PutSts(row, limit))
 
+    async def aged_sts(self, now: float, after: str, limit: int) -> Sequence[StsRow]:
+        text = f"select {_STS} from sts_policy where domain>? and (fetched+expires)/2<=? order by domain limit ?"
+        return [StsRow(*row) for row in await self._reader.call(self._read, text, after, now, limit)]
+
     async def remove_sts(self, domain: str) -> None:
         await self._writer.do(Statement("delete from sts_policy where domain=?", (domain,)))
 
     async def add_sessions(self, counts: Mapping[TlsCount, int], limit: int) -> None:
         await self._writer.do(AddSessions(counts, limit))
 
-    def _read(self, text: str, *values: object) -> list[tuple[object, ...]]:
+    def _read(self, text: str, *values: object) -> list[tuple[Any, ...]]:
         return self._lists.execute(text, values).fetchall()
 
     async def reportable(self, before: int, after: tuple[int, str], limit: int) -> Sequence[tuple[int, str]]:
         text = "select distinct day, domain from tls_session where day<? and (day, domain)>(?,?) order by day, domain limit ?"
         rows = await self._reader.call(self._read, text, before, *after, limit)
-        return [(int(str(day)), str(domain)) for day, domain in rows]
+        return [(day, domain) for day, domain in rows]
 
     async def sessions(self, day: int, domain: str) -> dict[TlsCount, int]:
         text = f"select {_COUNT}, sessions from tls_session where day=? and domain=?"
         rows = await self._reader.call(self._read, text, day, domain)
-        return {TlsCount(day, *map(str, row[1:-1])): int(str(row[-1])) for row in rows}
+        return {TlsCount(*row[:-1]): row[-1] for row in rows}
 
     async def remove_sessions(self, day: int, domain: str) -> None:
         await self._writer.do(Statement("delete from tls_session where day=? and domain=?", (day, domain)))
