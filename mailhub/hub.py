@@ -164,6 +164,7 @@ class Hub:
             self.guard,
             self.trace,
             self.router,
+            self.queue.deadline,
         )
         commands = ControlServer(self.data, self.control)
         await commands.start()

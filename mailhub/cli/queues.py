@@ -13,6 +13,7 @@ from mailhub.control.errors import ControlError
 from .backend import backend, queued
 from .options import common, duration
 from .output import harmless, moment, octets, print_json, print_table
+from .queue_formats import SHAPES, qshape
 
 F = TypeVar("F", bound=Callable[..., Any])
 STATES = ("incoming", "active", "deferred", "hold", "corrupt")
@@ -42,16 +43,27 @@ def _filters(function: F) -> F:
 @queue.command("list")
 @_filters
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=1_000, show_default=True, help="Messages at most.")
+@click.option(
+    "--format",
+    "shape",
+    type=click.Choice(["mailhub", *SHAPES]),
+    default="mailhub",
+    show_default=True,
+    help="As Postfix's postqueue -p (mailq) and postqueue -j print it.",
+)
 @common
-def list_messages(limit: int, config: Path | None, as_json: bool, **filters: Any) -> None:
+def list_messages(limit: int, shape: str, config: Path | None, as_json: bool, **filters: Any) -> None:
     """List messages, oldest first, with the recipients that still wait."""
     with backend(config) as side:
         messages = queued(side, words.Which(**filters), limit)
         if as_json:
             print_json(list(messages))
-            return
-        for message in messages:
-            _print_message(message)
+        elif shape in SHAPES:
+            for line in SHAPES[shape](messages):
+                click.echo(line)
+        else:
+            for message in messages:
+                _print_message(message)
 
 
 def _print_message(message: words.QueuedMessage) -> None:
@@ -72,10 +84,27 @@ def _state(recipient: words.QueuedTo) -> str:
     return "; ".join(parts)
 
 
+def _next(recipient: words.QueuedTo) -> str:
+    """What comes next, and why."""
+    if recipient.state == "active":
+        return "under delivery now"
+    if recipient.state == "hold":
+        return "on hold: waits for `mailhub queue release`"
+    if recipient.state == "corrupt":
+        return "found damaged: set aside until `mailhub queue release` has it looked at again"
+    until = f"given up after an attempt from {moment(recipient.deadline)} on"
+    why = f"attempt {recipient.attempts + 1}" if recipient.attempts else "first attempt"
+    return f"{why} at {moment(recipient.due)}, or when its destination has a place free; {until}"
+
+
 @queue.command()
+@click.option("--ages", is_flag=True, help="By the age of their messages, as Postfix's qshape.")
 @common
-def summary(config: Path | None, as_json: bool) -> None:
+def summary(ages: bool, config: Path | None, as_json: bool) -> None:
     """Count recipients by domain and state."""
+    if ages:
+        _print_ages(config, as_json)
+        return
     with backend(config) as side:
         totals = side.ask(words.QueueSummary())
     if as_json:
@@ -87,11 +116,21 @@ def summary(config: Path | None, as_json: bool) -> None:
         print_table(("DOMAIN", "STATE", "RECIPIENTS", "OLDEST"), rows)
 
 
+def _print_ages(config: Path | None, as_json: bool) -> None:
+    with backend(config) as side:
+        found = side.ask(words.QueueAges())
+    if as_json:
+        print_json(found)
+        return
+    for line in qshape(found):
+        click.echo(line)
+
+
 @queue.command()
 @click.argument("id")
 @common
 def show(id: str, config: Path | None, as_json: bool) -> None:
-    """Show a message: envelope, where it came from, and its header."""
+    """Show a message: envelope, where it came from, what was tried and what comes next, and its header."""
     with backend(config) as side:
         text = side.ask(words.QueueShow(id=id))
     if as_json:
@@ -100,6 +139,11 @@ def show(id: str, config: Path | None, as_json: bool) -> None:
     _print_message(text.message)
     came = ", ".join(part for part in (text.client, text.helo and f"as {text.helo}", text.login, text.tls) if part)
     click.echo(f"    came by {text.protocol} {harmless(came)}".rstrip())
+    for recipient in text.message.recipients:
+        click.echo(f"    {harmless(recipient.address)}: {_next(recipient)}")
+    click.echo()
+    for step in text.history:
+        click.echo(f"    {moment(step.at)}  {step.stage:<9}  {harmless(step.text)}")
     click.echo()
     for line in text.header.splitlines():
         click.echo(harmless(line.replace("\t", "    ")))

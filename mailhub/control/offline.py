@@ -1,6 +1,7 @@
 """The same actions on a stopped server's store, opened under its lock for as long as the command runs."""
 
 import asyncio
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -15,6 +16,7 @@ from mailhub.model.clock import SystemClock
 from mailhub.model.errors import MailError
 from mailhub.net import local
 from mailhub.policy import Guard, Sections
+from mailhub.queue.schedule import Schedule
 from mailhub.store.sqlite import SqliteStore
 from mailhub.tables import Tables
 from mailhub.trace import Trace
@@ -52,7 +54,16 @@ class Offline:
         self._tables = Tables(clock)
         router = Router(directory, config.delivery, main, self._tables, forwarding)
         self._control = Control(
-            directory, self._store, clock, self._status, lambda: None, config.hostname, guard, trace, router
+            directory,
+            self._store,
+            clock,
+            self._status,
+            lambda: None,
+            config.hostname,
+            guard,
+            trace,
+            router,
+            Schedule(config.queue, random.Random()).deadline,
         )
 
     def ask(self, request: Request[Answer], progress: Callable[[int, int], None] | None = None) -> Answer:

@@ -9,19 +9,27 @@ from mailhub.store.api import Act, Item, QueuedRecipient, QueueFilter, QueueStor
 
 from . import words
 from .errors import ControlError
+from .traces import Traces
 
 HEADER_LIMIT = 65_536  # octets of a header that are shown
+COUNTED = 100_000  # recipients of one domain and age that are counted
+AGES = tuple(60.0 * 5 * 2**n for n in range(9))  # seconds
+
+Deadline = Callable[[Item, str], float]
 
 
 class Queues:
     """The actions on the queue. After each that makes something due, `wake` is called."""
 
-    def __init__(self, store: QueueStore, clock: Clock, wake: Callable[[], object]) -> None:
+    def __init__(
+        self, store: QueueStore, clock: Clock, wake: Callable[[], object], deadline: Deadline, traces: Traces
+    ) -> None:
         self._store, self._clock, self._wake = store, clock, wake
+        self._deadline, self._traces = deadline, traces
 
     async def page(self, request: words.QueueList) -> tuple[words.QueuedMessage, ...]:
         after = _number(request.after) if request.after else 0
-        return tuple(map(_message, await self._store.page(self._filter(request.which), after, request.limit)))
+        return tuple(map(self._message, await self._store.page(self._filter(request.which), after, request.limit)))
 
     async def summary(self, request: words.QueueSummary) -> words.QueueTotals:
         counts = await self._store.counts()
@@ -30,6 +38,16 @@ class Queues:
             for domain, state, recipients, oldest in counts.rows
         )
         return words.QueueTotals(messages=counts.items, recipients=counts.recipients, rows=rows)
+
+    async def ages(self, request: words.QueueAges) -> words.Ages:
+        """Ages as qshape's: five minutes, doubled eight times."""
+        now = self._clock.now()
+        found = await self._store.ages([now - edge for edge in AGES], request.domains, COUNTED)
+        return words.Ages(
+            edges=AGES,
+            limit=COUNTED,
+            rows=tuple(words.AgeRow(domain=domain, counts=counts) for domain, counts in found),
+        )
 
     async def show(self, request: words.QueueShow) -> words.QueueText:
         number = _number(request.id)
@@ -40,13 +58,14 @@ class Queues:
         start = await item.content.read(0, min(HEADER_LIMIT, item.content.size))
         origin = item.origin
         return words.QueueText(
-            message=_message(item),
+            message=self._message(item),
             client=origin.client,
             helo=origin.helo,
             login=origin.login,
             protocol=origin.protocol,
             tls=origin.tls,
             header=start[: headers.header_end(start)].decode("utf-8", "backslashreplace"),
+            history=await self._traces.steps(number),
         )
 
     async def retry(self, request: words.QueueRetry) -> words.Touched:
@@ -75,6 +94,15 @@ class Queues:
             messages=step.touched, seen=step.seen, after="" if step.after is None else ids.text(step.after)
         )
 
+    def _message(self, item: Item) -> words.QueuedMessage:
+        return words.QueuedMessage(
+            id=ids.text(item.id),
+            sender=item.sender,
+            created=item.created,
+            size=item.content.size,
+            recipients=tuple(_recipient(each, self._deadline(item, each.address)) for each in item.recipients),
+        )
+
     def _filter(self, which: words.Which) -> QueueFilter:
         states = {_word(state): state for state in State}
         if unknown := [word for word in which.states if word not in states]:
@@ -100,17 +128,7 @@ def _word(state: State) -> str:
     return state.name.lower()
 
 
-def _message(item: Item) -> words.QueuedMessage:
-    return words.QueuedMessage(
-        id=ids.text(item.id),
-        sender=item.sender,
-        created=item.created,
-        size=item.content.size,
-        recipients=tuple(map(_recipient, item.recipients)),
-    )
-
-
-def _recipient(recipient: QueuedRecipient) -> words.QueuedTo:
+def _recipient(recipient: QueuedRecipient, deadline: float) -> words.QueuedTo:
     return words.QueuedTo(
         address=recipient.address,
         state=_word(recipient.state),
@@ -118,4 +136,5 @@ def _recipient(recipient: QueuedRecipient) -> words.QueuedTo:
         attempts=recipient.attempts,
         last=str(recipient.last or ""),
         remote=recipient.remote,
+        deadline=deadline,
     )

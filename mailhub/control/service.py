@@ -22,7 +22,7 @@ from .accounts import Accounts
 from .bans import Bans
 from .credentials import Credentials
 from .errors import ControlError
-from .queues import Queues
+from .queues import Deadline, Queues
 from .routes import Routes
 from .suppressions import Suppressions
 from .traces import Traces
@@ -43,7 +43,8 @@ _KINDS: tuple[tuple[type[errors.MailError], str], ...] = (
 
 
 class Control:
-    """`status` tells how the server is; `wake` lets the queue manager look again after a change to the queue."""
+    """`status` tells how the server is; `wake` lets the queue manager look again after a change to the queue; `deadline` is when a
+    message is given up for one of its recipients."""
 
     def __init__(
         self,
@@ -56,9 +57,11 @@ class Control:
         guard: Guard,
         trace: Trace,
         router: Router,
+        deadline: Deadline,
     ) -> None:
         self._directory, self._store = directory, store
-        accounts, queues = Accounts(directory, store.mailboxes), Queues(store.queue, clock, wake)
+        accounts, traces = Accounts(directory, store.mailboxes), Traces(store.traces, trace)
+        queues = Queues(store.queue, clock, wake, deadline, traces)
         bans, suppressions = Bans(guard), Suppressions(store.suppressions, clock)
         credentials = Credentials(store.directory, clock, hostname)
         self._actions: dict[type, Callable[..., Awaitable[Any]]] = {
@@ -79,7 +82,7 @@ class Control:
             words.SecondFactorBegin: credentials.begin_second_factor,
             words.SecondFactorConfirm: credentials.confirm_second_factor,
             words.SecondFactorRemove: credentials.remove_second_factor,
-            words.TraceFind: Traces(store.traces, trace).find,
+            words.TraceFind: traces.find,
             words.RouteShow: Routes(router).show,
             words.BanList: bans.page,
             words.BanAdd: bans.add,
@@ -89,6 +92,7 @@ class Control:
             words.SuppressionRemove: suppressions.remove,
             words.QueueList: queues.page,
             words.QueueSummary: queues.summary,
+            words.QueueAges: queues.ages,
             words.QueueShow: queues.show,
             words.QueueRetry: queues.retry,
             words.QueueHold: queues.hold,

@@ -16,6 +16,11 @@ class Traces:
     def __init__(self, store: TraceStore, trace: Trace) -> None:
         self._store, self._trace = store, trace
 
+    async def steps(self, number: int) -> tuple[words.Step, ...]:
+        """Of one message, by its queue id."""
+        await self._trace.flush()
+        return tuple(map(_step, await self._store.find(TraceQuery(messages=(number,)))))
+
     async def find(self, request: words.TraceFind) -> words.Traced:
         """A queue id, a Message-ID (in angle brackets or not) or an address: tried in this order."""
         await self._trace.flush()

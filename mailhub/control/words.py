@@ -15,6 +15,25 @@ from .guard_words import BanList as BanList
 from .guard_words import BanRemove as BanRemove
 from .guard_words import GuardState as GuardState
 from .guard_words import SharedAddress as SharedAddress
+from .queue_words import AgeRow as AgeRow
+from .queue_words import Ages as Ages
+from .queue_words import QueueAct as QueueAct
+from .queue_words import QueueAges as QueueAges
+from .queue_words import QueuedMessage as QueuedMessage
+from .queue_words import QueuedTo as QueuedTo
+from .queue_words import QueueHold as QueueHold
+from .queue_words import QueueList as QueueList
+from .queue_words import QueueRelease as QueueRelease
+from .queue_words import QueueRemove as QueueRemove
+from .queue_words import QueueRequeue as QueueRequeue
+from .queue_words import QueueRetry as QueueRetry
+from .queue_words import QueueRow as QueueRow
+from .queue_words import QueueShow as QueueShow
+from .queue_words import QueueSummary as QueueSummary
+from .queue_words import QueueText as QueueText
+from .queue_words import QueueTotals as QueueTotals
+from .queue_words import Touched as Touched
+from .queue_words import Which as Which
 from .request import PAGE as PAGE
 from .request import Done as Done
 from .request import Page as Page
@@ -217,120 +236,6 @@ class AliasList(Request[tuple[Alias, ...]], frozen=True, kw_only=True, tag="alia
     limit: Page = PAGE
 
 
-# --- queue -----------------------------------------------------------------------------------------------------------
-
-
-class Which(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which messages are meant: all that fit every field given. `older_than`, `newer_than`: seconds since arrival."""
-
-    ids: Annotated[tuple[str, ...], Meta(max_length=10_000)] = ()
-    sender: str | None = None
-    recipient: str | None = None
-    states: tuple[str, ...] = ()
-    older_than: float | None = None
-    newer_than: float | None = None
-
-
-class QueuedTo(Struct, frozen=True, kw_only=True):
-    """A recipient in the queue. `due`: wall time of the next attempt; `last`: what the last one came to."""
-
-    address: str
-    state: str
-    due: float
-    attempts: int
-    last: str
-    remote: str
-
-
-class QueuedMessage(Struct, frozen=True, kw_only=True):
-    """A message in the queue."""
-
-    id: str
-    sender: str
-    created: float
-    size: int
-    recipients: tuple[QueuedTo, ...]
-
-
-class QueueText(Struct, frozen=True, kw_only=True):
-    """A message with its origin and its header. `header`: as stored, for people to read."""
-
-    message: QueuedMessage
-    client: str
-    helo: str
-    login: str
-    protocol: str
-    tls: str
-    header: str
-
-
-class QueueRow(Struct, frozen=True, kw_only=True):
-    """Recipients of one domain in one state; `oldest`: when the oldest message for the domain came."""
-
-    domain: str
-    state: str
-    recipients: int
-    oldest: float
-
-
-class QueueTotals(Struct, frozen=True, kw_only=True):
-    """The queue in numbers; `rows` biggest first, bounded."""
-
-    messages: int
-    recipients: int
-    rows: tuple[QueueRow, ...]
-
-
-class Touched(Struct, frozen=True, kw_only=True):
-    """What one step of an action came to: messages it reached, of so many that it looked at; `after`: ask again with it, ""
-    where all is done."""
-
-    messages: int
-    seen: int = 0
-    after: str = ""
-
-
-class QueueList(Request[tuple[QueuedMessage, ...]], frozen=True, kw_only=True, tag="queue.list"):
-    which: Which = Which()
-    after: str = ""
-    limit: Page = 100
-
-
-class QueueSummary(Request[QueueTotals], frozen=True, kw_only=True, tag="queue.summary"):
-    pass
-
-
-class QueueShow(Request[QueueText], frozen=True, kw_only=True, tag="queue.show"):
-    id: str
-
-
-class QueueAct(Request[Touched], frozen=True, kw_only=True):
-    """Base of the actions on messages: one bounded step, from above the id `after`."""
-
-    which: Which
-    after: str = ""
-
-
-class QueueRetry(QueueAct, frozen=True, kw_only=True, tag="queue.retry"):
-    """Due now. Held ones stay held."""
-
-
-class QueueHold(QueueAct, frozen=True, kw_only=True, tag="queue.hold"):
-    """Not attempted before they are released; those under delivery are held when they are deferred."""
-
-
-class QueueRelease(QueueAct, frozen=True, kw_only=True, tag="queue.release"):
-    """Held ones are due now."""
-
-
-class QueueRequeue(QueueAct, frozen=True, kw_only=True, tag="queue.requeue"):
-    """Routed again, as if they had just come: due now, held or not."""
-
-
-class QueueRemove(QueueAct, frozen=True, kw_only=True, tag="queue.remove"):
-    """Deleted without a bounce; those under delivery are left alone."""
-
-
 # --- mailboxes -------------------------------------------------------------------------------------------------------
 
 
@@ -345,7 +250,7 @@ AnyRequest = (
     | AliasAdd | AppPasswordAdd | AppPasswordList | AppPasswordRemove | SecondFactorBegin
     | SecondFactorConfirm | SecondFactorRemove | AliasRemove | AliasList | QueueList | QueueSummary | QueueShow | QueueRetry | QueueHold
     | QueueRelease | QueueRequeue | QueueRemove | BanList | BanAdd | BanRemove | MailboxRebuild
-    | RouteShow | SuppressionList | SuppressionAdd | SuppressionRemove
+    | RouteShow | QueueAges | TraceFind | SuppressionList | SuppressionAdd | SuppressionRemove
 )  # fmt: skip
 
 

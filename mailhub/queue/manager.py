@@ -79,6 +79,10 @@ class Manager:
         self._shared.schedule = schedule
         self._shared.bounces.configure(schedule)
 
+    def deadline(self, item: Item, address: str) -> float:
+        """When the message is given up for that recipient (wall time)."""
+        return self._shared.schedule.deadline(item, address)
+
     @property
     def active(self) -> int:
         """Messages under delivery."""

@@ -1,6 +1,7 @@
 """A connected socket to one of several addresses of a mail host, the first that answers (RFC 8305, on the clock)."""
 
 import asyncio
+import os
 import socket
 from collections.abc import Sequence
 
@@ -73,7 +74,7 @@ class Dialer:
             raise Lost(f"connect to {host}: no answer in time", NO_ANSWER) from error
         except OSError as error:
             made.close()
-            raise Lost(f"connect to {host}: {error.strerror or error}", NO_ANSWER) from error
+            raise Lost(f"connect to {host}: {os.strerror(error.errno) if error.errno else error}", NO_ANSWER) from error
         except BaseException:
             made.close()
             raise

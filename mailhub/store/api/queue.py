@@ -1,5 +1,6 @@
 """The queue: what is put, leased and settled."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Protocol
@@ -253,6 +254,11 @@ class QueueStore(Protocol):
 
     async def counts(self) -> QueueCounts:
         """Cheap, however much there is."""
+        ...
+
+    async def ages(self, edges: Sequence[float], domains: int, limit: int) -> list[tuple[str, tuple[int, ...]]]:
+        """Recipients of the domains with the most of them by the arrival of their messages: from `edges[0]` on (wall times,
+        descending), between each and the one before, and before the last. Each count ends at `limit`."""
         ...
 
     async def act(self, act: Act, which: QueueFilter, now: float, after: int = 0) -> Step:

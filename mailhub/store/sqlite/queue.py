@@ -4,7 +4,7 @@ opening gives back what a crash left leased."""
 import itertools
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -190,6 +190,9 @@ class SqliteQueue:
 
     async def counts(self) -> QueueCounts:
         return await self._read(self._reads.counts)
+
+    async def ages(self, edges: Sequence[float], domains: int, limit: int) -> list[tuple[str, tuple[int, ...]]]:
+        return await self._read(self._reads.ages, edges, domains, limit)
 
     async def act(self, act: Act, which: QueueFilter, now: float, after: int = 0) -> Step:
         found, seen, reached = await self._read(self._reads.step, which, after)

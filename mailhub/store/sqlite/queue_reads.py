@@ -4,6 +4,7 @@ queue, but by bounded steps."""
 import json
 import sqlite3
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -54,6 +55,8 @@ COUNTS = (
     "select domain, state, recipients, (select created from item where id ="
     " (select min(item) from recipient where recipient.domain = tally.domain)) from tally order by recipients desc limit ?"
 )
+LARGEST = "select domain from tally group by domain order by sum(recipients) desc limit ?"
+AGES = "select count(*) from (select 1 from recipient where domain = ? and item between ? and ? limit ?)"
 TOTALS = "select (select count from total where name = 'items'), (select count from total where name = 'recipients')"
 
 
@@ -182,6 +185,20 @@ class QueueReads:
             before, _ = found.get((domain, _state(state)), (0, 0.0))
             found[domain, _state(state)] = (before + count, oldest or 0.0)
         return QueueCounts(items, recipients, tuple((*key, *value) for key, value in found.items()))
+
+    def ages(self, edges: Sequence[float], domains: int, limit: int) -> list[tuple[str, tuple[int, ...]]]:
+        """Ids are times of arrival."""
+        bounds = [1 << 63, *map(_moment, edges), 0]
+        spans = [(low, high - 1) for high, low in pairwise(bounds)]
+        return [
+            (domain, tuple(self._db.execute(AGES, (domain, *span, limit)).fetchone()[0] for span in spans))
+            for (domain,) in self._db.execute(LARGEST, (domains,)).fetchall()
+        ]
+
+
+def _moment(when: float) -> int:
+    """The lowest queue id of that moment (model.ids)."""
+    return max(0, int(when * 1_000_000))
 
 
 def _state(stored: int) -> State:
