@@ -5,7 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
+from support.daemons import LOGIN, dovecot_auth
+from support.daemons import PASSWORD as PENCIL
 from support.hubs import PASSWORD, messages, running, send
+from support.postfix import postfix
 
 from mailhub.config import schema
 from mailhub.config.lookup import Lookup
@@ -92,3 +96,36 @@ async def test_each_sender_has_a_connection_of_his_own(tmp_path: Path) -> None:
         assert logins[0] == [ANN]
         assert logins[1] == logins[2] == logins[3] == [ANN, BOB]
         assert len(await messages(provider, BOB)) == 4
+
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "CRAM-MD5", "PLAIN", "LOGIN"])
+async def test_a_postfix_that_asks_dovecot_lets_us_in(tmp_path: Path, mechanism: str) -> None:
+    authority, files = trustme.CA().issue_cert("postfix.test"), tmp_path / "tls"
+    files.mkdir()
+    authority.private_key_and_cert_chain_pem.write_to_path(files / "both.pem")
+    with (
+        dovecot_auth() as asked,
+        postfix(
+            smtpd_sasl_auth_enable="yes", smtpd_sasl_type="dovecot", smtpd_sasl_path=str(asked),
+            smtpd_tls_security_level="may", smtpd_tls_auth_only="yes", smtpd_tls_chain_files=str(files / "both.pem"),
+            smtpd_relay_restrictions="permit_sasl_authenticated,reject",
+        ) as port,
+    ):  # fmt: skip
+        host = f"[127.0.0.1]:{port}"
+        delivery = schema.Delivery(relayhost=host)
+        outcomes = []
+        for password in (PENCIL, "mistyped"):
+            settings = schema.Relay(
+                passwords=Lookup((((host, f"{LOGIN}:{password}"),),)), auth_mechanisms=(mechanism,)
+            )  # fmt: skip
+            folder = tmp_path / f"here{len(outcomes)}"
+            async with running(folder, hostname="mx.here.test", relay=settings, delivery=delivery) as hub:
+                await send(hub, "sender@far.test", "x@there.test")
+                await hub.queue.idle()
+                left = await hub.store.queue.page(QueueFilter())
+                outcomes.append([str(recipient.last) for item in left for recipient in item.recipients])
+    assert outcomes[0] == []
+    assert len(outcomes[1]) == 1
+    assert outcomes[1][0].startswith(
+        f"451 4.7.8 SASL authentication failed at 127.0.0.1[127.0.0.1]: {mechanism}: server"
+    )

@@ -148,7 +148,7 @@ default_internal_user = root
 default_internal_group = root
 default_login_user = root
 auth_failure_delay = 0
-auth_mechanisms = plain login
+auth_mechanisms = plain login cram-md5 scram-sha-256
 passdb {{
   driver = passwd-file
   args = {folder}/users
