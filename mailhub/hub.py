@@ -205,15 +205,9 @@ class Hub:
         self.router = Router(self.directory, config.delivery, main, self.tables, forwarding)
         self.suppressions = Suppressions(self.store.suppressions, config.suppression, clock)
         self.queue = Manager(
-            store,
-            self.router,
-            transports.all,
-            config.queue,
-            config.hostname,
-            clock,
-            suppressions=self.suppressions,
-            trace=self.trace,
-        )
+            store, self.router, transports.all, config.queue, config.hostname, clock, suppressions=self.suppressions,
+            trace=self.trace, limits=transports.limits,
+        )  # fmt: skip
         self.spool = Spool(store, self.queue, clock)
         await self.queue.start()
         self._watch(asyncio.get_running_loop().create_task(self.queue.run(), name="the queue manager"))

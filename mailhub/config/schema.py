@@ -197,6 +197,8 @@ class Relay(Section, frozen=True, kw_only=True):
     keep_seconds: Seconds = 5.0
     keep_limit: Count = 100
     messages_per_connection: Count = 100
+    # Recipients of one transaction; 100 where the peer does not say that it takes more.
+    recipient_limit: Count = 1_000
     # Extensions that are not used, whoever offers them, by their EHLO keyword.
     discard_ehlo_keywords: tuple[str, ...] = ()
     # The TLS that mail hosts must speak, in Postfix's words: not at all, where it works, with whomever, as DNSSEC says, with who
@@ -227,6 +229,8 @@ class Transport(Section, frozen=True, kw_only=True):
     """[transport.NAME]: a way out beside those that are always there, or another setting of smtp, relay or lmtp."""
 
     protocol: Literal["smtp", "lmtp", "pipe"]
+    # Deliveries at one time; 0: queue.transport_concurrency.
+    concurrency: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     # smtp and lmtp, what is different from [relay]: [transport.NAME.relay] with the keys that differ.
     relay: Relay | None = None
     # pipe: the program and its arguments, with the macros of pipe(8) ($recipient, ${sender}, ...). There is no shell.
@@ -240,9 +244,8 @@ class Transport(Section, frozen=True, kw_only=True):
     eol: Literal["lf", "crlf"] = "lf"
     directory: Name = "/"
     environment: tuple[str, ...] = ()
-    # pipe: recipients of one run; runs at one time; time for one; octets of its output that are kept.
+    # pipe: recipients of one run; time for it; octets of its output that are kept.
     recipient_limit: Count = 1
-    concurrency: Count = 20
     time_limit: Seconds = 1_000.0
     output_limit: Octets = 4_096
 

@@ -14,8 +14,9 @@ from .transport import Transport
 
 
 class Transports:
-    """`all`: by name. `relay` and `smtp` are one, unless they are configured apart. `delimiter`: of user and tag; `own`: our
-    addresses, where a mail host that is asked on that port would be ourselves."""
+    """`all`: by name; `relay` and `smtp` are one, unless they are configured apart. `limits`: deliveries at one time, by those
+    that have a limit of their own. `delimiter`: of user and tag; `own`: our addresses, where a mail host that is asked on that
+    port would be ourselves."""
 
     def __init__(
         self,
@@ -35,6 +36,7 @@ class Transports:
             "smtp": usual,
             "lmtp": LmtpTransport(resolver, relay, hostname, clock, tls),
         }
+        self.limits = {name: section.concurrency for name, section in sections.items() if section.concurrency}
         self.all: dict[str, Transport] = {"local": local, "discard": Discard()}
         for name, section in sections.items():
             differing = section.relay or relay

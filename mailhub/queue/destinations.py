@@ -10,7 +10,7 @@ try; after the pause one delivery probes it.
 
 import asyncio
 from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -56,10 +56,10 @@ class _State:
 
 
 class Destinations:
-    """`places` of the configuration's active set are for those who wait."""
+    """`places` of the configuration's active set are for those who wait. `limits`: deliveries by some transports."""
 
-    def __init__(self, config: schema.Queue, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, config: schema.Queue, clock: Clock, limits: Mapping[str, int] | None = None) -> None:
+        self._clock, self._limits = clock, limits or {}
         self._known: OrderedDict[str, _State] = OrderedDict()  # the one used last at the end
         self._by_transport: Counter[str] = Counter()
         self._total = 0
@@ -125,7 +125,8 @@ class Destinations:
     def _full(self, destination: str, state: _State, transport: str) -> bool:
         config = self._config
         free = config.concurrency - self._total
-        if free <= 0 or self._by_transport[transport] >= config.transport_concurrency:
+        by_transport = self._limits.get(transport, config.transport_concurrency)
+        if free <= 0 or self._by_transport[transport] >= by_transport:
             return True
         most = settings_of(config, destination).concurrency or config.destination_concurrency
         return state.running >= min(state.window, most, max(1, free // 2))

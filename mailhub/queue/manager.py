@@ -36,7 +36,7 @@ _BROKEN_PAUSE = 300.0  # seconds until a message whose attempt broke is tried ag
 class Manager:
     """`start`, `run` as a core task, `wake` for each message put, `stop`.
 
-    `transports` has "local" and "relay". `chance` draws the jitter.
+    `transports`: by name; "local" is one of them. `limits`: deliveries by some of them. `chance` draws the jitter.
     """
 
     def __init__(
@@ -51,10 +51,11 @@ class Manager:
         *,
         suppressions: Suppressions,
         trace: Trace | None = None,
+        limits: Mapping[str, int] | None = None,
     ) -> None:
         self._store, self._clock = store, clock
         self._chance = chance or random.Random()
-        self._destinations = Destinations(config, clock)
+        self._destinations = Destinations(config, clock, limits)
         self._set = ActiveSet(config.active_limit)
         schedule = Schedule(config, self._chance)
         bounces = Bounces(store, schedule, hostname, clock)

@@ -176,19 +176,6 @@ async def test_no_program_and_a_message_that_can_not_be_read() -> None:
     assert (result.fate, result.reply.enhanced) == (Fate.DEFERRED, "4.3.0")
 
 
-async def test_runs_at_one_time_are_bounded(out: Path) -> None:
-    script = 'echo + >> "$0"; while [ ! -e "$0.go" ] ; do sleep 0.02; done'
-    transport = shell(script, str(out), concurrency=2)
-    deliveries = [asyncio.create_task(transport.deliver(job(f"u{n}@x.test"))) for n in range(5)]
-    await _until(lambda: len(read(out)) == 4)
-    for _ in range(200):
-        await asyncio.sleep(0)
-    assert read(out) == "+\n+\n"
-    os.rename(out, f"{out}.go")
-    results: list[list[Result]] = await asyncio.gather(*deliveries)
-    assert all(result.fate == Fate.RELAYED for (result,) in results)
-
-
 def test_the_same_on_uvloop(out: Path) -> None:
     uvloop = pytest.importorskip("uvloop")
 

@@ -115,9 +115,10 @@ async def test_a_size_that_says_nothing_is_no_limit(limit: str) -> None:
         assert far.hosts[0].commands("MAIL") == [f"MAIL FROM:<a@here.test> SIZE={len(TEXT)}"]
 
 
-async def test_recipients_beyond_a_limit_go_in_another_transaction() -> None:
-    async with world() as far:
-        far.hosts[0].extensions.append("LIMITS RCPTMAX=2")
+@pytest.mark.parametrize(("told", "ours"), [("LIMITS RCPTMAX=2", 1_000), ("LIMITS RCPTMAX=9", 2), ("HELP", 2)])
+async def test_recipients_beyond_a_limit_go_in_another_transaction(told: str, ours: int) -> None:
+    async with world(recipient_limit=ours) as far:
+        far.hosts[0].extensions.append(told)
         results = await far.deliver(*(f"u{n}@far.test" for n in range(5)))
         assert {result.fate for result in results} == {Fate.RELAYED}
         verbs = [line[:4] for line in far.hosts[0].commands("MAIL", "RCPT")]

@@ -108,6 +108,23 @@ async def test_turns_go_round_the_destinations() -> None:
     assert slots.running == {}
 
 
+async def test_a_transport_may_have_a_limit_of_its_own() -> None:
+    slots = Destinations(msgspec.structs.replace(Queue(), transport_concurrency=3), VirtualClock(), {"prog": 2})
+    held = asyncio.Event()
+
+    async def deliver(name: str, transport: str) -> None:
+        async with slots.slot(name, transport):
+            await held.wait()
+
+    deliveries = [deliver(f"{transport}:{n}", transport) for transport in ("prog", "relay") for n in range(5)]
+    tasks = [asyncio.ensure_future(delivery) for delivery in deliveries]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert sorted(name.partition(":")[0] for name in slots.running) == ["prog"] * 2 + ["relay"] * 3
+    held.set()
+    await asyncio.gather(*tasks)
+
+
 async def test_a_destination_takes_half_of_what_is_free() -> None:
     slots = slots_for(concurrency=8, destination_concurrency=8)
     held = asyncio.Event()

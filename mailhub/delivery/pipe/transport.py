@@ -1,6 +1,5 @@
 """A job as runs of a program, each for some of its recipients (pipe(8))."""
 
-import asyncio
 import logging
 
 from mailhub.config import schema
@@ -31,7 +30,6 @@ class PipeTransport:
     def __init__(self, name: str, config: schema.Transport, delimiter: str, clock: Clock) -> None:
         self.name, self._config, self._clock = name, config, clock
         self._arguments = Arguments(config, delimiter)
-        self._room = asyncio.Semaphore(config.concurrency)
 
     async def deliver(self, job: Job) -> list[Result]:
         seen: frozenset[str] = frozenset()
@@ -46,8 +44,7 @@ class PipeTransport:
         others = [recipient for recipient in job.recipients if recipient.n not in refused]
         for start in range(0, len(others), self._config.recipient_limit):
             some = tuple(others[start : start + self._config.recipient_limit])
-            async with self._room:
-                reply = await self._run(job, some)
+            reply = await self._run(job, some)
             done = Fate.DELIVERED if "X" in self._config.flags else Fate.RELAYED
             fate = done if reply.ok else Fate.FAILED if reply.permanent else Fate.DEFERRED
             results += [Result(recipient.n, fate, reply) for recipient in some]

@@ -33,7 +33,7 @@ _GOODBYE = 5.0  # seconds for the answer to QUIT
 
 class Client:
     """`connect`, then transactions, then `quit`. `used`: transactions made; `unfinished`: the peer may still have one open;
-    `tls`: what was negotiated, "" in the clear; `name`: what the peer calls itself; `demand`: what its TLS is, at
+    `recipient_limit`: of one; `tls`: what was negotiated, "" in the clear; `name`: what the peer calls itself; `demand`: what its TLS is, at
     least; `source`: our address."""
 
     connection_type = Connection
@@ -45,6 +45,7 @@ class Client:
         self.demand, self._checker = demand, checker
         self.used = 0
         self.unfinished = False
+        self.recipient_limit = config.recipient_limit
         self.tls = self.name = self.source = ""
         self._ignored = frozenset(keyword.lower() for keyword in config.discard_ehlo_keywords)
         self._connection: Connection | None = None

@@ -24,7 +24,6 @@ NO_UTF8 = Reply(553, "5.6.7", "The next mail host cannot take internationalised 
 _BLOCK = 65_536
 _HEADER_LIMIT = 1_048_576  # octets of a header that are looked at
 _BATCH = 100  # recipients of one transaction: what every peer takes (RFC 5321 section 4.5.3.1.8)
-_BATCH_LIMIT = 1_000  # where a peer says that it takes more
 _LONGEST = 999_999_999  # seconds in BY
 
 
@@ -144,7 +143,7 @@ async def offer(job: Job, converter: Converter) -> Offer:
 
 def batch(client: Client, waiting: Sequence[JobRecipient]) -> list[JobRecipient]:
     """Those of one transaction, in their order, within the limits that the peer told (RFC 9422)."""
-    most = min(client.limit("RCPTMAX") or _BATCH, _BATCH_LIMIT)
+    most = min(client.limit("RCPTMAX") or _BATCH, client.recipient_limit)
     domains = client.limit("RCPTDOMAINMAX")
     if not domains:
         return list(waiting[:most])
