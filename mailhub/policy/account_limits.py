@@ -101,7 +101,7 @@ class AccountLimits:
     def _today(self, account: str) -> _Day:
         day = int(self._clock.now()) // DAY
         found = self._days.get(account)
-        if found is None or found.day != day:
+        if found is None or not found.day - 1 <= day <= found.day:  # a clock set back over midnight renews nothing
             messages, new = (0, 0) if self._store is None else self._store.sent(account, day)
             found = self._days[account] = _Day(day, messages, new)
             if len(self._days) > self.limits.table_limit:

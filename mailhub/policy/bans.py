@@ -7,6 +7,7 @@ import asyncio
 import heapq
 import ipaddress
 import logging
+from dataclasses import replace
 
 from mailhub.config import schema
 from mailhub.model.clock import Clock
@@ -44,8 +45,10 @@ class Bans:
 
     async def load(self) -> None:
         if self._store is not None:
+            now = self._clock.now()
             for row in await self._store.bans():
-                self._keep(row)
+                late = max(0.0, row.since - now)  # it was made while the clock was wrong
+                self._keep(replace(row, since=row.since - late, until=row.until - late))
             self._shrink()
 
     async def settled(self) -> None:

@@ -70,7 +70,7 @@ class Counters(Generic[K]):
 
     def add(self, key: K, now: float, amount: float = 1.0) -> float:
         start, count, before = self._turned(key, now)
-        found = (start, count + amount, before)
+        found = (start, max(0.0, count + amount), before)  # what is taken back buys nothing for later
         self._recent.put(key, found, now)
         return self._estimate(found, now)
 

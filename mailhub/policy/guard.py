@@ -8,7 +8,10 @@
     anybody else                            counted, and banned for a time
 
 Wrong passwords never keep an account's owner out: what is refused without a look is a client, or a client and an account
-together; an account that is attacked from everywhere only makes wrong answers slower.
+together; an account that is attacked from everywhere only makes wrong answers slower. Once a client is refused, what it has
+under way is answered as if not looked at, right or wrong: many guesses at once are no more than one after another.
+
+Who has an IPv6 network of 64 bits has often one of 48. What its parts did counts for all of it, at HOPS times the limit.
 """
 
 import logging
@@ -38,6 +41,8 @@ MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
 KNOWN = 7 * DAY  # a client is known for so long after somebody signed in from there
 PATIENCE = 2  # wrong passwords in an hour that are answered after the plain delay
 ATTACK = 100  # wrong passwords for one account in an hour that the operator is told of
+WIDER = 16  # bits by which the network is wider that parts of are counted together
+HOPS = 8  # times the limits of one client that such a network has
 NAME_LIMIT = 320  # of a login's name, which anybody may make up
 
 TOO_MANY_CONNECTIONS = Reply(421, "4.7.0", "Too many connections from your address, try again later")
@@ -113,6 +118,11 @@ class Guard:
         """Under what name a client is counted."""
         return addresses.block(client, self._limits.ipv6_prefix)
 
+    def _wider(self, client: str) -> str:
+        """The network that holds that of the client; "" for IPv4."""
+        prefix = self._limits.ipv6_prefix - WIDER
+        return addresses.block(client, prefix) if ":" in self.key(client) and prefix > 0 else ""
+
     def shared(self, client: str) -> bool:
         """Whether anybody may stand behind that address; then it says nothing about who it is."""
         return self.gateways.shared(client)
@@ -139,8 +149,8 @@ class Guard:
         self.gateways.seen(client)
         if self._exempt(client):
             return None
-        ban = self.bans.covering(client, service)
-        if ban is not None and (ban.cause == OPERATOR or not self.known(client)):
+        ban = self._banned(client, service)
+        if ban is not None:
             self.refused[f"banned: {ban.cause}"] += 1
             minutes = max(1, round((ban.until - self._clock.now()) / MINUTE))
             return Reply(421, "4.7.0", f"Your address is banned for {minutes} more minutes: {ban.cause}")
@@ -178,13 +188,19 @@ class Guard:
         limit = self._limits.ban_errors
         if not limit or self._exempt(client) or self.known(client):
             return
-        count = self._offences.add(self.key(client), self._clock.monotonic())
-        if count >= limit:
-            self._ban(client, cause, f"{limit} sessions in an hour, this one for {cause}")
-            self._offences.drop(self.key(client))
+        self._count(self._offences, limit, client, cause, f"sessions in an hour, this one for {cause}")
 
-    def _ban(self, client: str, cause: str, note: str) -> None:
-        self.bans.add(network_of(self.key(client)), cause, note)
+    def _count(self, counters: Counters[str], limit: int, client: str, cause: str, note: str) -> None:
+        """One more of what gets a client banned, or the network that it is a part of."""
+        for key, most in ((self.key(client), limit), (self._wider(client), limit * HOPS)):
+            if key and counters.add(key, self._clock.monotonic()) >= most:
+                self.bans.add(network_of(key), cause, f"{most} {note}")
+                counters.drop(key)
+
+    def _banned(self, client: str, service: str) -> BanRow | None:
+        """The ban that is in force for that client."""
+        ban = self.bans.covering(client, service)
+        return ban if ban is not None and (ban.cause == OPERATOR or not self.known(client)) else None
 
     # --- signing in (directory.Watch) ---
 
@@ -193,6 +209,8 @@ class Guard:
         limit = self._limits.ban_auth_failures
         if not limit or self._exempt(client):
             return
+        if self._banned(client, service) is not None:  # who was connected before
+            self._refuse_login(f"{self.key(client)} is banned")
         now, pair = self._clock.monotonic(), self._pair(client, login)
         if self._pairs.count(pair, now) >= limit:
             self._refuse_login(f"{limit} wrong passwords for {pair[1]!r} from {pair[0]} in an hour")
@@ -205,27 +223,31 @@ class Guard:
 
     def failed_login(self, client: str, login: str, service: str, attempt: bytes = b"") -> float:
         """A wrong password; the seconds until it is answered. `attempt`: a keyed digest of it, "" where there is none;
-        the same one again is a program with an old password, and is no guess."""
+        the same one again is a program with an old password, and is no guess. Temporary as `admit`: others were quicker."""
+        self.admit(client, login, service)
         now, pair = self._clock.monotonic(), self._pair(client, login)
         repeated = bool(attempt) and self._attempts.get(pair, now) == attempt
         self._attempts.put(pair, attempt, now)
         amount = 0.0 if repeated else 1.0
         on_account = self._attacks.add(pair[1], now, amount)
-        by_client = self._failures.add(pair[0], now, amount)
         self._pairs.add(pair, now, amount)
         if on_account >= ATTACK:
             cause = f"{ATTACK} wrong passwords in an hour, the last from {client} by {service}"
             self.alerts.raise_("account-under-attack", pair[1], cause)
         limit = self._limits.ban_auth_failures
-        if limit and by_client >= limit and not repeated and not self._exempt(client) and not self.known(client):
-            self._ban(client, AUTH, f"{limit} wrong passwords in an hour, the last by {service} for {pair[1]!r}")
-            self._failures.drop(pair[0])
+        by_client = self._failures.count(pair[0], now) + amount
+        if limit and not repeated and not self._exempt(client) and not self.known(client):
+            note = f"wrong passwords in an hour, the last by {service} for {pair[1]!r}"
+            self._count(self._failures, limit, client, AUTH, note)
+        else:
+            self._failures.add(pair[0], now, amount)
         shared_deeds = max(on_account, by_client) if not self._exempt(client) else self._pairs.count(pair, now)
         growth = 2.0 ** min(max(0, int(shared_deeds) - PATIENCE), 30)
         return min(self._auth.failure_delay * growth, max(self._auth.failure_delay, self._auth.failure_delay_max))
 
     def signed_in(self, client: str, account: str, service: str) -> None:
-        """A right password. Temporary where the account has all the sessions it may have."""
+        """A right password. Temporary where the account has all the sessions it may have, and as `admit`."""
+        self.admit(client, account, service)
         if self._sessions_of(account) >= self._sessions.limit_per_account:
             self.refused["sessions of an account"] += 1
             raise Temporary(f"sessions.limit_per_account: {account}", TOO_MANY_SESSIONS)

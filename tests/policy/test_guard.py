@@ -17,9 +17,18 @@ BAD, OTHER, ANN = "192.0.2.66", "198.51.100.7", "ann@a.test"
 NO_NETWORKS = schema.Smtp(mynetworks=())
 
 
+class JumpingClock(VirtualClock):
+    """`wrong`: seconds by which the wall clock is."""
+
+    wrong = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.wrong
+
+
 @pytest.fixture
-def clock() -> VirtualClock:
-    return VirtualClock()
+def clock() -> JumpingClock:
+    return JumpingClock()
 
 
 @pytest.fixture
@@ -35,9 +44,18 @@ def guard_of(clock: VirtualClock, store: SqliteStore | None = None, **limits: ob
     return Guard(sections, clock, store=None if store is None else store.guard)
 
 
+def guess(guard: Guard, client: str, login: str, attempt: bytes) -> bool:
+    """A wrong password; whether it was looked at."""
+    try:
+        guard.failed_login(client, login, "imap", attempt)
+    except Temporary:
+        return False
+    return True
+
+
 def attack(guard: Guard, client: str = BAD, times: int = 10) -> None:
     for n in range(times):
-        guard.failed_login(client, ANN, "imap", b"%d" % n)
+        guess(guard, client, ANN, b"%d" % n)
 
 
 async def test_wrong_passwords_in_all_services_together_get_a_client_banned(
@@ -73,7 +91,8 @@ async def test_bans_grow_and_end_and_are_forgotten(clock: VirtualClock) -> None:
     lengths = []
     for _ in range(4):
         await clock.advance(3_700)
-        attack(guard)
+        for n in range(10):
+            guess(guard, BAD, f"user{n}@a.test", b"%d" % n)
         (ban,) = guard.bans.all()
         lengths.append(ban.until - clock.now())
         await clock.advance(ban.until - clock.now())
@@ -121,7 +140,7 @@ async def test_who_signed_in_or_is_allowed_is_never_banned(clock: VirtualClock) 
     guard.signed_in(BAD, "own@a.test", "imap")
     for client in (BAD, OTHER, "203.0.113.5", ""):
         for n in range(200):
-            guard.failed_login(client, f"user{n}", "imap", b"%d" % n)
+            guess(guard, client, f"user{n}", b"%d" % n)
             guard.error(client)
             guard.early(client)
         assert guard.connected(client, "smtp") is None
@@ -170,12 +189,12 @@ async def test_rates_of_a_client(clock: VirtualClock) -> None:
 
 async def test_a_flood_of_addresses_does_not_grow_the_tables(clock: VirtualClock) -> None:
     guard = guard_of(clock, table_limit=1_000)
-    for n in range(100_000):
-        client = f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}"
+    for n in range(20_000):
+        client = f"10.0.{n >> 8}.{n & 255}"
         guard.connected(client, "smtp")
         guard.message(client, "")
         guard.recipient(client, "", "x@a.test")
-        guard.failed_login(client, f"user{n}@a.test", "imap", b"x")
+        guess(guard, client, f"user{n}@a.test", b"x")
         guard.early(client)
         guard.waited(client)
         if n % 100 == 0:
@@ -249,3 +268,96 @@ async def test_sessions_of_one_account_are_bounded(clock: VirtualClock) -> None:
     guard.signed_in(OTHER, "ben@a.test", "imap")
     with pytest.raises(Temporary):
         guard.signed_in(OTHER, ANN, "imap")
+
+
+# --- as an attacker sees it ---
+
+
+async def test_guesses_made_at_once_are_no_more_than_one_after_another(clock: VirtualClock) -> None:
+    """Five hundred connections, each with a guess under way when the first is answered; the right one is not told from others."""
+    guard = guard_of(clock)
+    for _ in range(500):
+        guard.admit(BAD, ANN, "imap")
+    assert sum(guess(guard, BAD, ANN, b"%d" % n) for n in range(400)) == 10
+    with pytest.raises(Temporary):
+        guard.signed_in(BAD, ANN, "imap")
+    with pytest.raises(Temporary):  # nor from a connection that was there before the ban
+        guard.admit(BAD, "ben@a.test", "pop3")
+    guard.signed_in(OTHER, ANN, "imap")
+
+
+async def test_own_mistakes_taken_back_buy_no_guesses_later(clock: VirtualClock) -> None:
+    guard = guard_of(clock)
+    guess(guard, BAD, ANN, b"first")
+    await clock.advance(3_590)
+    for n in range(8):
+        guess(guard, BAD, "mallory@a.test", b"%d" % n)
+    await clock.advance(11)
+    guess(guard, BAD, ANN, b"second")
+    await clock.advance(3_589)
+    guard.signed_in(BAD, "mallory@a.test", "imap")
+    assert sum(guess(guard, BAD, f"victim{n}@a.test", b"x") for n in range(100)) <= 10
+
+
+async def test_hopping_through_a_network_does_not_evade_a_ban(clock: VirtualClock) -> None:
+    guard = guard_of(clock)
+    guard.signed_in("2001:db8:7:ffff::1", "own@a.test", "imap")
+    assert sum(guess(guard, f"2001:db8:7:{n:x}::1", f"user{n}", b"%d" % n) for n in range(2_000)) == 80
+    assert guard.connected("2001:db8:7:eeee::1", "imap") is not None
+    assert guard.connected("2001:db8:8::1", "imap") is None
+    assert guard.connected("2001:db8:7:ffff::1", "imap") is None  # somebody signed in from there
+    for n in range(2_000):
+        if guard.connected(f"2001:db8:9:{n:x}::1", "smtp") is None:
+            guard.early(f"2001:db8:9:{n:x}::1")
+    assert guard.refused["speech before the greeting"] == 40
+    assert {ban.network for ban in guard.bans.all()} == {"2001:db8:7::/48", "2001:db8:9::/48"}
+    assert guard.connected("2001:db8:9::1", "submission") is None
+
+
+async def test_an_ipv4_client_has_no_wider_network(clock: VirtualClock) -> None:
+    guard = guard_of(clock)
+    for n in range(200):
+        guess(guard, f"192.0.2.{n}", f"user{n}", b"x")
+    assert guard.bans.all() == []
+
+
+async def test_one_client_can_not_push_others_out_of_the_tables(clock: VirtualClock) -> None:
+    guard = guard_of(clock, table_limit=500)
+    for n in range(9):
+        guess(guard, OTHER, ANN, b"%d" % n)
+    for n in range(2_000):
+        guess(guard, BAD, f"user{n}", b"x")
+        guess(guard, f"2001:db8:7:{n:x}::1", f"user{n}", b"x")
+    assert guess(guard, OTHER, ANN, b"the tenth")
+    assert guard.connected(OTHER, "imap") is not None
+
+
+async def test_a_limit_is_one_for_parallel_sessions(clock: VirtualClock, store: SqliteStore) -> None:
+    guard = guard_of(clock, store, messages_per_account=10, new_recipients_per_account=20)
+    assert all(guard.message(OTHER, ANN) is None for _ in range(100))
+    assert sum(guard.recipient(OTHER, ANN, f"r{n}@b.test") is None for n in range(100)) == 20
+    assert sum(guard.sent(ANN, [f"r{n}@b.test"]) is None for n in range(100)) == 10
+
+
+async def test_a_clock_set_back_over_midnight_renews_nothing(clock: JumpingClock, store: SqliteStore) -> None:
+    guard = guard_of(clock, store, messages_per_account=3)
+    clock.wrong = 86_400.0 - clock.now() % 86_400
+    assert [guard.sent(ANN, ["x@b.test"]) is None for _ in range(4)] == [True] * 3 + [False]
+    clock.wrong -= 2
+    assert guard.message(OTHER, ANN) is not None
+    clock.wrong += 86_402
+    assert guard.message(OTHER, ANN) is None
+    await guard.settled()
+
+
+async def test_a_ban_made_while_the_clock_was_wrong_lasts_no_longer(clock: JumpingClock, store: SqliteStore) -> None:
+    clock.wrong = 10 * 365 * 86_400.0
+    first = guard_of(clock, store)
+    attack(first)
+    await first.settled()
+    clock.wrong = 0.0
+    second = guard_of(clock, store)
+    await second.open()
+    assert second.connected(BAD, "imap") is not None
+    await clock.advance(901)
+    assert second.connected(BAD, "imap") is None
