@@ -4,7 +4,7 @@ Who goes on writing to addresses that do not exist is taken for a spammer, and a
 of the address itself count; mail that was not submitted here neither counts nor is held back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from mailhub.config import schema
 from mailhub.message.stamps import date_time
@@ -36,7 +36,7 @@ class Suppressions:
             return None
         if row.source == "bounces" and not self._config.bounces:
             return None
-        return Reply(550, "5.1.0", f"<{address}> is on the suppression list: {_why(row)}")
+        return Reply(550, "5.1.0", "\n".join((f"<{address}> is on the suppression list:", *_why(row))))
 
     def learnt(self, item: Item, outcomes: Sequence[Outcome]) -> Memory | None:
         """What the unit that settles these is to remember, None for nothing."""
@@ -45,9 +45,7 @@ class Suppressions:
             return None
         names = {recipient.n: key(recipient.address) for recipient in item.recipients}
         now = self._clock.now()
-        refused = tuple(
-            HardBounce(names[o.n], now, o.remote, str(o.reply)[:_REPLY_LIMIT]) for o in outcomes if _is_hard(o)
-        )
+        refused = tuple(HardBounce(names[o.n], now, o.remote, _one_line(o.reply)) for o in outcomes if _is_hard(o))
         well = tuple(names[o.n] for o in outcomes if _is_well(o) and self._store.find(names[o.n]) is not None)
         if not refused and not well:
             return None
@@ -65,10 +63,17 @@ def _is_well(outcome: Outcome) -> bool:
     return outcome.fate in (Fate.DELIVERED, Fate.RELAYED) and bool(outcome.remote)
 
 
-def _why(row: SuppressionRow) -> str:
-    until = "" if row.until is None else f"; held back until {date_time(row.until)}"
-    if not row.history:
-        return f"put there by the operator{f' ({row.note})' if row.note else ''}{until}"
-    first, last = row.history[0], row.history[-1]
-    said = f"{last.remote} said: {last.reply}" if last.remote else last.reply
-    return f"it refused mail {len(row.history)} times since {date_time(first.at)}, last: {said}{until}"
+def _one_line(reply: Reply) -> str:
+    return " ".join(str(reply).split())[:_REPLY_LIMIT]
+
+
+def _why(row: SuppressionRow) -> Iterator[str]:
+    """Lines of a reply: each is short enough for SMTP (RFC 5321 section 4.5.3.1.5)."""
+    if row.history:
+        first, last = row.history[0], row.history[-1]
+        yield f"it refused mail {len(row.history)} times since {date_time(first.at)}, last:"
+        yield f"{last.remote} said: {last.reply}" if last.remote else last.reply
+    else:
+        yield "put there by the operator" + (f" ({row.note})" if row.note else "")
+    if row.until is not None:
+        yield f"held back until {date_time(row.until)}"

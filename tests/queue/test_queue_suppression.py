@@ -112,4 +112,6 @@ async def test_off_means_off_but_for_what_the_operator_named(tmp_path: Path) -> 
         suppressions = Suppressions(w.store.suppressions, off, w.clock)
         refusal = suppressions.refusal(ALICE, "There@far.test")
         assert refusal is not None
-        assert refusal.text == "<There@far.test> is on the suppression list: put there by the operator (he asked us to)"
+        assert (
+            refusal.text == "<There@far.test> is on the suppression list:\nput there by the operator (he asked us to)"
+        )
