@@ -39,7 +39,7 @@ class Router:
     def __init__(
         self, directory: Directory, config: Delivery, domain: str, tables: Tables, forwarding: Forwarding | None = None
     ) -> None:
-        self._directory, self._domain, self._tables = directory, domain.lower(), tables
+        self._directory, self.domain, self._tables = directory, domain.lower(), tables
         self._forwarding = forwarding
         self.configure(config)
 
@@ -71,7 +71,7 @@ class Router:
         if not domain:
             if local.lower() != "postmaster":
                 return Refuse(NO_DOMAIN), None
-            domain, address = self._domain, f"{local}@{self._domain}"
+            domain, address = self.domain, f"{local}@{self.domain}"
         if await self._directory.domain(domain):
             return await self._ours(address, path, sender)
         default, why = await self._ways.default(domain, sender)
@@ -114,6 +114,7 @@ class Router:
         return (
             await self._catch_all(domain)
             or (await self._postmaster(domain) if user == "postmaster" else None)
+            or (Expand((f"postmaster@{domain}",)) if user == "mailer-daemon" else None)  # whom our reports are from
             or Refuse(UNKNOWN)
         ), None
 
@@ -144,8 +145,8 @@ class Router:
     async def _postmaster(self, domain: str) -> Route | None:
         """Every domain of ours has a postmaster (RFC 5321 section 4.5.1). Where nobody was named, it is that of the main
         domain, and there the first account of the domain, or the first of all, by name."""
-        if domain != self._domain:
-            return Expand((f"postmaster@{self._domain}",))
+        if domain != self.domain:
+            return Expand((f"postmaster@{self.domain}",))
         accounts = await self._directory.accounts()
         names = [account.name for account in accounts]
         ours = [name for name in names if addresses.domain_of(name) == domain]

@@ -31,8 +31,9 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A report to `to`. `texts`: by action what people read above those whom it befell; `date`: wall time."""
+    """A report from `sender`, in ASCII, to `to`. `texts`: by action what people read above those whom it befell; `date`: wall time."""
 
+    sender: str
     to: str
     message_id: str
     date: float
@@ -77,7 +78,7 @@ def render(report: Report) -> Rendered:
 def _header(report: Report, mark: str, encoding: str) -> bytes:
     fields = report.fields
     lines = [
-        f"From: Mail Delivery System <MAILER-DAEMON@{fields.hostname}>",
+        f"From: Mail Delivery System <{report.sender}>",
         f"To: <{bounded(CONTROL.sub('', report.to))}>",
         f"Subject: {_words(report.subject)}",
         f"Date: {date_time(report.date)}",

@@ -40,10 +40,11 @@ def wanted(notify: int, kind: Notify) -> bool:
 
 
 class Bounces:
-    """Writes the reports that outcomes call for."""
+    """Writes the reports that outcomes call for. `domain`: one of ours, whose MAILER-DAEMON and postmaster take answers."""
 
-    def __init__(self, store: QueueStore, schedule: Schedule, hostname: str, clock: Clock) -> None:
+    def __init__(self, store: QueueStore, schedule: Schedule, hostname: str, domain: str, clock: Clock) -> None:
         self._store, self._hostname, self._clock = store, hostname, clock
+        self._domain = domain if domain.isascii() else hostname
         self._rate = BounceRate()
         self.configure(schedule)
 
@@ -150,6 +151,7 @@ class Bounces:
         texts = self._said(item, told, now)
         rendered = report.render(
             report.Report(
+                sender=f"MAILER-DAEMON@{self._domain}",
                 to=to,
                 message_id=message_id,
                 date=now,
@@ -223,7 +225,7 @@ class Bounces:
         """A text for each action, the languages one below the other; the subject is that of the first."""
         values = {
             "hostname": self._hostname,
-            "postmaster": f"postmaster@{self._hostname}",
+            "postmaster": f"postmaster@{self._domain}",
             "sender": item.sender or "<>",
             "queue_id": ids.text(item.id),
             "arrival": stamps.date_time(item.created),

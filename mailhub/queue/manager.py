@@ -58,7 +58,7 @@ class Manager:
         self._destinations = Destinations(config, clock, limits)
         self._set = ActiveSet(config.active_limit)
         schedule = Schedule(config, self._chance)
-        bounces = Bounces(store, schedule, hostname, clock)
+        bounces = Bounces(store, schedule, hostname, router.domain, clock)
         self._progress = asyncio.Event()  # something that `idle` or `stop` may be waiting for
         self._shared = Shared(
             store, router, transports, self._destinations, self._set, schedule, bounces, suppressions, clock,

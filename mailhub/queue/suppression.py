@@ -13,7 +13,8 @@ from mailhub.model.clock import Clock
 from mailhub.model.reply import Reply
 from mailhub.store.api import Fate, HardBounce, Item, Memory, Outcome, SuppressionRow, SuppressionStore
 
-_ADDRESS = ("5.1.", "5.2.1")  # RFC 3463 sections 3.2 and 3.3: there is no such address, or it is closed
+_CLOSED = "5.2.1"  # RFC 3463 section 3.3: the mailbox takes no mail
+_ADDRESS = "5.1."  # section 3.2: there is no such address
 _SENDER = ("5.1.7", "5.1.8")  # those speak of the sender's
 _NO_HOST = ("5.1.2", "5.1.10")  # those we find out ourselves (RFC 3463 section 3.2, RFC 7505 section 4.2)
 _REPLY_LIMIT = 300  # characters of a reply that are remembered
@@ -56,7 +57,7 @@ def _is_hard(outcome: Outcome) -> bool:
     code = outcome.reply.enhanced
     if outcome.fate != Fate.FAILED or not outcome.reply.permanent or code in _SENDER:
         return False
-    return code.startswith(_ADDRESS) if outcome.remote else code in _NO_HOST
+    return code.startswith(_ADDRESS) or code == _CLOSED if outcome.remote else code in _NO_HOST
 
 
 def _is_well(outcome: Outcome) -> bool:

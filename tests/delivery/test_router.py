@@ -57,6 +57,14 @@ async def test_what_is_behind_the_last_at_decides(router: Router, address: str) 
     assert await router.peek(address) is Known.UNKNOWN
 
 
+async def test_answers_to_our_reports_go_to_postmaster(router: Router, directory: Directory) -> None:
+    assert await router.route("MAILER-DAEMON@b.test") == Expand(("postmaster@b.test",))
+    assert await router.peek("mailer-daemon@a.test") is Known.LOCAL
+    assert await router.route("mailer-daemon@far.test") == Relay("far.test")
+    await directory.set_alias("mailer-daemon@a.test", ["zoe@a.test"])
+    assert await router.route("mailer-daemon@a.test") == Expand(("zoe@a.test",))
+
+
 async def test_an_address_without_domain_is_refused_but_for_postmaster(router: Router) -> None:
     assert await router.route("alice") == Refuse(NO_DOMAIN)
     assert await router.route("Postmaster") == Local("alice@a.test")

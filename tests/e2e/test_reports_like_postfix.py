@@ -114,7 +114,7 @@ async def by_us(folder: Path, port: int, case: Case, back: FarHost) -> Seen:
             dns.zone[f"mx.{domain}.test", "A"] = [address]
         config = Config(
             hostname=US,
-            domains=("here.test",),
+            domains=(US,),
             data=str(folder),
             listener=(Listener(protocol="smtp", tls="none"),),
             smtp=Smtp(greet_pause=0.0),

@@ -29,6 +29,7 @@ FIELDS = Fields(
     envid="envelope 1",
 )
 REPORT = Report(
+    sender="MAILER-DAEMON@mx.example",
     to="alice@a.example",
     message_id="<0FQ7@mx.example>",
     date=1_795_687_300,
