@@ -225,7 +225,7 @@ class Attempt:
     def _outcome(self, result: Result, relay: str) -> Outcome:
         outcome = Outcome(result.n, result.fate, result.reply, result.remote, filings=result.filings)
         if result.held:
-            outcome = replace(outcome, held=True)
+            outcome = replace(outcome, held=True, due=self._began)
         elif result.fate == Fate.DEFERRED:
             outcome = self._deferred(outcome)
         if log.isEnabledFor(logging.INFO):

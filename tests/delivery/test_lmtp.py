@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.daemons import dovecot_lmtp
 from support.far_hosts import Text
-from support.hubs import running, send
+from support.hubs import messages, running, send
 
 from mailhub.config import schema
 from mailhub.config.lookup import Lookup
@@ -81,6 +81,23 @@ async def test_a_table_sends_our_own_mail_to_dovecot(dovecot: tuple[Path, int], 
         await hub.queue.idle()
     (text,) = mails(dovecot, "ann")
     assert b"Return-Path: <x@far.example>" in text
+
+
+async def test_a_content_filter_behind_lmtp_gets_the_message(dovecot: tuple[Path, int], tmp_path: Path) -> None:
+    order = f"check_sender_access inline:{{{{x@far.example=FILTER lmtp:{nexthop(dovecot, 'unix')}}}}}"
+    smtp = schema.Smtp(sender_restrictions=(order,))
+    async with running(tmp_path, "ann@mailhub.test", smtp=smtp) as hub:
+        await send(hub, "x@far.example", "ann@mailhub.test")
+        assert await messages(hub, "ann@mailhub.test") == []
+    assert len(mails(dovecot, "ann")) == 1
+
+
+def test_the_same_on_uvloop(dovecot: tuple[Path, int]) -> None:
+    uvloop = pytest.importorskip("uvloop")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        (results,) = runner.run(deliver(job(nexthop(dovecot, "unix"), "ann", "nobody", text=Text())))
+    assert [r.fate for r in results] == [Fate.RELAYED, Fate.FAILED]
+    assert len(mails(dovecot, "ann")) == 1
 
 
 async def test_no_socket_is_temporary(tmp_path: Path) -> None:
