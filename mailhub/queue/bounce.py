@@ -20,7 +20,7 @@ from mailhub.store.api import Body, Fate, Item, NewContent, NewItem, NewRecipien
 from .bounce_rate import BounceRate
 from .confidential import hidden_by, silenced
 from .returned import returned
-from .schedule import Schedule
+from .schedule import Schedule, started
 
 log = logging.getLogger("mailhub.queue")
 
@@ -59,11 +59,11 @@ class Bounces:
         """One report on all that failed, one on all that are late, one on all that went well and are asked for; more only
         where there are very many recipients."""
         recipients = {recipient.n: recipient for recipient in item.recipients}
-        if not item.sender:
-            return await self._double(item, outcomes, recipients)
+        to = item.sender or self._config.double_bounce_recipient
+        kinds = self._kinds(item, outcomes, recipients) if item.sender else self._undeliverable(item, outcomes)
         made = [
-            await self._report(item, item.sender, told[start : start + _PER_REPORT], recipients)
-            for told in self._kinds(item, outcomes, recipients)
+            await self._report(item, to, told[start : start + _PER_REPORT], recipients)
+            for told in kinds
             for start in range(0, len(told), _PER_REPORT)
         ]
         return tuple(born for born in made if born is not None)
@@ -116,20 +116,15 @@ class Bounces:
             return outcome
         return replace(outcome, reply=replace(outcome.reply, enhanced=LATE))
 
-    async def _double(
-        self, item: Item, outcomes: Sequence[Outcome], recipients: dict[int, QueuedRecipient]
-    ) -> tuple[NewItem, ...]:
-        """Never a third: what can not be told to the postmaster is told to the log."""
+    def _undeliverable(self, item: Item, outcomes: Sequence[Outcome]) -> Iterator[list[Told]]:
+        """What postmaster is told of mail without a sender. Never a third report: what can not be told to him is told to the
+        log."""
         failed: list[Told] = [(outcome, "failed") for outcome in outcomes if outcome.fate == Fate.FAILED]
-        to = self._config.double_bounce_recipient
-        if not failed:
-            return ()
-        if not to or item.origin.protocol == DOUBLE_BOUNCE:
-            for outcome, _ in failed:
-                log.warning("a bounce that cannot be delivered is dropped: %r", str(outcome.reply))
-            return ()
-        made = await self._report(item, to, failed[:_PER_REPORT], recipients)
-        return () if made is None else (made,)
+        if self._config.double_bounce_recipient and item.origin.protocol != DOUBLE_BOUNCE:
+            yield failed
+            return
+        for outcome, _ in failed:
+            log.warning("a bounce that cannot be delivered is dropped: %r", str(outcome.reply))
 
     async def _report(
         self, item: Item, to: str, told: Sequence[Told], recipients: dict[int, QueuedRecipient]
@@ -148,7 +143,7 @@ class Bounces:
         whole = kind == "double" or (kind == "failed" and full)
         limit = config.bounce_size_limit if whole else 0
         back = await returned(item, message_id, config.bounce_header_limit, limit)
-        texts = self._said(item, told, now)
+        texts = self._said(item, told, recipients[told[0][0].n])
         rendered = report.render(
             report.Report(
                 sender=f"MAILER-DAEMON@{self._domain}",
@@ -157,33 +152,27 @@ class Bounces:
                 date=now,
                 subject=texts[0].subject,
                 texts=tuple((text.action, text.body) for text in texts),
-                fields=self._fields(item, told, recipients, now),
+                fields=self._fields(item, told, recipients),
                 returned=back,
             )
         )
         log.info("report %s: %s, to=%r", ids.text(number), kind, to)
         return self._item(item, number, to, rendered, back)
 
-    def _fields(self, item: Item, told: Sequence[Told], recipients: dict[int, QueuedRecipient], now: float) -> Fields:
+    def _fields(self, item: Item, told: Sequence[Told], recipients: dict[int, QueuedRecipient]) -> Fields:
         by = item.parameters.deliver_by
-        deadline = self._schedule.deadline(item)
         return Fields(
             hostname=self._hostname,
             queue_id=ids.text(item.id),
             sender=item.sender,
             arrival=item.created,
-            recipients=tuple(
-                self._reported(recipients[outcome.n], outcome, action, now, deadline) for outcome, action in told
-            ),
+            recipients=tuple(self._reported(item, recipients[outcome.n], outcome, action) for outcome, action in told),
             envid=item.parameters.envid,
             deliver_by=None if by is None else by.until,
-            # RFC 6533 section 4: for a sender who has shown that he reads it; all others get what seven bits can say
-            international=item.parameters.smtputf8 or not item.sender.isascii(),
+            international=_international(item),
         )
 
-    def _reported(
-        self, recipient: QueuedRecipient, outcome: Outcome, action: str, now: float, deadline: float
-    ) -> Reported:
+    def _reported(self, item: Item, recipient: QueuedRecipient, outcome: Outcome, action: str) -> Reported:
         alias = hidden_by(recipient.path, self.confidential)
         return Reported(
             address=alias or recipient.address,
@@ -191,8 +180,8 @@ class Bounces:
             reply=silenced(outcome.reply) if alias else outcome.reply,
             orcpt=recipient.orcpt,
             remote="" if alias else outcome.remote,
-            last_attempt=now,
-            will_retry_until=deadline if action == "delayed" else None,
+            last_attempt=self._clock.now(),
+            will_retry_until=self._schedule.deadline(item, recipient.address) if action == "delayed" else None,
         )
 
     def _item(self, item: Item, number: int, to: str, rendered: report.Rendered, back: report.Returned) -> NewItem:
@@ -204,7 +193,6 @@ class Bounces:
         else:
             content = NewContent(number, b"", Body(len(rendered.head), rendered.head))
         eight = back.eight or not rendered.head.isascii()
-        utf8 = eight and (asked.smtputf8 or not item.sender.isascii())
         return NewItem(
             id=number,
             content=content,
@@ -213,7 +201,7 @@ class Bounces:
             created=now,
             due=now,
             parameters=MailParameters(
-                smtputf8=utf8,
+                smtputf8=eight and _international(item),
                 body="8BITMIME" if eight else "7BIT",
                 priority=asked.priority,
                 requiretls=asked.requiretls,
@@ -221,7 +209,7 @@ class Bounces:
             origin=Origin(protocol=BOUNCE if item.sender else DOUBLE_BOUNCE),
         )
 
-    def _said(self, item: Item, told: Sequence[Told], now: float) -> list[bounce_texts.Text]:
+    def _said(self, item: Item, told: Sequence[Told], first: QueuedRecipient) -> list[bounce_texts.Text]:
         """A text for each action, the languages one below the other; the subject is that of the first."""
         values = {
             "hostname": self._hostname,
@@ -229,8 +217,8 @@ class Bounces:
             "sender": item.sender or "<>",
             "queue_id": ids.text(item.id),
             "arrival": stamps.date_time(item.created),
-            "hours": str(int((now - item.created) // 3600)),
-            "until": stamps.date_time(self._schedule.deadline(item)),
+            "hours": str(int((self._clock.now() - started(item)) // 3600)),
+            "until": stamps.date_time(self._schedule.deadline(item, first.address)),
         }
         said = []
         for action in dict.fromkeys(action for _, action in told):
@@ -239,3 +227,8 @@ class Bounces:
             subject = bounce_texts.filled(texts[0].subject, values)
             said.append(bounce_texts.Text(texts[0].language, action, subject, body))
         return said
+
+
+def _international(item: Item) -> bool:
+    """RFC 6533 section 4: for a sender who has shown that he reads it; all others get what seven bits can say."""
+    return item.parameters.smtputf8 or not item.sender.isascii()

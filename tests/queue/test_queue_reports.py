@@ -113,6 +113,13 @@ async def test_that_the_delay_is_over_is_told_where_it_is_wanted(
         assert [report.recipients[0]["Action"] for report in await reports(w)] == told
 
 
+async def test_very_many_recipients_are_told_of_in_several_reports(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await w.put(*(f"nobody{n}@mailhub.test" for n in range(501)), sender=ALICE)
+        await w.clock.advance(60)
+        assert sorted(len(report.recipients) for report in await reports(w)) == [1, 500]
+
+
 # --- what goes back -------------------------------------------------------------------------------------------------
 
 
