@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 import pytest
 from support.dsn_reader import Read, read
 from support.queue_world import LATER, NEVER, TAKEN, World, world
@@ -216,6 +217,16 @@ async def test_what_can_not_be_returned_goes_to_postmaster_once(
         assert await w.queued() == []
 
 
+async def test_the_whole_message_is_inside_the_whole_report(tmp_path: Path) -> None:
+    text = b"Subject: hello\r\n\r\n" + b"how are you\r\n" * 20_000
+    async with world(tmp_path, bounce_size_limit=1_000_000) as w:
+        await w.put("nobody@mailhub.test", sender="ghost@mailhub.test", text=text, ret="FULL")
+        await w.clock.advance(60)
+        (report,) = await reports(w)
+        assert read(report.returned).returned == b"Received: from test\r\n" + text
+        assert list((tmp_path / "spool").iterdir()) == []
+
+
 async def test_there_is_no_triple(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with world(tmp_path, double_bounce_recipient="nowhere@mailhub.test") as w:
         await w.put("nobody@mailhub.test", sender="ghost@mailhub.test")
@@ -253,6 +264,15 @@ async def test_several_languages_stand_one_below_the_other(tmp_path: Path) -> No
         assert report.words.count("<nobody@mailhub.test>") == 1
         assert "邮件无法投递" not in report.header["Subject"]
         assert report.header["Subject"].startswith("=?utf-8?")
+
+
+async def test_other_words_from_the_next_report_on(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.manager.configure(msgspec.structs.replace(w.config, bounce_languages=("zh",)))
+        await w.put("nobody@mailhub.test", sender=ALICE)
+        await w.clock.advance(60)
+        (report,) = await reports(w)
+        assert report.words.startswith("这是 mx.test 的邮件系统")
 
 
 async def test_the_operators_own_words(tmp_path: Path) -> None:
