@@ -17,7 +17,7 @@ from mailhub.tables import Tables
 
 from .forwarding import Forwarding
 from .routes import Expand, Local, Refuse, Relay, Route
-from .ways import HERE, Entry, Ways, combined, entry
+from .ways import HERE, Entry, Ways, entry, meant, over
 
 UNKNOWN = Reply(550, "5.1.1", "No such mailbox here")
 NO_DOMAIN = Reply(550, "5.1.3", "The address has no domain")
@@ -76,7 +76,7 @@ class Router:
             return await self._ours(address, path, sender)
         default, why = await self._ways.default(domain, sender)
         found = await self._ways.of(address)
-        way = combined(found, default, domain) if found is not None else default
+        way = meant(over(found, default, domain) if found is not None else default, domain)
         if isinstance(way, Relay) and path and sender:
             way = await self._sent_on(way, sender)
         return await self._placed(way, address, path), found or why
@@ -84,7 +84,7 @@ class Router:
     async def filtered(self, order: str, address: str, path: tuple[str, ...]) -> Route:
         """The route of mail that a content filter gets (access(5), FILTER): `transport:nexthop`."""
         domain = addresses.domain_of(address)
-        return await self._placed(combined(entry(order), Relay(domain), domain), address, path)
+        return await self._placed(meant(over(entry(order), Relay(domain), domain), domain), address, path)
 
     async def _sent_on(self, way: Relay, sender: str) -> Relay:
         """Mail of somebody elsewhere that an alias sends elsewhere: once, and here, as it leaves."""
@@ -107,7 +107,7 @@ class Router:
         if named is None or isinstance(named, Local):
             found = await self._ways.of(address)
             if found is not None and found.transport not in ("", *HERE) and (found.exact or named is not None):
-                return combined(found, Relay(domain), domain), found
+                return meant(over(found, Relay(domain), domain), domain), found
         if named is not None:
             return named, None
         user, _ = addresses.without_detail(addresses.split(addresses.key(address))[0], self._delimiter)

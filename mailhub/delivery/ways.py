@@ -6,9 +6,8 @@ do the table's values and the orders of access(5)'s FILTER. `pipe:NAME` is the t
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from mailhub.config.lookup import Lookup
 from mailhub.config.schema import Delivery
 from mailhub.model import address as addresses
 from mailhub.model.reply import Reply
@@ -17,15 +16,18 @@ from mailhub.tables import Search, Tables
 from .routes import Hold, Refuse, Relay
 
 HERE = ("local", "virtual")  # transports that mean our own mailboxes
+_WORDS = ("error", "retry", "hold", "discard")  # transports whose nexthop is a text
 _REASON = re.compile(r"(?:[45]\d\d[ \t]+)?(?:([45])(\.\d{1,3}\.\d{1,3})(?:[ \t]+|\Z))?(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What an option says: "" where a half is left out. `line`: where that stands, for people. `exact`: it is of one address."""
+    """What an option says: "" where a half is left out. `text`: as it is written; `line`: where it stands, for people. `exact`:
+    it is of one address."""
 
     transport: str
     nexthop: str
+    text: str = ""
     line: str = ""
     exact: bool = False
 
@@ -33,7 +35,7 @@ class Entry:
 def entry(text: str, line: str = "", *, exact: bool = False) -> Entry:
     """`transport:nexthop` taken apart."""
     transport, _, nexthop = text.strip().partition(":")
-    return Entry(transport.strip(), nexthop.strip(), line, exact)
+    return Entry(transport.strip(), nexthop.strip(), text.strip(), line, exact)
 
 
 class Ways:
@@ -50,56 +52,56 @@ class Ways:
         above it (`.example.org`), of everybody (`*`). Temporary where it can not be asked."""
         if not self._config.transport:
             return None
-        for key, exact in _keys(address, self._config.recipient_delimiter):
-            ask = self._transport.lookup if exact else self._transport.part
-            if (value := await ask(key)) is not None:
+        for key, whole in _keys(address, self._config.recipient_delimiter):
+            value = await (self._transport.lookup(key) if whole else self._transport.part(key))
+            if value is not None:  # a pattern that fits an address does not say that there is such a one
+                exact = whole and await self._transport.part(key) is not None
                 return entry(value, f"delivery.transport: {key} {value}", exact=exact)
         return None
 
     async def default(self, domain: str, sender: str) -> tuple[Relay, Entry | None]:
         """The way to a domain that is not ours and in no table: the sender's own transport or relayhost, or those of all.
         With it what decided."""
-        found = await self._by_sender(self._defaults, self._config.sender_default_transport, sender)
-        chosen = found and entry(found[1], f"delivery.sender_default_transport: {found[0]} {found[1]}")
-        way = chosen or entry(self._config.default_transport)
-        if way.nexthop:
+        config = self._config
+        chosen = await self._by_sender(self._defaults, "sender_default_transport", sender)
+        way = chosen or entry(config.default_transport)
+        if way.nexthop or way.transport in _WORDS:
             return Relay(way.nexthop, way.transport), chosen
-        found = await self._by_sender(self._relayhosts, self._config.sender_relayhost, sender)
-        if found is not None and found[1].strip().upper() != "DUNNO":
-            host = found[1].strip()
-            return Relay(host, way.transport), chosen or Entry(
-                "", host, f"delivery.sender_relayhost: {found[0]} {host}"
-            )
-        if self._config.relayhost:
-            host = self._config.relayhost
-            return Relay(host, way.transport), chosen or Entry("", host, f"delivery.relayhost: {host}")
-        return Relay(domain, way.transport), chosen
+        host = await self._by_sender(self._relayhosts, "sender_relayhost", sender)
+        if host is None and config.relayhost:
+            host = entry(config.relayhost, f"delivery.relayhost: {config.relayhost}")
+        return Relay(host.text if host else domain, way.transport), chosen or host
 
-    async def _by_sender(self, table: Search, option: Lookup, sender: str) -> tuple[str, str] | None:
-        """Key and value of the sender, or of his domain; `<>` for the null sender."""
-        if not option:
-            return None
-        key = sender.lower() or "<>"
-        if (value := await table.lookup(key)) is not None:
-            return key, value
-        key = "@" + addresses.domain_of(sender)
-        value = await table.part(key) if sender else None
-        return None if value is None else (key, value)
+    async def _by_sender(self, table: Search, option: str, sender: str) -> Entry | None:
+        """What stands under the sender, without his tag too, or under his domain; `<>` for the null sender. DUNNO: as if
+        nothing did."""
+        local, domain = addresses.split(sender.lower())
+        user, _ = addresses.without_detail(local, self._config.recipient_delimiter)
+        wholes = dict.fromkeys((f"{local}@{domain}", f"{user}@{domain}")) if sender else ["<>"]
+        asked = [*((key, table.lookup) for key in wholes), *([(f"@{domain}", table.part)] if sender else [])]
+        for key, ask in asked:
+            if (value := await ask(key)) is not None:
+                return None if value.strip().upper() == "DUNNO" else entry(value, f"delivery.{option}: {key} {value}")
+        return None
 
 
-def combined(found: Entry, default: Relay, domain: str) -> Relay | Hold | Refuse:
+def over(found: Entry, default: Relay, domain: str) -> Relay:
     """A table's word over the way that there was without it."""
-    transport, nexthop = found.transport, found.nexthop
-    match transport:
-        case "":
-            return Relay(nexthop, default.transport) if nexthop else default
+    if not found.transport:
+        return replace(default, nexthop=found.nexthop or default.nexthop)
+    return Relay(found.nexthop or ("" if found.transport in _WORDS else domain), found.transport)
+
+
+def meant(way: Relay, domain: str) -> Relay | Hold | Refuse:
+    """What a way comes to whose transport is a word of its own."""
+    match way.transport:
         case "error" | "retry":
-            return Refuse(_reason(transport, nexthop))
+            return Refuse(_reason(way.transport, way.nexthop))
         case "hold":
-            return Hold(Reply(450, "4.7.0", nexthop or "Held until the operator decides"))
+            return Hold(Reply(450, "4.7.0", way.nexthop or "Held until the operator decides"))
         case "pipe":
-            return Relay(domain, nexthop)
-    return Relay(nexthop or domain, transport)
+            return Relay(domain, way.nexthop)
+    return way
 
 
 def _reason(transport: str, text: str) -> Reply:

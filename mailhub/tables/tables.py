@@ -38,6 +38,8 @@ class Pairs:
 class Static:
     """The same for every key; "" fails."""
 
+    whole_keys = True
+
     def __init__(self, value: str) -> None:
         self._value = value
 
@@ -54,6 +56,8 @@ class Fail:
 
 
 class Random:
+    whole_keys = True
+
     def __init__(self, values: Sequence[str], chance: random.Random) -> None:
         self._values, self._chance = values, chance
 

@@ -222,11 +222,32 @@ async def test_relayhost_and_transport_of_a_sender(directory: Directory) -> None
         },
         sender_default_transport={"carol@b.test": "second:", "dan@b.test": "second:[fix.test]"},
     )
-    senders = ("Alice@a.test", "x@b.test", "zoe@a.test", "", "carol@b.test", "dan@b.test", "far@far.test")
+    senders = ("Alice+tag@a.test", "x@b.test", "zoe@a.test", "", "carol@b.test", "dan@b.test", "far@far.test")
     assert [await router.route("x@far.test", sender=sender) for sender in senders] == [
         Relay("[one.test]"), Relay("[b.test]"), Relay("[all.test]"), Relay("[null.test]"), Relay("[b.test]", "second"),
         Relay("[fix.test]", "second"), Relay("[all.test]"),
     ]  # fmt: skip
+
+
+async def test_a_default_transport_that_is_a_word(directory: Directory) -> None:
+    router = ways(directory, default_transport="error:5.7.1 inside only", relayhost="[smart.test]")
+    assert await router.route("x@far.test") == Refuse(Reply(550, "5.7.1", "inside only"))
+    assert await ways(directory, default_transport="hold").route("x@far.test") == Hold(
+        Reply(450, "4.7.0", "Held until the operator decides")
+    )
+    router = ways(directory, default_transport="pipe:bsmtp")
+    assert await router.route("x@far.test") == Relay("far.test", "bsmtp")
+
+
+@pytest.mark.parametrize("table", ["static:smtp:[x]", "pattern", "randmap:{smtp:[x], smtp:[x]}"])
+async def test_a_table_that_knows_everybody_makes_nobody_known(
+    directory: Directory, tmp_path: Path, table: str
+) -> None:
+    (tmp_path / "t").write_text("/@/ smtp:[x]\n")
+    router = ways(directory, transport=f"regexp:{tmp_path}/t" if table == "pattern" else table)
+    assert await router.route("nobody@a.test") == Refuse(UNKNOWN)
+    assert await router.route("alice@a.test") == Relay("[x]", "smtp")
+    assert await router.route("x@far.test") == Relay("[x]", "smtp")
 
 
 async def test_a_filter_is_given_in_the_same_words(router: Router) -> None:
