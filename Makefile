@@ -7,7 +7,7 @@ BIN = $(VENV)/bin
 SECOND = 3.13# `make test` runs the fast tests with this version too, where it is found
 WORKERS = 2
 
-.PHONY: run test lint bench bench-short lock setup packages second clean help
+.PHONY: run test lint bench bench-short crash lock setup packages second clean help
 .NOTPARALLEL:
 
 run:  ## serve on ./config.toml
@@ -28,6 +28,10 @@ bench: setup packages  ## measure beside Debian's Postfix; writes bench/out/benc
 
 bench-short: setup packages  ## the same in two minutes
 	$(BIN)/python -m bench --short
+
+crash: setup  ## the queue through thousands of crashes, some minutes; prints how many
+	MAILHUB_CRASH_LIVES=300 $(BIN)/python -m pytest -q -s -p no:logging --timeout 1800 \
+		tests/queue/test_queue_crash_matrix.py 2>&1 | grep -E "crashe|passed|failed|Error"
 
 lock:  ## choose versions anew, within the bounds of pyproject.toml
 	@test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv; }

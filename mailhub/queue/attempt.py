@@ -61,18 +61,18 @@ class Shared:
     tick: Callable[[], object]
     trace: Trace
     closing: bool = False
-    pauses: dict[int, tuple[float, "asyncio.Future[None]"]] = field(default_factory=dict)
+    pauses: dict[int, "asyncio.Future[None]"] = field(default_factory=dict)  # by lease
 
     def dozes(self, lease: int) -> bool:
         """Whether the attempt with that lease only waits for the clock."""
         pause = self.pauses.get(lease)
-        return pause is not None and pause[0] > self.clock.now()
+        return pause is not None and not pause.done()
 
     async def pause(self, lease: int, seconds: float) -> None:
         """Wait; `close` ends it."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         timer = self.clock.call_later(seconds, lambda: _ring(turn))
-        self.pauses[lease] = (self.clock.now() + seconds, turn)
+        self.pauses[lease] = turn
         self.tick()
         try:
             await turn
@@ -83,7 +83,7 @@ class Shared:
     def close(self) -> None:
         """Units that the store does not take now are given up: the next start finds their recipients as they were."""
         self.closing = True
-        for _, turn in self.pauses.values():
+        for turn in self.pauses.values():
             _ring(turn)
 
 

@@ -49,7 +49,11 @@ class Files:
         with self._names_lock:
             number = next(self._names)
         partial = f"{path}.{os.getpid()}.{number}"
-        descriptor = self.create(partial)
+        try:
+            descriptor = self.create(partial)
+        except FileExistsError:  # left by a process that had this id before us, and crashed
+            self.unlink(partial)
+            descriptor = self.create(partial)
         try:
             try:
                 self.append(descriptor, (head, body, tail) if body is not None else (head,))
@@ -57,11 +61,11 @@ class Files:
                     self._copy_into(descriptor, source)
                     self.append(descriptor, (tail,))
             finally:
-                os.close(descriptor)
-            os.rename(partial, path)
+                self.close(descriptor)
+            self.rename(partial, path)
         except BaseException:
             with contextlib.suppress(OSError):
-                os.unlink(partial)
+                self.unlink(partial)
             raise
 
     def _copy_into(self, descriptor: int, source: str) -> None:

@@ -120,7 +120,7 @@ class World:
         self.hosts = Hosts(self.clock)
 
     async def open(self) -> None:
-        self.store = SqliteStore(self.path, schema.Store(free_space_floor=0), self.clock, "mx.test")
+        self.store = self.make_store()
         await self.store.open()
         self.queue: QueueStore = self.store.queue
         self.hasher = Hasher(1, 1)
@@ -130,6 +130,9 @@ class World:
         self.local = LocalTransport(self.mailboxes, "mx.test", self.clock)
         self.transports = {"local": self.local, "relay": self.hosts, "discard": Discard()}
         self.make_manager(self.queue)
+
+    def make_store(self) -> SqliteStore:
+        return SqliteStore(self.path, schema.Store(free_space_floor=0), self.clock, "mx.test")
 
     def make_manager(self, queue: QueueStore) -> None:
         self.manager = Manager(

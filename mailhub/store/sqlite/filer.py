@@ -102,7 +102,7 @@ class Filer:
                     await self.lane.call(self._sidecars.flush)
             except (OSError, sqlite3.Error, MailError) as error:
                 log.error("mail files: %s; content is kept and the step is tried again", error)
-                more = True
+                more = not self._stopping.is_set()  # the next opening goes on from the rows
             if more:
                 self._wake.set()
             if self._stopping.is_set():

@@ -1,0 +1,176 @@
+"""A file layer that forgets what was not synced, and that crashes at a chosen moment: a write, a sync, a rename, a commit.
+
+Names follow a journal, as on ext4: of the changes since the last sync a beginning survives, and whatever a folder's sync has
+covered. A file whose data was not synced keeps a beginning of it. Folders survive. The database is beside it: it loses no commit.
+"""
+
+import os
+import random
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+from mailhub.store.files import Files
+from mailhub.store.lane import Job
+from mailhub.store.sqlite.writer import Told, Writer
+
+Change = tuple[str, str, str, int]  # kind, path, second path, inode
+
+
+class Crashed(OSError):
+    """The machine is off."""
+
+
+class CrashFiles(Files):
+    """Real files below `root`, with `pins` beside it: a name for each inode, so that none is given twice."""
+
+    def __init__(self, root: Path, pins: Path) -> None:
+        super().__init__()
+        self.points = 0
+        self.crash_at: int | None = None
+        self.dead = False
+        self._root, self._pins = str(root), str(pins)
+        os.makedirs(pins)
+        self._guard = threading.RLock()
+        self._there: dict[str, int] = {}  # durable
+        self._data: dict[int, bytes] = {}  # durable, by inode
+        self._journal: list[tuple[Change, bool]] = []  # and whether it is sure to survive
+
+    def adopt(self) -> None:
+        """What is there now is durable: the machine was just switched on."""
+        for folder, _, names in os.walk(self._root):
+            for name in names:
+                path = f"{folder}/{name}"
+                if not name.startswith("mailhub."):
+                    self._there[path] = self._pin(path)
+                    self._data[self._there[path]] = Path(path).read_bytes()
+
+    def point(self) -> None:
+        """A moment at which the machine may stop; once it has, every moment is."""
+        with self._guard:
+            self.points += 1
+            if self.dead or self.points == self.crash_at:
+                self.dead = True
+                raise Crashed("the machine is off")
+
+    def _pin(self, path: str) -> int:
+        inode = os.stat(path).st_ino
+        pin = f"{self._pins}/{inode}"
+        if not os.path.exists(pin):
+            os.link(path, pin)
+        return inode
+
+    def _change(self, kind: str, path: str, other: str = "", inode: int = 0) -> None:
+        self._journal.append(((kind, path, other, inode), False))
+
+    # --- what changes files ----------------------------------------------------------------------------------------
+
+    def create(self, path: str) -> int:
+        self.point()
+        with self._guard:
+            descriptor = super().create(path)
+            self._change("create", path, inode=self._pin(path))
+        return descriptor
+
+    def append(self, descriptor: int, blocks: Iterable[bytes]) -> None:
+        for block in blocks:
+            try:
+                self.point()
+            except Crashed:
+                super().append(descriptor, (block[: len(block) // 2],))
+                raise
+            super().append(descriptor, (block,))
+
+    def rename(self, source: str, target: str) -> None:
+        self.point()
+        with self._guard:
+            super().rename(source, target)
+            self._change("rename", source, target)
+
+    def link(self, source: str, target: str) -> None:
+        self.point()
+        with self._guard:
+            super().link(source, target)
+            self._change("create", target, inode=self._pin(target))
+
+    def unlink(self, path: str) -> None:
+        self.point()
+        with self._guard:
+            super().unlink(path)
+            self._change("unlink", path)
+
+    def remove_tree(self, path: str) -> None:
+        self.point()
+        with self._guard:
+            super().remove_tree(path)
+            self._change("tree", path)
+
+    # --- what makes them durable -----------------------------------------------------------------------------------
+
+    def sync(self, descriptor: int) -> None:
+        self.point()
+        super().sync(descriptor)
+        self._keep(os.fstat(descriptor).st_ino)
+
+    def _keep(self, inode: int) -> None:
+        self._data[inode] = Path(f"{self._pins}/{inode}").read_bytes()
+
+    def sync_file(self, path: str) -> None:
+        self.point()
+        with self._guard:
+            if os.path.isfile(path):
+                self._keep(os.stat(path).st_ino)
+            self._journal = [
+                (change, sure or path in (os.path.dirname(change[1]), os.path.dirname(change[2])))
+                for change, sure in self._journal
+            ]
+
+    def sync_all(self, path: str) -> bool:
+        self.point()
+        with self._guard:
+            for change, _ in self._journal:
+                self._replay(change)
+            self._journal.clear()
+            for inode in self._there.values():
+                self._keep(inode)
+        return True
+
+    # --- the crash -------------------------------------------------------------------------------------------------
+
+    def _replay(self, change: Change) -> None:
+        kind, path, other, inode = change
+        if kind == "create":
+            self._there[path] = inode
+        elif kind == "rename" and path in self._there:
+            self._there[other] = self._there.pop(path)
+        elif kind == "unlink":
+            self._there.pop(path, None)
+        elif kind == "tree":
+            self._there = {name: at for name, at in self._there.items() if not name.startswith(path + "/")}
+
+    def survivors(self, chance: random.Random) -> dict[str, bytes]:
+        """What the disk holds when the machine is switched on again."""
+        most = chance.choice((0, len(self._journal), chance.randint(0, len(self._journal))))
+        for number, (change, sure) in enumerate(self._journal):
+            if sure or number < most:
+                self._replay(change)
+        found = {}
+        for path, inode in self._there.items():
+            data = Path(f"{self._pins}/{inode}").read_bytes()
+            if inode not in self._data or len(self._data[inode]) < len(data):
+                kept = len(self._data.get(inode, b""))
+                data = data[: chance.choice((kept, len(data), chance.randint(kept, len(data))))]
+            found[path] = data
+        return found
+
+
+class CrashWriter(Writer):
+    """A writer that may stop before a commit, and after one that nobody hears of."""
+
+    files: CrashFiles
+
+    def _commit(self, jobs: "list[Job]") -> tuple[list[object], Told]:  # type: ignore[override]
+        self.files.point()
+        done = super()._commit(jobs)
+        self.files.point()
+        return done
