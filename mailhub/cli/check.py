@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +16,9 @@ from .exits import fail
 from .options import common
 from .output import print_json
 
+if TYPE_CHECKING:
+    from mailhub.tables import Tables
+
 
 @click.command()
 @common
@@ -25,7 +29,7 @@ def check(config: Path | None, as_json: bool) -> None:
     try:
         loaded = load(config)
         problems = surroundings(loaded, name)
-        notes = [*shared_addresses(loaded), *without_dnssec(loaded)]
+        notes = [*shared_addresses(loaded), *without_dnssec(loaded), *slow_patterns(loaded)]
     except ConfigError as error:
         problems = error.problems
     if as_json:
@@ -61,6 +65,11 @@ def without_dnssec(config: Config) -> list[str]:
     return [f'relay.tls = "{config.relay.tls}" is {done}: resolver.validating names nobody who checks DNSSEC']
 
 
+def slow_patterns(config: Config) -> list[str]:
+    """Patterns of tables that somebody outside could hold the server up with."""
+    return [f"{name}: {line}" for name, lines in _read_tables(config)[0].slow().items() for line in lines]
+
+
 def surroundings(config: Config, file: str) -> list[Problem]:
     """What no look at the configuration alone can tell: files that can not be used. Nothing is made or changed."""
     found = []
@@ -86,20 +95,20 @@ def surroundings(config: Config, file: str) -> list[Problem]:
 
 def _tables(config: Config, file: str) -> list[Problem]:
     """Every lookup table that the configuration names, read once; databases are not asked."""
+    _, troubles = _read_tables(config)
+    return [Problem(file, 0, name, trouble, "a table that can be read") for name, trouble in troubles.items()]
+
+
+def _read_tables(config: Config) -> "tuple[Tables, dict[str, str]]":
     import asyncio
 
     from mailhub.model.clock import SystemClock
     from mailhub.tables import Tables
 
-    async def read() -> dict[str, str]:
-        tables = Tables(SystemClock())
-        for name in named(config):
-            tables.named(name)
-        return await tables.check()
-
-    return [
-        Problem(file, 0, name, trouble, "a table that can be read") for name, trouble in asyncio.run(read()).items()
-    ]
+    tables = Tables(SystemClock())
+    for name in named(config):
+        tables.named(name)
+    return tables, asyncio.run(tables.check())
 
 
 def named(value: object) -> Iterator[str]:

@@ -26,6 +26,11 @@ WORDS: Mapping[str, str] = {
     "reject_unauth_pipelining": "", "reject_multi_recipient_bounce": "", "reject_plaintext_session": "",
     "sleep": SECONDS, "warn_if_reject": "",
 }  # fmt: skip
+# What they were called before Postfix 2.3; those names still work there, and here.
+BEFORE: Mapping[str, str] = {
+    "reject_unknown_client": "reject_unknown_client_hostname", "reject_unknown_hostname": "reject_unknown_helo_hostname",
+    "reject_invalid_hostname": "reject_invalid_helo_hostname", "reject_non_fqdn_hostname": "reject_non_fqdn_helo_hostname",
+}  # fmt: skip
 SLEEP_LIMIT = 60.0  # seconds
 
 
@@ -43,11 +48,12 @@ def parse(texts: Sequence[str]) -> tuple[Entry, ...]:
     found: list[Entry] = []
     at, warn = 0, False
     while at < len(words):
-        word = words[at]
+        word = words[at].lower()
+        word = BEFORE.get(word, word)
         at += 1
         if word not in WORDS:
-            near = difflib.get_close_matches(word, WORDS, n=1)
-            raise lookup.Malformed(f'no restriction "{word}"' + (f": did you mean {near[0]}?" if near else ""))
+            near = " or ".join(difflib.get_close_matches(word, WORDS, n=2, cutoff=0.75))
+            raise lookup.Malformed(f'no restriction "{word[:100]}"' + (f": did you mean {near}?" if near else ""))
         if word == "warn_if_reject":
             warn = True
             continue

@@ -12,6 +12,7 @@ from mailhub.model.errors import MailError, Temporary
 log = logging.getLogger("mailhub.tables")
 
 FILE_LIMIT = 67_108_864  # octets
+SLOW = 0.05  # seconds of a look-up in memory, which all sessions wait for
 LOOK = 1.0  # seconds between two looks at whether a file has changed
 
 Mark = tuple[int, int, int]  # what changes when the file does
@@ -38,19 +39,33 @@ class FileTable:
     ) -> None:
         self.whole_keys = whole_keys
         self.path, self._parse, self._clock, self._threaded = path, parse, clock, threaded
-        self._content: Content | None = None
+        self.content: Content | None = None  # what was read last
         self._mark: Mark | None = None
         self._trouble = ""
+        self._told = False
         self._looked = float("-inf")
         self._looking: asyncio.Task[None] | None = None
 
     async def lookup(self, key: str) -> str | None:
         if self._clock.monotonic() - self._looked >= LOOK:
             await self.refresh()
-        if self._content is None:
+        if self.content is None:
             raise Temporary(f"{self.path}: {self._trouble}")
-        answer = await asyncio.to_thread(self._content.find, key) if self._threaded else self._content.find(key)
+        if self._threaded:
+            answer = await asyncio.to_thread(self.content.find, key)
+        else:
+            began = self._clock.monotonic()
+            answer = self.content.find(key)
+            self._took(self._clock.monotonic() - began, key)
         return await answer if isinstance(answer, Awaitable) else answer
+
+    def _took(self, seconds: float, key: str) -> None:
+        """Everybody waited that long; told once for what was read."""
+        if seconds > SLOW and not self._told:
+            self._told = True
+            log.warning(
+                "table %s: a key of %d characters took %.2f s: see `mailhub check`", self.path, len(key), seconds
+            )
 
     async def refresh(self) -> str:
         """Read the file where it has changed; "" or what is wrong with it. One look serves all who ask meanwhile."""
@@ -70,7 +85,7 @@ class FileTable:
         except (OSError, MailError, UnicodeDecodeError) as error:
             trouble = error.strerror or str(error) if isinstance(error, OSError) else str(error)
             if trouble != self._trouble:
-                kept = "; what was read before stays in force" if self._content is not None else ""
+                kept = "; what was read before stays in force" if self.content is not None else ""
                 log.error("table %s: %s%s", self.path, trouble, kept)
             self._trouble = trouble
             return
@@ -78,12 +93,12 @@ class FileTable:
             if self._mark is not None:
                 log.info("table %s was read again", self.path)
             self.close()
-            self._content = content
+            self.content, self._told = content, False
         self._mark, self._trouble = mark, ""
 
     def close(self) -> None:
         """Give back what the content holds."""
-        close = getattr(self._content, "close", None)
+        close = getattr(self.content, "close", None)
         if close is not None:
             close()
 

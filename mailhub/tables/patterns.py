@@ -4,15 +4,18 @@
     192.0.2.0/24 value          !192.0.2.0/24 value         if 192.0.2.0/24 ... endif
 
 Patterns are Python's, which know what Perl's and POSIX's do in tables of mail; POSIX classes ([[:alnum:]]) are translated.
-They are the operator's own, and keys are short (KEY_LIMIT): a pattern that backtracks for ever is his to mend.
+They are the operator's own, keys come from outside. A key over KEY_LIMIT is answered with a temporary failure: nothing passes a
+pattern unseen. `re` can not be stopped once it runs, so a pattern that backtracks may hold the loop: `mailhub check` tries them
+(probing), and a slow look-up is told in the log (files).
 """
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from mailhub.model import ip
+from mailhub.model.errors import Temporary
 
 from .text import BadLine, logical_lines
 
@@ -23,6 +26,9 @@ _CLASSES = {
 }  # fmt: skip
 _CLASS = re.compile(r"\[:([a-z]+):\]")
 _GROUP = re.compile(r"\$(?:(\$)|([0-9]+)|\{([0-9]+)\}|\(([0-9]+)\))")
+
+
+KEY_LIMIT = 1_000  # characters
 
 
 class _Rule(NamedTuple):
@@ -36,11 +42,14 @@ class _Rule(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Patterns:
-    """`find(key)` is the value of the first line that matches."""
+    """`find(key)` is the value of the first line that matches. `patterns`: with the numbers of their lines."""
 
     rules: tuple[_Rule, ...]
+    patterns: tuple[tuple[int, "re.Pattern[str]"], ...] = ()
 
     def find(self, key: str) -> str | None:
+        if len(key) > KEY_LIMIT:
+            raise Temporary(f"a key of {len(key)} characters")
         return _first(self.rules, key)
 
 
@@ -93,6 +102,7 @@ def _blocks(text: str, rule: Callable[[int, str], tuple[Callable[[str], object |
 
 def regexp(text: str, *, perl: bool) -> Patterns:
     """`perl`: the flags are those of pcre_table(5), else of regexp_table(5). BadLine."""
+    compiled: list[tuple[int, re.Pattern[str]]] = []
 
     def rule(number: int, line: str) -> tuple[Callable[[str], object | None], str, bool]:
         negated = line.startswith("!")
@@ -109,11 +119,12 @@ def regexp(text: str, *, perl: bool) -> Patterns:
             pattern = re.compile(_translated(source), _flags(number, flags, perl))
         except re.error as error:
             raise BadLine(number, f"pattern {source[:60]!r}: {error}") from None
+        compiled.append((number, pattern))
         if negated:
             return (lambda key: key if pattern.search(key) is None else None), value.strip(), False
         return pattern.search, value.strip(), True
 
-    return _blocks(text, rule)
+    return replace(_blocks(text, rule), patterns=tuple(compiled))
 
 
 def _first_word(text: str) -> tuple[str, str]:

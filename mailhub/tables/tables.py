@@ -8,10 +8,9 @@ from mailhub.config.lookup import Lookup, Malformed, Spec, spec
 from mailhub.model.clock import Clock
 from mailhub.model.errors import Permanent, Temporary
 
-from . import patterns, sql, text
+from . import patterns, probing, sql, text
 from .files import Content, FileTable
-
-KEY_LIMIT = 1_000  # characters
+from .patterns import KEY_LIMIT
 
 
 class Table(Protocol):
@@ -166,6 +165,17 @@ class Tables:
         for name, table in tuple(self._open.items()):
             if isinstance(table, FileTable) and (trouble := await table.refresh()):
                 found[name] = trouble
+        return found
+
+    def slow(self) -> dict[str, list[str]]:
+        """Patterns of what was read that may hold up everybody: "type:name" -> a line for each."""
+        found = {}
+        for name, table in self._open.items():
+            content = table.content if isinstance(table, FileTable) else None
+            if isinstance(content, patterns.Patterns) and (
+                lines := probing.slow(content.patterns, self._clock.monotonic)
+            ):
+                found[name] = lines
         return found
 
     def close(self) -> None:

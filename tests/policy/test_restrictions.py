@@ -194,6 +194,13 @@ def test_what_is_no_restriction(text: str) -> None:
         restrictions.parse([text])
 
 
+def test_near_words_are_named() -> None:
+    with pytest.raises(lookup.Malformed, match="did you mean reject_unlisted_sender"):
+        restrictions.parse(["reject_unlisted_sende"])
+    with pytest.raises(lookup.Malformed, match=r'^no restriction "reject_rbl_client"$'):
+        restrictions.parse(["reject_rbl_client zen.example"])
+
+
 def test_main_cf_can_be_pasted() -> None:
     entries = restrictions.parse(
         ["permit_mynetworks, check_sender_access hash:/a\n  warn_if_reject reject_unlisted_sender", "reject"]
@@ -203,6 +210,10 @@ def test_main_cf_can_be_pasted() -> None:
         ("check_sender_access", "hash:/a", False),
         ("reject_unlisted_sender", "", True),
         ("reject", "", False),
+    ]
+    assert [entry.word for entry in restrictions.parse(["Reject_Unknown_Client, PERMIT"])] == [
+        "reject_unknown_client_hostname",
+        "permit",
     ]
     assert restrictions.anchored(["warn_if_reject check_sender_access hash:a"], "/etc") == (
         "warn_if_reject check_sender_access hash:/etc/a",
