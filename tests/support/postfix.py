@@ -36,6 +36,29 @@ postlog unix-dgram n - n - 1 postlogd
 @contextlib.contextmanager
 def postfix(**options: str) -> Iterator[int]:
     """The port of its smtpd; what it accepts it throws away. `options`: lines of its main.cf."""
+    with postfix_in(**options) as (_, port):
+        yield port
+
+
+def resolved(folder: Path, sender: str, address: str) -> tuple[str, str]:
+    """The transport and nexthop that trivial-rewrite of the Postfix in that folder finds."""
+    with socket.socket(socket.AF_UNIX) as asked:
+        asked.settimeout(START)
+        asked.connect(str(folder / "queue/private/rewrite"))
+        words = ("request", "resolve", "sender", sender, "address", address)
+        asked.sendall("".join(word + "\0" for word in words).encode() + b"\0")
+        heard = b""
+        while b"nexthop\0" not in heard or heard.count(b"\0\0") < 2:
+            block = asked.recv(4096)
+            assert block, heard
+            heard += block
+    fields = heard.decode().split("\0")
+    return fields[fields.index("transport") + 1], fields[fields.index("nexthop") + 1]
+
+
+@contextlib.contextmanager
+def postfix_in(**options: str) -> Iterator[tuple[Path, int]]:
+    """The same with its folder."""
     program = shutil.which("postfix", path="/usr/sbin:/usr/bin")
     if program is None:
         pytest.skip("postfix is not installed")
@@ -66,7 +89,7 @@ def postfix(**options: str) -> Iterator[int]:
     )  # fmt: skip
     try:
         _answers(port, process, folder / "log")
-        yield port
+        yield folder, port
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # with its children; nothing of theirs is kept
