@@ -9,7 +9,7 @@ import contextlib
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import aiosmtplib
 
@@ -148,13 +148,12 @@ class Client:
 
     async def say(self, lines: Sequence[bytes], content: bytes = b"") -> list[Asked]:
         """Commands, and octets behind the last of them, in one write. The answers are still to come."""
-        async with self.within(self._config.command_timeout):
+        with self._troubles():
             return self.replies().send(lines, content)
 
     async def answer(self, asked: Asked) -> Reply:
         """The answer to a command. 421 is a refusal for all, wherever it comes."""
-        async with self.within(self._config.command_timeout):
-            reply = words.reply(*await asked)
+        reply = await self._heard(asked, self._config.command_timeout)
         if reply.code == 421:
             self.close()
             raise Refused(reply, str(self.host))
@@ -162,14 +161,22 @@ class Client:
 
     async def verdict(self, asked: Asked) -> Reply:
         """The answer to octets of a message."""
-        async with self.within(self._config.data_timeout):
+        return await self._heard(asked, self._config.data_timeout)
+
+    async def _heard(self, asked: Asked, timeout: float) -> Reply:
+        if asked.done() and asked.exception() is None:  # it came with the answer before: no timer is needed
+            return words.reply(*asked.result())
+        async with self.within(timeout):
             return words.reply(*await asked)
 
     async def write(self, *octets: bytes) -> None:
         """Octets of a message; waits while the peer does not read."""
-        async with self.within(self._config.data_timeout):
-            self.replies().write(b"".join(octets))
-            await self.replies().drain()
+        replies = self.replies()
+        with self._troubles():
+            replies.write(b"".join(octets))
+        if replies.crowded:
+            async with self.within(self._config.data_timeout):
+                await replies.drain()
 
     def replies(self) -> Replies:
         replies = self._open().replies
@@ -186,13 +193,20 @@ class Client:
 
     @contextlib.asynccontextmanager
     async def within(self, timeout: float) -> AsyncIterator[None]:
-        """Some seconds: the library's errors as ours, and silence as one of them. After any of them the connection is of no use."""
+        """Some seconds, and silence as an error of ours."""
+        with self._troubles():
+            try:
+                async with self._clock.timeout(timeout):
+                    yield
+            except TimeoutError as error:
+                self.close()
+                raise Lost(f"{self.host}: no answer within {timeout:.0f} seconds") from error
+
+    @contextlib.contextmanager
+    def _troubles(self) -> Iterator[None]:
+        """The library's errors as ours. After any of them the connection is of no use."""
         try:
-            async with self._clock.timeout(timeout):
-                yield
-        except TimeoutError as error:
-            self.close()
-            raise Lost(f"{self.host}: no answer within {timeout:.0f} seconds") from error
+            yield
         except aiosmtplib.SMTPResponseException as error:
             self.close()
             raise Refused(words.reply(error.code, error.message), str(self.host)) from error

@@ -50,8 +50,13 @@ class Replies(SMTPProtocol):
         self.write(b"\r\n".join([*commands, content]))
         return [self.ask() for _ in commands]
 
+    @property
+    def crowded(self) -> bool:
+        """Whether the peer does not read as fast as we write."""
+        return self._paused
+
     async def drain(self) -> None:
-        """Wait while the peer does not read; a reply ends the waiting."""
+        """Wait while that is so; a reply ends the waiting."""
         await self._drain_helper()
 
     async def read_response(self, timeout: float | None = None) -> SMTPResponse:

@@ -144,7 +144,8 @@ class RelayTransport:
             self._count(policy, error.basis, rivals[0], error.result, str(error))
             raise
         login = await self._logins.find(delivery.job.sender, delivery.job.nexthop, rivals[0])
-        demand = replace(demand, login=login)
+        if login is not None:
+            demand = replace(demand, login=login)
         client = self._pool.take(rivals, demand)
         kept = client is not None
         if client is None:

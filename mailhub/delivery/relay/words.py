@@ -45,4 +45,4 @@ def of_recipient(reply: Reply) -> Reply:
 
 
 def _printable(line: str) -> str:
-    return "".join(char if char.isprintable() else " " for char in line)
+    return line if line.isprintable() else "".join(char if char.isprintable() else " " for char in line)
