@@ -48,6 +48,7 @@ class Client:
         self.recipient_limit = config.recipient_limit
         self.tls = self.name = self.source = ""
         self._ignored = frozenset(keyword.lower() for keyword in config.discard_ehlo_keywords)
+        self._limits: dict[str, int] = {}
         self._connection: Connection | None = None
 
     @property
@@ -86,6 +87,8 @@ class Client:
                     raise
                 answer = await connection.helo()  # an old one, that knows no EHLO (RFC 5321 section 3.2)
         self.name = answer.message.partition("\n")[0].partition(" ")[0].lower()
+        told = (word.partition("=") for word in self.value("limits").upper().split())
+        self._limits = {name: _number(value) for name, _, value in told}
 
     async def _secure(self) -> None:
         """STARTTLS (RFC 3207), and nothing said after it before the peer is known to be whom the policy demands.
@@ -124,8 +127,7 @@ class Client:
 
     def limit(self, name: str) -> int:
         """A limit that the peer has told (RFC 9422): MAILMAX, RCPTMAX, RCPTDOMAINMAX; 0: none."""
-        found = (word.partition("=") for word in self.value("limits").upper().split())
-        return next((_number(value) for key, _, value in found if key == name), 0)
+        return self._limits.get(name, 0)
 
     async def quit(self) -> None:
         """A polite end, as far as the peer lets us."""
