@@ -22,18 +22,11 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
-from mailhub import hub_jobs
 from mailhub.config import schema
 from mailhub.control import demo
 from mailhub.control.server import ControlServer
 from mailhub.control.service import Control
-from mailhub.delivery.forwarding import SRS_KEY, Forwarding
-from mailhub.delivery.local import LocalTransport
-from mailhub.delivery.relay.mx import own_addresses
-from mailhub.delivery.relay.tls_services import RelayTls
-from mailhub.delivery.router import Router
-from mailhub.delivery.transports import Transports
-from mailhub.directory.keys import kept_key
+from mailhub.hub_mail import jobs, moving_mail
 from mailhub.hub_reload import Reloaded, reloaded
 from mailhub.hub_signin import signing_in
 from mailhub.hub_status import status_of
@@ -52,9 +45,6 @@ from mailhub.protocols.listener import Listener
 from mailhub.protocols.pop3 import session as pop3
 from mailhub.protocols.session import Session, SessionContext, Sessions
 from mailhub.protocols.smtp import SmtpSession
-from mailhub.queue.manager import Manager
-from mailhub.queue.spool import Spool
-from mailhub.queue.suppression import Suppressions
 from mailhub.stall import StallDetector
 from mailhub.store.api import Store
 from mailhub.store.sqlite import SqliteStore
@@ -189,33 +179,18 @@ class Hub:
         self.listeners.append(listener)
 
     async def _start_queue(self, undo: AsyncExitStack) -> None:
-        config, clock, store = self.config, self.clock, self.store.queue
         undo.push_async_callback(self.resolver.close)
-        local = LocalTransport(self.mailboxes, config.hostname, clock)
-        sections = config.relay, config.resolver, config.tls_reports
-        tls = RelayTls(*sections, self.tables, self.resolver, self.store.tls, clock)
-        undo.push_async_callback(tls.close)
-        transports = Transports(
-            config.transport, config.relay, self.resolver, config.hostname, clock, local,
-            config.delivery.recipient_delimiter, functools.partial(own_addresses, config.listener, self._machine), tls.services,
+        moving = await moving_mail(self, self._machine, undo)
+        self.router, self.suppressions, self.queue, self.spool = (
+            moving.router, moving.suppressions, moving.queue, moving.spool,
         )  # fmt: skip
-        undo.push_async_callback(transports.close)
-        main = (*config.domains, config.hostname)[0]
-        forwarding = Forwarding(await kept_key(self.store.directory, SRS_KEY), main, clock)
-        self.router = Router(self.directory, config.delivery, main, self.tables, forwarding)
-        self.suppressions = Suppressions(self.store.suppressions, config.suppression, clock)
-        self.queue = Manager(
-            store, self.router, transports.all, config.queue, config.hostname, clock, suppressions=self.suppressions,
-            trace=self.trace, limits=transports.limits,
-        )  # fmt: skip
-        self.spool = Spool(store, self.queue, clock)
         await self.queue.start()
         self._watch(asyncio.get_running_loop().create_task(self.queue.run(), name="the queue manager"))
         undo.push_async_callback(self.queue.stop, 0.0)
-        if isinstance(clock, VirtualClock):
-            clock.attach(self.queue.idle)
-            undo.callback(clock.detach, self.queue.idle)
-        for task in hub_jobs.started(self, tls, undo):
+        if isinstance(self.clock, VirtualClock):
+            self.clock.attach(self.queue.idle)
+            undo.callback(self.clock.detach, self.queue.idle)
+        for task in jobs(self, moving.tls, undo):
             self._watch(task)
 
     def _watch(self, task: "asyncio.Task[None]") -> None:

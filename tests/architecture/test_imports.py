@@ -54,8 +54,8 @@ BELOW: dict[str, tuple[str, ...]] = {
 BELOW["jobs"] = ("queue", "delivery", "store.api", "net", "message", "model", "config")
 BELOW["hub_reload"] = ("config",)
 BELOW["hub_signin"] = tuple(BELOW)  # a part of hub
-BELOW["hub"] = (*BELOW, "hub_status", "hub_jobs")
-BELOW["hub_status"] = BELOW["hub_jobs"] = (*BELOW["hub"], "hub")  # parts of hub
+BELOW["hub"] = (*BELOW, "hub_status", "hub_mail")
+BELOW["hub_status"] = BELOW["hub_mail"] = (*BELOW["hub"], "hub")  # parts of hub
 BELOW["cli"] = tuple(BELOW)
 BELOW["__main__"] = ("cli",)
 BELOW[""] = ()

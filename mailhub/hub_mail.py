@@ -1,0 +1,81 @@
+"""The part of a hub that moves mail: transports, router, queue, and the jobs beside them, made and joined."""
+
+import asyncio
+import functools
+import random
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mailhub.delivery.forwarding import SRS_KEY, Forwarding
+from mailhub.delivery.local import LocalTransport
+from mailhub.delivery.relay.mx import own_addresses
+from mailhub.delivery.relay.tls_services import RelayTls
+from mailhub.delivery.router import Router
+from mailhub.delivery.transports import Transports
+from mailhub.directory.keys import kept_key
+from mailhub.jobs.daily import Daily
+from mailhub.jobs.tls_reports import TlsReports
+from mailhub.model.clock import VirtualClock
+from mailhub.net.https import Https
+from mailhub.net.local import Machine
+from mailhub.queue.manager import Manager
+from mailhub.queue.spool import Spool
+from mailhub.queue.suppression import Suppressions
+
+if TYPE_CHECKING:
+    from mailhub.hub import Hub
+
+_REFRESH_SPREAD = 14_400.0  # seconds after midnight UTC, so that not all the world asks at once
+
+
+@dataclass(frozen=True, slots=True)
+class Moving:
+    router: Router
+    suppressions: Suppressions
+    queue: Manager
+    spool: Spool
+    tls: RelayTls
+
+
+async def moving_mail(hub: "Hub", machine: Machine, undo: AsyncExitStack) -> Moving:
+    """Nothing moves yet; `undo` gets how it is unmade."""
+    config, clock, store = hub.config, hub.clock, hub.store
+    sections = config.relay, config.resolver, config.tls_reports
+    tls = RelayTls(*sections, hub.tables, hub.resolver, store.tls, clock)
+    undo.push_async_callback(tls.close)
+    local = LocalTransport(hub.mailboxes, config.hostname, clock)
+    own = functools.partial(own_addresses, config.listener, machine)
+    transports = Transports(
+        config.transport, config.relay, hub.resolver, config.hostname, clock, local,
+        config.delivery.recipient_delimiter, own, tls.services,
+    )  # fmt: skip
+    undo.push_async_callback(transports.close)
+    main = (*config.domains, config.hostname)[0]
+    forwarding = Forwarding(await kept_key(store.directory, SRS_KEY), main, clock)
+    router = Router(hub.directory, config.delivery, main, hub.tables, forwarding)
+    suppressions = Suppressions(store.suppressions, config.suppression, clock)
+    queue = Manager(
+        store.queue, router, transports.all, config.queue, config.hostname, clock, suppressions=suppressions,
+        trace=hub.trace, limits=transports.limits,
+    )  # fmt: skip
+    return Moving(router, suppressions, queue, Spool(store.queue, queue, clock), tls)
+
+
+def jobs(hub: "Hub", tls: RelayTls, undo: AsyncExitStack) -> Iterator["asyncio.Task[None]"]:
+    """Core tasks, once the queue runs; `undo` ends them."""
+    config, clock = hub.config, hub.clock
+    begun: list[Daily | TlsReports] = []
+    if config.relay.mta_sts:
+        begun.append(Daily("the MTA-STS policies", tls.refresh, clock, _REFRESH_SPREAD, random.Random()))
+    if (sessions := tls.services.sessions) is not None:
+        https = Https(hub.resolver, clock, config.relay.tls_ca)
+        section, store = config.tls_reports, hub.store.tls
+        begun.append(TlsReports(section, config.hostname, sessions, store, hub.resolver, https, hub.spool, clock))
+    for job in begun:
+        yield job.start()
+        undo.push_async_callback(job.stop)
+        if isinstance(clock, VirtualClock):
+            clock.attach(job.idle)
+            undo.callback(clock.detach, job.idle)
