@@ -68,7 +68,7 @@ class World:
     @asynccontextmanager
     async def both(self, **relay: Any) -> AsyncIterator[tuple[Hub, Hub]]:
         async with (
-            self.hub("a", A, tls_reports=TlsReports(send=True), relay=self.relay(**relay)) as a,
+            self.hub("a", A, tls_reports=TlsReports(send=True, spread=0.0), relay=self.relay(**relay)) as a,
             self.hub("b", B) as b,
         ):
             yield a, b
@@ -138,6 +138,18 @@ async def test_a_day_s_report_comes_by_mail_and_calls_for_no_other(w: World) -> 
         }
         await w.clock.advance(3 * DAY)
         assert len(await reports(b)) == 1, "a report's own session is not reported"
+
+
+async def test_it_is_sent_within_the_spread(w: World) -> None:
+    async with (
+        w.hub("a", A, tls_reports=TlsReports(send=True, spread=7_200.0)) as a,
+        w.hub("b", B) as b,
+    ):
+        await w.post(a)
+        await w.clock.advance(MIDNIGHT - w.clock.now() - 1)
+        assert await reports(b) == []
+        await w.clock.advance(7_201)
+        assert len(await reports(b)) == 1
 
 
 async def test_failures_are_told_though_they_would_keep_the_report_itself(w: World) -> None:
