@@ -6,8 +6,9 @@ VENV := $(if $(filter file,$(origin PYTHON)),.venv,.venv-$(shell $(PYTHON) -c '$
 BIN = $(VENV)/bin
 SECOND = 3.13# `make test` runs the fast tests with this version too, where it is found
 WORKERS = 2
+MINUTES = 5
 
-.PHONY: run test lint bench bench-short crash lock setup packages second clean help
+.PHONY: run test lint fuzz bench bench-short crash lock setup packages second clean help
 .NOTPARALLEL:
 
 run:  ## serve on ./config.toml
@@ -22,6 +23,9 @@ lint: setup  ## style, types, and the rules by which rooms import each other
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict
 	$(BIN)/python -m pytest -q tests/architecture
+
+fuzz: setup  ## SMTP against anything, for MINUTES=5; `make test` does it in short
+	@scripts/fuzz $(BIN)/python $(MINUTES)
 
 bench: setup packages  ## measure beside Debian's Postfix; writes bench/out/bench.json
 	$(BIN)/python -m bench

@@ -52,6 +52,8 @@ class ChunkReader:
         waiting, self._cr = self._cr, b""
         rest = self._text(waiting) if waiting else b""
         if self.fault is None and self._column:
+            if 0 < self._line_limit < self._column:  # `_lines_fit` left room for a CRLF that did not come
+                return self._refuse(Fault.LINE)
             rest += b"\r\n"
             self.size += 2
         return rest
