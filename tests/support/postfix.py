@@ -57,8 +57,8 @@ def resolved(folder: Path, sender: str, address: str) -> tuple[str, str]:
 
 
 @contextlib.contextmanager
-def postfix_in(**options: str) -> Iterator[tuple[Path, int]]:
-    """The same with its folder."""
+def postfix_in(services: str = "", **options: str) -> Iterator[tuple[Path, int]]:
+    """The same with its folder, where its `log` lies. `services`: more lines of its master.cf."""
     program = shutil.which("postfix", path="/usr/sbin:/usr/bin")
     if program is None:
         pytest.skip("postfix is not installed")
@@ -80,7 +80,7 @@ def postfix_in(**options: str) -> Iterator[tuple[Path, int]]:
     (folder / "data").mkdir()
     shutil.chown(folder / "data", "postfix")
     (etc / "main.cf").write_text("".join(f"{key} = {value}\n" for key, value in settings.items()))
-    (etc / "master.cf").write_text(_SERVICES.replace("smtp inet", f"127.0.0.1:{port} inet"))
+    (etc / "master.cf").write_text(_SERVICES.replace("smtp inet", f"127.0.0.1:{port} inet") + services)
     log = (folder / "log").open("wb")
     subprocess.run([program, "-c", str(etc), "check"], stdout=log, stderr=log, check=True)  # makes its folders
     process = subprocess.Popen(

@@ -52,16 +52,6 @@ class Arguments:
     def sender(self, job: Job) -> str:
         return self._address(job.sender) if job.sender else self.config.null_sender
 
-    def recipient(self, recipient: JobRecipient) -> str:
-        return self._folded(recipient.address)
-
-    def original(self, recipient: JobRecipient) -> str:
-        """The address as the sender gave it: before aliases, or as he said himself (RFC 3461)."""
-        kind, found, text = (recipient.orcpt or "").partition(";")
-        if found and kind.lower() in ("rfc822", "utf-8"):
-            return self._folded(text)
-        return self._folded(recipient.path[0] if recipient.path else recipient.address)
-
     def _filled(self, argument: str, job: Job, recipient: JobRecipient) -> str:
         return commands.filled(argument, lambda word: self._value(word, job, recipient))
 
@@ -69,9 +59,9 @@ class Arguments:
         origin = job.origin
         match word:
             case "recipient":
-                return self.recipient(recipient)
+                return self._folded(recipient.address)
             case "original_recipient":
-                return self.original(recipient)
+                return self._folded(original(recipient))
             case "sender":
                 return self.sender(job)
             case "nexthop":
@@ -112,6 +102,14 @@ class Arguments:
 
     def _domain(self, domain: str) -> str:
         return domain.lower() if "h" in self.config.flags else domain
+
+
+def original(recipient: JobRecipient) -> str:
+    """The address as the sender gave it: before aliases, or as he said himself (RFC 3461)."""
+    kind, found, text = (recipient.orcpt or "").partition(";")
+    if found and kind.lower() in ("rfc822", "utf-8"):
+        return text
+    return recipient.path[0] if recipient.path else recipient.address
 
 
 def _harmless(text: str) -> str:

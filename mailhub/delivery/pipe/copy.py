@@ -7,7 +7,7 @@ from mailhub.config import schema
 from mailhub.message import stamps
 
 from ..transport import Job, JobRecipient
-from .arguments import Arguments
+from .arguments import Arguments, original
 
 _EOL = {"lf": b"\n", "crlf": b"\r\n"}
 _LOOK = len(b"\nFrom ")
@@ -22,9 +22,9 @@ def head(arguments: Arguments, job: Job, recipient: JobRecipient, now: float) ->
     if "R" in flags:
         lines += stamps.return_path(job.sender)
     if "O" in flags:
-        lines += f"X-Original-To: {arguments.original(recipient)}\r\n".encode()
+        lines += f"X-Original-To: {original(recipient)}\r\n".encode()
     if "D" in flags:
-        lines += stamps.delivered_to(arguments.recipient(recipient))
+        lines += stamps.delivered_to(recipient.address)
     return lines
 
 

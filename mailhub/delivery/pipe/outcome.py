@@ -12,7 +12,7 @@ _EXITS = {
     68: ("5.1.2", "host name unknown"),
     69: ("5.3.0", "service unavailable"),
     70: ("5.3.0", "internal software error"),
-    71: ("5.3.0", "system resource problem"),
+    71: ("4.3.0", "system resource problem"),
     72: ("5.3.0", "critical OS file missing"),
     73: ("5.2.0", "can't create user output file"),
     74: ("5.3.0", "input/output error"),

@@ -1,0 +1,118 @@
+"""Our pipe transport and Postfix's pipe(8): the same program, the same messages."""
+
+import re
+import smtplib
+import time
+from pathlib import Path
+
+import pytest
+from support.far_hosts import Text
+from support.postfix import postfix_in
+
+from mailhub.config import schema
+from mailhub.delivery.pipe import PipeTransport
+from mailhub.delivery.transport import Job, JobRecipient
+from mailhub.model.clock import SystemClock
+from mailhub.store.api import Fate
+
+STATUS = {Fate.RELAYED: "sent", Fate.DELIVERED: "sent", Fate.DEFERRED: "deferred", Fate.FAILED: "bounced"}
+MESSAGE = b"Received: from x\r\nSubject: x\r\n\r\n.dot\r\nFrom here\r\nend\r\n"
+ARGUMENTS = (
+    "${recipient}",
+    "${sender}",
+    "${user}",
+    "${extension}",
+    "${mailbox}",
+    "${domain}",
+    "${nexthop}",
+    "a${user}b",
+)
+ENDS = [f"exit {code}" for code in (0, 1, *range(64, 79), 100, 127)]
+ENDS += [
+    "kill -9 $$",
+    "echo 4.2.2 full; exit 73",
+    "echo 5.7.1 no; exit 75",
+    "echo words; exit 75",
+    "echo 4.9.9 odd; exit 0",
+]
+WAIT = 30.0  # seconds for a Postfix to deliver
+
+
+def open_folder(folder: Path) -> Path:
+    for part in (folder, *folder.parents):
+        if part.is_relative_to(Path("/tmp")) and part != Path("/tmp"):
+            part.chmod(part.stat().st_mode | 0o055)
+    return folder
+
+
+def script(folder: Path, text: str) -> Path:
+    file = folder / "program"
+    file.write_text("#!/bin/sh\n" + text)
+    file.chmod(0o755)
+    return file
+
+
+def by_postfix(flags: str, program: Path, recipients: list[str]) -> dict[str, tuple[str, str]]:
+    """(dsn, status) of each, from its log."""
+    service = f"prog unix - n n - 10 pipe\n  flags={flags} user=nobody argv={program} {' '.join(ARGUMENTS)}\n"
+    with postfix_in(
+        service, default_transport="prog:Next.Hop", mynetworks="127.0.0.0/8", recipient_delimiter="+",
+        prog_destination_recipient_limit="1", bounce_queue_lifetime="0", local_header_rewrite_clients="",
+    ) as (folder, port):  # fmt: skip
+        with smtplib.SMTP("127.0.0.1", port) as client:
+            for recipient in recipients:
+                client.sendmail("Sender+x@Far.test", [recipient], MESSAGE)
+        found: dict[str, tuple[str, str]] = {}
+        until = time.monotonic() + WAIT
+        while not found.keys() >= set(recipients):  # their bounces go by the same way
+            assert time.monotonic() < until, (folder / "log").read_text(errors="replace")
+            time.sleep(0.1)  # it has no way to tell
+            for line in (folder / "log").read_text(errors="replace").splitlines():
+                if match := re.search(r"to=<([^>]*)>, .*relay=prog.*dsn=([0-9.]+), status=(\w+)", line):
+                    found[match[1]] = (match[2], match[3])
+        return found
+
+
+async def ours(flags: str, program: Path, recipients: list[str]) -> dict[str, tuple[str, str]]:
+    config = schema.Transport(protocol="pipe", command=(str(program), *ARGUMENTS), user="nobody", flags=flags)
+    transport = PipeTransport("prog", config, "+", SystemClock())
+    to = tuple(JobRecipient(n, recipient) for n, recipient in enumerate(recipients))
+    results = await transport.deliver(Job(1, "Sender+x@Far.test", Text(MESSAGE), to, 0.0, "Next.Hop", "prog"))
+    return {recipients[result.n]: (result.reply.enhanced, STATUS[result.fate]) for result in results}
+
+
+async def test_what_the_end_of_a_program_means(tmp_path: Path) -> None:
+    folder = open_folder(tmp_path)
+    cases = "".join(f"  {n}) {end} ;;\n" for n, end in enumerate(ENDS))
+    program = script(folder, f"cat >/dev/null\ncase $3 in\n{cases}esac\n")
+    recipients = [f"{n}@there.test" for n in range(len(ENDS))]
+    theirs = by_postfix("X", program, recipients)
+    mine = await ours("X", program, recipients)
+    assert {ENDS[n]: mine[name] for n, name in enumerate(recipients)} == {
+        ENDS[n]: theirs[name] for n, name in enumerate(recipients)
+    }
+
+
+@pytest.mark.parametrize("flags", ["X", "DOR", "Fq", "FRODhu", "hqu.", "B>"])
+async def test_what_a_program_gets(tmp_path: Path, flags: str) -> None:
+    folder = open_folder(tmp_path)
+    out = folder / "out"
+    out.mkdir()
+    out.chmod(0o777)
+    program = script(folder, f'f=$(mktemp {out}/XXXXXX); cat > $f; printf "%s|" "$@" >> $f\n')
+    recipients = ['"Bob Jr"@There.Test', "Ann+Tag@There.Test"]
+
+    def taken() -> list[str]:
+        texts = []
+        for file in out.iterdir():
+            text = re.sub(
+                r"Received: from .*\n(?:\s.*\n)+|Message-Id: .*\n|Date: .*\n|From: .*\n", "", file.read_text()
+            )
+            texts.append(re.sub(r"(From \S+  ).*", r"\1TIME", text).replace("Received: from x\n", ""))
+            file.unlink()
+        return sorted(texts)
+
+    by_postfix(flags, program, recipients)
+    theirs = taken()
+    await ours(flags, program, recipients)
+    assert taken() == theirs
