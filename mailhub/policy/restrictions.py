@@ -32,6 +32,7 @@ from .visit import Visit
 log = logging.getLogger("mailhub.policy")
 
 _NESTING = 10  # restriction lists that tables may name, one inside another
+_TABLES = 100  # that values of tables may name, besides those of the list
 TABLE_AWAY = Reply(451, "4.3.0", "Temporary lookup failure")
 SERVER_ERROR = Reply(451, "4.3.5", "Server configuration error")
 _SUBJECTS = {
@@ -51,15 +52,21 @@ class Restrictions:
     def __init__(self, texts: Sequence[str], tables: Tables, clock: Clock, delimiter: str) -> None:
         self._tables, self._clock, self._delimiter = tables, clock, delimiter
         self._entries = parse(texts)
-        self._opened: dict[str, Table] = {
-            entry.argument: self._table(entry) for entry in self._entries if ":" in entry.argument
+        self._opened = {
+            entry.argument: tables.named(entry.argument) for entry in self._entries if ":" in entry.argument
         }
+        self._limit = len(self._opened) + _TABLES
 
     def __bool__(self) -> bool:
         return bool(self._entries)
 
-    def _table(self, entry: Entry) -> Table:
-        return self._tables.named(entry.argument)
+    def _table(self, name: str) -> Table:
+        """Of the list, or named by another table's value; of those there is a bound, for a value may hold a part of a key."""
+        if name not in self._opened:
+            if len(self._opened) >= self._limit:
+                raise _Misconfigured(f"{name[:200]}: values of tables name more than {_TABLES} other tables")
+            self._opened[name] = self._tables.named(name)
+        return self._opened[name]
 
     async def judge(self, visit: Visit, here: Surroundings) -> Verdict:
         """A refusal, PERMIT, or None. What stays in doubt is noted in the visit."""
@@ -90,7 +97,7 @@ class Restrictions:
         check = CHECKS.get(entry.word)
         if check is not None:
             return _weighed(await check(visit, here), entry, visit, warn)
-        table = self._opened.get(entry.argument) or self._tables.named(entry.argument)
+        table = self._table(entry.argument)
         keys = await self._keys(entry.word, visit)
         if self._tables.whole_keys(entry.argument):
             keys = iter(await self._whole_keys(entry.word, visit))

@@ -422,3 +422,11 @@ async def test_quotes_are_no_way_round_a_table(sender: str, tmp_path: Path) -> N
     for table in ("inline:{bob@far.example=REJECT}", f"regexp:{tmp_path}/t"):
         policy, _, _ = room(sender_restrictions=(f"check_sender_access {table}",))
         assert (await asked(policy, sender=sender)).startswith("554"), table
+
+
+async def test_values_made_of_keys_do_not_open_tables_without_end(tmp_path: Path) -> None:
+    (tmp_path / "t").write_text("/^(.*)@/ check_sender_access inline:{$1=REJECT}\n")
+    policy, _, _ = room(sender_restrictions=(f"check_sender_access regexp:{tmp_path}/t",))
+    answers = [(await asked(policy, sender=f"x{n}@far.example"))[:3] for n in range(150)]
+    assert answers == ["250"] * 100 + ["451"] * 50
+    assert (await asked(policy, sender="x5@far.example")).startswith("250")

@@ -15,7 +15,7 @@ from support.smtp_peer import Server, Talk, until
 
 from mailhub.config import schema
 from mailhub.config.load import ConfigError, load, parse
-from mailhub.config.schema import Listener
+from mailhub.config.schema import Listener, Smtp
 from mailhub.hub import Hub
 from mailhub.protocols.doors import unix_door
 from mailhub.protocols.listener import ListenError
@@ -94,6 +94,26 @@ async def test_the_proxied_client_counts(tmp_path: Path) -> None:
         talk.close()
         direct = await talk_to(hub, "proxied", b"EHLO c\r\nNOOP\r\nNOOP\r\n")
         assert await direct.end() == b""
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"PROXY TCP6 ::ffff:192.0.2.7 ::1 5000 25\r\n", b"PROXY TCP6 ::FFFF:C000:207 ::1 5000 25\r\n",
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x21\0\x24" + bytes(10) + b"\xff\xff\xc0\0\x02\x07" + bytes(15) + b"\x01\x13\x88\0\x19",
+    ],
+)  # fmt: skip
+async def test_an_ipv4_client_that_a_proxy_writes_as_ipv6(tmp_path: Path, header: bytes) -> None:
+    door = Listener(protocol="smtp", proxy_protocol=True, name="proxied")
+    smtp = Smtp(mynetworks=("192.0.2.0/24",), greet_pause=0.0)
+    async with running(tmp_path, ANN, listener=(door,), smtp=smtp) as hub:
+        talk = await talk_to(hub, "proxied", header)
+        await talk.reply()
+        assert [session.client for session in hub.sessions] == ["192.0.2.7"]
+        assert [answer[:3] for answer in await talk.asks("EHLO c", "MAIL FROM:<>", "RCPT TO:<x@far.example>")] == [
+            "250"
+        ] * 3
+        talk.close()
 
 
 async def test_strangers_can_not_speak_for_others(tmp_path: Path) -> None:
