@@ -3,7 +3,7 @@
 import email
 
 import pytest
-from support.far_hosts import TEXT, Text, world
+from support.far_hosts import TEXT, Text, until, world
 
 from mailhub.delivery.transport import JobRecipient
 from mailhub.model.envelope import DeliverBy, MailParameters, Notify
@@ -179,6 +179,26 @@ async def test_large_content_is_encoded_block_by_block() -> None:
         assert body.isascii()
         decoded = email.message_from_bytes(body.removesuffix(b".\r\n")).get_payload(decode=True)
         assert decoded == text.partition(b"\r\n\r\n")[2]
+
+
+@pytest.mark.parametrize("size", [100, 100_000])
+async def test_content_that_can_not_be_read_whole_is_never_cut_short(size: int) -> None:
+    text = Text(UMLAUT + b"x" * size)
+    text.size += 10
+    async with world() as far:
+        far.hosts[0].extensions = ["CHUNKING"]
+        (result,) = await far.deliver("b@far.test", text=text)
+        await until(lambda: not far.hosts[0].open)
+        assert (result.fate, result.reply.enhanced, far.hosts[0].bodies) == (Fate.DEFERRED, "4.3.0", [])
+
+
+async def test_many_small_parts_are_few_chunks() -> None:
+    text = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\ngr\xc3\xbcn\r\n" * 3_000 + b"--b--\r\n"
+    async with world() as far:
+        far.hosts[0].extensions = ["CHUNKING"]
+        (result,) = await far.deliver("b@far.test", text=Text(text))
+        assert (result.fate, far.hosts[0].bodies[0].count(b"gr=C3=BCn")) == (Fate.RELAYED, 3_000)
+        assert len(far.hosts[0].commands("BDAT")) < 20
 
 
 async def test_a_peer_with_8bitmime_is_told_what_was_declared() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from support.far_hosts import HANG_UP, SILENCE, Answer, until, world
+from support.far_hosts import HANG_UP, SILENCE, US, Answer, Text, until, world
 
 from mailhub.store.api import Fate
 
@@ -106,6 +106,30 @@ async def test_where_it_can_not_be_replaced_the_next_host_is_asked() -> None:
         await far.hosts[0].stop()
         (result,) = await far.deliver("b@far.test")
         assert (result.fate, result.remote) == (Fate.RELAYED, "mx2.far.test[127.0.0.22]")
+
+
+async def test_a_connection_to_ourselves_is_not_kept() -> None:
+    """The peer calls itself by our name: the next message must not find it."""
+    async with world() as far:
+        far.hosts[0].script["EHLO"] = f"250 {US}"
+        for _ in range(2):
+            (result,) = await far.deliver("b@far.test")
+            assert (result.fate, result.reply.enhanced) == (Fate.FAILED, "5.4.6")
+        assert (far.hosts[0].commands("MAIL"), far.hosts[0].connections) == ([], 2)
+
+
+async def test_one_that_was_kept_without_a_message_is_no_fresh_one() -> None:
+    """It may be dead: the message is not said in one breath with the envelope."""
+    async with world(hosts=2) as far:
+        host = far.hosts[0]
+        host.extensions = ["CHUNKING", "PIPELINING", "SIZE 100"]
+        await far.deliver("b@far.test", text=Text(b"x" * 101))
+        host.script["MAIL"] = HANG_UP
+        delivery = asyncio.create_task(far.deliver("b@far.test"))
+        await until(lambda: host.commands("MAIL"))
+        del host.script["MAIL"]
+        (result,) = await delivery
+        assert (result.fate, host.connections, len(host.bodies)) == (Fate.RELAYED, 2, 1)
 
 
 async def test_closing_leaves_none() -> None:

@@ -32,11 +32,12 @@ _GOODBYE = 5.0  # seconds for the answer to QUIT
 
 
 class Client:
-    """`connect`, then transactions, then `quit`. `used`: transactions made; `unfinished`: the peer may still have one open;
+    """`connect`, then transactions, then `quit`. `used`: transactions made; `fresh`: none was, and it was never kept; `unfinished`: the peer may still have one open;
     `recipient_limit`: of one; `tls`: what was negotiated, "" in the clear; `name`: what the peer calls itself; `demand`: what its TLS is, at
     least; `source`: our address."""
 
     connection_type = Connection
+    final = False  # whether who is behind it delivers, and relays no further
 
     def __init__(
         self, host: Host, config: schema.Relay, hostname: str, clock: Clock, demand: Demand, checker: Checker
@@ -44,6 +45,7 @@ class Client:
         self.host, self._config, self._hostname, self._clock = host, config, hostname, clock
         self.demand, self._checker = demand, checker
         self.used = 0
+        self.fresh = True
         self.unfinished = False
         self.recipient_limit = config.recipient_limit
         self.tls = self.name = self.source = ""

@@ -80,6 +80,7 @@ class LmtpClient(Client):
     """Messages go by DATA alone."""
 
     connection_type = LmtpConnection
+    final = True
 
     def offers(self, extension: str) -> bool:
         return extension not in ("chunking", "binarymime") and super().offers(extension)

@@ -46,7 +46,7 @@ class Offer:
         if self.international and not client.offers("smtputf8"):
             return NO_UTF8
         by = self.job.parameters.deliver_by
-        if by is not None and by.mode == "R":
+        if by is not None and by.mode == "R" and not client.final:
             # RFC 2852 section 4: what is to be returned is not given to who would not return it
             if not client.offers("deliverby"):
                 return Reply(554, "5.4.7", f"{client.host} promises no time of delivery (DELIVERBY)")

@@ -34,11 +34,12 @@ class Pool:
 
     def keep(self, client: Client) -> None:
         """Give a connection back that has no transaction under way, for another one or for QUIT."""
+        client.fresh = False
         if not client.alive:
             client.close()
             return
         if self._closed or client.exhausted or not self._config.keep_seconds:
-            self._dismiss(client)
+            self.dismiss(client)
             return
         self._idle[client] = self._clock.call_later(self._config.keep_seconds, lambda: self._expire(client))
         if len(self._idle) > self._config.keep_limit:
@@ -48,9 +49,9 @@ class Pool:
         timer = self._idle.pop(client, None)
         if timer is not None:
             timer.cancel()
-            self._dismiss(client)
+            self.dismiss(client)
 
-    def _dismiss(self, client: Client) -> None:
+    def dismiss(self, client: Client) -> None:
         """QUIT, in the background; where many peers are slow to answer it, without their answers."""
         if self._closed or len(self._goodbyes) >= self._config.keep_limit:
             client.close()

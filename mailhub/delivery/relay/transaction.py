@@ -46,7 +46,7 @@ class Transaction:
     async def make(self) -> Answers:
         """Refused and Lost: nothing has happened, and 421 is a refusal for all, wherever it comes."""
         client = self._client
-        fresh = not client.used
+        fresh, client.fresh = client.fresh, False
         client.used += 1
         pipelining = client.offers("pipelining")
         first = [b"RSET", self._mail] if client.unfinished else [self._mail]

@@ -208,7 +208,7 @@ class RelayTransport:
         if wanted is demand and demand.level != "none":
             self._count(policy, demand.basis, host, "" if client.tls else NOT_OFFERED, "", client.source)
         if self._is_us(client):
-            self._pool.keep(client)
+            self._pool.dismiss(client)
             raise _Ourselves
         return client
 
