@@ -84,6 +84,10 @@ def surroundings(config: Config, file: str) -> list[Problem]:
             found.append(Problem(file, 0, key, f'"{path}", which this user can not read', "a file that he can"))
     if config.tls.certificate and not found:
         found += _certificate(config, file)
+    if config.relay.tls_ca and not os.access(config.relay.tls_ca, os.R_OK):
+        problem = f'"{config.relay.tls_ca}", which this user can not read'
+        found.append(Problem(file, 0, "relay.tls_ca", problem, "a PEM file that he can"))
+    found += _tls_policies(config, file)
     place = Path(config.data)
     while not place.exists() and place != place.parent:
         place = place.parent
@@ -91,6 +95,18 @@ def surroundings(config: Config, file: str) -> list[Problem]:
         problem = f'"{config.data}", but this user can not write to {place}'
         found.append(Problem(file, 0, "data", problem, "a folder that he can write to"))
     return found + _tables(config, file)
+
+
+def _tls_policies(config: Config, file: str) -> Iterator[Problem]:
+    """Entries that stand in the configuration itself; those of other tables are seen when they are asked for."""
+    from mailhub.delivery.relay.demand import rule
+
+    for source in config.relay.tls_policy.sources:
+        for key, value in source if isinstance(source, tuple) else ():
+            try:
+                rule(value)
+            except ValueError as error:
+                yield Problem(file, 0, f"relay.tls_policy.{key}", f'"{value}"', f"a TLS policy: {error}")
 
 
 def _tables(config: Config, file: str) -> list[Problem]:

@@ -33,6 +33,17 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
+def test_check_reads_tls_policies(place: Place) -> None:
+    place.config.write_text(
+        '[relay]\ntls_policy = { "b.test" = "secure match=.b.test", "c.test" = "maybe" }\ntls_ca = "gone.pem"\n'
+    )
+    done = place.run("check")
+    assert done.exit_code == 1
+    assert 'relay.tls_policy.c.test: found "maybe"; allowed: a TLS policy' in done.stderr
+    assert "relay.tls_ca: found" in done.stderr
+    assert "b.test:" not in done.stderr.replace("c.test:", "")
+
+
 def test_check_says_where_dane_has_nobody_to_ask(place: Place) -> None:
     place.config.write_text('relay.tls = "dane"\n')
     assert "resolver.validating names nobody" in place.run("check").stderr

@@ -1,6 +1,7 @@
 """MTA-STS with a real DNS server, a real web server and real mail hosts: what is fetched when, what is obeyed, what is kept."""
 
 import asyncio
+import contextlib
 import datetime
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -10,6 +11,8 @@ from typing import Any
 import dns.rcode
 import pytest
 import trustme
+from hypothesis import given
+from hypothesis import strategies as st
 from support.dns import DnsServer
 from support.far_hosts import Text, World, world
 from support.https import Website, website
@@ -150,7 +153,10 @@ async def test_it_stays_in_force_where_the_record_is_gone_or_dns_is_silent(tmp_p
         far.dns.zone["_mta-sts.far.test", "TXT"] = record
         far.dns.broken["_mta-sts.far.test"] = dns.rcode.SERVFAIL
         await far.later(61)
-        assert await far.found() is not None
+        asked = far.dns.asked["_mta-sts.far.test", "TXT"]
+        for _ in range(3):
+            assert await far.found() is not None
+        assert far.dns.asked["_mta-sts.far.test", "TXT"] == asked + 1, "trouble is not asked for with every message"
 
 
 async def test_policies_that_grow_old_are_fetched_without_mail(tmp_path: Path) -> None:
@@ -283,6 +289,15 @@ def test_policies() -> None:
     assert read(b"mode: testing\nx-new: 1\nmx: A.test.\nversion: STSv1\nmax_age:0").mx == ("a.test",)
     with pytest.raises(NoPolicy):
         read(b"version: STSv1\nmode: enforce\nmax_age: 5\n")
+
+
+@given(st.binary(max_size=300), st.sampled_from([b"", b"version: STSv1\n", text(), b"v=STSv1; id="]))
+def test_any_octets_are_a_policy_or_none(octets: bytes, before: bytes) -> None:
+    with contextlib.suppress(NoPolicy):
+        found = read(before + octets)
+        assert 0 <= found.max_age <= 31_557_600
+    number = record_id([before + octets])
+    assert number is None or number.isalnum()
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from mailhub.config.rules import is_domain
 from mailhub.model.clock import Clock
 from mailhub.model.errors import MailError
 from mailhub.net.https import Https, HttpsError
-from mailhub.net.resolver import DnsError, Resolver
+from mailhub.net.resolver import DnsError, DnsTemporary, Resolver
 from mailhub.store.api import StsRow, TlsStore
 
 from .demand import STS, Basis
@@ -91,7 +91,9 @@ class MtaSts:
         self._resolver, self._store, self._config, self._clock = resolver, store, config, clock
         self._https, self._sessions = Https(resolver, clock, config.tls_ca), sessions
         self._fetches: dict[str, asyncio.Task[StsRow | None]] = {}
-        self._failed: OrderedDict[str, float] = OrderedDict()  # domains, and until when they are left in peace
+        self._failed: OrderedDict[str, float] = (
+            OrderedDict()
+        )  # domains and names, and until when they are left in peace
 
     async def policy(self, domain: str) -> StsPolicy | None:
         """What is in force for the domain now; None where it has none, it can not be had, or its mode is none."""
@@ -127,10 +129,27 @@ class MtaSts:
         await asyncio.gather(*self._fetches.values(), return_exceptions=True)
 
     async def _id(self, domain: str) -> str | None:
+        """DNS that was in trouble is left in peace for a while, too: mail is not to wait for its silence again and again."""
+        name = f"_mta-sts.{domain}"
+        if self._rests(name):
+            return None
         try:
-            return record_id(await self._resolver.txt(f"_mta-sts.{domain}"))
+            return record_id(await self._resolver.txt(name))
+        except DnsTemporary:
+            self._rest(name)
+            return None
         except DnsError:
             return None
+
+    def _rests(self, what: str) -> bool:
+        until = self._failed.get(what)
+        return until is not None and until > self._clock.monotonic()
+
+    def _rest(self, what: str) -> None:
+        self._failed[what] = self._clock.monotonic() + _AGAIN
+        self._failed.move_to_end(what)
+        while len(self._failed) > self._config.mta_sts_limit:
+            self._failed.popitem(last=False)
 
     def _aged(self, row: StsRow) -> bool:
         """Half of its time is over: it is fetched again, so that it does not expire while the domain has it (section 3.3)."""
@@ -138,8 +157,7 @@ class MtaSts:
 
     async def _fetched(self, domain: str, number: str) -> StsRow | None:
         """None where that fails or failed a moment ago. Who asks meanwhile waits for the same fetch."""
-        until = self._failed.get(domain)
-        if until is not None and until > self._clock.monotonic():
+        if self._rests(domain):
             return None
         task = self._fetches.get(domain)
         if task is None:
@@ -175,9 +193,6 @@ class MtaSts:
 
     def _without(self, domain: str, result: str, error: Exception) -> None:
         log.warning("MTA-STS policy of %s: %s: %s", domain, result, error)
-        self._failed[domain] = self._clock.monotonic() + _AGAIN
-        self._failed.move_to_end(domain)
-        while len(self._failed) > self._config.mta_sts_limit:
-            self._failed.popitem(last=False)
+        self._rest(domain)
         if self._sessions is not None:
             self._sessions.count(domain, Basis(STS), Session(f"mta-sts.{domain}", "", "", result, str(error)))
