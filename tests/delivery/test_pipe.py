@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,13 @@ async def test_one_that_leaves_another_behind_is_done_when_it_ends(out: Path) ->
     (result,) = await shell('sleep 600 & echo $! > "$0"', str(out)).deliver(job("b@x.test"))
     assert result.fate == Fate.RELAYED
     await _until(lambda: not _lives(read(out).strip()))
+
+
+async def test_one_that_sends_another_away_does_not_wait_for_it(out: Path) -> None:
+    script = 'setsid sh -c "echo \\$$ >> $0; sleep 600" & while [ ! -s "$0" ]; do sleep 0.01; done; echo said; cat >/dev/null'
+    (result,) = await shell(script, str(out)).deliver(job("b@x.test"))
+    os.killpg(int(read(out)), signal.SIGKILL)
+    assert (result.fate, result.reply.text) == (Fate.RELAYED, "delivered via /bin/sh (said)")
 
 
 async def test_no_program_and_a_message_that_can_not_be_read() -> None:

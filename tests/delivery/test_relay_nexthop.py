@@ -6,6 +6,7 @@ import random
 from pathlib import Path
 
 import pytest
+from support.far_hosts import US, world
 from support.hubs import running, send
 from support.smtp_peer import Server, Talk
 
@@ -13,6 +14,7 @@ from mailhub.config import schema
 from mailhub.delivery.relay.mx import Exchangers, Host
 from mailhub.model.errors import Permanent
 from mailhub.net.resolver import NoData, NoSuchName
+from mailhub.store.api import Fate
 
 
 class Zone:
@@ -95,3 +97,20 @@ async def test_binary_content_goes_as_it_is_or_encoded_and_arrives_to_the_octet(
             assert put.data.endswith(text) != encoded
             assert email.message_from_bytes(put.data).get_payload(decode=True) == text.partition(b"\r\n\r\n")[2]
             assert (b"\0" in put.data) == (text is BINARY and not encoded)
+
+
+@pytest.mark.parametrize(
+    ("nexthop", "code"), [("gone.test", "4.1.2"), ("[a b]", "4.1.2"), ("null.test", "4.1.10"), ("us.test", "4.4.6")]
+)
+async def test_what_is_wrong_with_an_operators_nexthop_sends_nobodys_mail_back(
+    nexthop: str, code: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with world() as far:
+        far.dns.zone["null.test", "MX"] = ["0 ."]
+        far.dns.zone["us.test", "MX"] = [f"10 {US}."]
+        far.dns.zone[US, "A"] = ["127.0.0.9"]
+        (result,) = await far.deliver("b@elsewhere.test", nexthop=nexthop)
+        assert (result.fate, result.reply.enhanced) == (Fate.DEFERRED, code)
+        assert "configuration problem" in caplog.text
+        (result,) = await far.deliver(f"b@{nexthop}", nexthop=nexthop)
+        assert result.fate == Fate.FAILED

@@ -15,6 +15,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+_LAST_WORDS = 50  # turns of the loop in which what a program said before its end is read
+
 
 @dataclass(frozen=True, slots=True)
 class Who:
@@ -77,7 +79,10 @@ class Process:
             await _feed(stdin, fed, blocks)
             await self._ended()
             self._kill()
-            await heard.over.wait()
+            for _ in range(_LAST_WORDS):  # what has left the group may keep its output open for ever
+                if heard.over.is_set():
+                    break
+                await asyncio.sleep(0)
             return started.wait(), bytes(heard.text)
         except BaseException:
             self._kill()

@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from mailhub.config import schema
 from mailhub.model import ids
+from mailhub.model.address import domain_of
 from mailhub.model.clock import Clock
 from mailhub.model.errors import MailError, Permanent
 from mailhub.model.reply import Reply
@@ -86,7 +87,7 @@ class RelayTransport:
                 found = await self._hosts(job.nexthop)
                 policy = await self._policy(job)
             except MailError as error:
-                delivery.decide(delivery.waiting, error.reply)
+                delivery.decide(delivery.waiting, _at_nexthop(job, error.reply))
             else:
                 await self._ask(delivery, found, policy)
         return delivery.results()
@@ -126,7 +127,7 @@ class RelayTransport:
             if (
                 found.whole and trouble is TROUBLE
             ):  # else we are a backup under another name: the better ones come first
-                trouble = LOOP
+                trouble = _at_nexthop(delivery.job, LOOP)
         except MailError as error:  # the message can not be read
             trouble = error.reply if error.reply.temporary else TROUBLE
         if unfit and trouble is not TROUBLE:
@@ -254,6 +255,14 @@ class RelayTransport:
                 delivery.decide([recipient], answers.last(n), by, client.tls, taken=message.taken(client))
             elif not (taken and reply.enhanced == _TOO_MANY):  # else: once more, in another transaction
                 delivery.decide([recipient], reply, remote, client.tls)
+
+
+def _at_nexthop(job: Job, reply: Reply) -> Reply:
+    """What is wrong with a nexthop that an operator wrote may be his mistake: then mail waits, as with Postfix."""
+    if not reply.permanent or any(domain_of(recipient.address) == job.nexthop for recipient in job.recipients):
+        return reply
+    log.error("%s: configuration problem with nexthop %s: %s", ids.text(job.queue_id), job.nexthop, reply)
+    return words.softened(reply)
 
 
 def _required(trouble: Reply) -> Reply:
