@@ -171,3 +171,5 @@ def _end(session: "SmtpSession", reply: Reply) -> None:
     for _ in range(told - 1):
         session.reply(reply)
     session.answer(reply)
+    if reply.ok:
+        session.flush()

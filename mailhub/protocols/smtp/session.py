@@ -245,6 +245,10 @@ class SmtpSession(Channel):
     def is_lmtp(self) -> bool:
         return self.context.service == "lmtp"
 
+    def flush(self) -> None:
+        """Send what is to be said at once, not with what follows: a message on disk is told before anything can part us."""
+        self._flush()
+
     def resume(self, rest: bytes) -> None:
         """The message is over; `rest` is commands again."""
         self._put_back(rest)
