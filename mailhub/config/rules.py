@@ -15,6 +15,7 @@ from .lines import Path
 from .schema import Config, Listener, OAuth, Queue, Relay, Smtp, Transport
 
 _FIXED = ("local", "virtual", "error", "retry", "hold", "discard", "pipe")  # transports that have no settings
+_NEXTHOP = re.compile(r"(\[[^\[\]\s]+\]|[^\[\]\s:]+)(:[0-9]{1,5})?")
 _TRANSPORT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _CONTACT = re.compile(r"[!-;=?A-~]+@[A-Za-z0-9.-]+")
 _PROVIDERS = ("saslauthd", "dovecot", "authdaemon", "passwd-file", "table")
@@ -81,6 +82,10 @@ def _transports(config: Config) -> Iterator[Finding]:
             yield from _pipe(path, transport)
         elif transport.command:
             yield Finding((*path, "command"), shown(transport.command[0]), 'none where `protocol` is not "pipe"')
+    relayhost = config.delivery.relayhost
+    if relayhost and not _NEXTHOP.fullmatch(relayhost):
+        allowed = '"[host]", "[192.0.2.1]" or a domain with MX, each with ":port" behind it where it is not 25; or ""'
+        yield Finding(("delivery", "relayhost"), shown(relayhost), allowed)
     srs_domain = config.delivery.srs_domain
     if srs_domain and not is_domain(srs_domain):
         yield Finding(("delivery", "srs_domain"), shown(srs_domain), 'a domain of ours, or ""')

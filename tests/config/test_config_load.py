@@ -120,6 +120,9 @@ def test_a_wrong_type_or_bound(text: str, said: str) -> None:
             '[transport.x]\nprotocol = "smtp"\n[transport.x.relay]\nport = 0',
             "transport.x.relay.port: found 0; allowed: a port",
         ),
+        ('delivery.relayhost = "[host:587"', 'delivery.relayhost: found "[host:587"; allowed: "[host]", '),
+        ('delivery.relayhost = "a b"', 'delivery.relayhost: found "a b"; allowed: "[host]", '),
+        ('delivery.srs_domain = "a b"', 'delivery.srs_domain: found "a b"; allowed: a domain of ours'),
         ('delivery.default_transport = "uucp:x"', 'delivery.default_transport: found "uucp:x"; allowed: the name of'),
         ("queue.retry = []", "queue.retry: found an empty list; allowed: at least one waiting time"),
         ("queue.retry = [5, 0]", "queue.retry[2]: found 0.0; allowed: at least 1 second"),
@@ -195,6 +198,11 @@ def test_a_listener_on_a_name() -> None:
 def test_all_problems_are_told_in_the_order_of_their_lines() -> None:
     said = problems("[smtp]\nrecipient_limit = 0\n[log]\nlevel = 1\nlevle = 2\n")
     assert [line.split(": ")[0] for line in said] == ["c.toml:2", "c.toml:4", "c.toml:5"]
+
+
+@pytest.mark.parametrize("host", ["[h.example]", "h.example:587", "[192.0.2.1]:26", "[2001:db8::1]:25", "[IPv6:::1]"])
+def test_relayhosts(host: str) -> None:
+    assert parse(f'delivery.relayhost = "{host}"').delivery.relayhost == host
 
 
 def test_a_transport_has_the_keys_that_differ() -> None:

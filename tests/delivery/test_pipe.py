@@ -184,6 +184,17 @@ async def test_no_program_and_a_message_that_can_not_be_read() -> None:
     assert (result.fate, result.reply.enhanced) == (Fate.DEFERRED, "4.3.0")
 
 
+async def test_the_same_where_the_kernel_does_not_tell_of_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "pidfd_open")
+    (result,) = await shell("cat >/dev/null; echo ok; exit 75").deliver(job("b@x.test"))
+    assert (result.fate, result.reply.text) == (Fate.DEFERRED, "ok")
+    clock = VirtualClock()
+    delivery = asyncio.create_task(shell("sleep 600", clock=clock, time_limit=60.0).deliver(job("b@x.test")))
+    while not delivery.done():
+        await clock.advance(61)
+    assert (await delivery)[0].reply.text == "Command time limit exceeded"
+
+
 def test_the_same_on_uvloop(out: Path) -> None:
     uvloop = pytest.importorskip("uvloop")
 
