@@ -45,10 +45,13 @@ def _needed() -> str:
     return found
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _free_ports(count: int) -> list[int]:
+    """All different: each is held until the last is found."""
+    with contextlib.ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 @contextlib.contextmanager
@@ -57,7 +60,7 @@ def postfix(common: Mapping[str, str], services: Mapping[str, Mapping[str, str]]
     program = _needed()
     folder = Path(tempfile.mkdtemp(prefix="pf"))
     folder.chmod(0o755)
-    ports = {name: _free_port() for name in services}
+    ports = dict(zip(services, _free_ports(len(services)), strict=True))
     try:
         _prepare(folder, common, {ports[name]: parameters for name, parameters in services.items()}, dns)
         with (folder / "out").open("wb") as out:
