@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from mailhub.delivery.router import Router
 from mailhub.delivery.routes import Hold, Refuse, Relay, Route
 from mailhub.delivery.transport import Job, Result, Transport
-from mailhub.model import ids
 from mailhub.model.address import domain_of
 from mailhub.model.clock import Clock
 from mailhub.model.envelope import Notify
@@ -177,7 +176,7 @@ class Attempt:
         shared = self._shared
         transport = shared.transports.get(job.transport)
         if transport is None:
-            log.error("%s: there is no transport %r", ids.text(job.queue_id), job.transport)
+            log.error("there is no transport %r", job.transport)
             results = [Result(recipient.n, Fate.DEFERRED, NO_TRANSPORT) for recipient in job.recipients]
         elif job.transport == "local":
             results = await self._call(transport, job)

@@ -3,7 +3,6 @@
 import logging
 
 from mailhub.config import schema
-from mailhub.model import ids
 from mailhub.model.address import key
 from mailhub.model.clock import Clock
 from mailhub.model.errors import MailError
@@ -37,7 +36,7 @@ class PipeTransport:
             try:
                 seen = await delivered_before(job.content)
             except MailError as error:
-                log.warning("%s: the content cannot be read now: %s", ids.text(job.queue_id), error)
+                log.warning("the content cannot be read now: %s", error)
                 return [Result(recipient.n, Fate.DEFERRED, TROUBLE) for recipient in job.recipients]
         refused = {recipient.n: reply for recipient in job.recipients if (reply := self._refusal(job, recipient, seen))}
         results = [Result(n, Fate.FAILED, reply) for n, reply in refused.items()]
@@ -58,7 +57,6 @@ class PipeTransport:
     async def _run(self, job: Job, recipients: tuple[JobRecipient, ...]) -> Reply:
         """Once, for these. What is unknown is temporary."""
         config, program = self._config, self._config.command[0]
-        queue_id = ids.text(job.queue_id)
         try:
             process = await Process.start(
                 self._arguments.argv(job, recipients),
@@ -67,9 +65,9 @@ class PipeTransport:
                 config.user,
             )
         except (OSError, ValueError) as error:
-            log.error("%s: %s: %s can not be run: %s", queue_id, self.name, program, error)
+            log.error("%s: %s can not be run: %s", self.name, program, error)
             return NOT_RUN
-        log.info("%s: %s runs %s for %r", queue_id, self.name, program, [recipient.address for recipient in recipients])
+        log.info("%s runs %s for %r", self.name, program, [recipient.address for recipient in recipients])
         head = copy.head(self._arguments, job, recipients[0], self._clock.now())
         try:
             async with self._clock.timeout(config.time_limit):
@@ -77,9 +75,9 @@ class PipeTransport:
                     copy.rendered(head, job.content.blocks(), config), config.output_limit
                 )
         except TimeoutError:
-            log.error("%s: %s: %s was killed after %.0f seconds", queue_id, self.name, program, config.time_limit)
+            log.error("%s: %s was killed after %.0f seconds", self.name, program, config.time_limit)
             return TOO_SLOW
         except MailError as error:
-            log.warning("%s: the content cannot be read now: %s", queue_id, error)
+            log.warning("the content cannot be read now: %s", error)
             return error.reply if error.reply.temporary else TROUBLE
         return outcome.reply(program, status, output)

@@ -261,7 +261,7 @@ def _at_nexthop(job: Job, reply: Reply) -> Reply:
     """What is wrong with a nexthop that an operator wrote may be his mistake: then mail waits, as with Postfix."""
     if not reply.permanent or any(domain_of(recipient.address) == job.nexthop for recipient in job.recipients):
         return reply
-    log.error("%s: configuration problem with nexthop %s: %s", ids.text(job.queue_id), job.nexthop, reply)
+    log.error("configuration problem with nexthop %s: %s", job.nexthop, reply)
     return words.softened(reply)
 
 
