@@ -6,6 +6,7 @@ what is allowed. Types and bounds come from `schema` alone; what no type can say
 
 import difflib
 import math
+import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,10 +145,7 @@ def _anchored(config: schema.Config, folder: Path) -> schema.Config:
     )
     auth = _signing_in(config.auth, folder)
     data = absolute(config.data)
-    relay = msgspec.structs.replace(config.relay, tls_ca=absolute(config.relay.tls_ca))
-    config = msgspec.structs.replace(
-        config, data=data, tls=secured(config.tls), listener=listeners, relay=relay, auth=auth
-    )
+    config = msgspec.structs.replace(config, data=data, tls=secured(config.tls), listener=listeners, auth=auth)
     anchored: schema.Config = _tables(config, str(folder))
     return anchored
 
@@ -169,7 +167,7 @@ def _signing_in(auth: schema.Auth, folder: Path) -> schema.Auth:
 
 
 def _tables(value: Any, folder: str) -> Any:
-    """The same with every file name in a lookup table made absolute."""
+    """The same with every file name in a lookup table made absolute, and those of a relay, of which there may be several."""
     if isinstance(value, lookup.Lookup):
         return lookup.anchored(value, folder)
     if isinstance(value, tuple):
@@ -181,6 +179,8 @@ def _tables(value: Any, folder: str) -> Any:
         made = {name: restrictions.anchored(getattr(value, name), folder) for name in lists}
         made["mynetworks"] = tuple(lookup.anchor(text, folder) for text in value.mynetworks)
         value = msgspec.structs.replace(value, **made)
+    if isinstance(value, schema.Relay) and value.tls_ca:
+        value = msgspec.structs.replace(value, tls_ca=os.path.join(folder, value.tls_ca))
     if isinstance(value, schema.Section):
         changed = {
             name: after

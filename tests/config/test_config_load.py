@@ -302,3 +302,15 @@ def test_config_toml_is_the_defaults_written_out() -> None:
     lines = locate(text)
     spelled = {"".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path) for path in lines}
     assert set(written(Config())) - spelled == set()
+
+
+def test_authorities_of_every_relay_are_found_from_the_folder_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(
+        '[relay]\ntls_ca = "ca.pem"\n[transport.strict]\nprotocol = "smtp"\n[transport.strict.relay]\ntls = "secure"\ntls_ca = "own.pem"\n'
+    )
+    config = load(file)
+    assert config.relay.tls_ca == str(tmp_path / "ca.pem")
+    strict = config.transport["strict"].relay
+    assert strict is not None
+    assert (strict.tls, strict.tls_ca) == ("secure", str(tmp_path / "own.pem"))

@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from support.far_hosts import HANG_UP, World, world
 
-from mailhub.config import schema
 from mailhub.config.lookup import Lookup
 from mailhub.delivery.relay.demand import Form, Rule, protocols, rule
-from mailhub.delivery.relay.tls_policy import TlsPolicies, TlsServices
+from mailhub.delivery.relay.tls_policy import TlsServices
+from mailhub.model.clock import VirtualClock
 from mailhub.store.api import Fate
 from mailhub.tables import Tables
 
@@ -24,7 +26,7 @@ PAST = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 AUTHORITY, STRANGER = trustme.CA(), trustme.CA()
 TRUSTED = [("good", AUTHORITY, {}), ("expired", AUTHORITY, {"not_after": PAST}), ("unknown authority", STRANGER, {})]
 
-Secure = Callable[[World], str]
+Rules = Callable[[trustme.LeafCert], dict[str, str]]
 
 
 def tabled(far: World) -> TlsServices:
@@ -33,19 +35,19 @@ def tabled(far: World) -> TlsServices:
 
 @asynccontextmanager
 async def secured(
-    folder: Path, rules: dict[str, str] | None = None, *, authority: trustme.CA = AUTHORITY, name: str = "mx1.far.test",
+    folder: Path, rules: dict[str, str] | Rules | None = None, *, authority: trustme.CA = AUTHORITY, name: str = "mx1.far.test",
     offered: bool = True, certificate: dict[str, Any] | None = None, **options: Any,
-) -> AsyncIterator[tuple[World, trustme.LeafCert]]:  # fmt: skip
+) -> AsyncIterator[World]:  # fmt: skip
     """far.test with one host that has that certificate, and a relay with those rules that trusts AUTHORITY."""
     trusted = folder / "ca.pem"
     AUTHORITY.cert_pem.write_to_path(trusted)
     leaf = authority.issue_cert(name, **(certificate or {}))
-
-    table = Lookup((tuple((rules or {}).items()),))
+    written = rules(leaf) if callable(rules) else rules or {}
+    table = Lookup((tuple(written.items()),))
     async with world(hosts=1, services=tabled, tls_policy=table, tls_ca=str(trusted), **options) as far:
         if offered:
             far.hosts[0].present(leaf)
-        yield far, leaf
+        yield far
 
 
 # --- each level, against each certificate ----------------------------------------------------------------------------
@@ -57,6 +59,8 @@ EXPECTED = {
     "encrypt": {"good": "Trusted", "expired": "Untrusted", "unknown authority": "Untrusted",
                 "other name": "Trusted", "no TLS": "4.7.4 TLS is required, but was not offered by host",
                 "breaks": "4.7.5 mx1.far.test[127.0.0.21]: Cannot start TLS: "},
+    "secure": {"good": "Verified", "expired": "4.7.5 ", "unknown authority": "4.7.5 ", "other name": "4.7.5 mx1.far.test[127.0.0.21]: Server certificate not verified: it is for mx.other.test, not for far.test, .far.test",
+               "no TLS": "4.7.4 TLS is required", "breaks": "4.7.5 "},
     "verify": {"good": "Verified", "expired": "4.7.5 mx1.far.test[127.0.0.21]: Server certificate not trusted: certificate has expired on 2020-01-01",
                "unknown authority": "4.7.5 mx1.far.test[127.0.0.21]: Server certificate not trusted: unable to get local issuer certificate",
                "other name": "4.7.5 mx1.far.test[127.0.0.21]: Server certificate not verified: it is for mx.other.test, not for mx1.far.test",
@@ -73,7 +77,7 @@ async def test_levels(tmp_path: Path, caplog: pytest.LogCaptureFixture, level: s
         "other name": {"name": "mx.other.test"},
         "no TLS": {"offered": False},
     }.get(case, {})
-    async with secured(tmp_path, {"far.test": level}, **made) as (far, _):
+    async with secured(tmp_path, {"far.test": level}, **made) as far:
         if case == "breaks":
             far.hosts[0].script["STARTTLS"] = HANG_UP
         with caplog.at_level(logging.INFO, "mailhub.relay"):
@@ -100,7 +104,7 @@ async def test_the_second_host_takes_what_the_first_can_not(tmp_path: Path) -> N
 
 
 async def test_no_octet_after_a_handshake_that_was_not_good_enough(tmp_path: Path) -> None:
-    async with secured(tmp_path, {"far.test": "secure"}, name="mx.other.test") as (far, _):
+    async with secured(tmp_path, {"far.test": "secure"}, name="mx.other.test") as far:
         await far.deliver("b@far.test")
         assert far.hosts[0].heard == ["EHLO mx.here.test", "STARTTLS"]
 
@@ -125,44 +129,51 @@ async def test_no_octet_after_a_handshake_that_was_not_good_enough(tmp_path: Pat
     ],
 )
 async def test_names(tmp_path: Path, entry: str, name: str, good: bool) -> None:
-    async with secured(tmp_path, {"far.test": entry}, name=name) as (far, _):
+    async with secured(tmp_path, {"far.test": entry}, name=name) as far:
         (result,) = await far.deliver("b@far.test")
         assert (result.fate == Fate.RELAYED) is good
 
 
 @pytest.mark.parametrize("which", ["certificate", "key", "sha512", "wrong"])
 async def test_fingerprints(tmp_path: Path, which: str) -> None:
-    rules: dict[str, str] = {}
-    async with secured(tmp_path, rules, authority=STRANGER) as (far, leaf):
-        der = ssl.PEM_cert_to_DER_cert(leaf.cert_chain_pems[0].bytes().decode())
-        from cryptography import x509
-        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-        key = x509.load_der_x509_certificate(der).public_key()
-        digests = {
+    def rules(leaf: trustme.LeafCert) -> dict[str, str]:
+        certificate = x509.load_pem_x509_certificate(leaf.cert_chain_pems[0].bytes())
+        der = certificate.public_bytes(Encoding.DER)
+        key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        digest = {
             "certificate": hashlib.sha256(der).hexdigest().upper(),
-            "key": hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest(),
+            "key": hashlib.sha256(key).hexdigest(),
             "sha512": hashlib.sha512(der).hexdigest(),
             "wrong": "00" * 32,
-        }
-        colons = ":".join(digests[which][n : n + 2] for n in range(0, len(digests[which]), 2))
-        table = Lookup(((("far.test", f"fingerprint match={'11' * 32}|{colons}"),),))
-        far.relay._policies = TlsPolicies(schema.Relay(tls_policy=table), TlsServices(Tables(far.clock)))
+        }[which]
+        colons = ":".join(digest[n : n + 2] for n in range(0, len(digest), 2))
+        return {"far.test": f"fingerprint match={'11' * 32}|{colons}"}
+
+    async with secured(tmp_path, rules, authority=STRANGER, certificate={"not_after": PAST}) as far:
         (result,) = await far.deliver("b@far.test")
         if which == "wrong":
             assert str(result.reply).endswith("Server certificate fingerprint not verified")
         else:
-            assert result.tls.startswith("Verified TLSv1.3")
+            assert result.tls.startswith("Verified TLSv1.3"), "whoever has made it, and however old it is"
+
+
+async def test_dates_are_compared_with_our_clock(tmp_path: Path) -> None:
+    end = datetime.datetime.fromtimestamp(VirtualClock().now() + 30 * 86_400, datetime.UTC)
+    async with secured(tmp_path, {"far.test": "verify"}, certificate={"not_after": end}) as far:
+        assert (await far.deliver("b@far.test"))[0].fate == Fate.RELAYED
+        await far.clock.advance(31 * 86_400)
+        (result,) = await far.deliver("b@far.test")
+        assert "certificate has expired on 2027-02-14" in result.reply.text
 
 
 # --- how it is spoken ------------------------------------------------------------------------------------------------
 
 
 async def test_protocols(tmp_path: Path) -> None:
-    async with secured(tmp_path, {"far.test": "encrypt protocols=!TLSv1.3"}) as (far, _):
+    async with secured(tmp_path, {"far.test": "encrypt protocols=!TLSv1.3"}) as far:
         (result,) = await far.deliver("b@far.test")
         assert result.tls.startswith("Trusted TLSv1.2 with cipher ")
-    async with secured(tmp_path, {"far.test": "encrypt protocols=>=TLSv1.3"}) as (far, _):
+    async with secured(tmp_path, {"far.test": "encrypt protocols=>=TLSv1.3"}) as far:
         assert far.hosts[0].tls is not None
         far.hosts[0].tls.maximum_version = ssl.TLSVersion.TLSv1_2
         (result,) = await far.deliver("b@far.test")
@@ -190,21 +201,21 @@ def test_words_of_the_table() -> None:
     [("far.test", True), (".test", True), (".far.test", False), ("other.test", False), ("FAR.test", True)],
 )
 async def test_keys_of_the_table(tmp_path: Path, key: str, found: bool) -> None:
-    async with secured(tmp_path, {key: "encrypt"}, offered=False) as (far, _):
+    async with secured(tmp_path, {key: "encrypt"}, offered=False) as far:
         (result,) = await far.deliver("b@far.test")
         assert (result.fate == Fate.DEFERRED) is found
 
 
 @pytest.mark.parametrize("entry", ["nonsense", "secure protocols=TLSv7"])
 async def test_an_entry_that_can_not_be_used_keeps_the_mail(tmp_path: Path, entry: str) -> None:
-    async with secured(tmp_path, {"far.test": entry}) as (far, _):
+    async with secured(tmp_path, {"far.test": entry}) as far:
         (result,) = await far.deliver("b@far.test")
         assert (result.fate, result.reply.enhanced) == (Fate.DEFERRED, "4.7.5")
         assert not far.hosts[0].connections
 
 
 async def test_a_nexthop_in_brackets_has_its_own_key(tmp_path: Path) -> None:
-    async with secured(tmp_path, {"[mx1.far.test]": "verify", "far.test": "none"}) as (far, _):
+    async with secured(tmp_path, {"[mx1.far.test]": "verify", "far.test": "none"}) as far:
         (result,) = await far.deliver("b@elsewhere.test", nexthop="[mx1.far.test]")
         assert result.tls.startswith("Verified")
 
@@ -221,7 +232,7 @@ async def test_authorities_that_can_not_be_read_keep_the_mail() -> None:
 
 async def test_a_kept_connection_serves_only_whom_it_is_good_enough_for(tmp_path: Path) -> None:
     rules = {"far.test": "may", "strict.test": "verify"}
-    async with secured(tmp_path, rules) as (far, _):
+    async with secured(tmp_path, rules) as far:
         far.dns.zone["strict.test", "MX"] = ["10 mx1.far.test."]
         far.dns.zone["third.test", "MX"] = ["10 mx1.far.test."]
         await far.deliver("b@far.test")
@@ -239,7 +250,7 @@ async def test_a_kept_connection_serves_only_whom_it_is_good_enough_for(tmp_path
 @pytest.mark.parametrize("injected", [b"250 injected\r\n", b"250-injected", b"\0"])
 async def test_words_pressed_in_behind_the_go_ahead(tmp_path: Path, injected: bytes, level: str) -> None:
     """Said in the clear, they would count as said inside (CVE-2011-0411): the connection ends."""
-    async with secured(tmp_path, {"far.test": level}) as (far, _):
+    async with secured(tmp_path, {"far.test": level}) as far:
         far.hosts[0].script["STARTTLS"] = b"220 go\r\n" + injected
         (result,) = await far.deliver("b@far.test")
         if level == "may":
@@ -250,7 +261,7 @@ async def test_words_pressed_in_behind_the_go_ahead(tmp_path: Path, injected: by
 
 
 async def test_what_the_clear_ehlo_offered_is_forgotten(tmp_path: Path) -> None:
-    async with secured(tmp_path) as (far, _):
+    async with secured(tmp_path) as far:
         host = far.hosts[0]
         host.extensions += ["SIZE 5"]
         host.after_tls = lambda: host.extensions.remove("SIZE 5")
