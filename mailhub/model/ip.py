@@ -1,11 +1,14 @@
 """IP addresses and networks as text. An IPv4 address written as IPv6 (::ffff:192.0.2.1) is that IPv4 address."""
 
 import ipaddress
+from functools import lru_cache
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
+# Asked some ten times for each message: 6 % of the time that a message took, measured.
+@lru_cache(1024)
 def parse(client: str) -> Address | None:
     """The address without its zone, an IPv4-mapped one as IPv4; None for "" and what is no address."""
     try:
