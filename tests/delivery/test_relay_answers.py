@@ -1,6 +1,7 @@
 """What each answer, silence and end of connection becomes, at each stage of a delivery."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 
 import pytest
 from support.far_hosts import HANG_UP, SILENCE, TEXT, Answer, Text, until, world
@@ -38,54 +39,80 @@ async def test_without_pipelining_each_command_waits_for_its_answer() -> None:
         assert all(flight.count(b"\r\n") == 1 for flight in far.hosts[0].flights[:4])
 
 
+@pytest.mark.parametrize(
+    "address", ["x@far.test>\r\nRCPT TO:<y@far.test", "x@far.test> NOTIFY=NEVER <", "x y@far.test", "x\0@far.test"]
+)
+async def test_addresses_that_could_be_commands_are_not_sent(address: str) -> None:
+    async with world() as far:
+        results = await far.deliver(address, "b@far.test")
+        assert [(r.fate, r.reply.enhanced) for r in results] == [(Fate.FAILED, "5.1.3"), (Fate.RELAYED, "2.0.0")]
+        (result,) = await far.deliver("b@far.test", sender=address)
+        assert (result.fate, result.reply.enhanced) == (Fate.FAILED, "5.1.7")
+        assert far.hosts[0].commands("RCPT") == ["RCPT TO:<b@far.test>"]
+
+
 async def test_the_null_sender() -> None:
     async with world() as far:
         await far.deliver("b@far.test", sender="")
         assert far.hosts[0].commands("MAIL") == ["MAIL FROM:<>"]
 
 
-@NO_PIPELINING
+ANSWERS: Sequence[tuple[str, Answer, Fate, str, bool]] = [
+    ("greeting", "554 5.7.1 go away", Fate.RELAYED, "250 2.0.0 taken", True),
+    ("greeting", "421 4.3.2 busy", Fate.RELAYED, "250 2.0.0 taken", True),
+    ("greeting", "250 2.0.0 not a greeting", Fate.RELAYED, "250 2.0.0 taken", True),
+    ("greeting", "nonsense", Fate.RELAYED, "250 2.0.0 taken", True),
+    ("greeting", HANG_UP, Fate.RELAYED, "250 2.0.0 taken", True),
+    ("EHLO", "450 4.3.2 later", Fate.RELAYED, "250 2.0.0 taken", True),
+    ("EHLO", HANG_UP, Fate.RELAYED, "250 2.0.0 taken", True),
+    ("MAIL", "451 4.3.0 later", Fate.RELAYED, "250 2.0.0 taken", True),
+    ("MAIL", "421 4.3.2 closing", Fate.RELAYED, "250 2.0.0 taken", True),
+    ("MAIL", "354 what", Fate.RELAYED, "250 2.0.0 taken", True),
+    ("MAIL", HANG_UP, Fate.RELAYED, "250 2.0.0 taken", True),
+    ("MAIL", "550 5.1.8 bad sender", Fate.FAILED, "550 5.1.8 bad sender", False),
+    ("RCPT", "450 4.2.1 later", Fate.DEFERRED, "450 4.2.1 later", False),
+    ("RCPT", "550 5.1.1 nobody", Fate.FAILED, "550 5.1.1 nobody", False),
+    ("RCPT", "552 full", Fate.DEFERRED, "452 4.5.3 full", False),
+    ("RCPT", "552 5.2.2 full", Fate.FAILED, "552 5.2.2 full", False),
+    ("RCPT", "354 what", Fate.DEFERRED, "451 4.5.0 354 2.0.0 what", False),
+    ("RCPT", "421 4.3.2 closing", Fate.RELAYED, "250 2.0.0 taken", True),
+    ("RCPT", HANG_UP, Fate.RELAYED, "250 2.0.0 taken", True),
+    ("DATA", "451 4.3.0 later", Fate.DEFERRED, "451 4.3.0 later", False),
+    ("DATA", "554 5.6.0 no", Fate.FAILED, "554 5.6.0 no", False),
+    ("DATA", "250 2.0.0 what", Fate.RELAYED, "250 2.0.0 taken", True),
+    ("DATA", "421 4.3.2 closing", Fate.RELAYED, "250 2.0.0 taken", True),
+    ("DATA", HANG_UP, Fate.RELAYED, "250 2.0.0 taken", True),
+    (".", "451 4.3.0 later", Fate.DEFERRED, "451 4.3.0 later", False),
+    (".", "421 4.3.0 closing", Fate.DEFERRED, "421 4.3.0 closing", False),
+    (".", "554 5.6.0 no", Fate.FAILED, "554 5.6.0 no", False),
+    (".", "354 what", Fate.DEFERRED, "451 4.5.0 mx1.far.test[127.0.0.21] answered the message, at its end", False),
+    (".", HANG_UP, Fate.DEFERRED, "451 4.4.2 mx1.far.test[127.0.0.21]: the peer has closed the connection", False),
+]
+MODES: Mapping[str, list[str]] = {
+    "pipelined": ["PIPELINING"],
+    "one by one": [],
+    "chunks": ["CHUNKING"],
+    "in one breath": ["CHUNKING", "PIPELINING"],
+}
+
+
+def can_be(mode: str, stage: str, answer: Answer) -> bool:
+    """There is no DATA among chunks; and who hangs up on envelope and message in one breath may have the message."""
+    if "CHUNKING" in MODES[mode] and stage == "DATA":
+        return False
+    return not (mode == "in one breath" and answer is HANG_UP and stage in ("MAIL", "RCPT"))
+
+
 @pytest.mark.parametrize(
-    ("stage", "answer", "fate", "said", "asks_next"),
-    [
-        ("greeting", "554 5.7.1 go away", Fate.RELAYED, "250 2.0.0 taken", True),
-        ("greeting", "421 4.3.2 busy", Fate.RELAYED, "250 2.0.0 taken", True),
-        ("greeting", "250 2.0.0 not a greeting", Fate.RELAYED, "250 2.0.0 taken", True),
-        ("greeting", "nonsense", Fate.RELAYED, "250 2.0.0 taken", True),
-        ("greeting", HANG_UP, Fate.RELAYED, "250 2.0.0 taken", True),
-        ("EHLO", "450 4.3.2 later", Fate.RELAYED, "250 2.0.0 taken", True),
-        ("EHLO", HANG_UP, Fate.RELAYED, "250 2.0.0 taken", True),
-        ("MAIL", "451 4.3.0 later", Fate.RELAYED, "250 2.0.0 taken", True),
-        ("MAIL", "421 4.3.2 closing", Fate.RELAYED, "250 2.0.0 taken", True),
-        ("MAIL", "354 what", Fate.RELAYED, "250 2.0.0 taken", True),
-        ("MAIL", HANG_UP, Fate.RELAYED, "250 2.0.0 taken", True),
-        ("MAIL", "550 5.1.8 bad sender", Fate.FAILED, "550 5.1.8 bad sender", False),
-        ("RCPT", "450 4.2.1 later", Fate.DEFERRED, "450 4.2.1 later", False),
-        ("RCPT", "550 5.1.1 nobody", Fate.FAILED, "550 5.1.1 nobody", False),
-        ("RCPT", "552 full", Fate.DEFERRED, "452 4.5.3 full", False),
-        ("RCPT", "552 5.2.2 full", Fate.FAILED, "552 5.2.2 full", False),
-        ("RCPT", "354 what", Fate.DEFERRED, "451 4.5.0 354 2.0.0 what", False),
-        ("RCPT", "421 4.3.2 closing", Fate.RELAYED, "250 2.0.0 taken", True),
-        ("RCPT", HANG_UP, Fate.RELAYED, "250 2.0.0 taken", True),
-        ("DATA", "451 4.3.0 later", Fate.DEFERRED, "451 4.3.0 later", False),
-        ("DATA", "554 5.6.0 no", Fate.FAILED, "554 5.6.0 no", False),
-        ("DATA", "250 2.0.0 what", Fate.RELAYED, "250 2.0.0 taken", True),
-        ("DATA", "421 4.3.2 closing", Fate.RELAYED, "250 2.0.0 taken", True),
-        ("DATA", HANG_UP, Fate.RELAYED, "250 2.0.0 taken", True),
-        (".", "451 4.3.0 later", Fate.DEFERRED, "451 4.3.0 later", False),
-        (".", "421 4.3.0 closing", Fate.DEFERRED, "421 4.3.0 closing", False),
-        (".", "554 5.6.0 no", Fate.FAILED, "554 5.6.0 no", False),
-        (".", "354 what", Fate.DEFERRED, "451 4.5.0 mx1.far.test[127.0.0.21] answered the message, at its end", False),
-        (".", HANG_UP, Fate.DEFERRED, "451 4.4.2 mx1.far.test[127.0.0.21]: the peer has closed the connection", False),
-    ],
+    ("mode", "stage", "answer", "fate", "said", "asks_next"),
+    [(mode, *row) for mode in MODES for row in ANSWERS if can_be(mode, row[0], row[1])],
 )
 async def test_each_answer_at_each_stage(
-    pipelining: bool, stage: str, answer: Answer, fate: Fate, said: str, asks_next: bool
+    mode: str, stage: str, answer: Answer, fate: Fate, said: str, asks_next: bool
 ) -> None:
     async with world(hosts=2) as far:
         for host in far.hosts:
-            if not pipelining:
-                host.extensions.remove("PIPELINING")
+            host.extensions = MODES[mode]
         far.hosts[0].script[stage] = answer
         (result,) = await far.deliver("b@far.test")
         assert (result.fate, bool(far.hosts[1].connections)) == (fate, asks_next)

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from support.far_hosts import HANG_UP, SILENCE, TEXT, Answer, FarHost, Text, World, until, world
+from support.far_hosts import HANG_UP, SILENCE, TEXT, FarHost, Text, World, until, world
 
 from mailhub.model.errors import Temporary
 from mailhub.store.api import Fate
@@ -62,34 +62,6 @@ async def test_no_bare_newline_leaves_in_a_chunk_of_text(text: bytes, sent: byte
         host = chunking(far)
         await far.deliver("b@far.test", text=Text(text))
         assert host.bodies == [sent]
-
-
-@pytest.mark.parametrize("pipelining", [True, False], ids=["pipelined", "one by one"])
-@pytest.mark.parametrize(
-    ("stage", "answer", "fate", "said", "asks_next"),
-    [
-        ("MAIL", "451 4.3.0 later", Fate.RELAYED, "250 2.0.0 taken", True),
-        ("MAIL", "421 4.3.2 closing", Fate.RELAYED, "250 2.0.0 taken", True),
-        ("MAIL", "354 what", Fate.RELAYED, "250 2.0.0 taken", True),
-        ("MAIL", "550 5.1.8 bad sender", Fate.FAILED, "550 5.1.8 bad sender", False),
-        ("RCPT", "450 4.2.1 later", Fate.DEFERRED, "450 4.2.1 later", False),
-        ("RCPT", "550 5.1.1 nobody", Fate.FAILED, "550 5.1.1 nobody", False),
-        ("RCPT", "421 4.3.2 closing", Fate.RELAYED, "250 2.0.0 taken", True),
-        (".", "451 4.3.0 later", Fate.DEFERRED, "451 4.3.0 later", False),
-        (".", "421 4.3.0 closing", Fate.DEFERRED, "421 4.3.0 closing", False),
-        (".", "554 5.6.0 no", Fate.FAILED, "554 5.6.0 no", False),
-        (".", "354 what", Fate.DEFERRED, "451 4.5.0 mx1.far.test[127.0.0.21] answered the message, at its end", False),
-        (".", HANG_UP, Fate.DEFERRED, "451 4.4.2 mx1.far.test[127.0.0.21]: the peer has closed the connection", False),
-    ],
-)
-async def test_each_answer_at_each_stage(
-    pipelining: bool, stage: str, answer: Answer, fate: Fate, said: str, asks_next: bool
-) -> None:
-    async with world(hosts=2) as far:
-        chunking(far, pipelining=pipelining).script[stage] = answer
-        (result,) = await far.deliver("b@far.test")
-        assert (result.fate, bool(far.hosts[1].connections)) == (fate, asks_next)
-        assert str(result.reply).startswith(said)
 
 
 @pytest.mark.parametrize("stage", ["MAIL", "RCPT"])
