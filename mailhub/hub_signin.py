@@ -33,7 +33,7 @@ async def signing_in(
 ) -> SigningIn:
     """`undo` gets how it is unmade."""
     auth, cached = config.auth, config.directory.cache_limit
-    hasher = Hasher(auth.threads, auth.backlog)
+    hasher = Hasher(auth.threads, auth.backlog, guard.key, guard.known)
     undo.callback(hasher.close)
     directory = Directory(store.directory, auth, hasher, domains=config.domains, cache_limit=cached)
     stored = StoredPasswords(directory, auth, hasher)

@@ -19,7 +19,7 @@ from mailhub.model.errors import Exists, NotFound, Permanent, Temporary
 from mailhub.store.api import DirectoryStore
 from mailhub.wire.sasl import MECHANISMS
 
-from . import passwords
+from . import digests, passwords
 from .app_passwords import AppPasswords
 from .directory import Account, Directory
 from .hasher import Hasher
@@ -68,6 +68,7 @@ class Authenticator:
         self._apps = AppPasswords(store, clock)
         self._hostname, self._tokens = hostname, tokens
         self._right: Recent[bytes, tuple[str, float]] = Recent(cache_limit)  # account, until when that is known
+        self._derived: Recent[bytes, str] = Recent(cache_limit)
         self._checks: dict[bytes, asyncio.Task[str | None]] = {}  # under way
         self._key = secrets.token_bytes(32)
         self._fakes = self._key  # until `open`
@@ -85,6 +86,7 @@ class Authenticator:
 
         `client` (an address) is for the log and for the list of app passwords.
         """
+        began = self._clock.monotonic()
         self.admit(login, service=service, client=client)
         login = self._full(login)
         name, why = await self._identify(login, password, service, client)
@@ -93,7 +95,7 @@ class Authenticator:
         if name:
             return self.succeeded(name, service=service, client=client)
         attempt = hmac.digest(self._key, password.encode("utf-8", "surrogatepass"), "sha256")
-        await self.failed(login, why or "not enabled", attempt, service=service, client=client)
+        await self.failed(login, why or "not enabled", attempt, service=service, client=client, began=began)
         return None
 
     def admit(self, login: str, *, service: str, client: str) -> None:
@@ -108,14 +110,19 @@ class Authenticator:
         log.info("%s: login of %r from %s", service, name, client)
         return Account(name)
 
-    async def failed(self, login: str, why: str, attempt: bytes = b"", *, service: str, client: str) -> None:
-        """A wrong one; returns when it may be answered. `attempt`: a digest under our key, where there is a password."""
+    async def failed(
+        self, login: str, why: str, attempt: bytes = b"", *, service: str, client: str, began: float | None = None
+    ) -> None:
+        """A wrong one; returns when it may be answered. `attempt`: a digest under our key, where there is a password. `began`: when
+        the attempt came (monotonic); what it took to find out is part of the delay, so that the time of an answer does not tell
+        in which scheme a password is stored, nor whether there is one."""
         log.warning("%s: login of %r from %s refused: %s", service, login[:320], client, why)
         watch, delay = self._watch, self._auth.failure_delay
         if watch is not None:
             delay = watch.failed_login(client, login, service, attempt)
         if delay:
-            await self._clock.sleep(delay)
+            spent = 0.0 if began is None else self._clock.monotonic() - began
+            await self._clock.sleep(delay - spent % delay)
 
     # --- SASL ---
 
@@ -134,7 +141,7 @@ class Authenticator:
             return None
         plus = name + "-PLUS" in MECHANISMS and not self.withheld(name + "-PLUS", peer)
         mechanism = MECHANISMS[name].make(context(peer, self._hostname, plus))
-        return Exchange(self, name, mechanism, peer, self._fakes)
+        return Exchange(self, name, mechanism, peer)
 
     async def accept(self, login: str, peer: Peer, how: str, *, known: bool = False) -> Account | None:
         """Who is there has shown by other means than a password to be `login`: the account, where it may sign in. `known`: no
@@ -180,13 +187,19 @@ class Authenticator:
                 return "" if self._needs_app_password(key(found.account)) else found.stored
         return ""
 
-    @property
-    def scram_iterations(self) -> int:
-        return self._auth.scram_iterations
-
-    async def derive(self, scheme: str, password: str, salt: bytes) -> str:
-        """SCRAM keys of a password that is stored in the clear."""
-        return await self._hasher.scram(scheme, password.encode("utf-8", "surrogatepass"), salt, self.scram_iterations)
+    async def derive(self, scheme: str, login: str, password: str | None, client: str) -> str:
+        """SCRAM keys of a password that is stored in the clear, or that nobody has (None): they cost the same, and are remembered
+        alike. Their salt is the login's."""
+        iterations, told = self._auth.scram_iterations, "" if password is None else f"\0{password}"
+        name = f"{scheme}\0{key(self._full(login))}".encode("utf-8", "surrogatepass")
+        digest = hmac.digest(self._key, name + f"\0{iterations}{told}".encode("utf-8", "surrogatepass"), "sha256")
+        made = self._derived.peek(digest, "")
+        if not made:
+            secret = (password or secrets.token_hex(16)).encode("utf-8", "surrogatepass")
+            salt = hmac.digest(self._fakes, name, "sha256")[: digests.SALT]
+            made = await self._hasher.scram(scheme, secret, salt, iterations, client)
+            self._derived.put(digest, made)
+        return made
 
     async def token(self, token: str, wanted: str) -> str:
         """The account that an OAuth token is good for; it must be `wanted`, where that is not "". BadToken, Temporary."""
@@ -206,7 +219,7 @@ class Authenticator:
             return row.name, ""
         secret = password.encode("utf-8", "surrogatepass")
         if not 0 < len(secret) <= passwords.LIMIT or b"\0" in secret:
-            await self._hasher.verify(self._decoy, b"x")  # as slow as any other; no provider is asked with it
+            await self._hasher.verify(self._decoy, b"x", client)  # as slow as any other; no provider is asked with it
             return "", "no possible password"
         stored = "" if row is None else row.password
         asked = "\0".join((key(login), stored)).encode("utf-8", "surrogatepass") + b"\0" + secret

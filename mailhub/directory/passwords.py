@@ -21,6 +21,7 @@ from . import digests
 
 LIMIT = 1_024  # octets of a password; longer ones are never right
 DEFAULT = "ARGON2ID"
+ITERATIONS = 20_000  # of SCRAM
 
 # OWASP's second choice (2 passes over 19 MiB): 35 ms of one core. The memory bounds how many fit on a small server.
 _PASSES, _KIBIBYTES, _LANES = 2, 19_456, 1
@@ -28,7 +29,7 @@ _ARGON2ID = argon2.PasswordHasher(time_cost=_PASSES, memory_cost=_KIBIBYTES, par
 _NEXT = re.compile(r" (?=\{[A-Za-z0-9.-]+\})")  # between two forms of one password
 
 
-def hashed(password: bytes, scheme: str = DEFAULT, beside: Iterable[str] = (), iterations: int = 20_000) -> str:
+def hashed(password: bytes, scheme: str = DEFAULT, beside: Iterable[str] = (), iterations: int = ITERATIONS) -> str:
     """`password` as it is to be stored. `beside`: SCRAM schemes to be kept too, at `iterations`.
     Permanent where a scheme is not one that we write."""
     make = _MAKERS.get(scheme)
@@ -65,13 +66,13 @@ def verify(stored: str, password: bytes) -> bool:
         raise Temporary(f"stored password of scheme {scheme} can not be verified: {type(error).__name__}") from None
 
 
-def outdated(stored: str, scheme: str, beside: Iterable[str]) -> bool:
+def outdated(stored: str, scheme: str, beside: Iterable[str], iterations: int = ITERATIONS) -> bool:
     """Whether `hashed` would write it in other schemes, or at another cost."""
-    kept = forms(stored)
-    found, _, digest = _divide(kept[0])
+    kept = {found: digest for found, _, digest in map(_divide, forms(stored))}
+    found, _, digest = _divide(forms(stored)[0])
     if found != scheme or (scheme == "ARGON2ID" and _ARGON2ID.check_needs_rehash(digest)):
         return True
-    return not {*_needed(scheme, beside)} <= {_divide(form)[0] for form in kept}
+    return any(kept.get(kind, "").partition(",")[0] != str(iterations) for kind in _needed(scheme, beside))
 
 
 def form(stored: str, *schemes: str) -> tuple[str, str] | None:
@@ -154,8 +155,8 @@ _MAKERS: Mapping[str, Callable[[bytes], str]] = {
     "MD5-CRYPT": partial(_new_crypt, "md5_crypt"),
     "PBKDF2": digests.new_pbkdf2,
     **{name: partial(digests.new_digest, name) for name in digests.PLAIN_DIGESTS},
-    "SCRAM-SHA-1": lambda password: digests.new_scram("SCRAM-SHA-1", password, 20_000),
-    "SCRAM-SHA-256": lambda password: digests.new_scram("SCRAM-SHA-256", password, 20_000),
+    "SCRAM-SHA-1": lambda password: digests.new_scram("SCRAM-SHA-1", password, ITERATIONS),
+    "SCRAM-SHA-256": lambda password: digests.new_scram("SCRAM-SHA-256", password, ITERATIONS),
     "CRAM-MD5": md5.cram_secret,
     "PLAIN": _new_text,
 }

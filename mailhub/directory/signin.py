@@ -7,8 +7,6 @@
 `step` raises SaslError where the client's side is malformed, Temporary where it can not be told.
 """
 
-import hashlib
-import hmac
 import logging
 import secrets
 from collections.abc import Mapping
@@ -29,10 +27,9 @@ from mailhub.wire.sasl import (
     SaslError,
     Step,
     Token,
-    scram,
 )
 
-from . import passwords
+from . import digests, passwords
 from .directory import Account
 from .oauth import BadToken
 
@@ -41,7 +38,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mailhub.directory")
 
-_CLEAR = ("PLAIN", "CLEARTEXT", "CLEAR")
 _BY_TOKEN = ("OAUTHBEARER", "XOAUTH2")  # an issuer knows people who are none of ours
 
 
@@ -70,11 +66,8 @@ class Refused:
 class Exchange:
     """One attempt."""
 
-    def __init__(
-        self, authenticator: "Authenticator", name: str, mechanism: Mechanism, peer: Peer, key_of_host: bytes
-    ) -> None:
+    def __init__(self, authenticator: "Authenticator", name: str, mechanism: Mechanism, peer: Peer) -> None:
         self._authenticator, self._name, self._mechanism, self._peer = authenticator, name, mechanism, peer
-        self._key = key_of_host
         self._signed: SignedIn | None = None
         self._why = "not proved, or for another's account"
 
@@ -128,23 +121,17 @@ class Exchange:
         return Proved("", name)
 
     async def _secret(self, need: NeedSecret) -> tuple[str | None, str]:
-        """What is stored in one of the schemes, made ready for the mechanism. For SCRAM there is always something: nobody
-        learns by asking whether an account exists."""
+        """What is stored in one of the schemes, made ready for the mechanism. For SCRAM there is always something, and it always
+        takes as long: nobody learns by asking whether an account exists, or how its password is kept."""
         self._authenticator.admit(need.authcid, service=self._peer.service, client=self._peer.client)
         stored = await self._authenticator.secret(need.authcid)
         found = passwords.form(stored, *need.schemes) if stored else None
         scheme = need.schemes[0]
         if not scheme.startswith("SCRAM-"):
             return (None, scheme) if found is None else (found[1], found[0])
-        iterations = self._authenticator.scram_iterations
-        if found is not None and found[0] == scheme:
-            return found[1], scheme
-        salt = hmac.digest(self._key, f"{scheme}\0{key(need.authcid)}".encode("utf-8", "surrogatepass"), "sha256")[:16]
-        if found is not None and found[0] in _CLEAR:
-            return await self._authenticator.derive(scheme, found[1], salt), scheme
-        size = hashlib.new(scram.HASHES[scheme]).digest_size
-        nobody = scram.ScramSecret(scheme, iterations, salt, secrets.token_bytes(size), secrets.token_bytes(size))
-        return nobody.text(), scheme
+        clear = found[1] if found is not None and found[0] in digests.CLEAR else None
+        made = await self._authenticator.derive(scheme, need.authcid, clear, self._peer.client)
+        return (found[1] if found is not None and found[0] == scheme else made), scheme
 
 
 def withheld(auth: schema.Auth, name: str, peer: Peer, *, tokens: bool) -> str:

@@ -26,9 +26,9 @@ class CountingHasher(Hasher):
 
     verified = 0
 
-    async def verify(self, stored: str, password: bytes) -> bool:
+    async def verify(self, stored: str, password: bytes, client: str = "") -> bool:
         self.verified += 1
-        return await super().verify(stored, password)
+        return await super().verify(stored, password, client)
 
 
 @pytest.fixture

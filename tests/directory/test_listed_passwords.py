@@ -130,9 +130,9 @@ async def test_every_answer_costs_a_hash(file: Path) -> None:
     verified: list[str] = []
 
     class Counting(Hasher):
-        async def verify(self, stored: str, password: bytes) -> bool:
+        async def verify(self, stored: str, password: bytes, client: str = "") -> bool:
             verified.append(stored)
-            return await super().verify(stored, password)
+            return await super().verify(stored, password, client)
 
     provider = ListedPasswords("passwd-file", passwd_file(str(file), SystemClock()), Counting(2, 100))
     for login, password in WRONG:

@@ -52,7 +52,10 @@ def test_other_forms_may_stand_beside_the_first() -> None:
     assert found is not None
     assert passwords.verify("{SCRAM-SHA-256}" + found[1], b"secret")
     assert passwords.form(stored, "CRAM-MD5", "PLAIN") is None
-    assert not passwords.outdated(stored, "ARGON2ID", ("SCRAM-SHA-256",))
+    assert not passwords.outdated(stored, "ARGON2ID", ("SCRAM-SHA-256",), 4096)
+    assert passwords.outdated(
+        stored, "ARGON2ID", ("SCRAM-SHA-256",), 8192
+    )  # what is asked of nobody is asked of everybody
     assert passwords.outdated(stored, "BLF-CRYPT", ())
     assert passwords.outdated(passwords.hashed(b"x"), "ARGON2ID", ("SCRAM-SHA-256",))
 

@@ -31,7 +31,7 @@ class ListedPasswords:
 
     async def verify(self, login: str, password: str, *, service: str, client: str) -> str | None:
         stored = await self._stored(login)
-        right = await self._hasher.verify(stored or self._decoy, password.encode("utf-8", "surrogatepass"))
+        right = await self._hasher.verify(stored or self._decoy, password.encode("utf-8", "surrogatepass"), client)
         return login if stored and right else None
 
     async def secret(self, login: str) -> Secret | None:

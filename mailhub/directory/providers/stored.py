@@ -28,10 +28,12 @@ class StoredPasswords:
     async def verify(self, login: str, password: str, *, service: str, client: str) -> str | None:
         row = self._directory.stored(login)
         stored = self._decoy if row is None else row.password or self._decoy
-        right = await self._hasher.verify(stored, password.encode("utf-8", "surrogatepass"))
+        right = await self._hasher.verify(stored, password.encode("utf-8", "surrogatepass"), client)
         if row is None or not row.password or not right:
             return None
-        if self.auth.rehash and passwords.outdated(row.password, self.auth.scheme, self.auth.scram):
+        if self.auth.rehash and passwords.outdated(
+            row.password, self.auth.scheme, self.auth.scram, self.auth.scram_iterations
+        ):
             self._rehash(row, password)
         return row.name
 

@@ -32,7 +32,8 @@ class CramMd5(_Simple):
         return NeedSecret("", name, ("CRAM-MD5", "PLAIN", "CLEARTEXT", "CLEAR"))
 
     def secret(self, stored: str | None, scheme: str) -> Step:
-        kept = stored if stored is not None and scheme == "CRAM-MD5" else md5.cram_secret((stored or "\0").encode())
+        made = md5.cram_secret((stored or "\0").encode())  # always: nobody's name takes as long as everybody's
+        kept = stored if stored is not None and scheme == "CRAM-MD5" else made
         try:
             right = hmac.compare_digest(md5.cram_digest(kept, self._challenge), self._digest) and stored is not None
         except (ValueError, TypeError):  # a stored secret that is none; a digest that is not ASCII
