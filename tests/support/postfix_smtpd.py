@@ -72,11 +72,18 @@ def postfix(common: Mapping[str, str], services: Mapping[str, Mapping[str, str]]
                 _wait(port, process, folder)
             yield ports
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)  # master ends its children
-            process.wait()
+            _stop(process, folder / "queue/pid/master.pid")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _stop(process: "subprocess.Popen[bytes]", pid: Path) -> None:
+    """The master has a session of its own, with all its children in it; it says where in that file."""
+    with contextlib.suppress(OSError, ValueError):
+        os.killpg(int(pid.read_text()), signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _prepare(folder: Path, common: Mapping[str, str], services: Mapping[int, Mapping[str, str]], dns: str) -> None:
