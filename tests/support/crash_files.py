@@ -84,8 +84,9 @@ class CrashFiles(Files):
     def rename(self, source: str, target: str) -> None:
         self.point()
         with self._guard:
+            inode = os.stat(source).st_ino
             super().rename(source, target)
-            self._change("rename", source, target)
+            self._change("rename", source, target, inode)
 
     def link(self, source: str, target: str) -> None:
         self.point()
@@ -141,8 +142,9 @@ class CrashFiles(Files):
         kind, path, other, inode = change
         if kind == "create":
             self._there[path] = inode
-        elif kind == "rename" and path in self._there:
-            self._there[other] = self._there.pop(path)
+        elif kind == "rename":  # a synced folder has the name, also where the one before was never on disk
+            self._there.pop(path, None)
+            self._there[other] = inode
         elif kind == "unlink":
             self._there.pop(path, None)
         elif kind == "tree":

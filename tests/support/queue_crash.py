@@ -222,7 +222,10 @@ class Machine(World):
         found = []
         for item in await self.queue.page(which, limit=10_000):
             if item.sender:
-                number = _number(await item.content.read(0, item.content.size))
+                try:
+                    number = _number(await item.content.read(0, item.content.size))
+                except MailError:  # settled meanwhile
+                    continue
                 found += [(number, leaf) for recipient in item.recipients for leaf in leaves(recipient.address)]
         return found
 
@@ -230,10 +233,10 @@ class Machine(World):
         found = []
         for account in (ALICE, BOB):
             for text in await self.mail(account):
-                if b"multipart/report" not in text:
-                    number = _number(text)
-                    assert len(text) - text.index(b"\r\n\r\n") in (_SMALL + 6, _LARGE + 6), "a message was cut short"
-                    found.append((number, account))
+                whole = len(text) - text.find(b"\r\n\r\n") in (_SMALL + 6, _LARGE + 6)
+                if b"multipart/report" not in text and (whole or not self.removed):
+                    assert whole, "a message was cut short"  # but for the file of one that was staged, and then removed
+                    found.append((_number(text), account))
         return found
 
     async def _bounced(self) -> list[Leaf]:
