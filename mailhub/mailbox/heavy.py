@@ -1,17 +1,22 @@
-"""Python-heavy work on messages (big parses, decoding): one thread for all, and few large messages in memory.
+"""Python-heavy work on messages (big parses, decoding): one thread for all, and few large messages in memory. What only looks
+for parts has a few blocks of one.
 
 More threads would only take the interpreter from the loop more often (docs/ARCHITECTURE.md, "Threads").
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TypeVar
 
+from mailhub.message.window import Window
+from mailhub.model.errors import Temporary
+
 T = TypeVar("T")
 
 SMALL = 65_536  # octets of a message that needs no leave to be in memory
+_PATIENCE = 60.0  # seconds of real time that a block may take; a loop that has ended never gives it
 _BOUNDARIES = 50  # lines like a boundary: 8,000 parts in 64 KiB take 0.1 s to parse, 50 take 0.5 ms
 
 
@@ -33,6 +38,24 @@ class HeavyLane:
     def room(self, size: int) -> AbstractAsyncContextManager[object]:
         """`async with lane.room(size):` read a whole message of `size` octets and work on it."""
         return self._large if size > SMALL else nullcontext()
+
+    async def over(self, work: Callable[[Window], T], size: int, read: Callable[[int, int], Awaitable[bytes]]) -> T:
+        """`work` in the thread, over `size` octets that are read as it looks at them. Temporary where there are fewer."""
+        loop = asyncio.get_running_loop()
+
+        async def exactly(offset: int, length: int) -> bytes:
+            block = await read(offset, length)
+            if len(block) != length:
+                raise Temporary(f"the message ends at {offset + len(block)} of {size} octets")
+            return block
+
+        def fetch(offset: int, length: int) -> bytes:
+            return asyncio.run_coroutine_threadsafe(exactly(offset, length), loop).result(_PATIENCE)
+
+        try:
+            return await self.call(work, Window(size, fetch))
+        except TimeoutError as error:
+            raise Temporary("the message could not be read in time") from error
 
     async def call(self, work: Callable[..., T], *arguments: object) -> T:
         """`work(*arguments)` in the thread."""

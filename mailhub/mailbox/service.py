@@ -1,18 +1,19 @@
 """The mailbox service: one for a hub, and the mail of one account."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from mailhub.config import schema
 from mailhub.message.parts import Part, parse
 from mailhub.message.structure import render
 from mailhub.model.clock import Clock
-from mailhub.model.errors import Exists, LimitReached, NotFound, Permanent, Temporary
+from mailhub.model.errors import Exists, LimitReached, NotFound, Permanent
 from mailhub.model.mailbox import Folder, View
 from mailhub.store.api import Body, BodyWriter, Content, Copied, Filing, MessageFile, NewMessage, Store
 from mailhub.trace import Trace
 
 from .changes import ChangeBus
-from .heavy import HeavyLane, quick
+from .heavy import SMALL, HeavyLane, quick
 from .view import Delta, FolderView
 
 __all__ = ["AccountMail", "Copied", "Delta", "FolderView", "Mailboxes", "MessageFile"]
@@ -51,9 +52,7 @@ class Mailboxes:
         if body is not None and quick(body):
             envelope, structure = render(head + content.prefix + body + content.tail)
         else:
-            async with self._lane.room(content.size):
-                data = head + await content.read(0, content.size)
-                envelope, structure = await self._lane.call(render, data)
+            envelope, structure = await self._lane.over(render, len(head) + content.size, _behind(head, content))
         size = len(head) + content.size
         filing = Filing(account, folder, file, head, content.id, size, date, envelope, structure)
         await self._store.mailboxes.stage(filing, content)
@@ -63,17 +62,13 @@ class Mailboxes:
         """ENVELOPE and BODYSTRUCTURE of a message that is to be appended."""
         if body.data is not None and quick(body.data):
             return render(body.data)
-        async with self._lane.room(body.size):
-            data = await self._store.queue.read_body(body)
-            if len(data) != body.size:
-                raise Temporary("the spooled message is shorter than it was")
-            return await self._lane.call(render, data)
+        return await self._lane.over(render, body.size, partial(self._store.queue.read_body, body))
 
     async def parts(self, file: MessageFile) -> Part:
         """A message's part tree."""
-        async with self._lane.room(file.size):
-            data = await file.read(0, file.size)
-            return parse(data) if quick(data) else await self._lane.call(parse, data)
+        if file.size <= SMALL and quick(data := await file.read(0, file.size)):
+            return parse(data)
+        return await self._lane.over(parse, file.size, file.read)
 
     def view(self, state: View, recent_from: int | None) -> FolderView:
         """`recent_from`: None for a view that only reads."""
@@ -164,6 +159,18 @@ class AccountMail:
         if len(name.encode()) > self._service.config.name_limit:
             raise Permanent("folder name longer than mailbox.name_limit")
         return name
+
+
+def _behind(head: bytes, content: Content) -> Callable[[int, int], Awaitable[bytes]]:
+    """Reads a message that has `head` before its stored content."""
+
+    async def read(offset: int, length: int) -> bytes:
+        part = head[offset : offset + length]
+        if len(part) < length:
+            part += await content.read(max(0, offset - len(head)), length - len(part))
+        return part
+
+    return read
 
 
 def _canonical(name: str) -> str:

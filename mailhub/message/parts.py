@@ -1,7 +1,8 @@
 """A message's parts by offsets (RFC 2045, RFC 2046).
 
 `parse` goes through the octets once with bytes.find, whatever the depth: blank lines and lines that begin with "--" are the
-only places it looks at. No regular expression ever sees a body. Beyond MAX_DEPTH or MAX_PARTS what is left is a leaf.
+only places it looks at. No regular expression ever sees a body. Beyond MAX_DEPTH, MAX_PARTS or MAX_LINES what is left is a leaf.
+A large message is looked at through a `Window`: its parts are found with a few blocks of it in memory.
 
 A boundary is a whole line: "--", the boundary, "--" where it closes, white space. (Dovecot is content with the beginning of
 one; then a boundary that begins like another cuts parts in the wrong place.)
@@ -12,8 +13,10 @@ from dataclasses import dataclass, field
 from . import parameters
 from .headers import FIELD
 from .parameters import Parameters
+from .window import Window
 
 MAX_DEPTH, MAX_PARTS = 100, 10_000
+MAX_LINES = 1_000_000  # that begin with "--" and may be boundaries
 HEADER_LIMIT = 1 << 20  # octets of one header section that are read for fields
 VALUE_LIMIT = 1 << 16  # octets of one field that are shown
 _LINE_LIMIT = 1_000  # octets of a boundary line
@@ -63,21 +66,21 @@ class Part:
         return word if word and not word.translate(None, _TOKEN) else b"7bit"
 
 
-def parse(data: bytes) -> Part:
-    """The part tree of a message. Never raises."""
+def parse(data: bytes | Window) -> Part:
+    """The part tree of a message. Raises nothing but what a window's `read` raises."""
     return _Scan(data).run()
 
 
 class _Scan:
     """One walk over a message. What was found ahead is kept, so that nothing is searched twice."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes | Window) -> None:
         self._data = data
         self._size = len(data)
         self._open: list[Part] = []  # the path to the part that is being read
         self._marks: dict[bytes, list[int]] = {}  # boundary -> depths of the multiparts that have it, innermost last
         self._boundaries: dict[int, bytes] = {}  # depth of a multipart that is not closed -> its boundary
-        self._left = MAX_PARTS
+        self._left, self._looks = MAX_PARTS, MAX_LINES
         self._lf = self._crlf = self._dash = -1  # where the next LF LF, LF CR LF, LF "--" begin
         self._counted: list[Part] = []  # parts whose lines are to be counted
 
@@ -158,7 +161,8 @@ class _Scan:
         data, size, marks, dash = self._data, self._size, self._marks, self._dash
         if dash < start - 1:
             dash = _dash(data, max(start - 1, 0))
-        while dash + 1 < stop:
+        while dash + 1 < stop and self._looks > 0:
+            self._looks -= 1
             line = dash + 1
             end = data.find(b"\n", line, line + _LINE_LIMIT)
             if end < 0:
@@ -209,22 +213,22 @@ class _Scan:
             part.lines = up_to[part.end] - up_to[part.body]
 
 
-def _dash(data: bytes, start: int) -> int:
+def _dash(data: bytes | Window, start: int) -> int:
     at = data.find(b"\n--", start)
     return at if at >= 0 else len(data)
 
 
-def _before_line_end(data: bytes, line: int) -> int:
+def _before_line_end(data: bytes | Window, line: int) -> int:
     """Where the line end before `line` begins: it belongs to the boundary (RFC 2046 section 5.1.1)."""
     return line - 2 if data[line - 2 : line] == b"\r\n" else line - 1
 
 
-def _fields(data: bytes, start: int, end: int) -> dict[bytes, bytes]:
+def _fields(data: bytes | Window, start: int, end: int) -> dict[bytes, bytes]:
     """The fields that IMAP shows, on one line each. Of repeated ones: all addresses; the last text, which is the one that a
     DKIM signature covers first; the first of MIME's."""
     out: dict[bytes, bytes] = {}
     more: dict[bytes, list[bytes]] = {}
-    for name, value in FIELD.findall(data, start, min(end, start + HEADER_LIMIT)):
+    for name, value in FIELD.findall(data[start : min(end, start + HEADER_LIMIT)]):
         name = name.lower()
         if name not in _WANTED:
             continue

@@ -10,6 +10,7 @@ from .address_list import Group, Mailbox
 from .address_list import parse as parse_addresses
 from .parameters import Parameters
 from .parts import MESSAGE, MULTIPART, RFC822, TEXT, TEXT_PLAIN, Part, parse
+from .window import Window
 
 _QUOTABLE = bytes(n for n in range(1, 128) if n not in b'\r\n"\\')
 _LITERAL_ONLY = b"\r\n" + bytes(range(128, 256))
@@ -148,7 +149,7 @@ def _extension(part: Part) -> bytes:
     return b" %b %b %b %b" % (own, disposition, language, nstring(get(b"content-location")))
 
 
-def render(data: bytes) -> tuple[bytes, bytes]:
-    """ENVELOPE and BODYSTRUCTURE by one parse: what the index keeps of a message. Never raises."""
+def render(data: bytes | Window) -> tuple[bytes, bytes]:
+    """ENVELOPE and BODYSTRUCTURE by one parse: what the index keeps of a message. Raises as `parse` does."""
     part = parse(data)
     return envelope(part), bodystructure(part)

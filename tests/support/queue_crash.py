@@ -174,10 +174,12 @@ class Machine(World):
 
     async def act(self, act: Act, which: QueueFilter = EVERYTHING) -> None:
         before = self.accepted - self.perhaps
-        queued = set(await self._queued(EVERYTHING)) if act is Act.REMOVE else set()
+        queued: set[Leaf] = set()
+        if act is Act.REMOVE:
+            queued = {*await self._queued(EVERYTHING), *await self._bounced()}
         with contextlib.suppress(MailError, OSError):
             await self.queue.act_on_all(act, which, self.clock.now())
-        if act is Act.REMOVE:  # what was queued, and what came meanwhile
+        if act is Act.REMOVE:  # what was queued, also as a report, and what came meanwhile
             self.removed |= queued | ((self.accepted | self.perhaps) - before)
         self.manager.forgive()
 
@@ -241,8 +243,10 @@ class Machine(World):
 
     async def _bounced(self) -> list[Leaf]:
         reports = [text for text in await self.mail(ALICE) if b"multipart/report" in text]
-        contents = [item.content for item in await self.queued() if not item.sender]
-        reports += [await content.read(0, content.size) for content in contents]
+        for item in await self.queued():
+            if not item.sender:
+                with contextlib.suppress(MailError):  # settled meanwhile
+                    reports.append(await item.content.read(0, item.content.size))
         return [
             (
                 _number(report.partition(b"message/rfc822")[2] or report.partition(b"text/rfc822-headers")[2]),

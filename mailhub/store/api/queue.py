@@ -213,8 +213,8 @@ class QueueStore(Protocol):
 
     def body_writer(self) -> BodyWriter: ...
 
-    async def read_body(self, body: Body) -> bytes:
-        """A finished body that was not put yet, whole."""
+    async def read_body(self, body: Body, offset: int, length: int) -> bytes:
+        """Octets of a finished body that was not put yet; shorter only at the end."""
         ...
 
     def check_space(self) -> None:

@@ -74,8 +74,8 @@ class SqliteQueue:
     def body_writer(self) -> SpoolWriter:
         return self._spool.writer(self.new_id())
 
-    async def read_body(self, body: Body) -> bytes:
-        return await self._content(0, b"", body).read(0, body.size)
+    async def read_body(self, body: Body, offset: int, length: int) -> bytes:
+        return await self._content(0, b"", body).read(offset, length)
 
     def _content(self, number: int, prefix: bytes, body: Body, tail: bytes = b"") -> StoredContent:
         return StoredContent(number, prefix, body, self._spool, self.load_body, tail)
