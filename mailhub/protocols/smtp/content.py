@@ -156,8 +156,8 @@ def _untimely(session: "SmtpSession") -> Reply | None:
     """Why a message can not begin now."""
     if session.transaction is None:
         return MAIL_FIRST if session.helo else session.hello_first
-    if not session.transaction.recipients:
-        return NO_RECIPIENTS if session.tried else RCPT_FIRST
+    if not session.transaction.recipients:  # RFC 2033 section 4.2 wants 503
+        return NO_RECIPIENTS if session.tried and not session.is_lmtp else RCPT_FIRST
     return None
 
 

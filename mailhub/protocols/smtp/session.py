@@ -169,7 +169,7 @@ class SmtpSession(Channel):
         """220, or why this client may do nothing but leave."""
         if self.denied is not None:
             return self.answer(self.denied)
-        return self.say(f"220 {self.hostname} ESMTP\r\n".encode())
+        return self.say(f"220 {self.hostname} {'LMTP' if self.is_lmtp else 'ESMTP'}\r\n".encode())
 
     def answer(self, reply: Reply) -> None:
         """Say it, and count it where it is the client's error."""
@@ -303,10 +303,11 @@ class SmtpSession(Channel):
         return Origin(protocol, self.client, self.helo, self.record.login, self.tls_name)
 
     async def start_tls(self, context: ssl.SSLContext) -> None:
-        """Shake hands, then begin anew (RFC 3207 section 4.2). The caller has seen to it that nothing is buffered."""
+        """Shake hands, then begin anew (RFC 3207 section 4.2): whoever was there before may have been another, who signed in.
+        The caller has seen to it that nothing is buffered."""
         self.end_transaction()
         await self._start_tls(context)
-        self.helo, self.extended = "", False
+        self.helo, self.extended, self.offered, self.record.login = "", False, {}, ""
         self.tls_name = tls.describe(self.tls)
 
     def finish(self) -> None:
