@@ -119,10 +119,10 @@ async def test_another_session_s_login_is_answered_in_a_flood(tmp_path: Path, ba
         guesses: list[str] = []
         flood = [asyncio.create_task(guessing(hub, guesses)) for _ in range(20)]
         await until(lambda: len(guesses) > 5)
-        before = len(guesses)
         for _ in range(3):
             assert await inside.ask("NOOP") == "OK"
         newcomer = await connected(hub, "198.51.100.9")
+        before = len(guesses)
         assert await newcomer.ask(f'LOGIN ann@mailhub.test "{PASSWORD}"') == "OK"
         waited = guesses[before:].count("NO [AUTHENTICATIONFAILED]")
         assert waited < 20, "it waited for the flood's hashes"  # a handful: what was computed until its turn

@@ -245,6 +245,8 @@ async def test_keys_that_may_not_be_used_are_left_out(issuer: Issuer) -> None:
         {**right, "n": "AQAB"},
         {**right, "n": None},
         {**right, "kid": 3},
+        {**right, "alg": "none"},
+        {**right, "alg": "HS256"},
         {**json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(small)), "kid": "small"},
         {"kty": "oct", "k": "c2VjcmV0", "kid": "shared"},
         {"kty": "AKP", "kid": "of tomorrow"},

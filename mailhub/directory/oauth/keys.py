@@ -131,7 +131,7 @@ def _key(item: object) -> Key | None:
         if head.use != "sig" or head.kty not in ("RSA", "EC", "OKP"):
             return None
         public = jwt.PyJWK(msgspec.convert(item, dict[str, Any])).key
-    except (jwt.PyJWTError, ValueError) as error:
+    except (jwt.PyJWTError, ValueError, TypeError, NotImplementedError) as error:  # the last one is said to "none"
         log.warning("a key of tokens is left out: %s", error)
         return None
     if head.kty == "RSA" and public.key_size < RSA_BITS:
