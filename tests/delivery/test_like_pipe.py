@@ -3,8 +3,11 @@
 import re
 import smtplib
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+from support.daemons import short_folder
 from support.far_hosts import Text
 from support.postfix import postfix_in
 
@@ -38,11 +41,11 @@ ENDS += [
 WAIT = 30.0  # seconds for a Postfix to deliver
 
 
-def open_folder(folder: Path) -> Path:
-    for part in (folder, *folder.parents):
-        if part.is_relative_to(Path("/tmp")) and part != Path("/tmp"):
-            part.chmod(part.stat().st_mode | 0o055)
-    return folder
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """One that anybody may look into."""
+    with short_folder() as made:
+        yield made
 
 
 def script(folder: Path, text: str) -> Path:
@@ -86,8 +89,7 @@ async def ours(flags: str, program: Path, recipients: list[str]) -> dict[str, tu
     return {recipients[result.n]: (result.reply.enhanced, STATUS[result.fate]) for result in results}
 
 
-async def test_what_the_end_of_a_program_means(tmp_path: Path) -> None:
-    folder = open_folder(tmp_path)
+async def test_what_the_end_of_a_program_means(folder: Path) -> None:
     cases = "".join(f"  {n}) {end} ;;\n" for n, end in enumerate(ENDS))
     program = script(folder, f"cat >/dev/null\ncase $3 in\n{cases}esac\n")
     recipients = [f"{n}@there.test" for n in range(len(ENDS))]
@@ -98,8 +100,7 @@ async def test_what_the_end_of_a_program_means(tmp_path: Path) -> None:
     }
 
 
-async def test_what_a_program_gets(tmp_path: Path) -> None:
-    folder = open_folder(tmp_path)
+async def test_what_a_program_gets(folder: Path) -> None:
     out = folder / "out"
     out.mkdir()
     out.chmod(0o777)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.daemons import short_folder
 from support.postfix import postfix_in, resolved
 
 from mailhub.config import lookup, schema
@@ -43,19 +44,17 @@ RECIPIENTS = (
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
-    tables = tmp_path_factory.mktemp("tables")
-    for name, text in (("transport", TABLE), ("relayhosts", RELAYHOSTS), ("defaults", DEFAULTS)):
-        (tables / name).write_text(text)
-    for part in (tables, *tables.parents):
-        if part.is_relative_to(Path("/tmp")) and part != Path("/tmp"):
-            part.chmod(part.stat().st_mode | 0o055)
-    with postfix_in(
-        transport_maps=f"texthash:{tables}/transport", sender_dependent_relayhost_maps=f"texthash:{tables}/relayhosts",
-        sender_dependent_default_transport_maps=f"texthash:{tables}/defaults", relayhost="[smart.test]",
-        default_transport="smtp", recipient_delimiter="+",
-    ) as (theirs, _):  # fmt: skip
-        yield tables, theirs
+def folder() -> Iterator[tuple[Path, Path]]:
+    """That of the tables, and that of the Postfix."""
+    with short_folder() as tables:
+        for name, text in (("transport", TABLE), ("relayhosts", RELAYHOSTS), ("defaults", DEFAULTS)):
+            (tables / name).write_text(text)
+        with postfix_in(
+            transport_maps=f"texthash:{tables}/transport", sender_dependent_relayhost_maps=f"texthash:{tables}/relayhosts",
+            sender_dependent_default_transport_maps=f"texthash:{tables}/defaults", relayhost="[smart.test]",
+            default_transport="smtp", recipient_delimiter="+",
+        ) as (theirs, _):  # fmt: skip
+            yield tables, theirs
 
 
 async def test_the_same_ways(folder: tuple[Path, Path]) -> None:

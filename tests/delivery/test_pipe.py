@@ -3,12 +3,13 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from support.daemons import short_folder
 from support.far_hosts import Text
 
 from mailhub.config import schema
@@ -43,16 +44,13 @@ def job(*recipients: str, text: Text | None = None, sender: str = "s@far.test") 
 
 
 @pytest.fixture
-def out(tmp_path: Path) -> Path:
+def out() -> Iterator[Path]:
     """A file that anybody may write."""
-    folder = tmp_path
-    for part in (folder, *folder.parents):
-        if part.is_relative_to(Path("/tmp")) and part != Path("/tmp") and part.owner() != "nobody":
-            part.chmod(part.stat().st_mode | 0o055)
-    file = tmp_path / "out"
-    file.touch()
-    file.chmod(0o666)
-    return file
+    with short_folder() as folder:
+        file = folder / "out"
+        file.touch()
+        file.chmod(0o666)
+        yield file
 
 
 async def test_the_program_gets_the_message_and_its_arguments(out: Path) -> None:

@@ -1,7 +1,10 @@
 """A hub whose transport table sends mail to programs, and by transports with an address of their own."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+from support.daemons import short_folder
 from support.hubs import messages, running, send
 from support.smtp_peer import Server
 
@@ -11,21 +14,24 @@ ANN = "ann@mailhub.test"
 
 
 def program(folder: Path, text: str) -> str:
-    """A script that nobody may run, wherever pytest keeps its folders."""
-    for part in (folder, *folder.parents):
-        if part.is_relative_to(Path("/tmp")) and part != Path("/tmp"):
-            part.chmod(part.stat().st_mode | 0o055)
     file = folder / "program"
     file.write_text("#!/bin/sh\n" + text)
     file.chmod(0o755)
     return str(file)
 
 
-async def test_a_program_takes_mail_and_sends_it_back(tmp_path: Path) -> None:
-    out = tmp_path / "out"
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """One that anybody may look into."""
+    with short_folder() as made:
+        yield made
+
+
+async def test_a_program_takes_mail_and_sends_it_back(tmp_path: Path, folder: Path) -> None:
+    out = folder / "out"
     out.touch()
     out.chmod(0o666)
-    script = program(tmp_path, f"""
+    script = program(folder, f"""
 if [ "$1" = bad ]; then echo "no list $1"; exit 67; fi
 {{ echo "$QUEUE_ID $@"; cat; }} >> {out}
 """)  # fmt: skip
