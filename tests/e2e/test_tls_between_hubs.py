@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from support.dns import DnsServer
 from support.https import Website, website
+from support.hubs import messages
 from support.server import free_port
 
 from mailhub.config.schema import Config, Listener, Queue, Relay, Resolver, Smtp, Tls, TlsReports
@@ -90,15 +91,7 @@ async def post(hub: Hub, text: bytes = b"Subject: hello\r\n\r\nyes\r\n", **asked
 
 
 async def inbox(hub: Hub) -> list[bytes]:
-    await hub.queue.idle()
-    mail = hub.mailboxes.account(f"user@{hub.config.domains[0]}")
-    view = await mail.open_view(await mail.find("INBOX"), read_only=True)
-    found = []
-    for uid in view.uids:
-        async with await view.open(uid) as file:
-            found.append(bytes(await file.read(0, file.size)))
-    view.close()
-    return found
+    return await messages(hub, f"user@{hub.config.domains[0]}")
 
 
 async def waiting(hub: Hub) -> list[str]:

@@ -14,6 +14,7 @@ import pytest
 import trustme
 from support.dns import DnsServer
 from support.https import website
+from support.hubs import messages
 from support.server import free_port
 
 from mailhub.config.lookup import Lookup
@@ -89,15 +90,7 @@ async def w(tmp_path: Path) -> AsyncIterator[World]:
 
 async def reports(hub: Hub) -> list[bytes]:
     """The TLS reports in the inbox of tls@."""
-    await hub.queue.idle()
-    mail = hub.mailboxes.account(f"tls@{hub.config.domains[0]}")
-    view = await mail.open_view(await mail.find("INBOX"), read_only=True)
-    found = []
-    for uid in view.uids:
-        async with await view.open(uid) as file:
-            found.append(bytes(await file.read(0, file.size)))
-    view.close()
-    return [text for text in found if b"TLS-Report-Domain" in text]
+    return [text for text in await messages(hub, f"tls@{hub.config.domains[0]}") if b"TLS-Report-Domain" in text]
 
 
 def opened(message: bytes) -> Any:
