@@ -124,6 +124,9 @@ async def test_each_answer_at_each_stage(
     [
         ("greeting", "554 5.7.1 go away", "454 4.7.1 go away", "mx1.far.test[127.0.0.21]"),
         ("greeting", "521 no mail here", "421 4.0.0 no mail here", "mx1.far.test[127.0.0.21]"),
+        ("greeting", "250 2.0.0 ok", "451 4.5.0 mx1.far.test[127.0.0.21] answered with 250 2.0.0 ok", ""),
+        ("EHLO", "251 2.0.0 ok", "451 4.5.0 mx1.far.test[127.0.0.21] answered with 251 2.0.0 ok", ""),
+        ("EHLO", "354 go", "451 4.5.0 mx1.far.test[127.0.0.21] answered with 354 2.0.0 go", ""),
         ("EHLO", "450 4.3.2 later", "450 4.3.2 later", "mx1.far.test[127.0.0.21]"),
         ("MAIL", "451 4.3.0 later", "451 4.3.0 later", "mx1.far.test[127.0.0.21]"),
         ("MAIL", HANG_UP, "451 4.4.2 mx1.far.test[127.0.0.21]: the peer has closed the connection", ""),

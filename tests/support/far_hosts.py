@@ -130,6 +130,7 @@ class _Talk:
         self._host, self._reader, self._writer = host, reader, writer
         self._buffer = b""
         self._taken = 0  # recipients
+        self._mail = False  # whether there is a sender
         self._chunks = b""
         self._going = True
 
@@ -152,11 +153,15 @@ class _Talk:
         usual = "250 2.0.0 ok"
         if verb == "EHLO":
             usual = "\r\n".join(["250-" + self._host.name, *("250-" + x for x in self._host.extensions), "250 HELP"])
+        elif verb == "RCPT" and not self._mail:
+            usual = "503 5.5.1 MAIL first"
         elif verb == "RCPT" and self._taken >= self._host.recipients:
             usual = "452 4.5.3 too many recipients"
         elif verb in ("MAIL", "RSET"):
             self._taken = 0
         said = self._say(usual, line, verb)
+        if verb in ("MAIL", "RSET"):
+            self._mail = verb == "MAIL" and isinstance(said, str) and said.startswith("2")
         if verb == "RCPT" and isinstance(said, str) and said.startswith("2"):
             self._taken += 1
         if verb == "QUIT":

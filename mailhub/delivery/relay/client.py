@@ -21,7 +21,7 @@ from mailhub.net import tls as net_tls
 from . import words
 from .connection import Asked, Connection, Replies
 from .demand import Demand
-from .errors import Lost, Refused, TlsFailed
+from .errors import NONSENSE, Lost, Refused, TlsFailed
 from .mx import Host
 from .tls_check import NOT_OFFERED, Checker, NotWhom, handshake_result
 
@@ -213,7 +213,10 @@ class Client:
             yield
         except aiosmtplib.SMTPResponseException as error:
             self.close()
-            raise Refused(words.reply(error.code, error.message), str(self.host)) from error
+            reply = words.reply(error.code, error.message)
+            if reply.ok:  # a yes to something else is no answer, and must not be taken for one
+                raise Lost(f"{self.host} answered with {reply}", NONSENSE) from error
+            raise Refused(reply, str(self.host)) from error
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             self.close()
             raise Lost(f"{self.host}: {error or type(error).__name__}") from error
