@@ -98,6 +98,18 @@ async def test_quotes_are_taken_off_for_who_does_not_ask_for_them(out: Path) -> 
     assert read(out) == "a b@x.test|a b\n"
 
 
+async def test_what_a_sender_says_of_the_recipient_is_no_header(out: Path) -> None:
+    said = JobRecipient(0, "postmaster", orcpt="rfc822;a@x.test\r\nEvil: yes\0")
+    transport = shell(
+        'cat > "$0"; printf "%s|" "$@" >> "$0"', str(out), "$original_recipient", "$user", "$domain", flags="O"
+    )
+    (result,) = await transport.deliver(Job(1, "", Text(), (said,), 0.0, "", "prog"))
+    assert result.fate == Fate.RELAYED
+    assert read(out) == (
+        "X-Original-To: a@x.test??Evil: yes?\nSubject: x\n\n.dot\nend\na@x.test??Evil: yes?|postmaster||"
+    )
+
+
 async def test_several_recipients_in_one_run_and_in_some(out: Path) -> None:
     script = 'echo "$*" >> "$0"'
     to = [f"u{n}@x.test" for n in range(3)]

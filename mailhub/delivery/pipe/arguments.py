@@ -71,7 +71,7 @@ class Arguments:
             case "size":
                 return str(job.content.size)
             case "envid":
-                return job.parameters.envid or ""
+                return _harmless(job.parameters.envid or "")
             case "client_address":
                 return origin.client
             case "client_helo":
@@ -82,9 +82,10 @@ class Arguments:
                 return origin.protocol
             case "sasl_username":
                 return origin.login
-        local, _, domain = recipient.address.rpartition("@")
-        local = addresses.unquote(local)
-        local, domain = self._local(local), self._domain(domain)
+        local, at, domain = recipient.address.rpartition("@")
+        if not at:
+            local, domain = domain, ""
+        local, domain = self._local(addresses.unquote(local)), self._domain(domain)
         user, detail = addresses.without_detail(local, self.delimiter)
         return {"mailbox": local, "user": user, "extension": detail or "", "domain": domain}[word]
 
@@ -108,7 +109,7 @@ def original(recipient: JobRecipient) -> str:
     """The address as the sender gave it: before aliases, or as he said himself (RFC 3461)."""
     kind, found, text = (recipient.orcpt or "").partition(";")
     if found and kind.lower() in ("rfc822", "utf-8"):
-        return text
+        return "".join(char if char.isprintable() else "?" for char in text)
     return recipient.path[0] if recipient.path else recipient.address
 
 

@@ -33,11 +33,8 @@ async def rendered(first: bytes, blocks: AsyncIterator[bytes], config: schema.Tr
     separator, fields = first.split(b"\r\n", 1) if "F" in config.flags else (b"", first)
     if separator:
         yield _lines(separator + b"\r\n", config)
-    held, surplus, last = (
-        b"\r\n" + fields,
-        len(_EOL[config.eol]),
-        b"",
-    )  # a line begins behind a line end, the first one too
+    held, last = b"\r\n" + fields, b""  # a line begins behind a line end, the first one too
+    surplus = len(_EOL[config.eol])
     async for block in blocks:
         held += block
         end = _complete(held)
