@@ -10,21 +10,19 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import tempfile
-import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import trustme
+from support.postfix import answers, postfix_in
 from support.server import REPOSITORY, free_port
 
-START = 20.0  # seconds
-ARRIVAL = 20.0
+ARRIVAL = 20.0  # seconds
 EXIM = REPOSITORY / ".debian" / "exim4-daemon-light" / "usr" / "sbin" / "exim4"
 WRAPPER = "libnss_wrapper.so"
 NOBODY = 65534
@@ -32,23 +30,11 @@ REFUSED = "nobody@mailhub.test"
 
 POSTFIX_SERVICES = """
 pickup unix n - n 60 1 pickup
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-tlsmgr unix - - n 1000? 1 tlsmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
 verify unix - - n - 1 verify
-proxymap unix - - n - - proxymap
 smtp unix - - n - - smtp
 relay unix - - n - - smtp
-error unix - - n - - error
-retry unix - - n - - error
 virtual unix - n n - - virtual
-anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
-postlog unix-dgram n - n - 1 postlogd
 """
 
 EXIM_CONFIG = """
@@ -111,11 +97,12 @@ begin retry
 
 @dataclass(frozen=True)
 class MailHost:
-    """`port`: of its SMTP server on 127.0.0.1; `name`: its own, and its domain."""
+    """`port`: of its SMTP server on 127.0.0.1; `name`: its own, and its domain. `logs`: where they lie."""
 
     name: str
     port: int
     folder: Path
+    logs: Path
 
     def mail(self) -> list[bytes]:
         """All that has come for its domain, with line ends as on the wire."""
@@ -133,7 +120,7 @@ class MailHost:
         return mail
 
     def log(self) -> str:
-        return "".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("*log")))
+        return "".join(path.read_text(errors="replace") for path in sorted(self.logs.glob("*log")))
 
 
 @contextlib.asynccontextmanager
@@ -145,31 +132,19 @@ async def mail_host(kind: str, hub: int, **options: str) -> AsyncIterator[MailHo
 
 @contextlib.contextmanager
 def postfix(hub: int, options: Mapping[str, str]) -> Iterator[MailHost]:
-    program = shutil.which("postfix", path="/usr/sbin:/usr/bin")
-    if program is None:
-        pytest.skip("postfix is not installed")
-    if os.getuid():
-        pytest.skip("postfix has to be started by root")
-    with _folder("postfix.test") as host:
-        folder = host.folder
-        for name in ("etc", "queue", "data"):
-            (folder / name).mkdir()
-        shutil.chown(folder / "data", "postfix", "postfix")
+    name = "postfix.test"
+    with _folder(name) as folder:
         parameters = {
-            "compatibility_level": "3.6", "queue_directory": f"{folder}/queue", "data_directory": f"{folder}/data",
-            "maillog_file": f"{folder}/log", "maillog_file_prefixes": str(folder), "inet_interfaces": "127.0.0.1",
-            "inet_protocols": "ipv4", "myhostname": host.name, "mydestination": "", "mynetworks": "127.0.0.0/8",
-            "local_header_rewrite_clients": "", "virtual_mailbox_domains": host.name, "virtual_mailbox_base": str(folder),
-            "virtual_mailbox_maps": "static:mail/", "virtual_uid_maps": f"static:{NOBODY}",
-            "virtual_alias_maps": f"inline:{{ gone@{host.name}={REFUSED} }}", "virtual_gid_maps": f"static:{NOBODY}", "virtual_minimum_uid": "1", "virtual_mailbox_limit": "0",
-            "relayhost": f"[127.0.0.1]:{hub}", "smtp_dns_support_level": "disabled", "smtp_tls_security_level": "may",
-            "smtpd_tls_security_level": "may", "smtpd_tls_chain_files": f"{folder}/chain.pem",
-            "message_size_limit": "50000000", "smtputf8_enable": "yes", "smtpd_peername_lookup": "no", **options,
+            "myhostname": name, "inet_interfaces": "127.0.0.1", "mynetworks": "127.0.0.0/8", "local_header_rewrite_clients": "",
+            "virtual_mailbox_domains": name, "virtual_mailbox_base": str(folder), "virtual_mailbox_maps": "static:mail/",
+            "virtual_uid_maps": f"static:{NOBODY}", "virtual_gid_maps": f"static:{NOBODY}", "virtual_minimum_uid": "1",
+            "virtual_mailbox_limit": "0", "virtual_alias_maps": f"inline:{{ gone@{name}={REFUSED} }}",
+            "default_transport": "smtp", "relayhost": f"[127.0.0.1]:{hub}", "smtp_dns_support_level": "disabled",
+            "smtp_tls_security_level": "may", "smtpd_tls_security_level": "may",
+            "smtpd_tls_chain_files": f"{folder}/chain.pem", "message_size_limit": "50000000", "smtputf8_enable": "yes", **options,
         }  # fmt: skip
-        (folder / "etc/main.cf").write_text("".join(f"{name} = {value}\n" for name, value in parameters.items()))
-        (folder / "etc/master.cf").write_text(f"{POSTFIX_SERVICES}127.0.0.1:{host.port} inet n - n - - smtpd\n")
-        with _running([program, "-c", str(folder / "etc"), "start-fg"], host):
-            yield host
+        with postfix_in(POSTFIX_SERVICES, **parameters) as (logs, port):
+            yield MailHost(name, port, folder, logs)
 
 
 @contextlib.contextmanager
@@ -179,8 +154,9 @@ def exim(hub: int, options: Mapping[str, str]) -> Iterator[MailHost]:
     if not EXIM.exists():
         pytest.skip("exim is not there: scripts/unpack .debian exim4-daemon-light")
     user = os.getuid() or NOBODY
-    with _folder("exim.test") as host:
-        folder = host.folder
+    name = "exim.test"
+    with _folder(name) as folder:
+        host = MailHost(name, free_port(), folder, folder)
         (folder / "exim4").write_bytes(EXIM.read_bytes())  # where it may be run from, and without its setuid bit
         (folder / "exim4").chmod(0o755)
         (folder / "passwd").write_text(f"root:x:0:0::/:/bin/sh\nDebian-exim:x:{user}:{user}::/:/bin/false\n")
@@ -193,12 +169,23 @@ def exim(hub: int, options: Mapping[str, str]) -> Iterator[MailHost]:
             "NSS_WRAPPER_GROUP": f"{folder}/group",
         }  # fmt: skip
         command = [str(folder / "exim4"), "-C", str(folder / "config"), "-bdf"]
-        with _running(command, host, environment, user):
+        with (folder / "out").open("wb") as out:
+            process = subprocess.Popen(
+                command, stdout=out, stderr=out, env=environment, start_new_session=True,
+                **({} if os.getuid() else {"user": user, "group": user, "extra_groups": ()}),
+            )  # fmt: skip
+        try:
+            answers(host.port, process, folder / "out")
             yield host
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # with its children
+            process.wait()
 
 
 @contextlib.contextmanager
-def _folder(name: str) -> Iterator[MailHost]:
+def _folder(name: str) -> Iterator[Path]:
+    """With a Maildir's place in it, and a certificate for that name."""
     folder = Path(tempfile.mkdtemp(prefix="mh"))
     folder.chmod(0o755)
     try:
@@ -208,37 +195,9 @@ def _folder(name: str) -> Iterator[MailHost]:
         if not os.getuid():
             for path in (folder, folder / "mail", folder / "chain.pem"):
                 os.chown(path, NOBODY, NOBODY)
-        yield MailHost(name, free_port(), folder)
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _running(
-    command: list[str], host: MailHost, environment: Mapping[str, str] | None = None, user: int | None = None
-) -> Iterator[None]:
-    with (host.folder / "out").open("wb") as out:
-        process = subprocess.Popen(
-            command, stdout=out, stderr=out, env=environment, start_new_session=True, user=user if not os.getuid() else None,
-            group=user if not os.getuid() else None, extra_groups=() if user and not os.getuid() else None,
-        )  # fmt: skip
-    try:
-        _wait(host, process)
-        yield
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)  # with its children
-        process.wait()
-
-
-def _wait(host: MailHost, process: "subprocess.Popen[bytes]") -> None:
-    until = time.monotonic() + START
-    while time.monotonic() < until and process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", host.port), timeout=1.0) as probe:
-            if probe.recv(4):
-                return
-        time.sleep(0.05)  # they have no way to tell
-    raise AssertionError((host.folder / "out").read_text() + host.log())
 
 
 def untrusting() -> ssl.SSLContext:

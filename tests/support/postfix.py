@@ -88,7 +88,7 @@ def postfix_in(services: str = "", **options: str) -> Iterator[tuple[Path, int]]
         env={"MAIL_CONFIG": str(etc), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
     )  # fmt: skip
     try:
-        _answers(port, process, folder / "log")
+        answers(port, process, folder / "log")
         yield folder, port
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -104,7 +104,8 @@ def _master(etc: Path) -> str:
     return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip() + "/master"
 
 
-def _answers(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def answers(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Wait until somebody speaks at that port; AssertionError with the log where nobody does."""
     until = time.monotonic() + START
     while time.monotonic() < until:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=START) as probe:
