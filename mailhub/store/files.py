@@ -44,8 +44,11 @@ class Files:
     def sync(self, descriptor: int) -> None:
         os.fdatasync(descriptor)
 
-    def write_whole(self, path: str, head: bytes, body: bytes | None, source: str | None, tail: bytes = b"") -> None:
-        """A new file of `head`, `body` or the contents of file `source`, and `tail`. Not synced. Removed if that fails."""
+    def write_whole(
+        self, path: str, head: bytes, body: bytes | None, source: str | None, tail: bytes = b"", date: int | None = None
+    ) -> None:
+        """A new file of `head`, `body` or the contents of file `source`, and `tail`, last modified at `date` (None: now). Not
+        synced. Removed if that fails."""
         with self._names_lock:
             number = next(self._names)
         partial = f"{path}.{os.getpid()}.{number}"
@@ -60,6 +63,8 @@ class Files:
                 if source is not None:
                     self._copy_into(descriptor, source)
                     self.append(descriptor, (tail,))
+                if date is not None:
+                    os.utime(descriptor, (date, date))
             finally:
                 self.close(descriptor)
             self.rename(partial, path)

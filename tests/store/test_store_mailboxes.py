@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from mailhub.config.schema import Store as StoreConfig
+from mailhub.model import ids
 from mailhub.model.clock import VirtualClock
-from mailhub.model.errors import Exists, NotFound, Permanent
+from mailhub.model.errors import Exists, NotFound, Permanent, Temporary
 from mailhub.model.mailbox import DELETED, FLAGGED, SEEN, Changed, FlagOp
-from mailhub.store.api import Body, NewMessage
+from mailhub.model.reply import Reply
+from mailhub.store.api import Body, Fate, Filing, NewContent, NewItem, NewMessage, NewRecipient, Outcome, Settle
 from mailhub.store.sqlite import SqliteStore
 
 CLOCK = VirtualClock()
@@ -238,3 +240,79 @@ async def test_a_maildir_without_its_index_keeps_uids_flags_and_subscriptions(tm
     assert (after.folder.uidvalidity, after.folder.uidnext) == (before.folder.uidvalidity, 6)
     assert after.folder.keywords == ("Work",)
     await store.close()
+
+
+async def test_mail_delivered_before_anybody_looked_leaves_adopted_uids_alone(tmp_path: Path) -> None:
+    home = tmp_path / "mail/example.org/alice/Maildir"
+    for sub in ("tmp", "new", "cur"):
+        (home / sub).mkdir(parents=True)
+    (home / "cur" / "1.a.b:2,S").write_bytes(b"Subject: old\r\n\r\n")
+    (home / "dovecot-uidlist").write_text("3 V77 N10 G0123456789abcdef0123456789abcdef\n5 :1.a.b\n")
+    store = make(tmp_path)
+    await store.open()
+    number = store.queue.new_id()
+    item = NewItem(number, NewContent(number, b"", Body(2, b"\r\n")), "a@b.c", (NewRecipient(0, WHO),), 0, 0)
+    put = await store.queue.put(item)
+    filing = Filing(WHO, "INBOX", f"1.Q{ids.text(number)}R0.mx", b"", number, 2, 1, b"(E)", b"(B)")
+    await store.mailboxes.stage(filing, put.content)
+    done = Outcome(0, Fate.DELIVERED, Reply(250, "2.0.0", "Ok"), filings=(filing,))
+    await store.queue.settle(Settle(put.id, put.lease, (done,)))
+    view = await store.mailboxes.view(await inbox(store))
+    assert (view.folder.uidvalidity, list(view.uids), list(view.flags)) == (77, [5, 10], [SEEN, 0])
+    await store.close()
+
+
+async def test_a_restored_file_gets_a_uid_of_its_own(tmp_path: Path) -> None:
+    """A backup's file of a message that was expunged: it is new mail, its old UID is never used again."""
+    store = make(tmp_path)
+    await store.open()
+    folder = await inbox(store)
+    await store.mailboxes.append(folder, [message(), message()])
+    store = await reopen(store, tmp_path)
+    await inbox(store)
+    home = tmp_path / "mail/example.org/alice/Maildir"
+    listed = (home / "dovecot-uidlist").read_bytes()
+    first = min((home / "cur").iterdir(), key=lambda path: path.name)
+    text = first.read_bytes()
+    (uid,) = [
+        uid
+        for uid in (1, 2)
+        if (await store.mailboxes.rows(folder, [uid], False))[0].file == first.name.partition(":")[0]
+    ]
+    await store.mailboxes.expunge(folder, [uid])
+    store = await reopen(store, tmp_path)
+    assert not first.exists()
+    first.write_bytes(text)
+    (home / "dovecot-uidlist").write_bytes(listed)
+    await inbox(store)
+    assert list((await store.mailboxes.view(folder)).uids) == [3 - uid, 3]
+    await store.close()
+
+
+async def test_letters_without_a_name_do_not_become_another_keyword(tmp_path: Path) -> None:
+    home = tmp_path / "mail/example.org/alice/Maildir"
+    for sub in ("tmp", "new", "cur"):
+        (home / sub).mkdir(parents=True)
+    (home / "cur" / "1.a.b:2,Sb").write_bytes(b"Subject: old\r\n\r\n")
+    store = make(tmp_path)
+    await store.open()
+    folder = await inbox(store)
+    state, rows, _ = await store.mailboxes.set_flags(folder, [1], FlagOp.ADD, 0, ["Work"])
+    assert state.keywords == ("unknown-0", "unknown-1", "Work")
+    assert rows[0][1] == SEEN | 64 | 128
+    await store.close()
+
+
+async def test_a_maildir_that_is_gone_is_not_mail_that_was_deleted(store: SqliteStore, tmp_path: Path) -> None:
+    folder = await inbox(store)
+    await store.mailboxes.append(folder, [message()])
+    while await store._filer._round():
+        pass
+    home = tmp_path / "mail/example.org/alice/Maildir"
+    home.rename(tmp_path / "unmounted")
+    await store.mailboxes.rescan(WHO)
+    with pytest.raises(Temporary):
+        await store.mailboxes.open(folder, 1)
+    (tmp_path / "unmounted").rename(home)
+    async with await store.mailboxes.open(folder, 1) as opened:
+        assert opened.size == 21

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+from bisect import bisect_left, bisect_right
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor
 
@@ -12,6 +13,7 @@ from ..api import Body
 from ..files import Files
 
 Load = Callable[[int], Awaitable[bytes]]
+_LINES = 65_536  # octets of a block of a file with bare line ends
 
 
 class Spool:
@@ -185,6 +187,46 @@ class OpenFile:
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
+
+
+class OpenLines(OpenFile):
+    """A file whose lines end with LF alone, as Dovecot and local programs write them, read as the CRLF that clients are shown.
+    Of the file only marks are kept, one a block."""
+
+    def __init__(self, name: str, files: Files, pool: Executor, descriptor: int, octets: int, size: int) -> None:
+        super().__init__(name, files, pool, descriptor, size)
+        self._octets = octets
+        self._marks: list[int] | None = None  # where in the text that clients are shown each block of the file begins
+
+    async def read(self, offset: int, length: int) -> bytes:
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._pool, self._read, offset, min(length, self.size - offset))
+        except OSError as error:
+            raise Temporary(f"message file: {error}") from error
+
+    def _read(self, offset: int, length: int) -> bytes:
+        if length <= 0:
+            return b""
+        if self._marks is None:
+            self._marks = [0]
+            for number in range(-(-self._octets // _LINES)):
+                self._marks.append(self._marks[-1] + len(self._block(number)))
+        first = max(0, bisect_right(self._marks, offset) - 1)
+        last = bisect_left(self._marks, offset + length)
+        text = b"".join([self._block(number) for number in range(first, last)])
+        return text[offset - self._marks[first] : offset - self._marks[first] + length]
+
+    def _block(self, number: int) -> bytes:
+        """A block as clients are shown it: its line ends are made CRLF, seen with the octet before it."""
+        start = number * _LINES
+        before = self._files.pread(self._descriptor, start - 1, 1) if start else b""
+        return with_crlf(before + self._files.pread(self._descriptor, start, _LINES))[len(with_crlf(before)) :]
+
+
+def with_crlf(text: bytes) -> bytes:
+    """Each line end as CRLF."""
+    return text.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
 class OpenContent:

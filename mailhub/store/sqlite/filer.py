@@ -183,15 +183,15 @@ class Filer:
 
     def _write_missing(self) -> list[Place]:
         rows = self._db.execute(
-            "select content, folder, uid, head, flags, file from filed join message using (folder, uid)"
+            "select content, folder, uid, head, flags, date, file from filed join message using (folder, uid)"
             " where name_flags = -2 limit 200"
         ).fetchall()
         places = []
-        for content, folder, uid, head, flags, file in rows:
+        for content, folder, uid, head, flags, date, file in rows:
             name_flags = flags & maildir.VISIBLE
             directory = self._directory(folder)
             if directory is not None:
-                self._write(f"{directory}/{maildir.place(file, name_flags)}", head, content)
+                self._write(f"{directory}/{maildir.place(file, name_flags)}", head, content, date)
                 places.append(Place(folder, uid, file, name_flags))
         return places
 
@@ -199,7 +199,7 @@ class Filer:
         row = self._db.execute("select account, name from folder where id=?", (folder,)).fetchone()
         return None if row is None else f"{self._mail}/{maildir.home(row[0])}{maildir.folder_dir(row[1])}"
 
-    def _write(self, target: str, head: bytes, content: int) -> None:
+    def _write(self, target: str, head: bytes, content: int, date: int) -> None:
         row = self._db.execute("select prefix, body, spool, tail from content where id=?", (content,)).fetchone()
         if row is None:
             return
@@ -208,7 +208,7 @@ class Filer:
         make_maildir(self._files, directory)
         partial = f"{directory}/tmp/{PurePosixPath(target).name}"
         source = None if spool is None else self._spool.path(spool)
-        self._files.write_whole(partial, head + prefix, body, source, tail)
+        self._files.write_whole(partial, head + prefix, body, source, tail, date)
         self._files.rename(partial, target)
 
     def _rename_dirty(self) -> list[Place]:
@@ -233,17 +233,17 @@ class Filer:
         """After a crash: write again what an unsynced file system lost or left short."""
         mended = 0
         rows = self._db.execute(
-            "select content, folder, uid, head, name_flags, size, file from filed join message using (folder, uid)"
+            "select content, folder, head, name_flags, size, date, file from filed join message using (folder, uid)"
             " where name_flags != -2"
         ).fetchall()
-        for content, folder, _, head, name_flags, size, file in rows:
+        for content, folder, head, name_flags, size, date, file in rows:
             directory = self._directory(folder)
             if directory is None:
                 continue
             expected = f"{directory}/{maildir.place(file, name_flags)}"
             path = expected if self._files.exists(expected) else find(self._files, expected)
             if path is None or self._files.size(path) != size:
-                self._write(path or expected, head, content)
+                self._write(path or expected, head, content, date)
                 mended += 1
         return mended
 

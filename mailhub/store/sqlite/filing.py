@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from mailhub.model.errors import LimitReached, NotFound
@@ -10,6 +10,7 @@ from mailhub.model.mailbox import KEYWORD_SHIFT, MAX_KEYWORDS, SEEN, Folder
 
 from .. import maildir
 from ..api import Filing
+from ..side_files import unknown
 from .writer import Told, insert_rows
 
 UID_LIMIT = (1 << 32) - 2
@@ -52,11 +53,27 @@ def make_folder(
         " special_use, recent_from) values (?,?,?,1,1,0,0,0,'[]',?,1)",
         (account, name, chosen, special_use),
     )
-    db.execute("insert or ignore into subscription values (?,?)", (account, name))
     told.change(account, None)
     found = find_folder(db, account, name)
     assert found is not None
     return found
+
+
+def subscribe(db: sqlite3.Connection, account: str, names: Iterable[str]) -> None:
+    db.executemany("insert or ignore into subscription values (?,?)", [(account, name) for name in names])
+
+
+def name_letters(db: sqlite3.Connection, folder: Folder, flags: int) -> Folder:
+    """The folder, with a name for each keyword letter that stands in `flags`: a letter without one would take the next new name."""
+    letters = (flags >> KEYWORD_SHIFT).bit_length()
+    if letters <= len(folder.keywords):
+        return folder
+    return set_keywords(db, folder, (*folder.keywords, *map(unknown, range(len(folder.keywords), letters))))
+
+
+def set_keywords(db: sqlite3.Connection, folder: Folder, names: Sequence[str]) -> Folder:
+    db.execute("update folder set keywords=? where id=?", (json.dumps(names), folder.id))
+    return replace(folder, keywords=tuple(names))
 
 
 def keyword_bits(db: sqlite3.Connection, folder: Folder, keywords: Sequence[str]) -> tuple[int, Folder]:
@@ -75,8 +92,7 @@ def keyword_bits(db: sqlite3.Connection, folder: Folder, keywords: Sequence[str]
             names.append(keyword)
         bits |= 1 << (KEYWORD_SHIFT + n)
     if len(names) != len(folder.keywords):
-        db.execute("update folder set keywords=? where id=?", (json.dumps(names), folder.id))
-        folder = replace(folder, keywords=tuple(names))
+        folder = set_keywords(db, folder, names)
     return bits, folder
 
 
@@ -137,6 +153,7 @@ def file_messages(db: sqlite3.Connection, told: Told, filings: Sequence[Filing],
         folder = find_folder(db, account, name) or find_folder(db, account, "INBOX")
         if folder is None:
             folder = make_folder(db, told, account, "INBOX", now)
+            subscribe(db, account, ("INBOX",))
         entries = []
         for filing in found:
             bits, folder = keyword_bits(db, folder, filing.keywords)

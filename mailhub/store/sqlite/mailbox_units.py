@@ -10,7 +10,7 @@ from mailhub.model.mailbox import SEEN, SEPARATOR, FlagOp, Folder
 
 from .. import maildir
 from ..api import Copied, NewContent, NewMessage
-from .filing import Entry, enter, find_folder, get_folder, keyword_bits, make_folder
+from .filing import Entry, enter, find_folder, get_folder, keyword_bits, make_folder, subscribe
 from .queue_units import drop_contents, remember_id
 from .writer import Told
 
@@ -29,15 +29,15 @@ def path(folder: Folder, file: str, name_flags: int) -> str:
     return f"{directory(folder)}/{maildir.place(file, name_flags)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Ensure:
-    """INBOX of an account, made if missing."""
-
-    account: str
-    now: int
-
-    def apply(self, db: sqlite3.Connection, told: Told) -> Folder:
-        return find_folder(db, self.account, "INBOX") or make_folder(db, told, self.account, "INBOX", self.now)
+def make_parents(db: sqlite3.Connection, told: Told, account: str, name: str, now: int) -> None:
+    """The folders above one that is to be."""
+    levels = name.split(SEPARATOR)
+    missing = [
+        parent for n in range(1, len(levels)) if not find_folder(db, account, parent := SEPARATOR.join(levels[:n]))
+    ]
+    for parent in missing:
+        intend(db, told, "mkdir", directory(make_folder(db, told, account, parent, now)))
+    subscribe(db, account, missing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +50,11 @@ class Create:
     def apply(self, db: sqlite3.Connection, told: Told) -> Folder:
         if find_folder(db, self.account, self.name):
             raise Exists(f"folder {self.name!r} exists")
-        levels = self.name.split(SEPARATOR)
-        for n in range(1, len(levels)):
-            parent = SEPARATOR.join(levels[:n])
-            if not find_folder(db, self.account, parent):
-                intend(db, told, "mkdir", directory(make_folder(db, told, self.account, parent, self.now)))
+        make_parents(db, told, self.account, self.name, self.now)
         folder = make_folder(db, told, self.account, self.name, self.now, self.special_use)
+        subscribe(db, self.account, (self.name,))
         intend(db, told, "mkdir", directory(folder))
-        return folder
+        return get_folder(db, folder.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +96,7 @@ class Rename:
         clash = taken.intersection(moved.values())
         if clash or self.name.startswith(below):
             raise Exists(f"folder {min(clash, default=self.name)!r} exists")
-        levels = self.name.split(SEPARATOR)
-        for n in range(1, len(levels)):
-            parent = SEPARATOR.join(levels[:n])
-            if not find_folder(db, folder.account, parent):
-                intend(db, told, "mkdir", directory(make_folder(db, told, folder.account, parent, self.now)))
+        make_parents(db, told, folder.account, self.name, self.now)
         home = maildir.home(folder.account)
         for number, name in rows:
             if number in moved:
@@ -232,7 +225,7 @@ class Copy:
         for n, (uid, flags, date, size, name_flags, file, envelope, structure) in enumerate(rows):
             names = [name for k, name in enumerate(source.keywords) if flags >> (k + 5) & 1]
             bits, target = keyword_bits(db, target, names)
-            name = maildir.sized(self.files[n], size) if self.files else file
+            name = self.files[n] + maildir.sizes(file) if self.files else file
             new_flags = flags & 31 | bits
             entry = Entry(new_flags, date, size, name_flags, name, envelope, structure)
             if name_flags == maildir.NO_FILE:

@@ -1,5 +1,6 @@
 """api.MailboxStore on SQLite and Maildir."""
 
+import asyncio
 import json
 import sqlite3
 from array import array
@@ -15,7 +16,7 @@ from .. import maildir
 from ..api import Body, Content, Copied, Filing, MessageFile, NewContent, NewMessage
 from ..files import Files
 from ..lane import Lane
-from .bodies import OpenContent, OpenFile, Spool, StoredContent
+from .bodies import OpenContent, OpenFile, OpenLines, Spool, StoredContent
 from .filer import Filer, find, make_maildir
 from .filing import FOLDER, folder_of, get_folder
 from .mailbox_units import (
@@ -23,7 +24,6 @@ from .mailbox_units import (
     Copy,
     Create,
     Delete,
-    Ensure,
     Expunge,
     RemoveAccount,
     Rename,
@@ -52,6 +52,7 @@ class SqliteMailboxes:
         self._new_id, self._load_body = new_id, load_body
         self._listeners: list[Callable[[Sequence[Changed]], None]] = []
         self._scanned: set[str] = set()
+        self._scanning: dict[str, asyncio.Future[None]] = {}
         self._made: set[str] = set()  # Maildirs known to be there; bounded below
         self.staging = Lane("mailhub-staging")
         self._scan = Scan(writer, reader, db, filer, files, mail, clock)
@@ -72,12 +73,23 @@ class SqliteMailboxes:
 
     async def folders(self, account: str) -> list[Folder]:
         if account not in self._scanned:
-            await self._writer.do(Ensure(account, self._now()))
-            await self._filer.lane.call(make_maildir, self._files, f"{self._mail}/{maildir.home(account)}")
-            self._scanned.add(account)
-            await self.rescan(account)
+            await self._scan_first(account)
         found: list[Folder] = await self._reader.call(self._folders, account)
         return sorted(found, key=lambda folder: (folder.name != "INBOX", folder.name))
+
+    async def _scan_first(self, account: str) -> None:
+        """Whoever comes while it is under way waits for it: half a folder would give later UIDs to earlier mail."""
+        under_way = self._scanning.get(account)
+        if under_way is None:
+            under_way = asyncio.ensure_future(self._make_and_scan(account))
+            self._scanning[account] = under_way
+            under_way.add_done_callback(lambda _: self._scanning.pop(account))
+        await asyncio.shield(under_way)
+
+    async def _make_and_scan(self, account: str) -> None:
+        await self._filer.lane.call(make_maildir, self._files, f"{self._mail}/{maildir.home(account)}")
+        await self.rescan(account)
+        self._scanned.add(account)
 
     def _folders(self, account: str) -> list[Folder]:
         return [folder_of(row) for row in self._db.execute(f"select {FOLDER} from folder where account=?", (account,))]
@@ -203,13 +215,13 @@ class SqliteMailboxes:
 
     def _open(self, folder: int, uid: int) -> MessageFile | None:
         row = self._db.execute(
-            "select name_flags, file, account, name from message join folder on folder.id = message.folder"
+            "select name_flags, file, account, name, message.size from message join folder on folder.id = message.folder"
             " where folder=? and uid=?",
             (folder, uid),
         ).fetchone()
         if row is None:
             raise NotFound(f"no message {uid} in folder {folder}")
-        name_flags, file, account, name = row
+        name_flags, file, account, name, size = row
         if name_flags == maildir.NO_FILE:
             return self._open_content(file, folder, uid)
         path = f"{self._mail}/{maildir.home(account)}{maildir.folder_dir(name)}/{maildir.place(file, name_flags)}"
@@ -220,7 +232,12 @@ class SqliteMailboxes:
                 continue
             except OSError as error:
                 raise Temporary(f"{candidate}: {error}") from error
-            return OpenFile(file, self._files, self._pool, descriptor, self._files.length(descriptor))
+            octets = self._files.length(descriptor)
+            if octets < size:  # the row counts each line end as CRLF
+                return OpenLines(file, self._files, self._pool, descriptor, octets, size)
+            return OpenFile(file, self._files, self._pool, descriptor, octets)
+        if not self._files.exists(f"{self._mail}/{maildir.home(account)}/cur"):
+            raise Temporary(f"the Maildir of {account} is gone; is its file system mounted?")
         return None
 
     def _candidates(self, path: str) -> Iterator[str]:
@@ -291,6 +308,8 @@ class SqliteMailboxes:
         return gone
 
     async def stage(self, filing: Filing, content: Content) -> None:
+        if filing.account not in self._scanned and not await self._reader.call(self._folders, filing.account):
+            await self._scan_first(filing.account)  # a Maildir that came from elsewhere keeps its UIDs
         body = content.body.data
         spool = content.body.spool
         if body is None and spool is None:

@@ -10,6 +10,7 @@ filed       (content, message) pairs whose file is not known to be synced; see r
 ban         of client networks; sent: what an account sent on a day; wrote_to: digests of whom it ever wrote to
 suppression of addresses that refused mail for good, or that the operator named
 sts_policy  MTA-STS policies of other domains; tls_session: sessions counted for the TLS reports to them
+adopting    folders found on disk of which not all files are in the index yet
 intent      changes to files that a commit has decided and that may still be to do, in their order
 """
 
@@ -17,7 +18,7 @@ import sqlite3
 
 from mailhub.model.errors import Permanent
 
-VERSION = 7
+VERSION = 8
 
 # What orders and counts the queue. A trigger is one statement here: it holds no ";" before a line's end.
 _QUEUE_ORDER = """
@@ -115,6 +116,7 @@ create table expunged(folder integer not null, uid integer not null, modseq inte
   primary key(folder, modseq, uid)) without rowid;
 create table filed(content integer not null, folder integer not null, uid integer not null, head blob not null,
   primary key(content, folder, uid)) without rowid;
+create table adopting(folder integer primary key);
 create table intent(id integer primary key autoincrement, kind text not null, source text not null, target text not null);
 """
 )
@@ -181,6 +183,9 @@ update total set count = (select count(*) from item) where name = 'items';
 insert into recipient select r.*, lower(substr(address, length(rtrim(address, replace(address, '@', ''))) + 1)),
   coalesce(sender, ''), coalesce(priority, 0) from recipient_6 r left join item on item.id = r.item;
 drop table recipient_6;
+""",
+    8: """
+create table adopting(folder integer primary key);
 """,
 }
 

@@ -10,9 +10,11 @@ import sqlite3
 
 from .. import maildir
 from ..files import Files
+from ..side_files import UidList, keywords_file, read_uidlist, subscriptions_file, uidlist_head, uidlist_lines
 from .writer import Told
 
 log = logging.getLogger("mailhub.store")
+_LINE = 5_120  # octets of Courier's file that count
 _REMEMBERED = 10_000  # folders whose file can be appended to
 
 
@@ -23,6 +25,7 @@ class Sidecars:
         self._db, self._files, self._mail = db, files, mail
         self._folders: set[int] = set()
         self._accounts: set[str] = set()
+        self._owners: set[str] = set()  # of folders whose files were written
         self._written: dict[int, tuple[int, int, str]] = {}  # folder: uidvalidity, next UID, keywords in its files
         self._touched: set[int] = set()
 
@@ -41,6 +44,9 @@ class Sidecars:
             self._folder(folder)
         for account in accounts:
             self._subscriptions(account)
+        for account in accounts | self._owners:
+            self._maildirsize(account)
+        self._owners.clear()
 
     def close(self) -> None:
         """Flush, and write the lists whole where messages were expunged since."""
@@ -51,12 +57,15 @@ class Sidecars:
 
     def _folder(self, folder: int) -> None:
         row = self._db.execute(
-            "select account, name, uidvalidity, uidnext, keywords from folder where id=?", (folder,)
+            "select account, name, uidvalidity, uidnext, keywords from folder where id=?1"
+            " and not exists (select 1 from adopting where folder = ?1)",
+            (folder,),
         ).fetchone()
         if row is None:
             self._written.pop(folder, None)
             return
         account, name, uidvalidity, uidnext, keywords = row
+        self._owners.add(account)
         directory = f"{self._mail}/{maildir.home(account)}{maildir.folder_dir(name)}"
         last = self._written.get(folder)
         try:
@@ -76,23 +85,40 @@ class Sidecars:
         path = f"{directory}/dovecot-uidlist"
         start = last[1] if last is not None and last[0] == uidvalidity and self._files.exists(path) else 0
         rows = self._db.execute(
-            "select uid, file from message where folder=? and uid>=? order by uid", (folder, start)
+            "select uid, file, size from message where folder=? and uid>=? order by uid", (folder, start)
         ).fetchall()
-        lines = maildir.uidlist_lines(rows)
         if start:
-            if lines:
-                self._files.append_text(path, lines)
+            if rows:
+                self._files.append_text(path, uidlist_lines(rows, {}))
             return
-        guid = f"{uidvalidity:08x}{folder:08x}".ljust(32, "0")
-        self._files.replace_text(path, maildir.uidlist_head(uidvalidity, uidnext, guid) + lines)
+        old = self._old(path, uidvalidity)
+        guid = old.guid or f"{uidvalidity:08x}{folder:08x}".ljust(32, "0")
+        head = uidlist_head(uidvalidity, max(uidnext, old.uidnext), guid)
+        self._files.replace_text(path, head + uidlist_lines(rows, old.fields))
+
+    def _old(self, path: str, uidvalidity: int) -> UidList:
+        """The list that is there: identities that Dovecot gave stay."""
+        old = read_uidlist(self._files.read(path)) if self._files.exists(path) else None
+        return old if old is not None and old.uidvalidity == uidvalidity else UidList(uidvalidity, 1)
 
     def _keywords(self, directory: str, keywords: list[str]) -> None:
         path = f"{directory}/dovecot-keywords"
         if keywords or self._files.exists(path):
-            self._files.replace_text(path, maildir.keywords_file(keywords))
+            self._files.replace_text(path, keywords_file(keywords))
 
     def _subscriptions(self, account: str) -> None:
         rows = self._db.execute("select name from subscription where account=? order by name", (account,)).fetchall()
         home = f"{self._mail}/{maildir.home(account)}"
         if self._files.exists(home):
-            self._files.replace_text(f"{home}/subscriptions", maildir.subscriptions_file(row[0] for row in rows))
+            self._files.replace_text(f"{home}/subscriptions", subscriptions_file(row[0] for row in rows))
+
+    def _maildirsize(self, account: str) -> None:
+        """Where Courier's quota has its file: its limits, and sums made new. Trash does not count there."""
+        path = f"{self._mail}/{maildir.home(account)}/maildirsize"
+        if self._files.exists(path):
+            limits = self._files.read(path, 0, _LINE).partition(b"\n")[0]
+            size, count = self._db.execute(
+                "select coalesce(sum(size), 0), coalesce(sum(messages), 0) from folder where account=? and name != 'Trash'",
+                (account,),
+            ).fetchone()
+            self._files.replace_text(path, limits + f"\n{size:>12} {count:>12}\n".encode())

@@ -1,0 +1,163 @@
+"""The units by which folders and files that other programs made enter the index."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from mailhub.model import ids
+from mailhub.model.mailbox import SEEN, Folder
+
+from .. import maildir
+from ..side_files import UidList
+from .filing import Entry, enter, find_folder, get_folder, make_folder, name_letters, set_keywords, subscribe
+from .writer import Told
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """A folder that is there on disk, with what lies beside it. Until `Adopted` its side files are not ours to write: they are
+    all that knows the UIDs. `subscribed`: names that are, if the folder is new to us."""
+
+    account: str
+    name: str
+    listed: UidList | None
+    keywords: tuple[str, ...]
+    subscribed: tuple[str, ...]
+    now: int
+
+    def apply(self, db: sqlite3.Connection, told: Told) -> None:
+        folder = find_folder(db, self.account, self.name)
+        if folder is None:
+            uidvalidity = self.listed.uidvalidity if self.listed else 0
+            folder = make_folder(db, told, self.account, self.name, self.now, uidvalidity=uidvalidity)
+            subscribe(db, self.account, self.subscribed)
+            db.execute("insert into adopting values (?)", (folder.id,))
+        # one that we know may have been another server's while we were away: it gave UIDs and keywords of its own
+        listed = self.listed
+        if listed is not None and listed.uidvalidity == folder.uidvalidity and listed.uidnext > folder.uidnext:
+            db.execute("update folder set uidnext=?1, recent_from=max(?1, recent_from) where id=?2",
+                       (listed.uidnext, folder.id))  # fmt: skip
+        known = len(folder.keywords)
+        if len(self.keywords) > known and self.keywords[:known] == folder.keywords:
+            set_keywords(db, folder, self.keywords)
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """All files that a folder held when it was found are in the index."""
+
+    folder: int
+
+    def apply(self, db: sqlite3.Connection, told: Told) -> None:
+        if db.execute("delete from adopting where folder=?", (self.folder,)).rowcount:
+            folder = get_folder(db, self.folder)
+            told.change(folder.account, folder.id, folder.modseq)
+
+
+@dataclass(frozen=True, slots=True)
+class Enter:
+    """Files that the index does not know. Deliveries that are still queued are passed over. A UID from a list is given to its
+    file once: where it was expunged, or is another's, the file gets the next one."""
+
+    folder: int
+    entries: tuple[Entry, ...]
+
+    def apply(self, db: sqlite3.Connection, told: Told) -> None:
+        folder = get_folder(db, self.folder)
+        new = [entry for entry in self.entries if not self._ours(db, folder, entry)]
+        for flags in {entry.flags for entry in new}:
+            folder = name_letters(db, folder, flags)
+        wanted = json.dumps([entry.uid for entry in new if entry.uid])
+        used = "select uid from {} where folder=? and uid in (select value from json_each(?))"
+        taken = {row[0] for table in ("message", "expunged")
+                 for row in db.execute(used.format(table), (folder.id, wanted)).fetchall()}  # fmt: skip
+        known = sorted((e for e in new if e.uid and e.uid not in taken), key=lambda entry: entry.uid)
+        if known:
+            enter(db, told, folder, known)
+        fresh = [replace(entry, uid=0) for entry in new if not entry.uid or entry.uid in taken]
+        if fresh:
+            enter(db, told, get_folder(db, folder.id), fresh)
+
+    def _ours(self, db: sqlite3.Connection, folder: Folder, entry: Entry) -> bool:
+        if db.execute("select 1 from message where folder=? and file=?", (folder.id, entry.file)).fetchone():
+            return True
+        if db.execute("select 1 from intent where source like ? escape '\\'", (_like(entry.file),)).fetchone():
+            return True
+        delivery = maildir.DELIVERY.match(entry.file)
+        if delivery is None:
+            return False
+        try:
+            item = ids.number(delivery[1])
+        except ValueError:
+            return False
+        row = db.execute("select 1 from recipient where item=? and n=?", (item, int(delivery[2]))).fetchone()
+        return row is not None
+
+
+def _like(base: str) -> str:
+    return "%" + base.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+
+
+@dataclass(frozen=True, slots=True)
+class MergeNames:
+    """(uid, flags in the name now): the difference to the name seen last is what another program changed."""
+
+    folder: int
+    names: tuple[tuple[int, int], ...]
+
+    def apply(self, db: sqlite3.Connection, told: Told) -> None:
+        folder = get_folder(db, self.folder)
+        changed = False
+        for uid, now in self.names:
+            row = db.execute(
+                "select flags, name_flags from message where folder=? and uid=?", (folder.id, uid)
+            ).fetchone()
+            if row is None or row[1] == maildir.NO_FILE:
+                continue
+            flags, last = row[0], max(0, row[1])
+            merged = flags ^ ((max(0, now) ^ last) & maildir.VISIBLE)
+            folder = name_letters(db, folder, merged)
+            dirty = merged & maildir.VISIBLE != max(0, now)
+            if merged == flags:  # it moved from new/ to cur/
+                db.execute(
+                    "update message set name_flags=?, dirty=? where folder=? and uid=?", (now, dirty, folder.id, uid)
+                )
+                continue
+            changed = True
+            db.execute(
+                "update message set flags=?, name_flags=?, dirty=?, modseq=? where folder=? and uid=?",
+                (merged, now, dirty, folder.modseq + 1, folder.id, uid),
+            )
+            db.execute("update folder set unseen=unseen+? where id=?", ((flags & SEEN) - (merged & SEEN), folder.id))
+        if changed:
+            db.execute("update folder set modseq=modseq+1 where id=?", (folder.id,))
+            told.change(folder.account, folder.id, folder.modseq + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Rows made again from their files: UID, flags, date and file stay. A size that is that of the file, or that with each line
+    end as CRLF, stays too."""
+
+    folder: int
+    rows: Sequence[tuple[int, int, int, bytes, bytes]]  # uid, octets of the file, octets with CRLF, envelope, structure
+
+    def apply(self, db: sqlite3.Connection, told: Told) -> None:
+        for uid, octets, size, envelope, structure in self.rows:
+            db.execute("update message set size=?1 where folder=?2 and uid=?3 and size not in (?1, ?4)",
+                       (size, self.folder, uid, octets))  # fmt: skip
+            db.execute("insert or replace into rendered select ?,?,?,? where exists"
+                       " (select 1 from message where folder=?1 and uid=?2)",
+                       (self.folder, uid, envelope, structure))  # fmt: skip
+        recount(db, self.folder)
+
+
+def recount(db: sqlite3.Connection, folder: int) -> bool:
+    """Make a folder's counters what its rows say; whether they were not."""
+    now = db.execute(
+        "select count(*), coalesce(sum((flags & 1) = 0), 0), coalesce(sum(size), 0) from message where folder=?",
+        (folder,),
+    ).fetchone()
+    return bool(db.execute("update folder set messages=?1, unseen=?2, size=?3 where id=?4 and (messages, unseen, size) != (?1, ?2, ?3)",
+                           (*now, folder)).rowcount)  # fmt: skip
