@@ -9,6 +9,7 @@ from mailhub.directory.authenticator import Tokens
 from mailhub.directory.providers.chain import chain
 from mailhub.directory.providers.stored import StoredPasswords
 from mailhub.model.clock import Clock
+from mailhub.net.https import Https
 from mailhub.net.resolver import Resolver
 from mailhub.policy import Guard
 from mailhub.store.api import Store
@@ -47,13 +48,13 @@ async def signing_in(
         cached,
         guard,
         hostname=config.hostname,
-        tokens=_tokens(config, resolver, clock, undo),
+        tokens=_tokens(config, resolver, clock),
     )
     await authenticator.open()
     return SigningIn(directory, authenticator, stored)
 
 
-def _tokens(config: Config, resolver: Resolver, clock: Clock, undo: AsyncExitStack) -> Tokens | None:
+def _tokens(config: Config, resolver: Resolver, clock: Clock) -> Tokens | None:
     """Who checks OAuth tokens; what that takes is imported where it is needed."""
     oauth = config.auth.oauth
     if not (oauth.jwks or oauth.introspection):
@@ -61,6 +62,5 @@ def _tokens(config: Config, resolver: Resolver, clock: Clock, undo: AsyncExitSta
     from mailhub.directory.oauth.tokens import IssuedTokens
     from mailhub.net.http import HttpClient
 
-    http = HttpClient(resolver, clock, timeout=oauth.timeout, limit=oauth.request_limit)
-    undo.push_async_callback(http.close)
+    http = HttpClient(Https(resolver, clock), timeout=oauth.timeout, limit=oauth.request_limit)
     return IssuedTokens(oauth, http, clock)

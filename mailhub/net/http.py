@@ -1,20 +1,19 @@
-"""Requests to other services by HTTP: through our resolver and on our clock, bounded in number, size and time.
+"""Requests to services of the operator's choice, on top of `https`: bounded in number, and Temporary where they get no 200.
 
-No redirect is followed, no cookie kept, no proxy taken from the environment. What is no 200 is Temporary.
 Takes a while to import (aiohttp): who needs it imports it when the server starts, and others never.
 """
 
-import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from socket import AF_INET, AF_INET6, AI_NUMERICHOST, AddressFamily
 from typing import Any
+from urllib.parse import urlencode
 
-import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from mailhub.model.clock import Clock
 from mailhub.model.errors import LimitReached, Temporary
 
+from .https import Answer, Https, HttpsError
 from .resolver import DnsError, Resolver
 
 ANSWER_LIMIT = 262_144  # octets of a body
@@ -44,54 +43,31 @@ class Names(AbstractResolver):
 
 
 class HttpClient:
-    """`timeout`: seconds for a whole answer; `limit`: requests at one time, more are LimitReached. Made and closed inside the
-    event loop."""
+    """`timeout`: seconds for a whole answer; `limit`: requests at one time, more are LimitReached."""
 
-    def __init__(self, resolver: Resolver, clock: Clock, *, timeout: float, limit: int) -> None:
-        self._clock, self._timeout, self._limit = clock, timeout, limit
+    def __init__(self, https: Https, *, timeout: float, limit: int) -> None:
+        self._https, self._timeout, self._limit = https, timeout, limit
         self._pending = 0
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                resolver=Names(resolver), use_dns_cache=False, limit=limit, ssl=ssl.create_default_context()
-            ),
-            timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            headers={"User-Agent": "mailhub", "Accept": "application/json", "Accept-Encoding": "identity"},
-        )
 
     async def get(self, url: str) -> bytes:
         """The body of a 200."""
-        return await self._ask("GET", url)
+        return await self._body(url, partial(self._https.get, url))
 
     async def post(self, url: str, form: Mapping[str, str], authorization: str) -> bytes:
         """The body of a 200. `form` is sent as application/x-www-form-urlencoded."""
-        return await self._ask("POST", url, data=dict(form), headers={"Authorization": authorization})
+        kind, body = "application/x-www-form-urlencoded", urlencode(form).encode()
+        return await self._body(url, partial(self._https.post, url, body, kind, authorization=authorization))
 
-    async def close(self) -> None:
-        await self._session.close()
-
-    async def _ask(self, method: str, url: str, **options: Any) -> bytes:
+    async def _body(self, url: str, ask: Callable[..., Coroutine[Any, Any, Answer]]) -> bytes:
         if self._pending >= self._limit:
             raise LimitReached(f"{url}: {self._limit} requests wait for an answer already")
         self._pending += 1
         try:
-            async with (
-                self._clock.timeout(self._timeout),
-                self._session.request(method, url, allow_redirects=False, **options) as answer,
-            ):
-                if answer.status != 200:
-                    raise Temporary(f"{url}: {answer.status} {answer.reason}")
-                return await self._body(url, answer)
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            raise Temporary(f"{url}: {str(error) or type(error).__name__}") from error
+            answer = await ask(timeout=self._timeout, limit=ANSWER_LIMIT)
+        except HttpsError as error:
+            raise Temporary(f"{url}: {error}") from error
         finally:
             self._pending -= 1
-
-    async def _body(self, url: str, answer: aiohttp.ClientResponse) -> bytes:
-        body = bytearray()
-        async for block in answer.content.iter_chunked(65_536):
-            body += block
-            if len(body) > ANSWER_LIMIT:
-                raise Temporary(f"{url}: more than {ANSWER_LIMIT} octets")
-        return bytes(body)
+        if answer.status != 200 or len(answer.body) > ANSWER_LIMIT:
+            raise Temporary(f"{url}: {answer.status}, {len(answer.body)} octets")
+        return answer.body

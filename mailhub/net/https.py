@@ -44,9 +44,12 @@ class Https:
         """HttpsError for whatever keeps the answer away."""
         return await self._ask("GET", url, timeout, limit)
 
-    async def post(self, url: str, body: bytes, kind: str, *, timeout: float, limit: int) -> Answer:
+    async def post(
+        self, url: str, body: bytes, kind: str, *, timeout: float, limit: int, authorization: str = ""
+    ) -> Answer:
         """The same, with a body of that media type."""
-        return await self._ask("POST", url, timeout, limit, data=body, headers={"Content-Type": kind})
+        headers = {"Content-Type": kind} | ({"Authorization": authorization} if authorization else {})
+        return await self._ask("POST", url, timeout, limit, data=body, headers=headers)
 
     async def _ask(self, method: str, url: str, seconds: float, limit: int, **more: Any) -> Answer:
         import aiohttp  # the command line must not wait for it

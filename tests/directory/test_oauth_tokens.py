@@ -5,6 +5,7 @@ import base64
 import hashlib
 import hmac
 import json
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,9 @@ from mailhub.directory.oauth.tokens import IssuedTokens
 from mailhub.model.clock import SystemClock, VirtualClock
 from mailhub.model.errors import LimitReached, Temporary
 from mailhub.net.http import ANSWER_LIMIT, HttpClient
+from mailhub.net.https import Https
 from mailhub.net.resolver import DnsResolver
+from mailhub.net.tls import self_signed
 
 ANN = "ann@mailhub.test"
 
@@ -43,9 +46,7 @@ async def issuer(clock: VirtualClock) -> AsyncIterator[Issuer]:
 @pytest.fixture
 async def http(clock: VirtualClock) -> AsyncIterator[HttpClient]:
     resolver = DnsResolver(schema.Resolver(), clock)
-    client = HttpClient(resolver, clock, timeout=10.0, limit=5)
-    yield client
-    await client.close()
+    yield HttpClient(Https(resolver, clock), timeout=10.0, limit=5)
     await resolver.close()
 
 
@@ -196,18 +197,26 @@ async def test_keys_are_read_again_for_an_unknown_one_but_not_at_each(
     assert len(issuer.asked) == 3
 
 
+async def read(tokens: IssuedTokens) -> None:
+    """Wait for the reading of keys that is under way."""
+    assert tokens._signed is not None
+    keys = tokens._signed._keys
+    await until(lambda: keys._reading is None)
+
+
 async def test_keys_grow_old(made: Made, issuer: Issuer, clock: VirtualClock) -> None:
     tokens, life = made.by(made.oauth), made.oauth.keys_seconds
     await tokens.account(issuer.token(ANN))
     await clock.advance(life / 2)
     assert await tokens.account(issuer.token(ANN)) == ANN
-    await until(lambda: len(issuer.asked) == 2)  # in the background
-    await until(lambda: not tokens._signed or tokens._signed._keys._reading is None)
+    await read(tokens)  # in the background
+    assert len(issuer.asked) == 2
     issuer.status = 503
     await clock.advance(life / 2)
     for _ in range(3):  # the issuer is away, and not asked each time
         assert await tokens.account(issuer.token(ANN)) == ANN
-    await until(lambda: len(issuer.asked) == 3)
+    await read(tokens)
+    assert len(issuer.asked) == 3
     await clock.advance(life / 2)
     for _ in range(3):
         with pytest.raises(Temporary, match="503"):
@@ -355,13 +364,28 @@ async def test_an_issuer_that_does_not_answer_in_time_is_temporary() -> None:
     silent = await asyncio.start_server(lambda reader, writer: writers.append(writer), "127.0.0.1", 0)
     clock = SystemClock()
     resolver = DnsResolver(schema.Resolver(), clock)
-    client = HttpClient(resolver, clock, timeout=0.1, limit=5)
+    client = HttpClient(Https(resolver, clock), timeout=0.1, limit=5)
     try:
-        with pytest.raises(Temporary, match="TimeoutError"):
+        with pytest.raises(Temporary, match="no answer within"):
             await client.get(f"http://localhost:{silent.sockets[0].getsockname()[1]}/")
     finally:
-        await client.close()
         await resolver.close()
         for writer in writers:
             writer.close()
         silent.close()
+
+
+async def test_the_issuer_s_certificate_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SystemClock()
+    certificate, key = self_signed("localhost", clock.now())
+    (tmp_path / "c.pem").write_bytes(certificate + key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "c.pem")
+    resolver = DnsResolver(schema.Resolver(), clock)
+    async with issuing(clock, context) as issuer:
+        url = issuer.url.replace("http:", "https:") + "/keys"
+        with pytest.raises(Temporary, match="CERTIFICATE_VERIFY_FAILED"):
+            await HttpClient(Https(resolver, clock), timeout=10.0, limit=5).get(url)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "c.pem"))
+        assert b'"keys"' in await HttpClient(Https(resolver, clock), timeout=10.0, limit=5).get(url)
+    await resolver.close()
