@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.hubs import PASSWORD, messages, running
-from support.mail_hosts import MailHost, mail_host, untrusting
+from support.hubs import PASSWORD, messages, running, trusting
+from support.mail_hosts import MailHost, mail_host
 from support.server import free_port
 
 from mailhub.config.lookup import Lookup
@@ -48,19 +48,17 @@ class Road:
 
 def post(port: int, text: bytes, recipients: tuple[str, ...], mail: tuple[str, ...], rcpt: tuple[str, ...]) -> None:
     with smtplib.SMTP("127.0.0.1", port) as client:
-        client.starttls(context=untrusting())
+        client.starttls(context=trusting())
         client.sendmail(ALICE, recipients, text, mail_options=mail, rcpt_options=rcpt)
 
 
 @asynccontextmanager
-async def road(folder: Path, first: str, last: str, **options: str) -> AsyncIterator[Road]:
-    """`options`: of Postfix as the first host."""
+async def road(folder: Path, first: str, last: str, door: str = "smtp", **options: str) -> AsyncIterator[Road]:
+    """`door`: where the first host knocks; `options`: of Postfix as that host, PORT stands for the port there."""
     ports = {"smtp": free_port(), "submission": free_port()}
-    goes_to = "submission" if options else "smtp"
+    options = {name: value.replace("PORT", str(ports[door])) for name, value in options.items()}
     async with AsyncExitStack() as stack:
-        begin = await stack.enter_async_context(
-            mail_host(first, ports[goes_to], **{k: v.replace("PORT", str(ports[goes_to])) for k, v in options.items()})
-        )
+        begin = await stack.enter_async_context(mail_host(first, ports[door], **options))
         end = await stack.enter_async_context(mail_host(last, ports["smtp"]))
         hub = await stack.enter_async_context(
             running(
@@ -150,7 +148,7 @@ async def test_nobody_is_told_who_asked_for_silence(tmp_path: Path) -> None:
 
 async def test_postfix_signs_in_as_a_client(tmp_path: Path) -> None:
     async with road(
-        tmp_path, "postfix", "exim", smtp_tls_security_level="encrypt", smtp_sasl_auth_enable="yes",
+        tmp_path, "postfix", "exim", "submission", smtp_tls_security_level="encrypt", smtp_sasl_auth_enable="yes",
         smtp_sasl_password_maps=f"inline:{{ {{ [127.0.0.1]:PORT = {ALICE}:{PASSWORD} }} }}", smtp_sasl_security_options="noanonymous",
         smtp_sasl_mechanism_filter="plain, login",
     ) as way:  # fmt: skip
