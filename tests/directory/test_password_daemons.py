@@ -23,19 +23,28 @@ async def asked(provider: Saslauthd | Authdaemond | DovecotAuth, login: str, pas
     return await provider.verify(login, password, service="imap", client=client)
 
 
+async def knows_ann_alone(provider: Authdaemond | DovecotAuth) -> None:
+    """Right and wrong, thirty at a time, and what could break out of a field."""
+    assert await asyncio.gather(*(asked(provider, LOGIN, PASSWORD) for _ in range(30))) == [LOGIN] * 30
+    assert await asked(provider, LOGIN, "wrong") is None
+    assert await asked(provider, "nobody@mailhub.test", PASSWORD) is None
+    for text in HOSTILE:
+        for login, password in ((text, PASSWORD), (LOGIN, text), (text, text)):
+            try:
+                assert await asked(provider, login, password) is None
+            except Temporary:  # too long for its buffer: it hangs up
+                assert len(text) > 8_000
+    assert await asked(provider, LOGIN, PASSWORD) == LOGIN
+
+
 async def test_dovecot_s_auth_service() -> None:
     with dovecot_auth() as path:
-        provider = DovecotAuth(str(path), SystemClock())
-        assert await asked(provider, LOGIN, PASSWORD) == LOGIN
-        assert await asyncio.gather(*(asked(provider, LOGIN, PASSWORD) for _ in range(30))) == [LOGIN] * 30
-        assert await asked(provider, LOGIN, "wrong") is None
-        assert await asked(provider, "nobody@mailhub.test", PASSWORD) is None
-        for text in HOSTILE:
-            for login, password in ((text, PASSWORD), (LOGIN, text), (text, text)):
-                try:
-                    assert await asked(provider, login, password) is None
-                except Temporary:  # too long for its buffer: it hangs up
-                    assert len(text) > 8_000
+        await knows_ann_alone(DovecotAuth(str(path), SystemClock()))
+
+
+async def test_courier_s_authdaemond() -> None:
+    with authdaemond() as path:
+        await knows_ann_alone(Authdaemond(str(path), SystemClock()))
 
 
 async def test_saslauthd(tmp_path: Path) -> None:
@@ -85,19 +94,3 @@ def _saying(words: bytes) -> Callable[[asyncio.StreamReader, asyncio.StreamWrite
         writer.close()
 
     return talk
-
-
-async def test_courier_s_authdaemond() -> None:
-    with authdaemond() as path:
-        provider = Authdaemond(str(path), SystemClock())
-        assert await asked(provider, LOGIN, PASSWORD) == LOGIN
-        assert await asyncio.gather(*(asked(provider, LOGIN, PASSWORD) for _ in range(30))) == [LOGIN] * 30
-        assert await asked(provider, LOGIN, "wrong") is None
-        assert await asked(provider, "nobody@mailhub.test", PASSWORD) is None
-        for text in HOSTILE:
-            for login, password in ((text, PASSWORD), (LOGIN, text), (text, text)):
-                try:
-                    assert await asked(provider, login, password) is None
-                except Temporary:  # too long for its buffer: it hangs up
-                    assert len(text) > 8_000
-        assert await asked(provider, LOGIN, PASSWORD) == LOGIN
