@@ -32,9 +32,9 @@ _GOODBYE = 5.0  # seconds for the answer to QUIT
 
 
 class Client:
-    """`connect`, then transactions, then `quit`. `used`: transactions made; `fresh`: none was, and it was never kept; `unfinished`: the peer may still have one open;
-    `recipient_limit`: of one; `tls`: what was negotiated, "" in the clear; `name`: what the peer calls itself; `demand`: what its TLS is, at
-    least; `source`: our address."""
+    """`connect`, then transactions, then `quit`. `used`: transactions made; `fresh`: none was, and it was never kept; `unfinished`: the
+    peer may still have one open; `recipient_limit`: of one; `tls`: what was negotiated, "" in the clear; `name`: what the peer calls
+    itself; `demand`: what its TLS is, at least; `source`: our address."""
 
     connection_type = Connection
     final = False  # whether who is behind it delivers, and relays no further

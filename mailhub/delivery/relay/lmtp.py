@@ -102,7 +102,7 @@ class LmtpTransaction(Transaction):
         client.used += 1
         first = [b"RSET", self._mail] if client.unfinished else [self._mail]
         client.unfinished = True
-        replies = await self._envelope(first, client.offers("pipelining"))
+        replies = await self._envelope(first)
         welcome = [n for n, reply in enumerate(replies) if reply.ok]
         if not welcome:
             return Answers(replies, replies[-1])

@@ -42,29 +42,33 @@ class Transaction:
         self._client, self._message = client, message
         self._mail = f"MAIL FROM:{mail}".encode()
         self._to = [f"RCPT TO:{recipient}".encode() for recipient in recipients]
+        self._pipelining = client.offers("pipelining")
 
     async def make(self) -> Answers:
         """Refused and Lost: nothing has happened, and 421 is a refusal for all, wherever it comes."""
         client = self._client
         fresh, client.fresh = client.fresh, False
         client.used += 1
-        pipelining = client.offers("pipelining")
         first = [b"RSET", self._mail] if client.unfinished else [self._mail]
         client.unfinished = True
-        if client.offers("chunking"):
-            size = self._message.size
-            # A connection that was kept may be dead, and then nobody could tell whether the message was taken.
-            if pipelining and fresh and size is not None and size <= _AT_ONCE:
-                return await self._at_once(first)
-            replies = await self._envelope(first, pipelining)
-            if not any(reply.ok for reply in replies):
-                return Answers(replies, replies[-1])
-            return await self._given(replies, self._chunked(pipelining))
-        if pipelining:
+        if not client.offers("chunking"):
+            return await self._by_data(first)
+        size = self._message.size
+        # A connection that was kept may be dead, and then nobody could tell whether the message was taken.
+        if self._pipelining and fresh and size is not None and size <= _AT_ONCE:
+            return await self._at_once(first)
+        replies = await self._envelope(first)
+        if not any(reply.ok for reply in replies):
+            return Answers(replies, replies[-1])
+        return await self._given(replies, self._chunked())
+
+    async def _by_data(self, first: Sequence[bytes]) -> Answers:
+        client = self._client
+        if self._pipelining:
             *answers, go = await client.group(*first, *self._to, b"DATA")
             replies = self._welcome(answers, go)
         else:
-            replies = await self._envelope(first, pipelining)
+            replies = await self._envelope(first)
             if not any(reply.ok for reply in replies):
                 return Answers(replies, replies[-1])
             (go,) = await client.group(b"DATA")
@@ -79,10 +83,10 @@ class Transaction:
 
     # --- the envelope ------------------------------------------------------------------------------------------------
 
-    async def _envelope(self, first: Sequence[bytes], pipelining: bool) -> list[Reply]:
+    async def _envelope(self, first: Sequence[bytes]) -> list[Reply]:
         """MAIL and RCPT; the answers to the latter."""
         client = self._client
-        if pipelining:
+        if self._pipelining:
             return self._welcome(await client.group(*first, *self._to))
         for line in first:
             (answer,) = await client.group(line)
@@ -165,17 +169,17 @@ class Transaction:
                 raise Lost(f"{client.host} answered the message, before its end, with {reply}", NONSENSE)
         return reply
 
-    async def _chunked(self, pipelining: bool) -> Reply:
+    async def _chunked(self) -> Reply:
         """Chunk after chunk (RFC 3030 section 4.2); with pipelining none waits for the answer to the one before."""
         client = self._client
         asked: deque[Asked] = deque()
         async for chunk, last in chunks(self._message):
             asked.append(client.replies().ask())
             await client.write(b"BDAT %d%b\r\n" % (len(chunk), b" LAST" if last else b""), chunk)
-            while asked and (last or not pipelining or asked[0].done()):
+            while asked and (last or not self._pipelining or asked[0].done()):
                 reply = await client.verdict(asked.popleft())
                 if reply.code // 100 != 2:
-                    if pipelining and not last:
+                    if self._pipelining and not last:
                         client.close()  # octets may be under way that nobody reads
                     return await self._at_end(reply)
         client.unfinished = False
