@@ -36,7 +36,6 @@ NO_TRANSPORT = Reply(451, "4.3.5", "Mail transport unavailable")
 TOO_LATE = Reply(554, "5.4.7", "Delivery time expired (DELIVERBY)")
 EXPIRED = "4.4.7"  # RFC 3463 section 3.5
 _PAUSES = (1.0, 60.0)  # seconds, first and longest, before a unit that the store could not take is given again
-_CROWDED_PAUSE = 120.0  # seconds until one that found its destination's line too long comes again
 _SLICE = 100  # recipients routed without a look at what else there is to do
 _UNIT = 500  # recipients that one settling unit takes off the queue
 _DONE = (Fate.DELIVERED, Fate.RELAYED)
@@ -258,13 +257,11 @@ class Attempt:
     async def _finish(self) -> None:
         """Record the rest and give the lease back, also where the attempt was cancelled or broke."""
         item, store = self._item, self._shared.store
-        due = None
-        if self._crowded:  # no attempt: those who found the line too long keep their place on the ladder
-            due = self._began + self._shared.schedule.vary(_CROWDED_PAUSE)
-            self._due = min(self._due, due)
+        if self._crowded:  # no attempt: they are due as before, and leased when their destination is not busy any more
+            self._due = self._began
         if self._rest:
             await self._record(self._rest, last=not self._crowded)
-        await store.release(item.id, item.lease, due)
+        await store.release(item.id, item.lease)
 
     async def _record(self, outcomes: Sequence[Outcome], *, last: bool) -> None:
         """Settle, whatever happens meanwhile: a cancellation is felt afterwards."""

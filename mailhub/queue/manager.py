@@ -114,8 +114,8 @@ class Manager:
         """Something is due: this leased item, or what the store knows of."""
         if item is None or not item.lease:
             self._due_at(self._clock.now())
-        elif self._stopping:
-            self._spawn(self._give_back(item), item)
+        elif self._stopping or not self._set.fits(item.sender, [recipient.address for recipient in item.recipients]):
+            self._spawn(self._give_back(item), item)  # many came at one time: their turn comes
         else:
             self._spawn(self._attempt(item), item)
 
@@ -148,7 +148,7 @@ class Manager:
             busy = self._set.busy()
             items = await self._store.lease(now, room, busy)
             for item in items:
-                self.wake(item)
+                self._spawn(self._give_back(item) if self._stopping else self._attempt(item), item)
             if not items:
                 due = await self._store.next_due(busy)
                 if due is not None:

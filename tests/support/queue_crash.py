@@ -7,6 +7,7 @@ import random
 import re
 import shutil
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from unittest import mock
 
@@ -176,7 +177,7 @@ class Machine(World):
         before = self.accepted - self.perhaps
         queued: set[Leaf] = set()
         if act is Act.REMOVE:
-            queued = {*await self._queued(EVERYTHING), *await self._bounced()}
+            queued = {*await self._queued(EVERYTHING), *_told_of(await self._reports())}
         with contextlib.suppress(MailError, OSError):
             await self.queue.act_on_all(act, which, self.clock.now())
         if act is Act.REMOVE:  # what was queued, also as a report, and what came meanwhile
@@ -242,19 +243,25 @@ class Machine(World):
         return found
 
     async def _bounced(self) -> list[Leaf]:
-        reports = [text for text in await self.mail(ALICE) if b"multipart/report" in text]
+        filed = [text for text in await self.mail(ALICE) if b"multipart/report" in text]
+        return _told_of(filed + await self._reports())
+
+    async def _reports(self) -> list[bytes]:
+        """Those that are queued."""
+        found = []
         for item in await self.queued():
             if not item.sender:
                 with contextlib.suppress(MailError):  # settled meanwhile
-                    reports.append(await item.content.read(0, item.content.size))
-        return [
-            (
-                _number(report.partition(b"message/rfc822")[2] or report.partition(b"text/rfc822-headers")[2]),
-                who.decode(),
-            )
-            for report in reports
-            for who in re.findall(rb"Final-Recipient: rfc822;\s*(\S+)", report)
-        ]
+                    found.append(await item.content.read(0, item.content.size))
+        return found
+
+
+def _told_of(reports: Iterable[bytes]) -> list[Leaf]:
+    return [
+        (_number(report.partition(b"message/rfc822")[2] or report.partition(b"text/rfc822-headers")[2]), who.decode())
+        for report in reports
+        for who in re.findall(rb"Final-Recipient: rfc822;\s*(\S+)", report)
+    ]
 
 
 def _number(text: bytes) -> int:

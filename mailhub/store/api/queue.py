@@ -222,8 +222,8 @@ class QueueStore(Protocol):
         ...
 
     async def put(self, item: NewItem) -> Item:
-        """Store one message; after the return it is on disk. The item comes back leased to the caller, with all its
-        recipients, where it is due now and neither held nor in line; else with `lease=0`."""
+        """Store one message; after the return it is on disk. The item comes back leased to the caller where it is due now,
+        neither held nor in line, and has no more recipients than a lease gives; else with `lease=0`."""
         ...
 
     async def lease(self, now: float, limit: int, busy: Busy = NOBODY) -> list[Item]:

@@ -31,7 +31,7 @@ from ..files import Files
 from ..lane import Lane
 from .bodies import Spool, SpoolWriter, StoredContent
 from .queue_changes import Change, Corrupt, Release, Take
-from .queue_reads import Damaged, QueueReads
+from .queue_reads import LEASED, Damaged, QueueReads
 from .queue_units import Put, Record
 from .writer import Writer
 
@@ -104,7 +104,8 @@ class SqliteQueue:
     # --- leases ----------------------------------------------------------------------------------------------------
 
     async def put(self, item: NewItem) -> Item:
-        leased = item.due <= self._clock.now() and not item.held and not item.in_line
+        at_once = not (item.held or item.in_line) and len(item.recipients) <= LEASED
+        leased = at_once and item.due <= self._clock.now()
         try:
             await self._writer.do(Put(item, leased))
         except BaseException:
@@ -144,13 +145,24 @@ class SqliteQueue:
         items = []
         for number, recipients in taken.items():
             try:
-                item = await self._read(self._reads.leased, number, recipients, self._spool_size)
-            except (Damaged, Temporary) as error:
-                log.error("queue item %s is damaged and set aside: %s", ids.text(number), error)
-                await self._writer.do(Corrupt(number, recipients))
+                item = await self._read_leased(number, recipients)
+            except Temporary as error:
+                log.error("queue item %s cannot be read now: %s", ids.text(number), error)
+                self._unsure.append(Release(number, recipients))
+                continue
+            if item is None:
                 continue
             items.append(replace(item, lease=self._lease(item)))
         return items
+
+    async def _read_leased(self, number: int, recipients: list[int]) -> Item | None:
+        """None where it is damaged: then it is set aside."""
+        try:
+            return await self._read(self._reads.leased, number, recipients, self._spool_size)
+        except Damaged as error:
+            log.error("queue item %s is damaged and set aside: %s", ids.text(number), error)
+            await self._writer.do(Corrupt(number, recipients))
+            return None
 
     def _spool_size(self, name: str) -> int | None:
         return self._files.size(self._spool.path(name))

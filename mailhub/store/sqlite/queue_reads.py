@@ -111,7 +111,10 @@ class QueueReads:
     def leased(self, number: int, recipients: Sequence[int], size: Callable[[str], int | None]) -> Item:
         """An item with these recipients; Damaged where any part of it is not as it should be. `size` is that of a spool
         file."""
-        rows = self._rows([number])
+        try:
+            rows, recipients_of = self._rows([number]), self._recipients([number])
+        except sqlite3.DatabaseError as error:
+            raise _damage(error) from error
         if not rows:
             raise Damaged("its row is missing")
         row = rows[0]
@@ -122,22 +125,30 @@ class QueueReads:
             raise Damaged(f"its body has {there} octets of {row[7]}")
         wanted = set(recipients)
         try:
-            found = [r for r in self._recipients([number]).get(number, ()) if r.n in wanted]
+            found = [r for r in recipients_of.get(number, ()) if r.n in wanted]
             return self._item(row, tuple(found))
         except (ValueError, TypeError, msgspec.MsgspecError) as error:
             raise Damaged(str(error)) from error
 
     def shown(self, numbers: Sequence[int]) -> list[Item]:
         """Items with all their recipients, as far as they can be read: one that is damaged does not hide the others."""
-        rows = {row[0]: row for row in self._rows(numbers)}
+        try:
+            rows, recipients_of = self._rows(numbers), self._recipients(numbers)
+        except sqlite3.DatabaseError:
+            if len(numbers) > 1:
+                return [item for number in numbers for item in self.shown([number])]
+            return [self._unreadable(number, ()) for number in numbers]
+        by_number = {row[0]: row for row in rows}
         items = []
-        for number, recipients in sorted(self._recipients(numbers).items()):
+        for number, recipients in sorted(recipients_of.items()):
             try:
-                items.append(self._item(rows[number], tuple(recipients)))
+                items.append(self._item(by_number[number], tuple(recipients)))
             except (KeyError, ValueError, TypeError, msgspec.MsgspecError):
-                empty = self._open(0, b"", Body(0, b""), b"")
-                items.append(Item(number, empty, "", number / 1_000_000, tuple(recipients)))
+                items.append(self._unreadable(number, recipients))
         return items
+
+    def _unreadable(self, number: int, recipients: Sequence[QueuedRecipient]) -> Item:
+        return Item(number, self._open(0, b"", Body(0, b""), b""), "", number / 1_000_000, tuple(recipients))
 
     def _rows(self, numbers: Sequence[int]) -> list[tuple[Any, ...]]:
         return self._db.execute(ITEMS, (json.dumps(list(numbers)),)).fetchall()
@@ -202,7 +213,15 @@ def _moment(when: float) -> int:
 
 
 def _state(stored: int) -> State:
-    return State.ACTIVE if stored == HELD else State(stored)
+    if stored == HELD:
+        return State.ACTIVE
+    return State(stored) if stored in list(State) else State.CORRUPT
+
+
+def _damage(error: sqlite3.DatabaseError) -> Exception:
+    """A row that is malformed, or text that is none, is damage; busy, full and I/O errors say nothing of the message."""
+    passing = isinstance(error, sqlite3.OperationalError) and "decode" not in str(error)
+    return error if passing else Damaged(str(error))
 
 
 def _parameters(text: str) -> MailParameters:
