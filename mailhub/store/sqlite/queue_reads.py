@@ -17,7 +17,7 @@ from .bodies import StoredContent
 from .queue_changes import where
 from .queue_units import HELD
 
-LEASED = 500  # recipients of an item that one lease gives
+LEASED = 1_000  # recipients of an item that one lease gives; of all items, it does not begin one beyond that
 _STEP = 1_000  # items looked at in one call
 _URGENT = 200  # recipients with priority that are looked at for one lease
 _ROWS = 50  # recipients of a flow that are looked at for each item to be leased
@@ -83,6 +83,8 @@ class QueueReads:
             self._take_of((domain, sender), now, -(-max(0, limit - len(items)) // rest), items)
         chosen: list[tuple[int, int]] = []
         for item in items:
+            if len(chosen) >= LEASED:
+                break
             rows = self._db.execute(DUE_OF_ITEM, (item, now, domains, LEASED)).fetchall()
             chosen.extend((item, row[0]) for row in rows)
         return chosen, list(flows)
