@@ -162,7 +162,8 @@ def _perform(config: Path | None, as_json: bool, act: Act, which: words.Which, d
                 try:
                     step = side.ask(act(which=which, after=after))
                 except (KeyboardInterrupt, ControlError):
-                    click.echo(f"{_messages(touched)} {did}; go on with --after {after or 0}", err=True)
+                    if after:
+                        click.echo(f"{_messages(touched)} {did}; go on with --after {after}", err=True)
                     raise
                 touched, after = touched + step.messages, step.after
                 bar.update(step.seen)
