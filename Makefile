@@ -8,7 +8,7 @@ SECOND = 3.13# `make test` runs the fast tests with this version too, where it i
 WORKERS = 2
 MINUTES = 5
 
-.PHONY: run test lint fuzz bench bench-short crash lock setup packages second clean help
+.PHONY: run test lint fuzz bench bench-short bench-queue crash lock setup packages second clean help
 .NOTPARALLEL:
 
 run:  ## serve on ./config.toml
@@ -32,6 +32,11 @@ bench: setup packages  ## measure beside Debian's Postfix; writes bench/out/benc
 
 bench-short: setup packages  ## the same in two minutes
 	$(BIN)/python -m bench --short
+
+bench-queue: setup  ## a million deferred messages, a mailing beside other mail, one message of 100 MB; some minutes
+	$(BIN)/python -m bench.queue_million
+	$(BIN)/python -m bench.queue_fairness
+	$(BIN)/python -m bench.large_message
 
 crash: setup  ## the queue through thousands of crashes, some minutes; prints how many
 	MAILHUB_CRASH_LIVES=300 $(BIN)/python -m pytest -q -s -p no:logging --timeout 1800 \

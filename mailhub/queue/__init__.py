@@ -26,7 +26,9 @@ What is where, in which state (a recipient):
 Invariants
 - Nothing leaves the queue but by a settling unit or an operator's remove.
 - What a transport did is recorded before anything else happens to the message; stopping never comes between.
-- A recipient expires only after an attempt that began past its deadline. Unknown failures are temporary.
+- A recipient expires only after an attempt that began past its deadline, or found its destination resting after trouble with
+  others' mail. Unknown failures are temporary.
+- Nobody's mail fills the active set. What is not leased waits in the store, whatever there is of it.
 - A bounce has the null sender. Mail with the null sender goes to postmaster where it can not be delivered, and from there
   nowhere.
 """

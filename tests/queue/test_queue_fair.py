@@ -8,10 +8,12 @@ from support.queue_world import LADDER, LATER, World, until, world
 
 from mailhub.config.schema import Destination, Queue
 from mailhub.model.envelope import Envelope, Origin, Recipient
+from mailhub.model.reply import Reply
 from mailhub.store.api import Body, NewContent, NewItem, NewRecipient
 
 TEXT = b"Subject: x\r\n\r\nhello\r\n"
 LIST = "list@far.test"
+SILENT = Reply(451, "4.4.1", "No answer")
 
 
 async def mailing(w: World, count: int) -> asyncio.Event:
@@ -103,3 +105,46 @@ async def test_a_destination_may_have_its_own_ladder_and_lifetime(tmp_path: Path
         (report,) = await w.mail("alice@mailhub.test")
         assert b"x@mx.slow.test" in report
         assert [r.address for item in await w.queued() for r in item.recipients] == ["y@far.test"]
+
+
+# --- a destination in trouble ---------------------------------------------------------------------------------------
+
+
+async def test_mail_for_a_destination_that_does_not_answer_is_deferred_with_its_trouble(tmp_path: Path) -> None:
+    async with world(tmp_path, destination_concurrency_start=2) as w:
+        w.hosts.says = {"far.test": SILENT}
+        for n in range(6):
+            await w.put(f"u{n}@far.test")
+        await w.manager.idle()
+        assert len(w.hosts.calls) == 2, "a round of trouble, and nobody else is tried"
+        recipients = [r for item in await w.queued() for r in item.recipients]
+        assert {r.attempts for r in recipients} == {1}
+        reasons = sorted(str(r.last) for r in recipients)
+        assert reasons[:2] == ["451 4.4.1 No answer"] * 2
+        assert reasons[2:] == ["451 4.4.1 Not tried, for the destination was in trouble just now: No answer"] * 4
+        w.hosts.says = {}
+        await w.clock.advance(LADDER[0] + 1)
+        assert len(w.hosts.taken) == 6
+
+
+async def test_mail_expires_though_its_destination_rests(tmp_path: Path) -> None:
+    async with world(tmp_path, destination_concurrency_start=1, lifetime=700.0, destination_pause=600.0) as w:
+        w.hosts.says = {"far.test": SILENT}
+        for n in range(3):
+            await w.put(f"u{n}@far.test", sender="alice@mailhub.test")
+        await w.clock.advance(1_000)
+        assert await w.queued() == []
+        reports = await w.mail("alice@mailhub.test")
+        assert len(reports) == 3
+        assert all(b"4.4.7" in report and b"No answer" in report for report in reports)
+
+
+async def test_a_flush_asks_a_destination_that_rests(tmp_path: Path) -> None:
+    async with world(tmp_path, destination_concurrency_start=1) as w:
+        w.hosts.says = {"far.test": SILENT}
+        await w.put("u@far.test")
+        await w.manager.idle()
+        w.hosts.says = {}
+        assert await w.spool.turn("far.test") == 1  # ETRN
+        await w.manager.idle()
+        assert w.hosts.addresses() == ["u@far.test"]
