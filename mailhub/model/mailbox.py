@@ -32,6 +32,11 @@ class Folder:
     subscribed: bool = True
     recent_from: int = 1  # messages with this UID and above have not been shown to any session
 
+    @property
+    def object_id(self) -> str:
+        """MAILBOXID (RFC 8474 section 4): the same after a RENAME, another for a later folder of that name."""
+        return f"F{self.uidvalidity}-{self.id}"
+
 
 @dataclass(frozen=True, slots=True)
 class View:

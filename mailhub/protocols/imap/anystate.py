@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mailhub.imap")
 
+# what ENABLE changes, and how it is spelled
+ENABLED = {"IMAP4REV2": "IMAP4rev2", "UTF8=ACCEPT": "UTF8=ACCEPT"}
+
 
 async def capability(session: "ImapSession", verb: commands.Capability) -> Answer:
     """RFC 3501 section 6.1.1."""
@@ -41,9 +44,11 @@ async def identify(session: "ImapSession", verb: commands.Id) -> Answer:
 
 
 async def enable(session: "ImapSession", verb: commands.Enable) -> Answer:
-    """RFC 5161: names that mean nothing here are passed over."""
-    session.write(b"* ENABLED\r\n")
-    return ok("Nothing to enable")
+    """RFC 5161: names that mean nothing here, or were enabled before, are passed over."""
+    fresh = frozenset(verb.names) & ENABLED.keys() - session.enabled
+    session.enable(fresh)
+    session.write(responses.untagged(" ".join(["ENABLED", *(ENABLED[name] for name in sorted(fresh))])))
+    return ok("Enabled" if fresh else "Nothing to enable")
 
 
 async def namespace(session: "ImapSession", verb: commands.Namespace) -> Answer:

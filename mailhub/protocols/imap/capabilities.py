@@ -47,6 +47,7 @@ class Capability:
 
 TABLE: tuple[Capability, ...] = (
     Capability("IMAP4rev1", "RFC 3501", _always, "the protocol itself; must come first for some clients"),
+    Capability("IMAP4rev2", "RFC 9051", _always, "for who enables it"),
     Capability("LITERAL+", "RFC 7888", _always, "saves a round trip for each literal"),
     Capability("SASL-IR", "RFC 4959", _before_login, "saves a round trip of AUTHENTICATE"),
     Capability("STARTTLS", "RFC 3501", lambda facts: facts.starttls, "while the connection is in the clear"),
@@ -58,7 +59,7 @@ TABLE: tuple[Capability, ...] = (
     ),
     *(Capability(f"AUTH={name}", row.rfc, _mechanism(name), row.reason) for name, row in MECHANISMS.items()),
     Capability("ID", "RFC 2971", _always, "some clients will not go on without it"),
-    Capability("ENABLE", "RFC 5161", _always, "nothing to enable yet"),
+    Capability("ENABLE", "RFC 5161", _always, "IMAP4rev2, UTF8=ACCEPT"),
     Capability("IDLE", "RFC 2177", _always, "new mail is told at once"),
     Capability("NAMESPACE", "RFC 2342", _always, "one personal namespace"),
     Capability("CHILDREN", "RFC 3348", _always, "\\HasChildren and \\HasNoChildren in every LIST"),
@@ -67,6 +68,8 @@ TABLE: tuple[Capability, ...] = (
     Capability("UIDPLUS", "RFC 4315", _always, "APPENDUID, COPYUID, UID EXPUNGE"),
     Capability("MOVE", "RFC 6851", _always, "one commit"),
     Capability("UNSELECT", "RFC 3691", _always, "CLOSE without its EXPUNGE"),
+    Capability("UTF8=ACCEPT", "RFC 9755", _always, "mailbox names and header fields in UTF-8, once enabled"),
+    Capability("OBJECTID", "RFC 8474", _always, "MAILBOXID in SELECT, STATUS, CREATE"),
     Capability("XLIST", "none", _never, "Gmail's forerunner of SPECIAL-USE; clients that know it know SPECIAL-USE"),
 )
 

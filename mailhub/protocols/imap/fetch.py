@@ -71,7 +71,7 @@ class _Fetch:
         rows = await view.rows([view.uids[place] for place in page], rendered=self._rendered) if self._rows else None
         found = {row.uid: row for row in rows} if rows is not None else None
         newly_seen = await self._see(page) if self._seen else frozenset[int]()
-        words = updates.flag_words(view)
+        words = updates.flag_words(self._session)
         for place in page:
             uid = view.uids[place]
             row = found.get(uid) if found is not None else _NO_ROW

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 async def create(session: "ImapSession", verb: commands.Create) -> Answer:
-    """RFC 3501 section 6.3.3: a separator at the end only says that more will come below."""
-    await session.account.create(verb.mailbox.removesuffix(SEPARATOR))
-    return ok("Mailbox created")
+    """RFC 3501 section 6.3.3, RFC 8474 section 4.1: a separator at the end only says that more will come below."""
+    folder = await session.account.create(verb.mailbox.removesuffix(SEPARATOR))
+    return ok("Mailbox created", f"MAILBOXID ({folder.object_id})")
 
 
 async def delete(session: "ImapSession", verb: commands.Delete) -> Answer:
@@ -49,12 +49,13 @@ async def unsubscribe(session: "ImapSession", verb: commands.Unsubscribe) -> Ans
 async def status(session: "ImapSession", verb: commands.Status) -> Answer:
     """RFC 3501 section 6.3.10."""
     folder = await session.account.find(verb.mailbox)
-    values = {
+    values: dict[str, int | str] = {
         "MESSAGES": folder.messages,
         "RECENT": min(folder.messages, max(0, folder.uidnext - folder.recent_from)),
         "UIDNEXT": folder.uidnext,
         "UIDVALIDITY": folder.uidvalidity,
         "UNSEEN": folder.unseen,
+        "MAILBOXID": f"({folder.object_id})",
     }
-    session.write(responses.status(verb.mailbox, [(item, values[item]) for item in verb.items]))
+    session.write(responses.status(session.mailbox(verb.mailbox), [(item, values[item]) for item in verb.items]))
     return ok("Status completed")

@@ -49,7 +49,7 @@ def _parents(names: Iterable[str]) -> set[str]:
 async def list_(session: "ImapSession", verb: commands.List) -> Answer:
     """RFC 3501 section 6.3.8; with options: RFC 5258."""
     if verb.patterns == ("",) and not verb.extended:
-        session.write(responses.listing(b"LIST", ["\\Noselect"], ""))
+        session.write(responses.listing(b"LIST", ["\\Noselect"], b'""'))
         return ok("List completed")
     tree = await _tree(session)
     names = set(tree.folders) | tree.parents
@@ -75,7 +75,13 @@ def _list_one(session: "ImapSession", verb: commands.List, tree: _Tree, name: st
         extra = b' ("CHILDINFO" ("SUBSCRIBED"))'
     if name in tree.subscribed and "SUBSCRIBED" in verb.selection | verb.returns:
         attributes.append("\\Subscribed")
-    session.write(responses.listing(b"LIST", attributes, name, extra))
+    session.write(responses.listing(b"LIST", attributes, session.mailbox(name), extra))
+
+
+async def listed(session: "ImapSession", folder: Folder) -> bytes:
+    """The LIST line of a folder that is there."""
+    attributes = (await _tree(session)).attributes(folder.name)
+    return responses.listing(b"LIST", attributes, session.mailbox(folder.name))
 
 
 async def lsub(session: "ImapSession", verb: commands.Lsub) -> Answer:
@@ -88,7 +94,8 @@ async def lsub(session: "ImapSession", verb: commands.Lsub) -> Answer:
             await session.flush()
             await asyncio.sleep(0)
         if matches(patterns[0], name, SEPARATOR):
-            session.write(responses.listing(b"LSUB", [] if name in tree.subscribed else ["\\Noselect"], name))
+            attributes = [] if name in tree.subscribed else ["\\Noselect"]
+            session.write(responses.listing(b"LSUB", attributes, session.mailbox(name)))
     return ok("Lsub completed")
 
 

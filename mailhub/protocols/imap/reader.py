@@ -45,7 +45,7 @@ class Reader:
     def __init__(self, stream: Stream, config: Imap, waiting: "Callable[[Awaitable[bytes]], Awaitable[bytes]]") -> None:
         self._stream, self._config, self._waiting = stream, config, waiting
         self._framer = Framer(config.line_length_limit)
-        self.authenticated = False
+        self.authenticated = self.utf8 = False
 
     async def line(self) -> bytes:
         """A line without its end; Unreadable where it is too long."""
@@ -76,7 +76,7 @@ class Reader:
 
     def _parsed(self, frame: Frame) -> Command:
         try:
-            return parser.parse(frame)
+            return parser.parse(frame, utf8=self.utf8)
         except parser.BadCommand as error:
             raise Unreadable(error.tag, Answer("BAD", error.text)) from error
         except parser.UnknownCharset as error:
@@ -86,7 +86,7 @@ class Reader:
         """The APPEND that `literal` is the message of; None where it is an argument. Refuses those too big."""
         frame = self._framer.frame()
         try:
-            append = parser.append(frame)
+            append = parser.append(frame, utf8=self.utf8)
         except parser.BadCommand as error:
             await self.skip(literal)
             raise Unreadable(error.tag, Answer("BAD", error.text)) from error

@@ -15,6 +15,7 @@ async def search(session: "ImapSession", verb: commands.Search) -> Answer:
     """The view answers with UIDs; what another session expunged meanwhile still has its number here."""
     view = session.view
     uids = await view.search(verb.key)
-    session.write(responses.search(uids if verb.by_uid else [bisect_left(view.uids, uid) + 1 for uid in uids]))
+    found = uids if verb.by_uid else [bisect_left(view.uids, uid) + 1 for uid in uids]
+    session.write(responses.esearch(session.tag, found, verb.by_uid) if session.rev2 else responses.search(found))
     await session.flush()
     return ok("Search completed")

@@ -7,6 +7,7 @@ from mailhub.wire.imap import commands, responses, sequences
 
 from . import updates
 from .answers import Answer, Refused, no, ok
+from .listing import listed
 
 if TYPE_CHECKING:
     from .session import ImapSession
@@ -26,18 +27,24 @@ async def examine(session: "ImapSession", verb: commands.Examine) -> Answer:
 
 async def _open(session: "ImapSession", mailbox: str, *, read_only: bool) -> None:
     """A SELECT that fails leaves no mailbox selected."""
-    session.deselect()
+    if session.selected is not None:  # RFC 9051 section 7.1, RFC 7162 section 3.2.11: what follows is of the new one
+        session.deselect()
+        session.write(responses.untagged("OK [CLOSED] Previous mailbox is closed"))
     folder = await session.account.find(mailbox)
     view = await session.account.open_view(folder, read_only=read_only)
     session.select(view)
-    exists = len(view.uids)
     session.write(updates.flags_lines(view))
-    session.write(b"* %d EXISTS\r\n* %d RECENT\r\n" % (exists, len(view.recent)))
-    unseen = next((place for place, flags in enumerate(view.flags) if not flags & SEEN), None)
-    if unseen is not None:
-        session.write(responses.untagged(f"OK [UNSEEN {unseen + 1}] First message without \\Seen"))
+    session.write(b"* %d EXISTS\r\n" % len(view.uids))
+    if session.rev2:  # RFC 9051 section 6.3.2
+        session.write(await listed(session, view.folder))
+    else:
+        session.write(b"* %d RECENT\r\n" % len(view.recent))
+        unseen = next((place for place, flags in enumerate(view.flags) if not flags & SEEN), None)
+        if unseen is not None:
+            session.write(responses.untagged(f"OK [UNSEEN {unseen + 1}] First message without \\Seen"))
     session.write(responses.untagged(f"OK [UIDVALIDITY {view.folder.uidvalidity}] UIDs are valid"))
     session.write(responses.untagged(f"OK [UIDNEXT {view.folder.uidnext}] Next UID"))
+    session.write(responses.untagged(f"OK [MAILBOXID ({view.folder.object_id})] Object id"))  # RFC 8474 section 4.2
 
 
 async def check(session: "ImapSession", verb: commands.Check) -> Answer:

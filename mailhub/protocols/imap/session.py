@@ -46,6 +46,8 @@ class ImapSession:
         self.literal: Literal | None = None  # of the APPEND under way
         self.login_failures = 0
         self.last_tree = LastTree()
+        self.tag = b""  # of the command under way
+        self.enabled: frozenset[str] = frozenset()  # in capitals (RFC 5161)
         self._account: AccountMail | None = None
         self._view: FolderView | None = None
         self._errors = 0
@@ -102,6 +104,20 @@ class ImapSession:
                 () if self._account is not None else self.authenticator.offered(self.peer),
             )
         )
+
+    @property
+    def rev2(self) -> bool:
+        """Whether the client speaks IMAP4rev2 (RFC 9051) and not IMAP4rev1."""
+        return "IMAP4REV2" in self.enabled
+
+    def enable(self, names: frozenset[str]) -> None:
+        """From now on the client knows these (RFC 5161)."""
+        self.enabled |= names
+        self.reader.utf8 = not self.enabled.isdisjoint({"IMAP4REV2", "UTF8=ACCEPT"})
+
+    def mailbox(self, name: str) -> bytes:
+        """A mailbox name as this client reads it."""
+        return responses.utf8_mailbox(name) if self.reader.utf8 else responses.mailbox(name)
 
     def read(self, file: MessageFile) -> None:
         """The client gets text of a message."""
@@ -204,7 +220,7 @@ class ImapSession:
 
     async def _carry_out(self, command: Command) -> None:
         rule = rules.RULES[type(command.verb)]
-        self.context.session.doing = command.name
+        self.context.session.doing, self.tag = command.name, command.tag
         try:
             if self.state not in rule.states:
                 await self._pass_literal()

@@ -41,7 +41,7 @@ async def store(session: "ImapSession", verb: commands.Store) -> Answer:
         if view.folder.keywords != known:
             session.write(updates.flags_lines(view))
         if not verb.silent:
-            words = updates.flag_words(view)
+            words = updates.flag_words(session)
             uid = b"UID %d " if verb.messages.by_uid else b""
             session.write(
                 b"".join(

@@ -24,9 +24,9 @@ async def tell(session: "ImapSession", *, expunges: bool) -> None:
     lines = [b"* %d EXPUNGE\r\n" % number for number in delta.expunged]
     if delta.exists is not None:
         lines.append(b"* %d EXISTS\r\n" % delta.exists)
-    if delta.recent is not None:
+    if delta.recent is not None and not session.rev2:
         lines.append(b"* %d RECENT\r\n" % delta.recent)
-    words = flag_words(view)
+    words = flag_words(session)
     lines += [b"* %d FETCH (UID %d FLAGS %b)\r\n" % (n, uid, words(uid, flags)) for n, uid, flags in delta.flags]
     for start in range(0, len(lines), PAGE):
         session.write(b"".join(lines[start : start + PAGE]))
@@ -43,11 +43,11 @@ def flags_lines(view: "FolderView") -> bytes:
     )
 
 
-def flag_words(view: "FolderView") -> Callable[[int, int], bytes]:
+def flag_words(session: "ImapSession") -> Callable[[int, int], bytes]:
     """A function (uid, flags number) -> flag list; few combinations occur, so each is written once."""
-    keywords: Sequence[str] = view.folder.keywords
+    keywords: Sequence[str] = session.view.folder.keywords
     known: dict[tuple[int, bool], bytes] = {}
-    recent = view.recent
+    recent = frozenset[int]() if session.rev2 else session.view.recent  # IMAP4rev2 has no \Recent
 
     def words(uid: int, flags: int) -> bytes:
         key = flags, uid in recent

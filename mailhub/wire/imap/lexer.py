@@ -25,12 +25,14 @@ class BadSyntax(Exception):
 
 
 class Lexer:
-    """A cursor on a frame. Each method reads one production or raises BadSyntax."""
+    """A cursor on a frame. Each method reads one production or raises BadSyntax.
 
-    __slots__ = ("_at", "_frame", "_n", "_text")
+    `utf8`: the client has enabled UTF8=ACCEPT or IMAP4rev2, so mailbox names are UTF-8 (RFC 9755 section 3)."""
 
-    def __init__(self, frame: Frame) -> None:
-        self._frame = frame
+    __slots__ = ("_at", "_frame", "_n", "_text", "utf8")
+
+    def __init__(self, frame: Frame, *, utf8: bool = False) -> None:
+        self._frame, self.utf8 = frame, utf8
         self._n = 0
         self._at = 0
         self._text = frame.texts[0]

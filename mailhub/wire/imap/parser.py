@@ -15,7 +15,7 @@ MAX_FLAGS = 200  # in one command
 MAX_PATTERNS = 100  # in one LIST
 PATTERN_LIMIT = 1_000  # characters of a LIST pattern
 ID_FIELDS = 30  # RFC 2971 section 3.3
-STATUS_ITEMS = ("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN")
+STATUS_ITEMS = ("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "MAILBOXID")
 SELECTION = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})
 RETURNS = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE"})
 
@@ -48,14 +48,14 @@ def tag_of(frame: Frame) -> bytes | None:
         return None
 
 
-def parse(frame: Frame) -> Command:
+def parse(frame: Frame, *, utf8: bool = False) -> Command:
     """command = tag SP (command-any / command-auth / command-nonauth / command-select)
 
     Raises BadCommand and UnknownCharset. APPEND is read by `append`, whose last argument is not in the frame.
     """
     tag: bytes | None = None
     try:
-        lexer = Lexer(frame)
+        lexer = Lexer(frame, utf8=utf8)
         tag = lexer.tag()
         lexer.space()
         name = lexer.keyword()
@@ -74,14 +74,14 @@ def parse(frame: Frame) -> Command:
         raise UnknownCharset(tag or b"*") from error
 
 
-def append(frame: Frame) -> Command | None:
+def append(frame: Frame, *, utf8: bool = False) -> Command | None:
     """The APPEND whose message literal comes next; None where it is another literal, of this or of another command.
 
     append = "APPEND" SP mailbox [SP flag-list] [SP date-time] SP literal
     """
     tag: bytes | None = None
     try:
-        lexer = Lexer(frame)
+        lexer = Lexer(frame, utf8=utf8)
         tag = lexer.tag()
         lexer.space()
         if lexer.keyword() != "APPEND":
@@ -111,9 +111,9 @@ def append(frame: Frame) -> Command | None:
 
 def _name(lexer: Lexer, raw: bytes) -> str:
     try:
-        return names.canonical(names.decode(raw), SEPARATOR)
+        return names.canonical(raw.decode("utf-8") if lexer.utf8 else names.decode(raw), SEPARATOR)
     except ValueError:
-        lexer.fail("Mailbox name is not modified UTF-7")
+        lexer.fail("Mailbox name is not UTF-8" if lexer.utf8 else "Mailbox name is not modified UTF-7")
 
 
 def _mailbox(lexer: Lexer) -> str:

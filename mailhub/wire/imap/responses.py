@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from mailhub.model.mailbox import KEYWORD_SHIFT, SEPARATOR, SYSTEM_FLAGS
 
-from . import names
+from . import names, sequences
 
 _PLAIN = re.compile(rb"[\x20\x21\x23-\x5b\x5d-\x7e]{0,1000}\Z")  # fits between quotes as it is
 _QUOTABLE = re.compile(rb"[\x20-\x7e]{0,1000}\Z")
@@ -22,8 +22,21 @@ def string(value: bytes) -> bytes:
 
 
 def mailbox(name: str) -> bytes:
-    """A mailbox name, quoted."""
+    """A mailbox name in modified UTF-7, quoted."""
     return string(names.encode(name))
+
+
+def utf8_mailbox(name: str) -> bytes:
+    """A mailbox name for who has enabled UTF-8 (RFC 9755 section 3, RFC 9051 section 5.1)."""
+    return utf8_string(name)
+
+
+def utf8_string(text: str) -> bytes:
+    """quoted, with UTF-8 in it, where possible; else a literal"""
+    raw = text.encode("utf-8", "replace")
+    if len(raw) > 1_000 or any(octet in raw for octet in b"\r\n\0"):
+        return b"{%d}\r\n%b" % (len(raw), raw)
+    return b'"' + raw.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 
 
 def untagged(text: str) -> bytes:
@@ -63,17 +76,23 @@ def flag_names(number: int, keywords: Sequence[str]) -> list[str]:
     return out
 
 
-def listing(kind: bytes, attributes: Iterable[str], name: str, extra: bytes = b"") -> bytes:
-    """LIST and LSUB (RFC 3501 section 7.2.2); `extra`: extended data items of RFC 5258 with their space."""
-    return b'* %b %b "%b" %b%b\r\n' % (kind, flag_list(attributes), SEPARATOR.encode(), mailbox(name), extra)
+def listing(kind: bytes, attributes: Iterable[str], name: bytes, extra: bytes = b"") -> bytes:
+    """LIST and LSUB (RFC 3501 section 7.2.2); `name` as it is to be written; `extra`: extended data items of RFC 5258 with their space."""
+    return b'* %b %b "%b" %b%b\r\n' % (kind, flag_list(attributes), SEPARATOR.encode(), name, extra)
 
 
-def status(name: str, items: Iterable[tuple[str, int]]) -> bytes:
-    """STATUS (RFC 3501 section 7.2.4)"""
+def status(name: bytes, items: Iterable[tuple[str, int | str]]) -> bytes:
+    """STATUS (RFC 3501 section 7.2.4); `name` as it is to be written"""
     pairs = " ".join(f"{item} {value}" for item, value in items).encode("ascii")
-    return b"* STATUS %b (%b)\r\n" % (mailbox(name), pairs)
+    return b"* STATUS %b (%b)\r\n" % (name, pairs)
 
 
 def search(numbers: Iterable[int]) -> bytes:
     """SEARCH (RFC 3501 section 7.2.5)"""
     return b"".join([b"* SEARCH", *(b" %d" % number for number in numbers), b"\r\n"])
+
+
+def esearch(tag: bytes, numbers: Iterable[int], by_uid: bool) -> bytes:
+    """ESEARCH with all that was found (RFC 9051 section 7.3.4); ALL is left out where nothing was"""
+    found = sequences.compress(numbers)
+    return b'* ESEARCH (TAG "%b")%b%b\r\n' % (tag, b" UID" * by_uid, found and b" ALL " + found)

@@ -32,10 +32,12 @@ def test_lines() -> None:
     assert responses.untagged("BYE so\r\nlong") == b"* BYE so??long\r\n"
     assert responses.tagged(b"a1", "NO", "no such mailbox", "TRYCREATE") == b"a1 NO [TRYCREATE] no such mailbox\r\n"
     assert (
-        responses.listing(b"LIST", ["\\HasNoChildren"], "Entwürfe")
+        responses.listing(b"LIST", ["\\HasNoChildren"], responses.mailbox("Entwürfe"))
         == b'* LIST (\\HasNoChildren) "." "Entw&APw-rfe"\r\n'
     )
-    assert responses.status("INBOX", [("MESSAGES", 3), ("UNSEEN", 1)]) == b'* STATUS "INBOX" (MESSAGES 3 UNSEEN 1)\r\n'
+    assert (
+        responses.status(b'"INBOX"', [("MESSAGES", 3), ("UNSEEN", 1)]) == b'* STATUS "INBOX" (MESSAGES 3 UNSEEN 1)\r\n'
+    )
     assert responses.search([1, 5]) == b"* SEARCH 1 5\r\n"
     assert responses.search([]) == b"* SEARCH\r\n"
 
