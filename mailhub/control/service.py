@@ -11,7 +11,6 @@ from typing import Any, TypeVar, cast
 from mailhub.delivery.router import Router
 from mailhub.directory import Directory
 from mailhub.model import errors
-from mailhub.model.address import key
 from mailhub.model.clock import Clock
 from mailhub.policy import Guard
 from mailhub.store.api import Store
@@ -22,6 +21,7 @@ from .accounts import Accounts
 from .bans import Bans
 from .credentials import Credentials
 from .errors import ControlError
+from .mailboxes import Mailboxes
 from .queues import Deadline, Queues
 from .routes import Routes
 from .suppressions import Suppressions
@@ -59,7 +59,7 @@ class Control:
         router: Router,
         deadline: Deadline,
     ) -> None:
-        self._directory, self._store = directory, store
+        self._mailboxes = Mailboxes(directory, store.mailboxes)
         accounts, traces = Accounts(directory, store.mailboxes), Traces(store.traces, trace)
         queues = Queues(store.queue, clock, wake, deadline, traces)
         bans, suppressions = Bans(guard), Suppressions(store.suppressions, clock)
@@ -83,6 +83,9 @@ class Control:
             words.SecondFactorConfirm: credentials.confirm_second_factor,
             words.SecondFactorRemove: credentials.remove_second_factor,
             words.TraceFind: traces.find,
+            words.MailboxCheck: self._mailboxes.check,
+            words.MailboxRepair: self._mailboxes.repair,
+            words.MailboxSync: self._mailboxes.sync,
             words.RouteShow: Routes(router).show,
             words.BanList: bans.page,
             words.BanAdd: bans.add,
@@ -105,7 +108,7 @@ class Control:
         """Do it. `progress(done, total)` is called on the loop. Raises ControlError and nothing else."""
         try:
             if isinstance(request, words.MailboxRebuild):
-                return cast(Answer, await self._rebuild(request, progress))
+                return cast(Answer, await self._mailboxes.rebuild(request, progress or _unheard))
             return cast(Answer, await self._actions[type(request)](request))
         except ControlError:
             raise
@@ -115,12 +118,6 @@ class Control:
         except Exception as error:
             log.exception("action %s failed", type(request).__name__)
             raise ControlError("bug", f"internal trouble, see the log: {type(error).__name__}: {error}") from error
-
-    async def _rebuild(self, request: words.MailboxRebuild, progress: Progress | None) -> words.Done:
-        if await self._directory.account(request.address) is None:
-            raise ControlError("not_found", f"no account {request.address}")
-        await self._store.mailboxes.rebuild(key(request.address), progress or _unheard)
-        return words.Done()
 
 
 def _unheard(done: int, total: int) -> None:

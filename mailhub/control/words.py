@@ -15,6 +15,13 @@ from .guard_words import BanList as BanList
 from .guard_words import BanRemove as BanRemove
 from .guard_words import GuardState as GuardState
 from .guard_words import SharedAddress as SharedAddress
+from .mailbox_words import Address as Address
+from .mailbox_words import Disagreement as Disagreement
+from .mailbox_words import Disagreements as Disagreements
+from .mailbox_words import MailboxCheck as MailboxCheck
+from .mailbox_words import MailboxRebuild as MailboxRebuild
+from .mailbox_words import MailboxRepair as MailboxRepair
+from .mailbox_words import MailboxSync as MailboxSync
 from .queue_words import AgeRow as AgeRow
 from .queue_words import Ages as Ages
 from .queue_words import QueueAct as QueueAct
@@ -55,7 +62,6 @@ from .trace_words import TraceFind as TraceFind
 VERSION = 1
 LINE_LIMIT = 16_777_216  # octets of one line on the socket
 
-Address = Annotated[str, Meta(min_length=1, max_length=1_000)]
 Password = Annotated[str, Meta(min_length=1, max_length=1_000)]
 
 
@@ -236,21 +242,12 @@ class AliasList(Request[tuple[Alias, ...]], frozen=True, kw_only=True, tag="alia
     limit: Page = PAGE
 
 
-# --- mailboxes -------------------------------------------------------------------------------------------------------
-
-
-class MailboxRebuild(Request[Done], frozen=True, kw_only=True, tag="mailbox.rebuild"):
-    """Make the index of an account again from its Maildir. The only action that reports progress."""
-
-    address: Address
-
-
 AnyRequest = (
     Status | UserAdd | UserPasswd | UserRemove | UserList | DomainAdd | DomainRemove | DomainList
     | AliasAdd | AppPasswordAdd | AppPasswordList | AppPasswordRemove | SecondFactorBegin
     | SecondFactorConfirm | SecondFactorRemove | AliasRemove | AliasList | QueueList | QueueSummary | QueueShow | QueueRetry | QueueHold
     | QueueRelease | QueueRequeue | QueueRemove | BanList | BanAdd | BanRemove | MailboxRebuild
-    | RouteShow | QueueAges | TraceFind | SuppressionList | SuppressionAdd | SuppressionRemove
+    | MailboxCheck | MailboxRepair | MailboxSync | RouteShow | QueueAges | TraceFind | SuppressionList | SuppressionAdd | SuppressionRemove
 )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ LETTERS = ((DRAFT, "D"), (FLAGGED, "F"), (ANSWERED, "R"), (SEEN, "S"), (DELETED,
 _BIT = {letter: bit for bit, letter in LETTERS}
 KEYWORD_LETTERS = 26
 _SAFE = re.compile(r"[^a-z0-9_+=@.~-]")
+_UNCLEAN = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _SIZES = re.compile(r"(,[SW]=\d+)+$")
 DELIVERY = re.compile(r"^\d+\.Q([0-9A-Z]+)R(\d+)\.")  # the base name of a delivery from our queue: item, recipient
 
@@ -125,6 +126,11 @@ def split_name(name: str) -> tuple[str, int]:
     """A file name of cur/ as `(base, name flags)`."""
     base, _, info = name.partition(":")
     return base, flags_of(info[2:]) if info.startswith("2,") else 0
+
+
+def clean(base: str) -> str:
+    """A base name in which octets that are no UTF-8, and control characters, are written as %XX."""
+    return _UNCLEAN.sub(lambda m: "".join(f"%{octet:02X}" for octet in m[0].encode("utf-8", "surrogateescape")), base)
 
 
 def sized(file: str, size: int) -> str:

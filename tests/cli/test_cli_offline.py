@@ -101,6 +101,8 @@ def test_domains_and_aliases(place: Place) -> None:
         (("queue", "list", "--older-than", "soon"), 2, "no duration"),
         (("status",), 3, "no server runs"),
         (("mailbox", "rebuild", "eve@a.test"), 3, "no account eve@a.test"),
+        (("mailbox", "check", "eve@a.test"), 3, "no account eve@a.test"),
+        (("mailbox", "repair", "eve@a.test"), 3, "no account eve@a.test"),
         (("explode",), 2, "No such command"),
     ],
 )
@@ -124,6 +126,24 @@ def test_an_empty_queue(place: Place) -> None:
 def test_rebuild_draws_no_bar_into_the_data(place: Place) -> None:
     place.run("user", "add", "ann@a.test", "--generate")
     assert place.json("mailbox", "rebuild", "ann@a.test") == {"done": True}
+
+
+def test_a_mailbox_is_checked_and_repaired(place: Place) -> None:
+    place.run("user", "add", "ann@a.test", "--generate")
+    assert place.run("mailbox", "repair", "ann@a.test").exit_code == 0
+    assert place.json("mailbox", "check", "ann@a.test") == {"total": 0, "listed": []}
+    new = next(place.config.parent.rglob("Maildir")) / "new"
+    (new / "1.\udcff.host").write_bytes(b"Subject: x\r\n\r\n")
+    done = place.run("mailbox", "check", "ann@a.test", "--json")
+    assert done.exit_code == 1
+    (found,) = json.loads(done.stdout)["listed"]
+    assert (found["kind"], found["folder"], found["file"]) == ("file without row", "INBOX", "1.\\xff.host")
+    done = place.run("mailbox", "check", "ann@a.test")
+    assert done.exit_code == 1
+    assert "file without row  INBOX" in done.stdout
+    assert place.run("mailbox", "repair", "ann@a.test").exit_code == 0
+    assert place.run("mailbox", "check", "ann@a.test").stdout == ""
+    assert place.json("mailbox", "sync") == {"done": True}
 
 
 def test_status_says_in_json_that_nothing_runs(place: Place) -> None:

@@ -24,6 +24,7 @@ from .directory import SecondFactorRow as SecondFactorRow
 from .guard import BanRow as BanRow
 from .guard import GuardStore as GuardStore
 from .mailboxes import Copied as Copied
+from .mailboxes import Disagreement as Disagreement
 from .mailboxes import MailboxStore as MailboxStore
 from .mailboxes import MessageFile as MessageFile
 from .mailboxes import NewMessage as NewMessage

@@ -31,6 +31,17 @@ class NewMessage:
     keywords: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """Of files and index. `kind`: "file without row", "row without file", "flags", "size", "double file", "leftover", "uidlist",
+    "counters", "folder without directory", "directory without folder". `file`: base name, or path of a leftover."""
+
+    kind: str
+    folder: str
+    file: str
+    detail: str
+
+
 class MessageFile(Protocol):
     """An open message. Close it (or use it as an async context manager)."""
 
@@ -125,6 +136,18 @@ class MailboxStore(Protocol):
     async def rebuild(self, account: str, progress: Callable[[int, int], None]) -> None:
         """Drop the account's index and make it again from the files, keeping UIDVALIDITY, UIDs, flags and keywords.
         `progress(done, total)`."""
+        ...
+
+    async def check(self, account: str) -> list[Disagreement]:
+        """What files and index do not agree on, once all that is under way is done."""
+        ...
+
+    async def repair(self, account: str) -> list[Disagreement]:
+        """Mend it; what is left afterwards."""
+        ...
+
+    async def sync(self) -> None:
+        """Return when file names, uidlists and keywords say what the index said at the call."""
         ...
 
     async def stage(self, filing: Filing, content: Content) -> None:

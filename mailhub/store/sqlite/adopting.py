@@ -84,15 +84,20 @@ class Enter:
             return True
         if db.execute("select 1 from intent where source like ? escape '\\'", (_like(entry.file),)).fetchone():
             return True
-        delivery = maildir.DELIVERY.match(entry.file)
-        if delivery is None:
-            return False
-        try:
-            item = ids.number(delivery[1])
-        except ValueError:
-            return False
-        row = db.execute("select 1 from recipient where item=? and n=?", (item, int(delivery[2]))).fetchone()
-        return row is not None
+        return is_queued(db, entry.file)
+
+
+def is_queued(db: sqlite3.Connection, base: str) -> bool:
+    """Whether a file is a delivery that the queue has not settled yet."""
+    delivery = maildir.DELIVERY.match(base)
+    if delivery is None:
+        return False
+    try:
+        item = ids.number(delivery[1])
+    except ValueError:
+        return False
+    row = db.execute("select 1 from recipient where item=? and n=?", (item, int(delivery[2]))).fetchone()
+    return row is not None
 
 
 def _like(base: str) -> str:
@@ -153,11 +158,24 @@ class Again:
         recount(db, self.folder)
 
 
-def recount(db: sqlite3.Connection, folder: int) -> bool:
-    """Make a folder's counters what its rows say; whether they were not."""
-    now = db.execute(
-        "select count(*), coalesce(sum((flags & 1) = 0), 0), coalesce(sum(size), 0) from message where folder=?",
+@dataclass(frozen=True, slots=True)
+class Recount:
+    """A folder's counters are made what its rows say."""
+
+    folder: int
+
+    def apply(self, db: sqlite3.Connection, told: Told) -> None:
+        recount(db, self.folder)
+
+
+def recount(db: sqlite3.Connection, folder: int) -> None:
+    db.execute("update folder set messages=?, unseen=?, size=? where id=?", (*counters(db, folder), folder))
+
+
+def counters(db: sqlite3.Connection, folder: int) -> tuple[int, int, int]:
+    """Messages, unseen ones and octets by the rows of a folder."""
+    messages, unseen, size = db.execute(
+        f"select count(*), coalesce(sum((flags & {SEEN}) = 0), 0), coalesce(sum(size), 0) from message where folder=?",
         (folder,),
     ).fetchone()
-    return bool(db.execute("update folder set messages=?1, unseen=?2, size=?3 where id=?4 and (messages, unseen, size) != (?1, ?2, ?3)",
-                           (*now, folder)).rowcount)  # fmt: skip
+    return messages, unseen, size

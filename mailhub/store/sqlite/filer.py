@@ -30,6 +30,7 @@ log = logging.getLogger("mailhub.store")
 _DELAYED = ("unlink", "rmtree")
 _SLOW_SYNC = 0.25  # seconds; a file system that took longer has others' writes to do: file by file for a minute
 _SLOW_FOR = 60.0
+_CATCH_UP = 1_000  # rounds, each of some hundred files, that may be waited for
 _FLUSH_EVERY = 50  # rounds of steady load after which the side files are brought up to date all the same
 
 
@@ -49,6 +50,7 @@ class Filer:
         self._performed: list[int] = []
         self._delayed: list[tuple[int, str, str]] = []
         self._wake = asyncio.Event()
+        self._turn = asyncio.Lock()
         self._stopping = threading.Event()
         self._task: asyncio.Task[None] | None = None
         self._slow_until = 0.0
@@ -71,6 +73,17 @@ class Filer:
     async def settle(self) -> None:
         """Return when links, renames and new folders that are committed have been made."""
         await self.lane.call(self._perform)
+
+    async def catch_up(self) -> None:
+        """Return when all that is committed now has been done to files, names and side files."""
+        for _ in range(_CATCH_UP):
+            if not await self._round():
+                break
+        await self.lane.call(self._sidecars.close)
+
+    async def rewrite_lists(self, account: str) -> None:
+        """Write the uidlists of an account whole, whatever was known of them."""
+        await self.lane.call(self._sidecars.rewrite, account)
 
     async def stop(self) -> None:
         self._stopping.set()
@@ -113,7 +126,11 @@ class Filer:
             await asyncio.get_running_loop().run_in_executor(self._pool, self._stopping.wait, self._interval)
 
     async def _round(self) -> bool:
-        """One round; True where there is more to do."""
+        """One round at a time; True where there is more to do."""
+        async with self._turn:
+            return await self._do_round()
+
+    async def _do_round(self) -> bool:
         await self.settle()
         places = await self.lane.call(self._write_missing) + await self.lane.call(self._rename_dirty)
         if places:

@@ -13,10 +13,11 @@ from mailhub.model.errors import NotFound, Permanent, Temporary
 from mailhub.model.mailbox import SEPARATOR, Changed, Changes, FlagOp, Folder, MessageRow, View
 
 from .. import maildir
-from ..api import Body, Content, Copied, Filing, MessageFile, NewContent, NewMessage
+from ..api import Body, Content, Copied, Disagreement, Filing, MessageFile, NewContent, NewMessage
 from ..files import Files
 from ..lane import Lane
 from .bodies import OpenContent, OpenFile, OpenLines, Spool, StoredContent
+from .checkup import Checkup
 from .filer import Filer, find, make_maildir
 from .filing import FOLDER, folder_of, get_folder
 from .mailbox_units import (
@@ -56,6 +57,7 @@ class SqliteMailboxes:
         self._made: set[str] = set()  # Maildirs known to be there; bounded below
         self.staging = Lane("mailhub-staging")
         self._scan = Scan(writer, reader, db, filer, files, mail, clock)
+        self._checkup = Checkup(self._scan, writer, reader, db, filer, files)
 
     def subscribe(self, listener: Callable[[Sequence[Changed]], None]) -> None:
         self._listeners.append(listener)
@@ -339,6 +341,15 @@ class SqliteMailboxes:
 
     async def rebuild(self, account: str, progress: Callable[[int, int], None]) -> None:
         await self._scan.rebuild(account, progress)
+
+    async def check(self, account: str) -> list[Disagreement]:
+        return await self._checkup.check(account, self._clock.now())
+
+    async def repair(self, account: str) -> list[Disagreement]:
+        return await self._checkup.repair(account, self._clock.now())
+
+    async def sync(self) -> None:
+        await self._filer.catch_up()
 
     async def remove_account(self, account: str) -> None:
         self._scanned.discard(account)

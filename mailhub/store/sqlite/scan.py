@@ -5,6 +5,7 @@ file is expunged. A changed name is merged into the flags as a difference. A del
 left alone: its unit will enter it.
 """
 
+import contextlib
 import logging
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -52,18 +53,22 @@ class Scan:
         self._filer, self._files, self._mail, self._clock = filer, files, mail, clock
 
     async def account(self, account: str) -> None:
-        home = f"{self._mail}/{maildir.home(account)}"
-        names, subscribed = await self._filer.lane.call(self._on_disk, home)
+        home = self.home(account)
+        names, subscribed = await self._filer.lane.call(self.on_disk, account)
         for name in names:
             directory = home + maildir.folder_dir(name)
             listed, words = await self._filer.lane.call(self._side_files, directory)
             mine = (name,) if subscribed is None else subscribed if name == "INBOX" else ()
             await self._writer.do(Adopt(account, name, listed, words, mine, int(self._clock.now())))
-        for folder in await self._reader.call(self._folders, account):
+        for folder in await self._reader.call(self.folders, account):
             await self.folder(folder)
 
-    def _on_disk(self, home: str) -> tuple[list[str], tuple[str, ...] | None]:
+    def home(self, account: str) -> str:
+        return f"{self._mail}/{maildir.home(account)}"
+
+    def on_disk(self, account: str) -> tuple[list[str], tuple[str, ...] | None]:
         """The folders, INBOX first, and the names that are subscribed (None: nothing says)."""
+        home = self.home(account)
         entries = [entry for entry in self._files.listing(home) if entry.startswith(".") and not entry.startswith("..")]
         names = {entry: maildir.folder_name(entry) for entry in entries if self._files.exists(f"{home}/{entry}/cur")}
         for entry in (entry for entry, name in names.items() if name is None):
@@ -80,12 +85,12 @@ class Scan:
                 return self._files.read(f"{directory}/{name}")
         return None
 
-    def _folders(self, account: str) -> list[Folder]:
+    def folders(self, account: str) -> list[Folder]:
         rows = self._db.execute(f"select {FOLDER} from folder where account=?", (account,)).fetchall()
         return [folder_of(row) for row in rows]
 
     def directory(self, folder: Folder) -> str:
-        return f"{self._mail}/{maildir.home(folder.account)}{maildir.folder_dir(folder.name)}"
+        return self.home(folder.account) + maildir.folder_dir(folder.name)
 
     def _side_files(self, directory: str) -> tuple[UidList | None, tuple[str, ...]]:
         listed = self._first(directory, _LISTS)
@@ -145,7 +150,7 @@ class Scan:
 
     def _entries(self, found: Sequence[Found], uids: Mapping[str, int]) -> list[Entry]:
         entries = []
-        for entry in found:
+        for entry in map(self._clean, found):
             try:
                 date = self._files.modified(entry.path)
                 _, size, envelope, structure = self.render(entry.path)
@@ -155,16 +160,30 @@ class Scan:
                                  structure, uid=uids.get(entry.base, 0)))  # fmt: skip
         return entries
 
+    def _clean(self, entry: Found) -> Found:
+        """A file whose name can stand in the index and in a line of the uidlist: one of other octets is renamed."""
+        base = maildir.clean(entry.base)
+        if base == entry.base:
+            return entry
+        path = entry.path.replace(entry.base, base, 1)
+        with contextlib.suppress(OSError):  # gone again: the next scan will see
+            self._files.rename(entry.path, path)
+        return Found(base, entry.name_flags, path)
+
     def render(self, path: str) -> tuple[int, int, bytes, bytes]:
         """Octets of a file, octets with each line end as CRLF, ENVELOPE and BODYSTRUCTURE."""
         data = self._files.read(path)
         whole = with_crlf(data)
         return len(data), len(whole), *render(whole)
 
+    def size(self, path: str) -> int:
+        """Octets with each line end as CRLF."""
+        return len(with_crlf(self._files.read(path)))
+
     async def rebuild(self, account: str, progress: Callable[[int, int], None]) -> None:
         """Every row from its file again; UIDs, flags, keywords and UIDVALIDITY stay."""
         await self.account(account)
-        folders = await self._reader.call(self._folders, account)
+        folders = await self._reader.call(self.folders, account)
         total, done = sum(folder.messages for folder in folders), 0
         for folder in folders:
             rows = await self._reader.call(self._known, folder.id)

@@ -51,9 +51,18 @@ class Sidecars:
     def close(self) -> None:
         """Flush, and write the lists whole where messages were expunged since."""
         self.flush()
-        for folder in self._touched:
+        touched, self._touched = self._touched, set()
+        for folder in touched:
             self._written.pop(folder, None)
             self._folder(folder)
+        self._touched.clear()
+
+    def rewrite(self, account: str) -> None:
+        """All of an account, whole."""
+        for (folder,) in self._db.execute("select id from folder where account=?", (account,)).fetchall():
+            self._written.pop(folder, None)
+            self._folder(folder)
+        self._subscriptions(account)
 
     def _folder(self, folder: int) -> None:
         row = self._db.execute(
