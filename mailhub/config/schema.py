@@ -73,6 +73,9 @@ class Smtp(Lists, frozen=True, kw_only=True):
     # Silence allowed before a command, and between two blocks of a message (RFC 5321 section 4.5.3.2).
     command_timeout: Seconds = 300.0
     data_timeout: Seconds = 180.0
+    # Octets a second below which a client that sends a message uses up `data_timeout`, and gets it back by sending faster (Postfix's
+    # smtpd_min_data_rate).
+    min_data_rate: Count = 500
     # Errors after which each further reply waits for `error_sleep`; errors after which the session ends with 421.
     soft_error_limit: Count = 10
     error_sleep: Seconds = 1.0

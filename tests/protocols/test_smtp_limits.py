@@ -210,15 +210,39 @@ async def test_silence_before_a_command_and_in_a_message() -> None:
         talk = await server.hello()
         await begun(talk)
         await clock.advance(179)
-        talk.send(b"Subject: x\r\n")
-        await until(lambda: server.living[-1]._deadline == clock.monotonic() + 180)
-        await clock.advance(179)
-        talk.send(b"\r\n")
+        talk.send(b"Subject: x\r\n" * 10_000)
         await until(lambda: server.living[-1]._deadline == clock.monotonic() + 180)
         await clock.advance(181)
         assert (await talk.end()).startswith(b"421 4.4.2 ")
         assert server.spool.messages == []
         assert server.spool.writers[-1].aborted
+
+
+@pytest.mark.parametrize("way", ["DATA", "BDAT"])
+async def test_a_message_octet_by_octet_gets_no_more_time(way: str) -> None:
+    """One octet a second is not silence, and is not sending either; 600 octets a second are slow and welcome."""
+    clock = VirtualClock()
+    async with Server(clock) as server:
+        trickling, slow = await server.hello(), await server.hello()
+        for talk in (trickling, slow):
+            await talk.asks("MAIL FROM:<a@b.c>", "RCPT TO:<alice@mailhub.test>")
+            talk.send(b"BDAT 300002 LAST\r\n" if way == "BDAT" else b"DATA\r\n")
+            if way == "DATA":
+                await talk.reply()
+        await until(lambda: len(server.spool.writers) == 2)
+        heard = 0
+        for _ in range(500):
+            if not server.living[0]._done:
+                trickling.send(b"x")
+            slow.send(b"x" * 598 + b"\r\n")
+            heard += 600
+            await until(lambda heard=heard: server.spool.writers[1].size >= heard - 4)
+            await clock.advance(1)
+        assert (await trickling.end()).startswith(b"421 4.4.2 ")
+        slow.send(b"\r\n" + (b".\r\n" if way == "DATA" else b""))
+        assert (await slow.reply())[0].startswith("250 2.0.0 ")
+        trickling.close()
+        slow.close()
 
 
 async def test_a_command_letter_by_letter_gets_no_more_time() -> None:

@@ -56,6 +56,7 @@ class SmtpSession(Channel):
         self.incoming: Incoming | None = None  # the message that BDAT has begun
         self.offered: dict[str, str] = {}  # extensions since the last greeting
         self.tls_name = ""  # what was negotiated, for Received
+        self._patience = context.settings.data_timeout  # seconds of silence left to the message under way
         self.tried = False  # a recipient was named in this transaction
         self._done = False
         self._untimely = False  # we end the session while the client may be talking
@@ -197,6 +198,7 @@ class SmtpSession(Channel):
         transaction, self.transaction = self.transaction, None
         self.tried = False
         self.incoming = None
+        self._patience = self.settings.data_timeout
         if transaction is not None:
             transaction.abort()
 
@@ -236,10 +238,16 @@ class SmtpSession(Channel):
         return line.rstrip(b"\r\n")
 
     async def block(self, limit: int | None = None) -> bytes:
-        """Octets of a message, as many as have come, at most `limit`."""
+        """Octets of a message, as many as have come, at most `limit`. Waiting uses patience up, octets give it back: else one octet
+        in three minutes would hold a session for years."""
         if not self._input:
-            await self._more(self.settings.data_timeout)
-        return self._take(limit)
+            began = self._clock.monotonic()
+            await self._more(self._patience)
+            self._patience -= self._clock.monotonic() - began
+        block = self._take(limit)
+        regained = self._patience + len(block) / self.settings.min_data_rate
+        self._patience = min(regained, self.settings.data_timeout)
+        return block
 
     @property
     def is_lmtp(self) -> bool:
