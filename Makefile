@@ -40,7 +40,7 @@ bench-queue: setup  ## a million deferred messages, a mailing beside other mail,
 
 crash: setup  ## the queue through thousands of crashes, some minutes; prints how many
 	MAILHUB_CRASH_LIVES=300 $(BIN)/python -m pytest -q -s -p no:logging --timeout 1800 \
-		tests/queue/test_queue_crash_matrix.py 2>&1 | grep -E "crashe|passed|failed|Error"
+		tests/queue/test_queue_crash_matrix.py 2>/dev/null
 
 lock:  ## choose versions anew, within the bounds of pyproject.toml
 	@test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv; }

@@ -152,10 +152,29 @@ async def test_those_who_are_busy_are_passed_over(store: SqliteStore) -> None:
     assert await leased(store, 10) == ["u@slow.test", "w@else.test"]
 
 
-async def test_of_one_message_those_are_leased_whose_turn_it_is(store: SqliteStore) -> None:
+async def test_a_message_is_leased_as_a_whole_where_it_fits_and_else_first_to_those_who_are_not_busy(
+    store: SqliteStore,
+) -> None:
     await put(store, "u@slow.test", "v@fast.test")
-    assert await leased(store, 10, Busy(frozenset({"slow.test"}))) == ["v@fast.test"]
-    assert await leased(store, 10) == ["u@slow.test"]
+    busy = Busy(frozenset({"slow.test"}))
+    assert await leased(store, 10, busy) == ["u@slow.test", "v@fast.test"]
+    await put(store, *(f"u{n}@slow.test" for n in range(1_000)), "v@fast.test")
+    first = await leased(store, 10, busy)
+    assert len(first) == 1_000
+    assert first[-1] == "v@fast.test"
+
+
+async def test_an_alias_adds_nobody_who_is_queued_already(store: SqliteStore) -> None:
+    """Also where another lease has them."""
+    item = await put(store, "list@d.test", "b@d.test", in_line=True)
+    (whole,) = await store.queue.lease(CLOCK.now(), 10)
+    later = Outcome(1, Fate.DEFERRED, LATER, due=CLOCK.now() + 100)
+    await store.queue.settle(Settle(item.id, whole.lease, (later,), last=False))
+    children = (NewRecipient(1 << 53, "B@d.test", depth=1), NewRecipient((1 << 53) + 1, "list@d.test", depth=1))
+    expanded = Outcome(0, Fate.EXPANDED, LATER, due=CLOCK.now(), children=children)
+    await store.queue.settle(Settle(item.id, whole.lease, (expanded,)))
+    (left,) = await store.queue.page(QueueFilter())
+    assert [recipient.address for recipient in left.recipients] == ["b@d.test", "list@d.test"]
 
 
 async def test_a_lease_has_a_bounded_number_of_recipients(store: SqliteStore) -> None:

@@ -230,8 +230,8 @@ class QueueStore(Protocol):
         """Items with recipients due at `now`, at most `limit`, each leased to the caller: an urgent part (MT-PRIORITY)
         first, then in turn by domain and sender, longest due first, past those who are busy.
 
-        A lease has a bounded number of an item's recipients: those that are due; others of the same item may be leased
-        beside them. An item that is damaged is set to CORRUPT and logged."""
+        A lease has all recipients of an item that are due, up to a number, and first those who are not busy; others of the
+        same item may be leased beside them. An item that is damaged is set to CORRUPT and logged."""
         ...
 
     async def next_due(self, busy: Busy = NOBODY) -> float | None:

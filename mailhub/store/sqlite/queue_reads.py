@@ -36,9 +36,10 @@ NEXT_FLOW = (
 )
 URGENT = f"select item, priority, domain, sender from recipient where {_WAITING} and priority > 0 and due <= ? order by due limit ?"
 OF_FLOW = f"select item from recipient where domain = ? and sender = ? and {_WAITING} and due <= ? order by due limit ?"
+# All of a message where one lease has room for them: aliases are expanded beside the addresses that they may stand for.
 DUE_OF_ITEM = (
     f"select n from recipient where item = ? and {_WAITING} and due <= ?"
-    " and domain not in (select value from json_each(?)) order by n limit ?"
+    " order by domain in (select value from json_each(?)), n limit ?"
 )
 RECIPIENTS = (
     "select item, n, address, orcpt, notify, depth, path, state, due, attempts, code, enhanced, reply, remote, warned,"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from mailhub.model.address import key
 from mailhub.model.envelope import PLAIN, MailParameters
 
 from ..api import Fate, Filing, NewItem, NewRecipient, Outcome, Settle, State
@@ -109,6 +110,7 @@ class Record:
         children: list[tuple[object, ...]] = []
         for record, outcomes in taken:
             item = record.unit.item
+            leaving = {outcome.n for outcome in outcomes if outcome.fate == Fate.EXPANDED}
             for outcome in outcomes:
                 if outcome.fate == Fate.DEFERRED:
                     _defer(db, item, outcome)
@@ -116,7 +118,7 @@ class Record:
                     gone.append((item, outcome.n))
                 filings.extend(outcome.filings)
                 if outcome.children:
-                    children.extend(_children(db, item, outcome))
+                    children.extend(_children(db, item, outcome, leaving))
         _insert_recipients(db, children)
         if filings:
             file_messages(db, told, filings, units[0].now)
@@ -142,13 +144,23 @@ def _present(db: sqlite3.Connection, asked: Iterable[tuple[int, int]]) -> set[tu
     return {(item, n) for item, n in json.loads(found)}
 
 
-def _children(db: sqlite3.Connection, item: int, outcome: Outcome) -> list[tuple[object, ...]]:
-    """They are held where their parent was to be."""
+def _children(db: sqlite3.Connection, item: int, outcome: Outcome, leaving: set[int]) -> list[tuple[object, ...]]:
+    """They are held where their parent was to be. An address that the message is queued for anyway, by another lease, is left
+    out, unless it is expanded in this unit, too."""
     state, sender, priority = db.execute(
         "select state, sender, priority from recipient where item=? and n=?", (item, outcome.n)
     ).fetchone()
+    domains = json.dumps(sorted({domain(child.address) for child in outcome.children}))
+    queued = db.execute(
+        "select n, address from recipient where item=? and domain in (select value from json_each(?))", (item, domains)
+    ).fetchall()
+    taken = {key(address) for n, address in queued if n not in leaving}
     first = State.HOLD if state in (State.HOLD, HELD) else State.INCOMING
-    return [_row(item, child, outcome.due, first, sender, priority) for child in outcome.children]
+    return [
+        _row(item, child, outcome.due, first, sender, priority)
+        for child in outcome.children
+        if key(child.address) not in taken
+    ]
 
 
 def _defer(db: sqlite3.Connection, item: int, outcome: Outcome) -> None:
