@@ -125,6 +125,14 @@ def test_a_wrong_type_or_bound(text: str, said: str) -> None:
         ('delivery.srs_domain = "a b"', 'delivery.srs_domain: found "a b"; allowed: a domain of ours'),
         ('delivery.default_transport = "uucp:x"', 'delivery.default_transport: found "uucp:x"; allowed: the name of'),
         ("queue.retry = []", "queue.retry: found an empty list; allowed: at least one waiting time"),
+        (
+            '[[queue.destination]]\ndomain = "a b"',
+            'queue.destination[1].domain: found "a b"; allowed: a domain, such as "example.org" or ".example.org"',
+        ),
+        (
+            '[[queue.destination]]\ndomain = "a.test"\n[[queue.destination]]\ndomain = "A.test"',
+            'queue.destination[2].domain: found "A.test" a second time; allowed: each domain once',
+        ),
         ("queue.retry = [5, 0]", "queue.retry[2]: found 0.0; allowed: at least 1 second"),
         ('delivery.recipient_delimiter = "a"', 'delivery.recipient_delimiter: found "a"; allowed: one sign'),
         ('delivery.recipient_delimiter = "@"', 'delivery.recipient_delimiter: found "@"; allowed: one sign'),
