@@ -392,9 +392,16 @@ async def _visit(server: Server, number: int) -> None:
     server.living.clear()
 
 
+def _sessions() -> set[int]:
+    """Those alive in this process, some perhaps of a test before: what keeps an exception keeps its session."""
+    gc.collect()
+    return {id(one) for one in gc.get_objects() if isinstance(one, SmtpSession)}
+
+
 @pytest.mark.slow
 async def test_sessions_leave_nothing_behind() -> None:
     """No session object outlives its connection, and hundreds more of them take no more memory than the first."""
+    others = _sessions()
     async with Server(auth=CLEAR) as server:
         for number in range(60):
             await _visit(server, number)
@@ -411,11 +418,12 @@ async def test_sessions_leave_nothing_behind() -> None:
         gc.collect()
         grown = tracemalloc.get_traced_memory()[0] - before
         tracemalloc.stop()
-        assert [one for one in gc.get_objects() if isinstance(one, SmtpSession)] == []
+        assert _sessions() <= others
         assert grown < 200_000, f"{grown} octets"
 
 
 async def test_handshakes_that_fail_leave_nothing_behind() -> None:
+    others = _sessions()
     async with Server(tls="implicit", service="submission") as server:
         for number in range(60):
             reader, writer = await asyncio.open_connection("127.0.0.1", server.listener.port)
@@ -431,4 +439,4 @@ async def test_handshakes_that_fail_leave_nothing_behind() -> None:
         for _ in range(10):
             await asyncio.sleep(0)
         gc.collect()
-        assert [one for one in gc.get_objects() if isinstance(one, SmtpSession)] == []
+        assert _sessions() <= others
