@@ -1,6 +1,7 @@
 """api.QueueStore on SQLite. A lease is a recipient's state and a number in memory: one process owns the store, and its
 opening gives back what a crash left leased."""
 
+import asyncio
 import itertools
 import logging
 import sqlite3
@@ -33,9 +34,10 @@ from .bodies import Spool, SpoolWriter, StoredContent
 from .queue_changes import Change, Corrupt, Release, Take
 from .queue_reads import LEASED, Damaged, QueueReads
 from .queue_units import Put, Record
-from .writer import Writer
+from .writer import CommitError, Writer
 
 log = logging.getLogger("mailhub.store")
+_UNKNOWN = (CommitError, asyncio.CancelledError)  # after these nobody knows whether a unit was committed
 _SPACE_CHECK = 1.0  # seconds between two looks at the free space
 T = TypeVar("T")
 
@@ -108,7 +110,7 @@ class SqliteQueue:
         leased = at_once and item.due <= self._clock.now()
         try:
             await self._writer.do(Put(item, leased))
-        except BaseException:
+        except _UNKNOWN:
             self._unsure.append(Release(item.id, [recipient.n for recipient in item.recipients]))
             raise
         self._unsure = [unit for unit in self._unsure if unit.item != item.id]  # given again, it is sure now
@@ -139,7 +141,7 @@ class SqliteQueue:
             return []
         try:
             taken = await self._writer.do(Take(now, chosen, flows))
-        except BaseException:
+        except _UNKNOWN:
             self._unsure += [Release(item, [n]) for item, n in chosen]
             raise
         items = []

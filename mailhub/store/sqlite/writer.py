@@ -65,7 +65,7 @@ class Writer(Lane):
         try:
             results, told = self._commit(jobs)
         except Exception as error:
-            if len(jobs) > 1 and not isinstance(error, _CommitError):
+            if len(jobs) > 1 and not isinstance(error, CommitError):
                 for job in jobs:
                     self._work([job])
                 return
@@ -92,7 +92,7 @@ class Writer(Lane):
         except sqlite3.Error as error:
             db.close()
             self._db = None
-            raise _CommitError(f"store: commit failed, outcome unknown: {error}") from error
+            raise CommitError(f"store: commit failed, outcome unknown: {error}") from error
         self.commits += 1
         return results, told
 
@@ -124,5 +124,5 @@ def insert_rows(db: sqlite3.Connection, head: str, rows: Sequence[tuple[object, 
         db.execute(f"{head} values {marks} {tail}", [value for row in part for value in row])
 
 
-class _CommitError(Temporary):
+class CommitError(Temporary):
     """COMMIT failed: nobody knows whether it happened."""
