@@ -134,8 +134,12 @@ class SqliteQueue:
 
     async def lease(self, now: float, limit: int, busy: Busy = NOBODY) -> list[Item]:
         while self._unsure:
-            await self._writer.do(self._unsure[0])
-            del self._unsure[0]
+            unit = self._unsure.pop()
+            try:
+                await self._writer.do(unit)
+            except BaseException:
+                self._unsure.append(unit)
+                raise
         chosen, flows = await self._read(self._reads.turns, now, limit, busy)
         if not flows:
             return []
