@@ -16,6 +16,7 @@ from mailhub.model.mailbox import KEYWORD_SHIFT, Folder, MessageRow
 from mailhub.store.api import MessageFile
 
 from .heavy import HeavyLane
+from .resync import runs
 
 STEPS = 20_000  # keys asked between two pauses; some 10 ms
 PAGE = 200  # messages between two pauses, at most
@@ -49,9 +50,9 @@ class Candidate:
 # --- before the search -----------------------------------------------------------------------------------------------
 
 
-def prepared(key: query.Key, folder: Folder, last_number: int, last_uid: int) -> query.Key:
+def prepared(key: query.Key, folder: Folder, uids: Sequence[int], modseqs: Sequence[int]) -> query.Key:
     """The query as this view understands it: "*" is a number, ranges ascend and do not overlap, keywords are bits,
-    text is case-folded."""
+    mod-sequences are UIDs, text is case-folded."""
 
     def known(inner: query.Key) -> query.Key:
         match inner:
@@ -62,9 +63,11 @@ def prepared(key: query.Key, folder: Folder, last_number: int, last_uid: int) ->
             case query.Not(one):
                 return query.Not(known(one))
             case query.Numbers(ranges):
-                return query.Numbers(merged(ranges, last_number))
+                return query.Numbers(merged(ranges, len(uids)))
             case query.Uids(ranges):
-                return query.Uids(merged(ranges, last_uid))
+                return query.Uids(merged(ranges, uids[-1] if uids else 0))
+            case query.ModSeq(least):
+                return query.Uids(runs(uid for uid, modseq in zip(uids, modseqs, strict=True) if modseq >= least))
             case query.Keyword(name):
                 return query.Flag(1 << KEYWORD_SHIFT + names[name.lower()]) if name.lower() in names else _NOTHING
             case query.Header(name, text):

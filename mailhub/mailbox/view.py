@@ -14,6 +14,7 @@ from mailhub.store.api import Copied, MailboxStore, MessageFile
 from . import search as searching
 from .changes import ChangeBus
 from .heavy import HeavyLane
+from .resync import Known, agreed, common, gaps, runs
 
 _ROWS = 1_000  # rows of one call to the store
 _NEVER = 1 << 32  # above every UID
@@ -22,9 +23,11 @@ _NEVER = 1 << 32  # above every UID
 @dataclass(frozen=True, slots=True)
 class Delta:
     """What a session has to tell, in this order: message numbers expunged (each as it is when the ones before it are
-    gone), how many exist and are recent (None: as before), (number, UID, flags) changed; `keywords`: there are new ones."""
+    gone), how many exist and are recent (None: as before), (number, UID, flags) changed; `keywords`: there are new ones.
+    `vanished`: the UIDs of those expunged, ascending."""
 
     expunged: tuple[int, ...] = ()
+    vanished: tuple[int, ...] = ()
     exists: int | None = None
     recent: int | None = None
     flags: tuple[tuple[int, int, int], ...] = ()
@@ -32,7 +35,7 @@ class Delta:
 
 
 class FolderView:
-    """`uids` and `flags` are arrays in the order of message numbers; `recent` is a set of UIDs.
+    """`uids`, `flags` and `modseqs` are arrays in the order of message numbers; `recent` is a set of UIDs.
 
     `changed` is set when there may be something to `sync`. Close the view when the session leaves the folder.
     """
@@ -44,6 +47,7 @@ class FolderView:
         self.folder: Folder = state.folder
         self.uids: array[int] = state.uids
         self.flags: array[int] = state.flags
+        self.modseqs: array[int] = state.modseqs
         self.read_only = recent_from is None
         self.recent: set[int] = set() if recent_from is None else set(self.uids[bisect_left(self.uids, recent_from) :])
         self.changed = asyncio.Event()
@@ -73,53 +77,80 @@ class FolderView:
         # nothing is awaited from here on: what is taken in is told
         self.folder = changes.folder
         self._gone.update(uid for uid in changes.expunged if self.place(uid) is not None)
-        expunged = self._remove() if expunges else ()
+        expunged, vanished = self._remove() if expunges else ((), ())
         flags, fresh = self._apply(changes.rows)
         self.recent.update(uid for uid in fresh if uid >= recent_from)
         keywords = self.folder.keywords != self._told_keywords
         self._told_keywords = self.folder.keywords
         counts = bool(fresh)
         return Delta(
-            expunged, len(self.uids) if counts else None, len(self.recent) if counts else None, flags, keywords
+            expunged,
+            vanished,
+            len(self.uids) if counts else None,
+            len(self.recent) if counts else None,
+            flags,
+            keywords,
         )
 
     async def _ask(self) -> tuple[Changes, int]:
         """What happened since, and the first UID of those that are \\Recent for this view."""
-        changes = await self._store.changes(self.folder.id, self.folder.modseq)
+        changes = await self._changes()
         last = self.uids[-1] if self.uids else 0
         if self.read_only or not changes.rows or changes.rows[-1][0] <= last:
             return changes, _NEVER
         recent_from = await self._store.take_recent(self.folder.id)
         # asked again: what came in between is taken too, and nobody else will show it as \\Recent
-        return await self._store.changes(self.folder.id, self.folder.modseq), recent_from
+        return await self._changes(), recent_from
+
+    async def _changes(self) -> Changes:
+        """All since the view's mod-sequence; from the whole folder, where the store does not remember that long."""
+        changes = await self._store.changes(self.folder.id, self.folder.modseq)
+        if changes.forgotten <= self.folder.modseq:
+            return changes
+        now = await self._store.view(self.folder.id)
+        rows = [row for row in zip(now.uids, now.flags, now.modseqs, strict=True) if row[2] > self.folder.modseq]
+        return Changes(now.folder, tuple(rows), tuple(sorted(set(self.uids).difference(now.uids))))
 
     def _apply(self, rows: Sequence[tuple[int, int, int]]) -> tuple[tuple[tuple[int, int, int], ...], list[int]]:
         last = self.uids[-1] if self.uids else 0
         changed: list[tuple[int, int, int]] = []
         fresh: list[int] = []
-        for uid, flags, _ in rows:
+        for uid, flags, modseq in rows:
             at = self.place(uid)
             if at is not None:
-                if self.flags[at] != flags:
-                    self.flags[at] = flags
+                if self.modseqs[at] != modseq:
+                    self.flags[at], self.modseqs[at] = flags, modseq
                     changed.append((at + 1, uid, flags))
             elif uid > last:
                 self.uids.append(uid)
                 self.flags.append(flags)
+                self.modseqs.append(modseq)
                 fresh.append(uid)
         return tuple(changed), fresh
 
-    def _remove(self) -> tuple[int, ...]:
+    def _remove(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Take out what is gone; from the highest number down, so that each is told as it stands."""
         places = sorted((at for uid in self._gone if (at := self.place(uid)) is not None), reverse=True)
         self._gone.clear()
         if not places:
-            return ()
+            return (), ()
         out = frozenset(places)
-        self.recent.difference_update(self.uids[at] for at in places)
+        vanished = tuple([self.uids[at] for at in reversed(places)])
+        self.recent.difference_update(vanished)
         self.uids = array("I", [uid for at, uid in enumerate(self.uids) if at not in out])
         self.flags = array("q", [flags for at, flags in enumerate(self.flags) if at not in out])
-        return tuple(at + 1 for at in places)
+        self.modseqs = array("q", [modseq for at, modseq in enumerate(self.modseqs) if at not in out])
+        return tuple([at + 1 for at in places]), vanished
+
+    async def missed(self, known: Known) -> query.Ranges:
+        """UIDs that are gone since the client was here. What is gone, but is in the view still, `sync` will tell."""
+        changes = await self._store.changes(self.folder.id, known.modseq)
+        last = self.folder.uidnext - 1
+        if changes.forgotten > known.modseq:
+            gone = gaps(self.uids, 1 if known.match is None else agreed(self.uids, known.match) + 1, last)
+        else:
+            gone = runs(uid for uid in changes.expunged if uid <= last and self.place(uid) is None)
+        return gone if known.uids is None else common(gone, searching.merged(known.uids, last))
 
     async def rows(self, uids: Sequence[int], *, rendered: bool) -> list[MessageRow]:
         """Rows of those that still exist, ascending."""
@@ -133,17 +164,23 @@ class FolderView:
         return await self._store.open(self.folder.id, uid)
 
     async def set_flags(
-        self, uids: Sequence[int], op: FlagOp, flags: int, keywords: Sequence[str] = ()
-    ) -> list[tuple[int, int, int]]:
-        """Rows (uid, flags, mod-sequence) as they are now; the view knows them already and `sync` will not repeat them."""
-        folder, rows, _ = await self._store.set_flags(self.folder.id, uids, op, flags, keywords)
+        self,
+        uids: Sequence[int],
+        op: FlagOp,
+        flags: int,
+        keywords: Sequence[str] = (),
+        unchanged_since: int | None = None,
+    ) -> tuple[list[tuple[int, int, int]], list[int]]:
+        """Rows (uid, flags, mod-sequence) as they are now, which the view knows already and `sync` will not repeat; and UIDs left
+        alone because they have changed after `unchanged_since`."""
+        folder, rows, refused = await self._store.set_flags(self.folder.id, uids, op, flags, keywords, unchanged_since)
         self.folder = replace(self.folder, keywords=folder.keywords)
         self._told_keywords = folder.keywords
-        for uid, now, _ in rows:
+        for uid, now, modseq in rows:
             at = self.place(uid)
             if at is not None:
-                self.flags[at] = now
-        return rows
+                self.flags[at], self.modseqs[at] = now, modseq
+        return rows, refused
 
     async def copy(self, uids: Sequence[int], target: Folder) -> Copied:
         return await self._store.copy(self.folder.id, uids, target.id)
@@ -168,7 +205,7 @@ class FolderView:
     async def search(self, key: query.Key) -> list[int]:
         """UIDs that match, ascending. The loop is given back between pages."""
         uids, flags = self.uids[:], self.flags[:]
-        key = searching.prepared(key, self.folder, len(uids), uids[-1] if uids else 0)
+        key = searching.prepared(key, self.folder, uids, self.modseqs)
         plan = searching.plan(key)
         found: list[int] = []
         for start in range(0, len(uids), plan.page):

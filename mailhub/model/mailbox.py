@@ -64,11 +64,16 @@ class MessageRow:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What happened in a folder since a mod-sequence: the folder now, rows new or changed, UIDs gone."""
+    """What happened in a folder since a mod-sequence: the folder now, rows new or changed, UIDs gone.
+
+    Up to the mod-sequence `forgotten` it is not known any more what is gone: who asks for changes since before it does not
+    get all in `expunged`, and has to compare UIDs.
+    """
 
     folder: Folder
     rows: tuple[tuple[int, int, int], ...]  # (uid, flags, modseq) ascending by uid
     expunged: tuple[int, ...]
+    forgotten: int = 0
 
 
 class FlagOp(IntEnum):

@@ -131,6 +131,13 @@ class Uids:
     ranges: Ranges
 
 
+@dataclass(frozen=True, slots=True)
+class ModSeq:
+    """Messages whose mod-sequence is `least` or more (RFC 7162 section 3.1.5)."""
+
+    least: int
+
+
 Key = (
     All
     | And
@@ -148,4 +155,5 @@ Key = (
     | Body
     | Numbers
     | Uids
+    | ModSeq
 )

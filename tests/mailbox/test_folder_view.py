@@ -8,9 +8,14 @@ from pathlib import Path
 import pytest
 from support.mailbox_room import MailboxRoom, mailbox_room
 
+from mailhub.mailbox.resync import Known
 from mailhub.mailbox.service import Delta, FolderView
 from mailhub.model.errors import NotFound, Temporary
 from mailhub.model.mailbox import DELETED, FLAGGED, SEEN, Changes, FlagOp
+from mailhub.store import maildir
+from mailhub.store.sqlite import tombstones
+from mailhub.store.sqlite.adopting import Enter
+from mailhub.store.sqlite.filing import Entry
 
 TEXT = b"Subject: x\r\n\r\nx\r\n"
 
@@ -37,7 +42,7 @@ async def test_what_is_new_is_told(room: MailboxRoom) -> None:
 async def test_expunged_numbers_come_from_the_highest_down(room: MailboxRoom) -> None:
     view, other = await room.view(), await room.view()
     await other.remove([1, 3])
-    assert await view.sync(expunges=True) == Delta(expunged=(3, 1))
+    assert await view.sync(expunges=True) == Delta(expunged=(3, 1), vanished=(1, 3))
     assert list(view.uids) == [2, 4]
     assert (view.place(2), view.place(3), view.place(4)) == (0, None, 1)
 
@@ -53,7 +58,7 @@ async def test_numbers_hold_still_while_they_must(room: MailboxRoom) -> None:
     assert [row.uid for row in await view.rows(view.uids, rendered=False)] == [2, 3, 4, 5]
     await other.remove([3])
     assert await view.sync(expunges=False) == Delta()
-    assert await view.sync(expunges=True) == Delta(expunged=(3, 1))
+    assert await view.sync(expunges=True) == Delta(expunged=(3, 1), vanished=(1, 3))
     assert list(view.uids) == [2, 4, 5]
     assert view.recent == {2, 4, 5}
 
@@ -66,7 +71,10 @@ async def test_come_and_gone_between_two_looks_is_never_told(room: MailboxRoom) 
 
 async def test_flags_of_others_are_told_and_own_ones_are_not_repeated(room: MailboxRoom) -> None:
     view, other = await room.view(), await room.view()
-    assert [(uid, flags) for uid, flags, _ in await view.set_flags([2, 3], FlagOp.ADD, SEEN)] == [(2, SEEN), (3, SEEN)]
+    assert [(uid, flags) for uid, flags, _ in (await view.set_flags([2, 3], FlagOp.ADD, SEEN))[0]] == [
+        (2, SEEN),
+        (3, SEEN),
+    ]
     assert list(view.flags) == [0, SEEN, SEEN, 0]
     assert await view.sync(expunges=True) == Delta()
     assert await other.sync(expunges=True) == Delta(flags=((2, 2, SEEN), (3, 3, SEEN)))
@@ -79,7 +87,7 @@ async def test_flags_are_told_by_the_numbers_after_the_expunges(room: MailboxRoo
     view, other = await room.view(), await room.view()
     await other.set_flags([3], FlagOp.ADD, SEEN)
     await other.remove([1])
-    assert await view.sync(expunges=True) == Delta(expunged=(1,), flags=((2, 3, SEEN),))
+    assert await view.sync(expunges=True) == Delta(expunged=(1,), vanished=(1,), flags=((2, 3, SEEN),))
 
 
 async def test_new_keywords_are_told_once(room: MailboxRoom) -> None:
@@ -124,7 +132,9 @@ async def test_an_error_loses_nothing(room: MailboxRoom, monkeypatch: pytest.Mon
                 await view.sync(expunges=True)
         assert list(view.uids) == [1, 2, 3, 4]
         assert view.changed.is_set(), "an IDLE must look again"
-    assert await view.sync(expunges=True) == Delta(expunged=(1,), exists=4, recent=4, flags=((1, 2, SEEN),))
+    assert await view.sync(expunges=True) == Delta(
+        expunged=(1,), vanished=(1,), exists=4, recent=4, flags=((1, 2, SEEN),)
+    )
 
 
 async def test_a_message_that_comes_during_the_look_is_recent(
@@ -149,7 +159,7 @@ async def test_expunge_takes_what_is_marked(room: MailboxRoom) -> None:
     assert await view.expunge(((3, 3),)) == []
     assert await view.expunge() == [1, 2]
     assert await view.expunge() == []
-    assert await view.sync(expunges=True) == Delta(expunged=(4, 2, 1))
+    assert await view.sync(expunges=True) == Delta(expunged=(4, 2, 1), vanished=(1, 2, 4))
 
 
 async def test_more_than_a_page_of_rows(room: MailboxRoom) -> None:
@@ -170,7 +180,7 @@ async def test_copy_and_move(room: MailboxRoom) -> None:
     assert (copied.source, copied.target) == ((1, 3), (1, 2))
     moved = await view.move([2, 77], trash)
     assert (moved.source, moved.target, moved.target_folder.id) == ((2,), (3,), trash.id)
-    assert await view.sync(expunges=True) == Delta(expunged=(2,))
+    assert await view.sync(expunges=True) == Delta(expunged=(2,), vanished=(2,))
     assert list((await room.view("Trash", read_only=True)).uids) == [1, 2, 3]
 
 
@@ -221,7 +231,8 @@ async def act(room: MailboxRoom, client: Client, choice: random.Random) -> None:
         case 0:
             await room.put(*[TEXT] * choice.randint(1, 3))
         case 1:
-            for uid, flags, _ in await client.view.set_flags(uids, FlagOp(choice.randint(0, 2)), choice.randint(0, 31)):
+            rows, _ = await client.view.set_flags(uids, FlagOp(choice.randint(0, 2)), choice.randint(0, 31))
+            for uid, flags, _ in rows:
                 client.flags[uid] = flags
         case 2:
             await client.view.expunge()
@@ -245,3 +256,39 @@ async def test_views_that_are_told_of_each_other_agree(room: MailboxRoom, seed: 
     for client in clients:
         assert client.uids == list(truth.uids)
         assert [client.flags[uid] for uid in client.uids] == list(truth.flags)
+
+
+async def test_a_view_that_slept_longer_than_tombstones_last_compares_uids(
+    room: MailboxRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tombstones, "TOMBSTONES", 2)
+    await room.put(*[TEXT] * 8)
+    view, other = await room.view(), await room.view()
+    known = Known(view.folder.modseq)
+    for uid in (7, 2, 4, 5):
+        await other.remove([uid])
+    assert (await room.store.mailboxes.changes(view.folder.id, known.modseq)).forgotten > known.modseq
+    assert await view.sync(expunges=True) == Delta(expunged=(7, 5, 4, 2), vanished=(2, 4, 5, 7))
+    assert await view.missed(known) == ((2, 2), (4, 5), (7, 7))
+    # who knows few, or says which numbers it knew them by, is told less
+    assert await view.missed(Known(known.modseq, ((3, 4), (7, 9)))) == ((4, 4), (7, 7))
+    assert await view.missed(Known(known.modseq, None, (((1, 2), (3, 3)), ((1, 1), (3, 3), (6, 6))))) == ((7, 7),)
+    # what is remembered is told exactly: also that nothing is gone which never was
+    assert await view.missed(Known(view.folder.modseq - 1)) == ((5, 5),)
+    assert await view.missed(Known(view.folder.modseq)) == ()
+
+
+async def test_uids_of_forgotten_messages_are_not_given_again(
+    room: MailboxRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their files may come back beside an old list of UIDs."""
+    monkeypatch.setattr(tombstones, "TOMBSTONES", 1)
+    view = await room.view()
+    for uid in (3, 2, 1):
+        await view.remove([uid])
+    uidnext = view.folder.uidnext
+    for n, uid in enumerate((1, 2, uidnext + 4)):
+        entry = Entry(0, 0, 1, maildir.IN_NEW, f"{n}.M1.host", b"NIL", b"NIL", uid=uid)
+        await room.store.mailboxes._writer.do(Enter(view.folder.id, (entry,)))
+    await view.sync(expunges=True)
+    assert view.uids[-3:].tolist() == [uidnext, uidnext + 1, uidnext + 4]

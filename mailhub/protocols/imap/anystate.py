@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from mailhub.model.mailbox import SEPARATOR
 from mailhub.wire.imap import commands, responses
 
+from . import sync
 from .answers import Answer, ok
 
 if TYPE_CHECKING:
@@ -14,7 +15,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("mailhub.imap")
 
 # what ENABLE changes, and how it is spelled
-ENABLED = {"IMAP4REV2": "IMAP4rev2", "UTF8=ACCEPT": "UTF8=ACCEPT"}
+ENABLED = {
+    "IMAP4REV2": "IMAP4rev2",
+    "UTF8=ACCEPT": "UTF8=ACCEPT",
+    "CONDSTORE": "CONDSTORE",
+    "QRESYNC": "QRESYNC",
+}
 
 
 async def capability(session: "ImapSession", verb: commands.Capability) -> Answer:
@@ -46,8 +52,11 @@ async def identify(session: "ImapSession", verb: commands.Id) -> Answer:
 async def enable(session: "ImapSession", verb: commands.Enable) -> Answer:
     """RFC 5161: names that mean nothing here, or were enabled before, are passed over."""
     fresh = frozenset(verb.names) & ENABLED.keys() - session.enabled
+    condstore = session.condstore
     session.enable(fresh)
     session.write(responses.untagged(" ".join(["ENABLED", *(ENABLED[name] for name in sorted(fresh))])))
+    if session.condstore and not condstore and session.selected is not None:
+        await sync.begin(session)
     return ok("Enabled" if fresh else "Nothing to enable")
 
 

@@ -59,7 +59,7 @@ TABLE: tuple[Capability, ...] = (
     ),
     *(Capability(f"AUTH={name}", row.rfc, _mechanism(name), row.reason) for name, row in MECHANISMS.items()),
     Capability("ID", "RFC 2971", _always, "some clients will not go on without it"),
-    Capability("ENABLE", "RFC 5161", _always, "IMAP4rev2, UTF8=ACCEPT"),
+    Capability("ENABLE", "RFC 5161", _always, "IMAP4rev2, UTF8=ACCEPT, CONDSTORE, QRESYNC"),
     Capability("IDLE", "RFC 2177", _always, "new mail is told at once"),
     Capability("NAMESPACE", "RFC 2342", _always, "one personal namespace"),
     Capability("CHILDREN", "RFC 3348", _always, "\\HasChildren and \\HasNoChildren in every LIST"),
@@ -70,6 +70,8 @@ TABLE: tuple[Capability, ...] = (
     Capability("UNSELECT", "RFC 3691", _always, "CLOSE without its EXPUNGE"),
     Capability("UTF8=ACCEPT", "RFC 9755", _always, "mailbox names and header fields in UTF-8, once enabled"),
     Capability("OBJECTID", "RFC 8474", _always, "MAILBOXID in SELECT, STATUS, CREATE"),
+    Capability("CONDSTORE", "RFC 7162", _always, "mod-sequences: what has changed, and STORE only where nothing has"),
+    Capability("QRESYNC", "RFC 7162", _always, "a client that was away is told what it missed, once enabled"),
     Capability("XLIST", "none", _never, "Gmail's forerunner of SPECIAL-USE; clients that know it know SPECIAL-USE"),
 )
 

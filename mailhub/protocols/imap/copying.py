@@ -8,7 +8,7 @@ from mailhub.model.errors import NotFound
 from mailhub.model.mailbox import Folder
 from mailhub.wire.imap import commands, responses, sequences
 
-from . import messages
+from . import messages, sync
 from .answers import Answer, Refused, no, ok
 from .selected import must_be_writable
 
@@ -36,7 +36,7 @@ async def move(session: "ImapSession", verb: commands.Move) -> Answer:
     code = await _transfer(session, verb, session.view.move)
     if code:
         session.write(b"* " + responses.state("OK", "Moved", code))
-    return ok("Moved")
+    return ok("Moved", await sync.told_all(session))
 
 
 async def _transfer(

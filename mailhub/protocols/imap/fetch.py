@@ -11,7 +11,7 @@ from mailhub.wire.imap import bodies, commands
 from mailhub.wire.imap.dates import date_time
 from mailhub.wire.imap.fetch_items import Attribute, Item, Section
 
-from . import messages, updates
+from . import messages, sync, updates
 from .answers import Answer, ok
 from .sections import Octets, OpenMessage, Piece
 
@@ -39,6 +39,12 @@ async def fetch(session: "ImapSession", verb: commands.Fetch) -> Answer:
     """Messages that another session expunged meanwhile are left out; the answer says that there were some."""
     spans = messages.places(session.view, verb.messages)
     items = verb.items
+    if verb.changed_since is not None and Attribute.MODSEQ not in items:
+        items = (*items, Attribute.MODSEQ)
+    if Attribute.MODSEQ in items:
+        await sync.learn(session)
+    if verb.changed_since is not None:
+        spans = await sync.changed(session, verb, spans)
     if verb.messages.by_uid and Attribute.UID not in items:
         items = (Attribute.UID, *items)
     fetched = _Fetch(session, items)
@@ -81,6 +87,8 @@ class _Fetch:
             items = self._items
             if place in newly_seen and Attribute.FLAGS not in items:
                 items = (*items, Attribute.FLAGS)
+                if self._session.condstore and Attribute.MODSEQ not in items:
+                    items = (*items, Attribute.MODSEQ)
             if self._sections:
                 await self._with_file(place, uid, row, words, items)
             else:
@@ -108,6 +116,8 @@ class _Fetch:
             return b"UID %d" % uid
         if item is Attribute.FLAGS:
             return b"FLAGS " + words(uid, self._view.flags[place])
+        if item is Attribute.MODSEQ:
+            return b"MODSEQ (%d)" % self._view.modseqs[place]
         return _FROM_ROW[item](row)
 
     def _line(self, start: bytes, values: list[bytes]) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from mailhub.model.mailbox import SEPARATOR
 from mailhub.wire.imap import commands, responses
 
+from . import sync
 from .answers import Answer, no, ok
 
 if TYPE_CHECKING:
@@ -55,7 +56,10 @@ async def status(session: "ImapSession", verb: commands.Status) -> Answer:
         "UIDNEXT": folder.uidnext,
         "UIDVALIDITY": folder.uidvalidity,
         "UNSEEN": folder.unseen,
+        "HIGHESTMODSEQ": folder.modseq,
         "MAILBOXID": f"({folder.object_id})",
     }
+    if "HIGHESTMODSEQ" in verb.items:
+        await sync.learn(session)
     session.write(responses.status(session.mailbox(verb.mailbox), [(item, values[item]) for item in verb.items]))
     return ok("Status completed")

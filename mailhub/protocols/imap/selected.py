@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from mailhub.model.mailbox import SEEN
 from mailhub.wire.imap import commands, responses, sequences
 
-from . import updates
-from .answers import Answer, Refused, no, ok
+from . import sync, updates
+from .answers import Answer, Refused, bad, no, ok
 from .listing import listed
 
 if TYPE_CHECKING:
@@ -15,22 +15,24 @@ if TYPE_CHECKING:
 
 async def select(session: "ImapSession", verb: commands.Select) -> Answer:
     """RFC 3501 section 6.3.1."""
-    await _open(session, verb.mailbox, read_only=False)
+    await _open(session, verb, read_only=False)
     return ok("Mailbox selected", "READ-WRITE")
 
 
 async def examine(session: "ImapSession", verb: commands.Examine) -> Answer:
     """RFC 3501 section 6.3.2."""
-    await _open(session, verb.mailbox, read_only=True)
+    await _open(session, verb, read_only=True)
     return ok("Mailbox selected", "READ-ONLY")
 
 
-async def _open(session: "ImapSession", mailbox: str, *, read_only: bool) -> None:
+async def _open(session: "ImapSession", verb: commands.Select | commands.Examine, *, read_only: bool) -> None:
     """A SELECT that fails leaves no mailbox selected."""
+    if verb.resync is not None and "QRESYNC" not in session.enabled:
+        raise Refused(bad("QRESYNC is not enabled"))
     if session.selected is not None:  # RFC 9051 section 7.1, RFC 7162 section 3.2.11: what follows is of the new one
         session.deselect()
         session.write(responses.untagged("OK [CLOSED] Previous mailbox is closed"))
-    folder = await session.account.find(mailbox)
+    folder = await session.account.find(verb.mailbox)
     view = await session.account.open_view(folder, read_only=read_only)
     session.select(view)
     session.write(updates.flags_lines(view))
@@ -45,6 +47,11 @@ async def _open(session: "ImapSession", mailbox: str, *, read_only: bool) -> Non
     session.write(responses.untagged(f"OK [UIDVALIDITY {view.folder.uidvalidity}] UIDs are valid"))
     session.write(responses.untagged(f"OK [UIDNEXT {view.folder.uidnext}] Next UID"))
     session.write(responses.untagged(f"OK [MAILBOXID ({view.folder.object_id})] Object id"))  # RFC 8474 section 4.2
+    session.write(sync.highest(view))
+    if verb.condstore:
+        session.enable(frozenset({"CONDSTORE"}))
+    if verb.resync is not None and verb.resync.uidvalidity == view.folder.uidvalidity:
+        await sync.resync(session, verb.resync)
 
 
 async def check(session: "ImapSession", verb: commands.Check) -> Answer:
@@ -79,7 +86,7 @@ async def expunge(session: "ImapSession", verb: commands.Expunge) -> Answer:
     else:
         ranges = sequences.resolve(verb.uids, view.uids[-1] if view.uids else 0)
         await view.expunge(ranges)
-    return ok("Expunged")
+    return ok("Expunged", await sync.told_all(session))
 
 
 def must_be_writable(session: "ImapSession") -> None:

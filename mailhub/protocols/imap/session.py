@@ -110,6 +110,16 @@ class ImapSession:
         """Whether the client speaks IMAP4rev2 (RFC 9051) and not IMAP4rev1."""
         return "IMAP4REV2" in self.enabled
 
+    @property
+    def condstore(self) -> bool:
+        """Whether the client knows mod-sequences, so that each change of flags comes with its own (RFC 7162 section 3.1)."""
+        return not self.enabled.isdisjoint({"CONDSTORE", "QRESYNC"})
+
+    @property
+    def by_uid(self) -> bool:
+        """Whether what is expunged is told by UID, as VANISHED (RFC 7162 section 3.2.10)."""
+        return "QRESYNC" in self.enabled
+
     def enable(self, names: frozenset[str]) -> None:
         """From now on the client knows these (RFC 5161)."""
         self.enabled |= names

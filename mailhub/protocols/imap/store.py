@@ -1,12 +1,12 @@
-"""STORE (RFC 3501 section 6.4.6)."""
+"""STORE (RFC 3501 section 6.4.6), also where nothing has changed since (RFC 7162 section 3.1.3)."""
 
 from typing import TYPE_CHECKING
 
-from mailhub.model.mailbox import SYSTEM_FLAGS
-from mailhub.wire.imap import commands
+from mailhub.model.mailbox import KEYWORD_SHIFT, SYSTEM_FLAGS, FlagOp
+from mailhub.wire.imap import commands, sequences
 
-from . import messages, updates
-from .answers import Answer, Refused, bad, ok
+from . import messages, sync, updates
+from .answers import Answer, Refused, bad, no, ok
 from .selected import must_be_writable
 
 if TYPE_CHECKING:
@@ -31,26 +31,72 @@ def split_flags(flags: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
 
 async def store(session: "ImapSession", verb: commands.Store) -> Answer:
     """The new flags come back as FETCH, unless silence is asked for."""
-    view = session.view
-    spans = messages.places(view, verb.messages)
+    spans = messages.places(session.view, verb.messages)
     must_be_writable(session)
-    bits, keywords = split_flags(verb.flags)
+    if verb.unchanged_since is not None:
+        await sync.learn(session)
+    storing = _Store(session, verb)
     for page in messages.pages(spans, PAGE):
+        await storing.page(page)
+        await session.flush()
+    return storing.answer()
+
+
+class _Store:
+    """One STORE, and the messages that it did not change: `modified` since, or `gone`; by number or UID, as the client names them."""
+
+    def __init__(self, session: "ImapSession", verb: commands.Store) -> None:
+        self._session, self._view, self._verb = session, session.view, verb
+        self._bits, self._keywords = split_flags(verb.flags)
+        self._modified: list[int] = []
+        self._gone: list[int] = []
+
+    async def page(self, page: list[int]) -> None:
+        view, verb = self._view, self._verb
+        before = [view.flags[place] for place in page]
         known = view.folder.keywords
-        await view.set_flags([view.uids[place] for place in page], verb.op, bits, keywords)
+        uids = [view.uids[place] for place in page]
+        rows, refused = await view.set_flags(uids, verb.op, self._bits, self._keywords, verb.unchanged_since)
         if view.folder.keywords != known:
-            session.write(updates.flags_lines(view))
-        if not verb.silent:
-            words = updates.flag_words(session)
-            uid = b"UID %d " if verb.messages.by_uid else b""
-            session.write(
-                b"".join(
-                    [
-                        b"* %d FETCH (%bFLAGS %b)\r\n"
-                        % (place + 1, uid and uid % view.uids[place], words(view.uids[place], view.flags[place]))
-                        for place in page
-                    ]
-                )
-            )
-            await session.flush()
-    return ok("Flags stored")
+            self._session.write(updates.flags_lines(view))
+        done, left = {row[0] for row in rows}, set(refused)
+        self._modified += [self._named(place) for place in page if view.uids[place] in left]
+        self._gone += [self._named(place) for place in page if view.uids[place] not in done | left]
+        words = updates.flag_words(self._session)
+        lines = []
+        for place, was in zip(page, before, strict=True):
+            uid, now = view.uids[place], view.flags[place]
+            if uid not in done:
+                continue
+            loud = not verb.silent or now != self._expected(was)
+            if loud or self._session.condstore:
+                items = [b"FLAGS %b" % words(uid, now)] if loud else []
+                lines.append(self._line(place, items))
+        self._session.write(b"".join(lines))
+
+    def _named(self, place: int) -> int:
+        return self._view.uids[place] if self._verb.messages.by_uid else place + 1
+
+    def _line(self, place: int, items: list[bytes]) -> bytes:
+        """RFC 7162 section 3.2.4: with QRESYNC each FETCH has its UID."""
+        if self._verb.messages.by_uid or self._session.by_uid:
+            items.insert(0, b"UID %d" % self._view.uids[place])
+        if self._session.condstore:
+            items.append(b"MODSEQ (%d)" % self._view.modseqs[place])
+        return b"* %d FETCH (%b)\r\n" % (place + 1, b" ".join(items))
+
+    def _expected(self, was: int) -> int:
+        """The flags as the client will think they are; where another session changed them too, silence would mislead it."""
+        names = {name.lower(): n for n, name in enumerate(self._view.folder.keywords)}
+        asked = self._bits | sum(1 << KEYWORD_SHIFT + names[name] for name in {word.lower() for word in self._keywords})
+        return {FlagOp.REPLACE: asked, FlagOp.ADD: was | asked, FlagOp.REMOVE: was & ~asked}[self._verb.op]
+
+    def answer(self) -> Answer:
+        """RFC 7162 section 3.1.3: where messages were to be unchanged, those that are gone have changed."""
+        if self._verb.unchanged_since is None:
+            return ok("Some messages were expunged meanwhile", "EXPUNGEISSUED") if self._gone else ok("Flags stored")
+        failed = sorted(self._modified + self._gone)
+        if not failed:
+            return ok("Flags stored")
+        code = f"MODIFIED {sequences.compress(failed).decode()}"
+        return no("Some messages no longer exist", code) if self._gone else ok("Some messages were modified", code)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from mailhub.model.mailbox import SYSTEM_FLAGS
-from mailhub.wire.imap import responses
+from mailhub.wire.imap import responses, sequences
 
 if TYPE_CHECKING:
     from mailhub.mailbox.service import FolderView
@@ -21,16 +21,27 @@ async def tell(session: "ImapSession", *, expunges: bool) -> None:
     delta = await view.sync(expunges=expunges)
     if delta.keywords:
         session.write(flags_lines(view))
-    lines = [b"* %d EXPUNGE\r\n" % number for number in delta.expunged]
+    if session.by_uid:
+        lines = [responses.vanished(sequences.compress(delta.vanished))] if delta.vanished else []
+    else:
+        lines = [b"* %d EXPUNGE\r\n" % number for number in delta.expunged]
     if delta.exists is not None:
         lines.append(b"* %d EXISTS\r\n" % delta.exists)
     if delta.recent is not None and not session.rev2:
         lines.append(b"* %d RECENT\r\n" % delta.recent)
     words = flag_words(session)
-    lines += [b"* %d FETCH (UID %d FLAGS %b)\r\n" % (n, uid, words(uid, flags)) for n, uid, flags in delta.flags]
+    lines += [
+        b"* %d FETCH (UID %d FLAGS %b%b)\r\n" % (n, uid, words(uid, flags), modseq(session, n - 1))
+        for n, uid, flags in delta.flags
+    ]
     for start in range(0, len(lines), PAGE):
         session.write(b"".join(lines[start : start + PAGE]))
         await session.flush()
+
+
+def modseq(session: "ImapSession", place: int) -> bytes:
+    """What follows FLAGS where the client knows mod-sequences."""
+    return b" MODSEQ (%d)" % session.view.modseqs[place] if session.condstore else b""
 
 
 def flags_lines(view: "FolderView") -> bytes:

@@ -93,7 +93,7 @@ class MailboxStore(Protocol):
         ...
 
     async def changes(self, folder: int, since: int) -> Changes:
-        """All that happened after mod-sequence `since`."""
+        """All that happened after mod-sequence `since`; see `Changes.forgotten` for what is too long ago."""
         ...
 
     async def rows(self, folder: int, uids: Sequence[int], rendered: bool) -> list[MessageRow]:

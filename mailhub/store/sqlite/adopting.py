@@ -11,6 +11,7 @@ from mailhub.model.mailbox import SEEN, Folder
 from .. import maildir
 from ..side_files import UidList
 from .filing import Entry, enter, find_folder, get_folder, make_folder, name_letters, set_keywords, subscribe
+from .tombstones import forgotten
 from .writer import Told
 
 
@@ -72,6 +73,8 @@ class Enter:
         used = "select uid from {} where folder=? and uid in (select value from json_each(?))"
         taken = {row[0] for table in ("message", "expunged")
                  for row in db.execute(used.format(table), (folder.id, wanted)).fetchall()}  # fmt: skip
+        if forgotten(db, folder.id):  # a UID that was given may have been expunged, and nobody knows any more
+            taken.update(entry.uid for entry in new if 0 < entry.uid < folder.uidnext)
         known = sorted((e for e in new if e.uid and e.uid not in taken), key=lambda entry: entry.uid)
         if known:
             enter(db, told, folder, known)

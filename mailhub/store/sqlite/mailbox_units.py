@@ -12,6 +12,7 @@ from .. import maildir
 from ..api import Copied, NewContent, NewMessage
 from .filing import Entry, enter, find_folder, get_folder, keyword_bits, make_folder, subscribe
 from .queue_units import drop_contents, remember_id
+from .tombstones import bury
 from .writer import Told
 
 
@@ -273,8 +274,7 @@ def _forget(db: sqlite3.Connection, told: Told, folder: Folder, uids: Sequence[i
         f"select coalesce(sum((flags & {SEEN}) = 0), 0), coalesce(sum(size), 0) from message where {chosen}", values
     ).fetchone()
     modseq = db.execute("select modseq from folder where id=?", (folder.id,)).fetchone()[0] + 1
-    db.execute("insert into expunged select folder, value, ? from (select ? as folder), json_each(?)",
-               (modseq, *values))  # fmt: skip
+    bury(db, folder.id, uids, modseq)
     for table in ("message", "rendered", "filed"):
         db.execute(f"delete from {table} where {chosen}", values)
     db.execute(

@@ -33,6 +33,7 @@ from .mailbox_units import (
     TakeRecent,
 )
 from .scan import Scan
+from .tombstones import buried, forgotten
 from .writer import Told, Writer
 
 _CHUNK = 1000  # messages one unit may touch
@@ -180,12 +181,10 @@ class SqliteMailboxes:
                 "select json_group_array(json_array(uid, flags, modseq)) from message where folder=? and modseq>?",
                 (folder, since),
             ).fetchone()[0]
-            gone = self._db.execute(
-                "select json_group_array(uid) from expunged where folder=? and modseq>?", (folder, since)
-            ).fetchone()[0]
+            gone, before = buried(self._db, folder, since), forgotten(self._db, folder)
         finally:
             self._db.execute("commit")
-        return Changes(state, tuple(sorted((u, f, m) for u, f, m in json.loads(rows))), tuple(sorted(json.loads(gone))))
+        return Changes(state, tuple(sorted((u, f, m) for u, f, m in json.loads(rows))), gone, before)
 
     async def rows(self, folder: int, uids: Sequence[int], rendered: bool) -> list[MessageRow]:
         return await self._reader.call(self._rows, folder, tuple(uids), rendered)

@@ -59,17 +59,31 @@ class Enable:
 
 
 @dataclass(frozen=True, slots=True)
+class Resync:
+    """What a client remembers of a mailbox (RFC 7162 section 3.2.5); `match`: message numbers and their UIDs."""
+
+    uidvalidity: int
+    modseq: int
+    uids: Ranges | None = None
+    match: tuple[Ranges, Ranges] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Select:
-    """RFC 3501 section 6.3.1."""
+    """RFC 3501 section 6.3.1; `condstore` and `resync`: RFC 7162."""
 
     mailbox: str
+    condstore: bool = False
+    resync: Resync | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Examine:
-    """RFC 3501 section 6.3.2."""
+    """RFC 3501 section 6.3.2; else as Select."""
 
     mailbox: str
+    condstore: bool = False
+    resync: Resync | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,20 +208,23 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """RFC 3501 section 6.4.5."""
+    """RFC 3501 section 6.4.5; with `changed_since`: RFC 7162 section 3.1.4, `vanished`: section 3.2.6."""
 
     messages: Messages
     items: tuple[Item, ...]
+    changed_since: int | None = None
+    vanished: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """RFC 3501 section 6.4.6."""
+    """RFC 3501 section 6.4.6; with `unchanged_since`: RFC 7162 section 3.1.3."""
 
     messages: Messages
     op: FlagOp
     silent: bool
     flags: tuple[str, ...]
+    unchanged_since: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

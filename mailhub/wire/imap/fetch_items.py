@@ -23,6 +23,7 @@ class Attribute(Enum):
     ENVELOPE = "ENVELOPE"
     BODYSTRUCTURE = "BODYSTRUCTURE"
     BODY = "BODY"
+    MODSEQ = "MODSEQ"
 
 
 class What(Enum):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from mailhub.model.mailbox import SEPARATOR, FlagOp
 
-from . import commands, fetch_items, names, search_keys, sequences
+from . import commands, fetch_items, names, search_keys, sequences, sync_options
 from .commands import Command, Messages, Verb
 from .dates import read_date_time
 from .framing import Frame
@@ -15,7 +15,7 @@ MAX_FLAGS = 200  # in one command
 MAX_PATTERNS = 100  # in one LIST
 PATTERN_LIMIT = 1_000  # characters of a LIST pattern
 ID_FIELDS = 30  # RFC 2971 section 3.3
-STATUS_ITEMS = ("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "MAILBOXID")
+STATUS_ITEMS = ("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "MAILBOXID", "HIGHESTMODSEQ")
 SELECTION = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})
 RETURNS = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE"})
 
@@ -177,6 +177,10 @@ def _on_mailbox(verb: Callable[[str], Verb]) -> Callable[[Lexer], Verb]:
     return lambda lexer: verb(_argument(lexer))
 
 
+def _selects(verb: type[commands.Select] | type[commands.Examine]) -> Callable[[Lexer], Verb]:
+    return lambda lexer: verb(_argument(lexer), *sync_options.select_parameters(lexer))
+
+
 def _id(lexer: Lexer) -> Verb:
     """id = "ID" SP ("(" [string SP nstring *(SP string SP nstring)] ")" / nil)"""
     lexer.space()
@@ -298,20 +302,21 @@ def _fetch(*, by_uid: bool) -> Callable[[Lexer], Verb]:
     def read(lexer: Lexer) -> Verb:
         messages = _messages(lexer, by_uid=by_uid)
         lexer.space()
-        return commands.Fetch(messages, fetch_items.read(lexer))
+        return commands.Fetch(messages, fetch_items.read(lexer), *sync_options.fetch_modifiers(lexer))
 
     return read
 
 
 def _store(*, by_uid: bool) -> Callable[[Lexer], Verb]:
     def read(lexer: Lexer) -> Verb:
-        """store = "STORE" SP sequence-set SP ["+" / "-"] "FLAGS" [".SILENT"] SP (flag-list / (flag *(SP flag)))"""
+        """store = "STORE" SP sequence-set SP [store-modifier SP] ["+" / "-"] "FLAGS" [".SILENT"] SP (flag-list / (flag *(SP flag)))"""
         messages = _messages(lexer, by_uid=by_uid)
         lexer.space()
+        since = sync_options.store_modifier(lexer)
         item = lexer.match(_STORE_ITEM, "FLAGS, +FLAGS or -FLAGS")
         lexer.space()
         flags = _flag_list(lexer) if lexer.peek() == 0x28 else _flags(lexer)
-        return commands.Store(messages, _OPS[item[1]], item[2] is not None, flags)
+        return commands.Store(messages, _OPS[item[1]], item[2] is not None, flags, since)
 
     return read
 
@@ -329,8 +334,8 @@ _SYNTAX: dict[str, Callable[[Lexer], Verb]] = {
     "AUTHENTICATE": _authenticate,
     "LOGIN": _login,
     "ENABLE": _enable,
-    "SELECT": _on_mailbox(commands.Select),
-    "EXAMINE": _on_mailbox(commands.Examine),
+    "SELECT": _selects(commands.Select),
+    "EXAMINE": _selects(commands.Examine),
     "CREATE": _on_mailbox(commands.Create),
     "DELETE": _on_mailbox(commands.Delete),
     "RENAME": _rename,

@@ -87,12 +87,24 @@ def status(name: bytes, items: Iterable[tuple[str, int | str]]) -> bytes:
     return b"* STATUS %b (%b)\r\n" % (name, pairs)
 
 
-def search(numbers: Iterable[int]) -> bytes:
-    """SEARCH (RFC 3501 section 7.2.5)"""
-    return b"".join([b"* SEARCH", *(b" %d" % number for number in numbers), b"\r\n"])
+def search(numbers: Iterable[int], modseq: int = 0) -> bytes:
+    """SEARCH (RFC 3501 section 7.2.5); `modseq`: the highest of what was found, where it is asked for (RFC 7162 section 3.1.5)"""
+    highest = b" (MODSEQ %d)" % modseq if modseq else b""
+    return b"".join([b"* SEARCH", *(b" %d" % number for number in numbers), highest, b"\r\n"])
 
 
-def esearch(tag: bytes, numbers: Iterable[int], by_uid: bool) -> bytes:
+def esearch(tag: bytes, numbers: Iterable[int], by_uid: bool, modseq: int = 0) -> bytes:
     """ESEARCH with all that was found (RFC 9051 section 7.3.4); ALL is left out where nothing was"""
     found = sequences.compress(numbers)
-    return b'* ESEARCH (TAG "%b")%b%b\r\n' % (tag, b" UID" * by_uid, found and b" ALL " + found)
+    highest = b" MODSEQ %d" % modseq if modseq else b""
+    return b'* ESEARCH (TAG "%b")%b%b%b\r\n' % (tag, b" UID" * by_uid, found and b" ALL " + found, highest)
+
+
+def vanished(uids: bytes) -> bytes:
+    """VANISHED (RFC 7162 section 3.2.10)"""
+    return b"* VANISHED %b\r\n" % uids
+
+
+def vanished_earlier(uids: bytes) -> bytes:
+    """VANISHED of what went while the client was away"""
+    return b"* VANISHED (EARLIER) %b\r\n" % uids

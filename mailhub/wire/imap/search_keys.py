@@ -6,7 +6,7 @@ from collections.abc import Callable
 from mailhub.model import mailbox, search
 from mailhub.model.search import Key, When
 
-from . import sequences
+from . import sequences, sync_options
 from .dates import read_date
 from .lexer import BadSyntax, Lexer
 
@@ -122,6 +122,8 @@ class _Keys:
             left = self.key(depth + 1)
             lexer.space()
             return search.Or(left, self.key(depth + 1))
+        if name == "MODSEQ":
+            return search.ModSeq(sync_options.search_modseq(lexer))
         if name == "UID":
             return search.Uids(sequences.read(lexer))
         if name in _DATES:
@@ -147,4 +149,4 @@ class _Keys:
             raise BadSyntax("Search text is not in its charset") from error
 
 
-_ARGUMENTS = frozenset({"NOT", "OR", "UID", "HEADER", *_DATES, *_SIZES, *_KEYWORDS, *_TEXTS, *_FIELDS})
+_ARGUMENTS = frozenset({"NOT", "OR", "UID", "MODSEQ", "HEADER", *_DATES, *_SIZES, *_KEYWORDS, *_TEXTS, *_FIELDS})

@@ -66,5 +66,10 @@ def compress(numbers: Iterable[int]) -> bytes:
     return b",".join(out)
 
 
+def written(ranges: Ranges) -> bytes:
+    """Ranges as a set."""
+    return b",".join([_text(low, high) for low, high in ranges])
+
+
 def _text(low: int, high: int) -> bytes:
     return b"%d" % low if low == high else b"%d:%d" % (low, high)
