@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 from support.server import free_port
 
@@ -14,11 +15,13 @@ from bench import target
 from bench.clients import Smtp
 from bench.meters import Meter, memory, percentile
 from bench.peers import postfix as peers
+from bench.queue_million import fill
 from bench.smtp import SENDER, body
 from bench.target import Target
 
 RELAY_DOMAIN = "relay.test"
 DESTINATIONS = 100
+DEFERRED = 1_000_000
 _QUIET = 30.0  # seconds without a further message after which the rest is given up
 
 
@@ -97,9 +100,14 @@ def ways(port: int) -> dict[str, str]:
     return {f"d{n}.{RELAY_DOMAIN}": f"smtp:[127.0.0.{n + 1}]:{port}" for n in range(DESTINATIONS)}
 
 
-def mailhub(port: int) -> AbstractAsyncContextManager[Target]:
+def mailhub(port: int, prepare: Callable[[Path], object] | None = None) -> AbstractAsyncContextManager[Target]:
     table = ", ".join(f'"{domain}" = "{way}"' for domain, way in ways(port).items())
-    return target.mailhub(f"[delivery]\ntransport = {{ {table} }}\n")
+    return target.mailhub(f"[delivery]\ntransport = {{ {table} }}\n", prepare=prepare)
+
+
+def crowded(port: int) -> AbstractAsyncContextManager[Target]:
+    """mailhub with a million deferred messages in its queue, none of them due."""
+    return mailhub(port, lambda data: fill(data, 1, DEFERRED + 1))
 
 
 def postfix(port: int) -> AbstractAsyncContextManager[Target]:

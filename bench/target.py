@@ -50,13 +50,17 @@ def count_files(maildirs: Sequence[Path]) -> int:
 
 
 @asynccontextmanager
-async def mailhub(extra: str = "", *, pool: int = USERS) -> AsyncIterator[Target]:
-    """mailhub in a process of its own, with the accounts that the load needs."""
+async def mailhub(
+    extra: str = "", *, pool: int = USERS, prepare: Callable[[Path], object] | None = None
+) -> AsyncIterator[Target]:
+    """mailhub in a process of its own, with the accounts that the load needs. `prepare`: given the data folder before it starts."""
     folder = folder_on_disk()
     try:
         server = Server(folder, f"[auth]\nallow_plaintext = true\n{extra}")
         await server.accounts(*(user(n) for n in range(pool)))
         await _reader(server)
+        if prepare is not None:
+            await asyncio.to_thread(prepare, folder / "var")
         await server.start()
         maildirs = [folder / "var/mail" / DOMAIN / user(n).partition("@")[0] / "Maildir" for n in range(pool)]
         yield Target(
