@@ -39,10 +39,10 @@ from mailhub.net.resolver import DnsResolver, Resolver
 from mailhub.net.stream import Stream
 from mailhub.net.tls import ServerTls
 from mailhub.policy import Guard, Policy, Sections
+from mailhub.protocols import pop3
 from mailhub.protocols.auth import session as auth
 from mailhub.protocols.imap import session as imap
 from mailhub.protocols.listener import Listener
-from mailhub.protocols.pop3 import session as pop3
 from mailhub.protocols.session import Session, SessionContext, Sessions
 from mailhub.protocols.smtp import SmtpSession
 from mailhub.stall import StallDetector
@@ -88,6 +88,7 @@ class Hub:
         self._undo = AsyncExitStack()
         self._commits: set[asyncio.Task[Reply]] = set()  # messages on their way into the queue, of all policies
         self._own_policies: dict[str, Policy] = {}  # of listeners with an own [listener.smtp]
+        self._turns = pop3.Turns(self.clock)
         self._stopping = False
 
     # --- life ---
@@ -255,7 +256,7 @@ class Hub:
         return imap.serve(stream, context, self.mailboxes, self.authenticator)
 
     def _pop3(self, context: SessionContext[schema.Pop3], stream: Stream) -> Coroutine[Any, Any, None]:
-        return pop3.serve(stream, context, self.mailboxes, self.authenticator)
+        return pop3.serve(stream, context, self.mailboxes, self.authenticator, self._turns)
 
     def _auth(self, context: SessionContext[schema.AuthSocket], stream: Stream) -> Coroutine[Any, Any, None]:
         return auth.serve(stream, context, self.authenticator, self.guard.connected)

@@ -157,10 +157,19 @@ class Imap(Section, frozen=True, kw_only=True):
 
 
 class Pop3(Section, frozen=True, kw_only=True):
-    line_length_limit: Count = 1_024
+    # Octets of one line: a token of AUTH has 8,192 at most.
+    line_length_limit: Count = 16_384
+    # Silence allowed before and after the login (RFC 1939 section 3 asks for 10 minutes).
     login_timeout: Seconds = 120.0
     idle_timeout: Seconds = 600.0
+    # Lines that are no command, after which the session ends.
     error_limit: Count = 20
+    # One session at a time for each account; the next one is told [IN-USE].
+    exclusive: bool = False
+    # Seconds that have to pass between two logins of an account; 0: none.
+    login_delay: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
+    # Clients may leave mail here. Without it, what a client has retrieved goes when it says QUIT (EXPIRE 0).
+    leave_on_server: bool = True
 
 
 class Delivery(Section, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from mailhub.model.address import key
 from mailhub.model.clock import Clock
 from mailhub.model.errors import Exists, NotFound, Permanent, Temporary
 from mailhub.store.api import DirectoryStore
-from mailhub.wire.sasl import MECHANISMS
+from mailhub.wire.sasl import MECHANISMS, Apop
 
 from . import digests, passwords
 from .app_passwords import AppPasswords
@@ -27,7 +27,7 @@ from .keys import kept_key
 from .oauth import BadToken
 from .providers import Provider
 from .recent import Recent
-from .signin import Exchange, Peer, context, withheld
+from .signin import APOP, Exchange, Peer, context, withheld
 from .watch import Watch
 
 log = logging.getLogger("mailhub.directory")
@@ -142,6 +142,10 @@ class Authenticator:
         plus = name + "-PLUS" in MECHANISMS and not self.withheld(name + "-PLUS", peer)
         mechanism = MECHANISMS[name].make(context(peer, self._hostname, plus))
         return Exchange(self, name, mechanism, peer)
+
+    def apop(self, timestamp: str, peer: Peer) -> Exchange | None:
+        """An attempt by APOP (RFC 1939 section 7), of one step; None where it is not offered."""
+        return None if self.withheld(APOP, peer) else Exchange(self, APOP, Apop(timestamp), peer)
 
     async def accept(self, login: str, peer: Peer, how: str, *, known: bool = False) -> Account | None:
         """Who is there has shown by other means than a password to be `login`: the account, where it may sign in. `known`: no

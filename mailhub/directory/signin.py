@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mailhub.directory")
 
+APOP = "APOP"  # no mechanism of SASL, but offered like one
+_STORED_AS = {"CRAM-MD5": ("PLAIN", "CRAM-MD5"), APOP: ("PLAIN",)}  # what passwords have to be kept as
 _BY_TOKEN = ("OAUTHBEARER", "XOAUTH2")  # an issuer knows people who are none of ours
 
 
@@ -146,7 +148,7 @@ def withheld(auth: schema.Auth, name: str, peer: Peer, *, tokens: bool) -> str:
             return "no such keys are stored: auth.scram"
         if scheme != name and not peer.bindings:
             return "no channel binding: TLS first"
-    if name == "CRAM-MD5" and auth.scheme not in ("PLAIN", "CRAM-MD5"):
+    if name in _STORED_AS and auth.scheme not in _STORED_AS[name]:
         return "passwords are not stored as it needs them: auth.scheme"
     if name == "EXTERNAL" and not peer.names:
         return "no verified client certificate: tls.client_ca"

@@ -14,9 +14,10 @@ from mailhub.trace import Trace
 
 from .changes import ChangeBus
 from .heavy import SMALL, HeavyLane, quick
+from .snapshot import Snapshot
 from .view import Delta, FolderView
 
-__all__ = ["AccountMail", "Copied", "Delta", "FolderView", "Mailboxes", "MessageFile"]
+__all__ = ["AccountMail", "Copied", "Delta", "FolderView", "Mailboxes", "MessageFile", "Snapshot"]
 
 # what a fresh account is given at its first listing, as Thunderbird and mutt expect (RFC 6154)
 SPECIAL_USE = (
@@ -153,6 +154,10 @@ class AccountMail:
         """The folder as a session sees it. A view that may write takes the \\Recent messages for itself."""
         recent = None if read_only else await self._store.take_recent(folder.id)
         return self._service.view(await self._store.view(folder.id), recent)
+
+    async def snapshot(self, folder: Folder) -> Snapshot:
+        """The folder as it is now, for who wants no news of it."""
+        return Snapshot(self._store, *await self._store.sizes(folder.id))
 
     def _checked(self, name: str) -> str:
         name = _canonical(name)

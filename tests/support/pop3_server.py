@@ -11,7 +11,7 @@ from mailhub.config import schema
 from mailhub.mailbox.service import AccountMail, Mailboxes
 from mailhub.model.clock import SystemClock
 from mailhub.net.stream import Stream
-from mailhub.protocols.pop3 import serve
+from mailhub.protocols.pop3 import Turns, serve
 from mailhub.protocols.session import Session, SessionContext
 from mailhub.store.sqlite import SqliteStore
 
@@ -38,6 +38,7 @@ async def pop3_server(
     store = SqliteStore(data, config.store, clock, config.hostname)
     await store.open()
     mailboxes = Mailboxes(store, config.mailbox, clock)
+    turns = Turns(clock)
     running = Pop3Server(0, mailboxes.account("alice@mailhub.test"), store)
 
     def connected(stream: Stream) -> None:
@@ -50,7 +51,7 @@ async def pop3_server(
             tls="none" if tls is None else "starttls",
             tls_context=None if tls is None else lambda: tls,
         )
-        task = asyncio.ensure_future(serve(stream, context, mailboxes, one_password(clock, config.auth)))
+        task = asyncio.ensure_future(serve(stream, context, mailboxes, one_password(clock, config.auth), turns))
         running.sessions.append((context.session, task))
 
     server = await asyncio.get_running_loop().create_server(lambda: Stream(clock, connected), "127.0.0.1", 0)

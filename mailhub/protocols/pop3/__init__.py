@@ -9,3 +9,4 @@ Invariants
 """
 
 from .session import serve as serve
+from .turns import Turns as Turns

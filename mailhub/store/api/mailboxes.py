@@ -1,5 +1,6 @@
 """Mailboxes: folders, index rows, message files."""
 
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -87,6 +88,10 @@ class MailboxStore(Protocol):
         ...
 
     async def view(self, folder: int) -> View: ...
+
+    async def sizes(self, folder: int) -> "tuple[Folder, array[int], array[int]]":
+        """The folder, its UIDs ascending ("I") and the sizes in octets ("q") of the messages, all at one moment."""
+        ...
 
     async def take_recent(self, folder: int) -> int:
         """The first UID that is \\Recent for the caller, and none of those for anybody later."""

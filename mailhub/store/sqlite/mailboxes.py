@@ -4,7 +4,7 @@ import asyncio
 import json
 import sqlite3
 from array import array
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 
 from mailhub.model import ids
@@ -152,20 +152,29 @@ class SqliteMailboxes:
         return await self._reader.call(self._view, folder)
 
     def _view(self, folder: int) -> View:
+        state, columns = self._columns(folder, {"uid": "I", "flags": "q", "modseq": "q"})
+        return View(state, *columns)
+
+    async def sizes(self, folder: int) -> "tuple[Folder, array[int], array[int]]":
+        state, (uids, sizes) = await self._reader.call(self._columns, folder, {"uid": "I", "size": "q"})
+        return state, uids, sizes
+
+    def _columns(self, folder: int, kinds: Mapping[str, str]) -> "tuple[Folder, list[array[int]]]":
+        """The folder, and columns of all its messages by ascending UID, at one moment: two statements, however many."""
         self._db.execute("begin")
         try:
             state = get_folder(self._db, folder)
             text = self._db.execute(
-                "select group_concat(uid), group_concat(flags), group_concat(modseq) from"
-                " (select uid, flags, modseq from message where folder=? order by uid)",
+                f"select {', '.join(f'group_concat({name})' for name in kinds)} from"
+                f" (select {', '.join(kinds)} from message where folder=? order by uid)",
                 (folder,),
             ).fetchone()
         finally:
             self._db.execute("commit")
-        columns = [
-            array(kind, map(int, column.split(",")) if column else ()) for kind, column in zip("Iqq", text, strict=True)
+        return state, [
+            array(kind, map(int, column.split(",")) if column else ())
+            for kind, column in zip(kinds.values(), text, strict=True)
         ]
-        return View(state, *columns)
 
     async def take_recent(self, folder: int) -> int:
         return await self._writer.do(TakeRecent(folder))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 _ARGUMENTS = {
     "USER": (1, 1), "PASS": (1, 1), "APOP": (2, 2), "AUTH": (0, 2), "CAPA": (0, 0), "STLS": (0, 0), "STAT": (0, 0),
     "LIST": (0, 1), "UIDL": (0, 1), "RETR": (1, 1), "DELE": (1, 1), "TOP": (2, 2), "NOOP": (0, 0), "RSET": (0, 0),
-    "QUIT": (0, 0),
+    "QUIT": (0, 0), "UTF8": (0, 0), "LANG": (0, 1),
 }  # fmt: skip
 
 

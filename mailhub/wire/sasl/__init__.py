@@ -6,7 +6,7 @@ Invariants
 - Malformed input raises SaslError and nothing else; every input is bounded.
 
     mechanisms   the steps, PLAIN, LOGIN, OAUTHBEARER, XOAUTH2, EXTERNAL
-    challenge    CRAM-MD5, SCRAM
+    challenge    CRAM-MD5, SCRAM, POP3's APOP
     scram, md5   what a server keeps for those two
     table        all of them, strongest first
     client       the other side of some of them
@@ -16,6 +16,7 @@ Invariants
 
 from .base64 import decode as decode
 from .base64 import encode as encode
+from .challenge import Apop as Apop
 from .mechanisms import Certificate as Certificate
 from .mechanisms import Challenge as Challenge
 from .mechanisms import Context as Context

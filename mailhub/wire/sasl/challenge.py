@@ -1,4 +1,4 @@
-"""Mechanisms in which the password is proved and never sent: CRAM-MD5 (RFC 2195), SCRAM (RFC 5802, RFC 7677)."""
+"""Mechanisms in which the password is proved and never sent: CRAM-MD5 (RFC 2195), SCRAM (RFC 5802, RFC 7677), and APOP."""
 
 import base64
 import hashlib
@@ -38,6 +38,25 @@ class CramMd5(_Simple):
             right = hmac.compare_digest(md5.cram_digest(kept, self._challenge), self._digest) and stored is not None
         except (ValueError, TypeError):  # a stored secret that is none; a digest that is not ASCII
             right = False
+        return Proved("", self._name) if right else Disproved(self._name)
+
+
+class Apop(_Simple):
+    """POP3's APOP (RFC 1939 section 7), led like a mechanism: MD5 of the greeting's timestamp and the password, in hex."""
+
+    def __init__(self, timestamp: str) -> None:
+        self._timestamp = timestamp.encode()
+        self._name, self._digest = "", b""
+
+    def step(self, response: bytes | None) -> Step:
+        """`response`: name and digest, as they stand in the command."""
+        name, _, digest = text(response or b"").rpartition(" ")
+        self._name, self._digest = name, digest.lower().encode()
+        return NeedSecret("", name, ("PLAIN", "CLEARTEXT", "CLEAR"))
+
+    def secret(self, stored: str | None, scheme: str) -> Step:
+        made = hashlib.md5(self._timestamp + (stored or "\0").encode(), usedforsecurity=False).hexdigest().encode()
+        right = hmac.compare_digest(made, self._digest) and stored is not None
         return Proved("", self._name) if right else Disproved(self._name)
 
 
