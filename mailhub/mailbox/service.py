@@ -5,6 +5,7 @@ from functools import partial
 
 from mailhub.config import schema
 from mailhub.message.parts import Part, parse
+from mailhub.message.preview import READ, preview
 from mailhub.message.structure import render
 from mailhub.model.clock import Clock
 from mailhub.model.errors import Exists, LimitReached, NotFound, Permanent
@@ -70,6 +71,11 @@ class Mailboxes:
         if file.size <= SMALL and quick(data := await file.read(0, file.size)):
             return parse(data)
         return await self._lane.over(parse, file.size, file.read)
+
+    async def preview(self, file: MessageFile) -> str | None:
+        """The first words of a message."""
+        data = await file.read(0, READ)
+        return preview(data) if quick(data) else await self._lane.call(preview, data)
 
     def view(self, state: View, recent_from: int | None) -> FolderView:
         """`recent_from`: None for a view that only reads."""
@@ -140,14 +146,16 @@ class AccountMail:
         self._whole.queue.check_space()
         return self._whole.queue.body_writer()
 
-    async def append(self, folder: Folder, messages: Sequence[Appended]) -> tuple[Folder, list[int]]:
-        """Their UIDs, when they are on disk."""
+    async def append(
+        self, folder: Folder, messages: Sequence[Appended], replaces: tuple[int, int] | None = None
+    ) -> tuple[Folder, list[int]]:
+        """Their UIDs, when they are on disk. `replaces`: folder and UID of a message that goes in the same moment."""
         now = int(self._clock.now())
         new = [
             NewMessage(body, now if date is None else date, *await self._service.render(body), flags, tuple(keywords))
             for body, date, flags, keywords in messages
         ]
-        uids = await self._store.append(folder.id, new)
+        uids = await self._store.append(folder.id, new, replaces)
         return await self._store.folder(folder.id), uids
 
     async def open_view(self, folder: Folder, *, read_only: bool) -> FolderView:
@@ -158,6 +166,22 @@ class AccountMail:
     async def snapshot(self, folder: Folder) -> Snapshot:
         """The folder as it is now, for who wants no news of it."""
         return Snapshot(self._store, *await self._store.sizes(folder.id))
+
+    async def open(self, folder: Folder, uid: int) -> MessageFile:
+        """NotFound where there is no such message."""
+        return await self._store.open(folder.id, uid)
+
+    async def url_key(self, folder: Folder) -> bytes:
+        """What signs URLs of the folder's messages (RFC 4467)."""
+        return await self._store.url_key(folder.id)
+
+    async def known_url_key(self, name: str) -> tuple[Folder, bytes]:
+        """The same of a folder by its name, where URLs of it were ever signed: else NotFound. Nothing is made."""
+        return await self._store.known_url_key(self.name, _canonical(name))
+
+    async def forget_url_key(self, folder: Folder) -> None:
+        """URLs signed before are worth nothing any more."""
+        await self._store.forget_url_key(folder.id)
 
     def _checked(self, name: str) -> str:
         name = _canonical(name)

@@ -1,5 +1,8 @@
 """Mailbox words that every room shares: flags, folders, messages, changes (RFC 9051 section 2.3)."""
 
+import base64
+import hashlib
+import re
 from array import array
 from dataclasses import dataclass
 from enum import IntEnum
@@ -9,6 +12,22 @@ SYSTEM_FLAGS = {"\\Seen": SEEN, "\\Answered": ANSWERED, "\\Flagged": FLAGGED, "\
 KEYWORD_SHIFT = 5  # bit 5 + n of a flags number is keyword n of its folder
 MAX_KEYWORDS = 58  # so that a flags number fits a signed 64-bit column
 SEPARATOR = "."  # between the levels of a folder name, as in Maildir++
+
+
+_COPY = re.compile(r"[0-9]+\.M[0-9A-Z]+_([A-Za-z0-9_-]{22})\.")
+_MADE = re.compile(r"[1-9][0-9]{8,10}(?=\.)")  # the time at which a file was made, as all Maildirs begin their names
+
+
+def object_id(what: bytes) -> str:
+    """22 characters that stand for `what` (RFC 8474 section 7.1)."""
+    return base64.urlsafe_b64encode(hashlib.blake2b(what, digest_size=16).digest()).decode().rstrip("=")
+
+
+def origin(file: str) -> str:
+    """The object id of the message in a file: of the base name it had before all copies. The name of a copy holds it, so that
+    an index made again from the files knows it."""
+    found = _COPY.match(file)
+    return found[1] if found else object_id(file.partition(",")[0].encode("utf-8", "surrogateescape"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +79,18 @@ class MessageRow:
     envelope: bytes = b""
     structure: bytes = b""
     file: str = ""  # base name in the Maildir, without flags; POP3's UIDL and object ids derive from it
+    moved: int = 0  # when it came into this folder, where the name of its file does not say so
+
+    @property
+    def email_id(self) -> str:
+        """EMAILID (RFC 8474 section 5.1): the same in all copies of a message."""
+        return "M" + origin(self.file)
+
+    @property
+    def saved(self) -> int | None:
+        """SAVEDATE (RFC 8514): when it came into this folder, seconds since 1970; None where nobody knows."""
+        found = _MADE.match(self.file)
+        return self.moved or (int(found[0]) if found else None)
 
 
 @dataclass(frozen=True, slots=True)

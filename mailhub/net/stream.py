@@ -11,6 +11,9 @@ from typing import Any, cast
 
 from mailhub.model.clock import Clock
 
+from .deflate import Deflate
+
+INFLATED = 65_536  # octets made of compressed ones at a time
 HIGH = 262_144  # octets taken from the kernel ahead of the reader; above this reading pauses
 _LIBRARY_TIMEOUT = 86_400.0  # asyncio's own timer reads real time: ours, on the clock, comes first
 
@@ -37,6 +40,7 @@ class Stream(asyncio.Protocol):
         self._arrival: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
         self._eof = self._lost = self._paused = self._full = self._connected = self._secured = False
+        self._deflate: Deflate | None = None
         self.peer: tuple[str, int] = ("", 0)
         self.local: tuple[str, int] = ("", 0)
 
@@ -52,8 +56,11 @@ class Stream(asyncio.Protocol):
             self._on_connect(self)
 
     def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        if len(self._buffer) > HIGH and not self._paused and self._transport is not None:
+        if self._deflate is None:
+            self._buffer += data
+        else:
+            self._deflate.take(data)
+        if self.buffered > HIGH and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
         self._wake()
@@ -89,15 +96,28 @@ class Stream(asyncio.Protocol):
 
     @property
     def buffered(self) -> int:
-        """Octets that have come and were not read."""
-        return len(self._buffer)
+        """Octets that have come and were not read; compressed ones count as they are."""
+        return len(self._buffer) + (0 if self._deflate is None else self._deflate.pending)
 
     @property
     def at_eof(self) -> bool:
-        return self._eof and not self._buffer
+        return self._eof and not self.buffered
+
+    async def _inflated(self, deflate: Deflate) -> bool:
+        """Whether there is more to read now, without waiting for the peer. The loop has its turn between pieces."""
+        try:
+            plain = deflate.inflate(INFLATED)
+        except ValueError as error:
+            raise ConnectionLost(f"not compressed as agreed: {error}") from error
+        if plain:
+            self._buffer += plain
+            await asyncio.sleep(0)
+        return bool(plain)
 
     async def _more(self) -> None:
         """Wait until something has come; ConnectionLost where nothing will."""
+        if self._deflate is not None and await self._inflated(self._deflate):
+            return
         if self._eof:
             raise ConnectionLost("the peer has ended the connection")
         if self._paused and self._transport is not None:
@@ -110,7 +130,7 @@ class Stream(asyncio.Protocol):
             self._arrival = None
 
     def _taken(self) -> None:
-        if self._paused and len(self._buffer) <= HIGH // 2 and self._transport is not None:
+        if self._paused and self.buffered <= HIGH // 2 and self._transport is not None:
             self._paused = False
             self._transport.resume_reading()
 
@@ -162,10 +182,31 @@ class Stream(asyncio.Protocol):
     def write(self, data: bytes) -> None:
         """Hand octets to the connection; nothing happens where it is gone. `await drain()` before much more."""
         if self._transport is not None and not self._lost and not self._transport.is_closing():
-            self._transport.write(data)
+            data = data if self._deflate is None else self._deflate.compress(data)
+            if data:
+                self._transport.write(data)
+
+    @property
+    def deflated(self) -> bool:
+        """Whether both directions are compressed."""
+        return self._deflate is not None
+
+    def deflate(self) -> None:
+        """Compress from here on, both directions. What has come and was not read is compressed already."""
+        self._deflate = Deflate()
+        self._deflate.take(bytes(self._buffer))
+        self._buffer.clear()
+
+    def _push(self) -> None:
+        """Let nothing wait in the compressor."""
+        if self._deflate is not None and self._transport is not None and not self._transport.is_closing():
+            data = self._deflate.flush()
+            if data:
+                self._transport.write(data)
 
     async def drain(self) -> None:
         """Wait while the peer does not read; ConnectionLost where it is gone."""
+        self._push()
         while self._full and not self._lost:
             self._room = asyncio.get_running_loop().create_future()
             try:
@@ -197,6 +238,7 @@ class Stream(asyncio.Protocol):
 
     def close(self) -> None:
         """Close when what was written is out."""
+        self._push()
         if self._transport is not None:
             self._transport.close()
 

@@ -10,7 +10,7 @@ import base64
 import re
 
 from mailhub.model.address import split
-from mailhub.model.mailbox import ANSWERED, DELETED, DRAFT, FLAGGED, KEYWORD_SHIFT, SEEN
+from mailhub.model.mailbox import ANSWERED, DELETED, DRAFT, FLAGGED, KEYWORD_SHIFT, SEEN, origin
 
 LETTERS = ((DRAFT, "D"), (FLAGGED, "F"), (ANSWERED, "R"), (SEEN, "S"), (DELETED, "T"))  # in ASCII order
 _BIT = {letter: bit for bit, letter in LETTERS}
@@ -136,6 +136,12 @@ def clean(base: str) -> str:
 def sized(file: str, size: int) -> str:
     """The base name with the file's size in it, as Dovecot and Courier's quota read it."""
     return f"{file},S={size}"
+
+
+def copied(name: str, source: str) -> str:
+    """The base name of a copy: `name`, with what says which message it is, and of its size."""
+    time, unique, host = name.split(".", 2)
+    return f"{time}.{unique}_{origin(source)}.{host}{sizes(source)}"
 
 
 def sizes(base: str) -> str:

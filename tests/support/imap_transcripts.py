@@ -4,7 +4,8 @@ M: INBOX (\\Seen $Work)        mail arrives in a folder, with these flags; its l
 | Subject: hello               each behind "| "
 |
 | text
-C: b APPEND INBOX {mail}       a literal: its size is counted; {mail+}: without waiting
+C: b APPEND INBOX {mail}       a literal: its size is counted; {mail+}: without waiting; ~{mail}: a literal8
+C: (deflate)                   from here on the client compresses (RFC 4978)
 | From: a@b                    its lines
 """
 
@@ -50,6 +51,8 @@ class MemoryClient:
     async def send(self, octets: bytes, chunk: int) -> None:
         for at in range(0, len(octets), chunk):
             self.stream.write(octets[at : at + chunk])
+            if self.stream.deflated:
+                await self.stream.drain()
             await asyncio.sleep(0)
 
     async def readline(self) -> bytes:
@@ -125,6 +128,9 @@ class ImapStage(MailboxStage):
         return context.session, serve(stream, context, self.mailboxes, one_password(self.clock, self.config.auth))
 
     async def say(self, client: MemoryClient, step: Step) -> None:
+        if step.text == "(deflate)":
+            client.stream.deflate()
+            return
         line = re.sub(r"\{mail(\+?)\}", lambda found: f"{{{len(step.mail)}{found[1]}}}", self.filled(step.text)).encode(
             "utf-8"
         )

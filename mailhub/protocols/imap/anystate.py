@@ -7,7 +7,7 @@ from mailhub.model.mailbox import SEPARATOR
 from mailhub.wire.imap import commands, responses
 
 from . import sync
-from .answers import Answer, ok
+from .answers import Answer, no, ok
 
 if TYPE_CHECKING:
     from .session import ImapSession
@@ -58,6 +58,18 @@ async def enable(session: "ImapSession", verb: commands.Enable) -> Answer:
     if session.condstore and not condstore and session.selected is not None:
         await sync.begin(session)
     return ok("Enabled" if fresh else "Nothing to enable")
+
+
+async def compress(session: "ImapSession", verb: commands.Compress) -> Answer:
+    """RFC 4978. What follows this answer is compressed: `deflate`."""
+    if session.stream.deflated:
+        return no("Compression is active already", "COMPRESSIONACTIVE")
+    return ok("DEFLATE from here on")
+
+
+async def deflate(session: "ImapSession") -> None:
+    """RFC 4978 section 3, both directions."""
+    session.stream.deflate()
 
 
 async def namespace(session: "ImapSession", verb: commands.Namespace) -> Answer:

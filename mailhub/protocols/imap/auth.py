@@ -80,6 +80,12 @@ async def authenticate(session: "ImapSession", verb: commands.Authenticate) -> A
     return _concluded(session, None if isinstance(step, NotSignedIn) else step.account)
 
 
+async def unauthenticate(session: "ImapSession", verb: commands.Unauthenticate) -> Answer:
+    """RFC 8437: as after the greeting; TLS and compression stay."""
+    session.log_out()
+    return ok("Who is next?")
+
+
 def _check_privacy(session: "ImapSession") -> None:
     if not session.passwords_allowed:
         raise Refused(no("Passwords are taken under TLS only", "PRIVACYREQUIRED"))

@@ -14,6 +14,7 @@ class Facts:
     starttls: bool
     passwords: bool
     mechanisms: tuple[str, ...] = ()
+    append_limit: int = 0
 
 
 Condition = Callable[[Facts], bool]
@@ -31,13 +32,17 @@ def _before_login(facts: Facts) -> bool:
     return not facts.authenticated
 
 
+def _logged_in(facts: Facts) -> bool:
+    return facts.authenticated
+
+
 def _mechanism(name: str) -> Condition:
     return lambda facts: name in facts.mechanisms
 
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """A keyword, where it is defined, when it is announced, and what to know of it."""
+    """A keyword, which may have facts in it, where it is defined, when it is announced, and what to know of it."""
 
     keyword: str
     rfc: str
@@ -69,13 +74,23 @@ TABLE: tuple[Capability, ...] = (
     Capability("MOVE", "RFC 6851", _always, "one commit"),
     Capability("UNSELECT", "RFC 3691", _always, "CLOSE without its EXPUNGE"),
     Capability("UTF8=ACCEPT", "RFC 9755", _always, "mailbox names and header fields in UTF-8, once enabled"),
-    Capability("OBJECTID", "RFC 8474", _always, "MAILBOXID in SELECT, STATUS, CREATE"),
     Capability("CONDSTORE", "RFC 7162", _always, "mod-sequences: what has changed, and STORE only where nothing has"),
     Capability("QRESYNC", "RFC 7162", _always, "a client that was away is told what it missed, once enabled"),
+    Capability("OBJECTID", "RFC 8474", _always, "MAILBOXID, EMAILID, THREADID"),
+    Capability("MULTIAPPEND", "RFC 3502", _always, "one commit for all messages of an APPEND"),
+    Capability("APPENDLIMIT={facts.append_limit}", "RFC 7889", _always, "imap.append_limit"),
+    Capability("CATENATE", "RFC 4469", _always, "messages made of parts that are here"),
+    Capability("URLAUTH", "RFC 4467", _always, "parts that others may read"),
+    Capability("REPLACE", "RFC 8508", _always, "one commit"),
+    Capability("BINARY", "RFC 3516", _always, "parts without their transfer encoding"),
+    Capability("PREVIEW", "RFC 8970", _always, "made when it is asked for"),
+    Capability("SAVEDATE", "RFC 8514", _always, "when a message came into its mailbox"),
+    Capability("COMPRESS=DEFLATE", "RFC 4978", _logged_in, "strangers shall not make us inflate"),
+    Capability("UNAUTHENTICATE", "RFC 8437", _logged_in, "for gateways that serve many users"),
     Capability("XLIST", "none", _never, "Gmail's forerunner of SPECIAL-USE; clients that know it know SPECIAL-USE"),
 )
 
 
 def announced(facts: Facts) -> str:
     """The keywords that hold now, divided by spaces."""
-    return " ".join(row.keyword for row in TABLE if row.condition(facts))
+    return " ".join(row.keyword.format(facts=facts) for row in TABLE if row.condition(facts))

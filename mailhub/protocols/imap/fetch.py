@@ -9,11 +9,11 @@ from mailhub.model.errors import MailError, NotFound
 from mailhub.model.mailbox import SEEN, FlagOp, MessageRow
 from mailhub.wire.imap import bodies, commands
 from mailhub.wire.imap.dates import date_time
-from mailhub.wire.imap.fetch_items import Attribute, Item, Section
+from mailhub.wire.imap.fetch_items import Attribute, Binary, Derived, Item, Section
 
 from . import messages, sync, updates
 from .answers import Answer, ok
-from .sections import Octets, OpenMessage, Piece
+from .sections import Decoded, FromFile, Octets, OpenMessage, Piece, Value
 
 if TYPE_CHECKING:
     from .session import ImapSession
@@ -30,6 +30,8 @@ _FROM_ROW: Mapping[Attribute, Callable[[MessageRow], bytes]] = {
     Attribute.ENVELOPE: lambda row: b"ENVELOPE " + row.envelope,
     Attribute.BODYSTRUCTURE: lambda row: b"BODYSTRUCTURE " + row.structure,
     Attribute.BODY: lambda row: b"BODY " + bodies.without_extension(row.structure),
+    Attribute.EMAILID: lambda row: b"EMAILID (%b)" % row.email_id.encode(),
+    Attribute.SAVEDATE: lambda row: b"SAVEDATE " + (b"NIL" if row.saved is None else date_time(row.saved)),
 }
 _RENDERED = {Attribute.ENVELOPE, Attribute.BODYSTRUCTURE, Attribute.BODY}
 _NO_ROW = MessageRow(0, 0, 0, 0, 0)
@@ -49,7 +51,10 @@ async def fetch(session: "ImapSession", verb: commands.Fetch) -> Answer:
         items = (Attribute.UID, *items)
     fetched = _Fetch(session, items)
     for page in messages.pages(spans, fetched.page_size):
-        await fetched.page(page)
+        try:
+            await fetched.page(page)
+        finally:
+            fetched.write()
         await session.flush()
         await asyncio.sleep(0)
     if fetched.gone:
@@ -57,13 +62,22 @@ async def fetch(session: "ImapSession", verb: commands.Fetch) -> Answer:
     return ok("Fetch completed")
 
 
+def _label(item: FromFile) -> bytes:
+    """The item's name in the answer."""
+    if isinstance(item, Derived):
+        return item.value.partition(" ")[0].encode("ascii")
+    return item.label
+
+
 class _Fetch:
     """One FETCH: what it asks for, and how much of it was not there any more."""
 
     def __init__(self, session: "ImapSession", items: tuple[Item, ...]) -> None:
         self._session, self._view, self._items = session, session.view, items
-        self._sections = any(isinstance(item, Section) for item in items)
-        self._seen = not self._view.read_only and any(isinstance(item, Section) and not item.peek for item in items)
+        self._sections = any(not isinstance(item, Attribute) for item in items)
+        self._seen = not self._view.read_only and any(
+            isinstance(item, Section | Binary) and not item.peek for item in items
+        )
         self._rows = any(item in _FROM_ROW for item in items if isinstance(item, Attribute))
         self._rendered = not _RENDERED.isdisjoint(items)
         self._out: list[bytes] = []
@@ -93,7 +107,6 @@ class _Fetch:
                 await self._with_file(place, uid, row, words, items)
             else:
                 self._line(b"* %d FETCH (" % (place + 1), [self._attribute(a, place, uid, row, words) for a in items])
-        self._write()
 
     async def _see(self, page: list[int]) -> frozenset[int]:
         """Set \\Seen where it is missing, and say where. Reading goes on where it can not be set."""
@@ -127,7 +140,8 @@ class _Fetch:
         self._out.append(data)
         self._size += len(data)
 
-    def _write(self) -> None:
+    def write(self) -> None:
+        """Give what was gathered to the connection: whole answers, or the begin of one whose rest follows."""
         if self._out:
             self._session.write(b"".join(self._out))
             self._out.clear()
@@ -147,22 +161,22 @@ class _Fetch:
         self._session.read(file)
         async with file:
             message = OpenMessage(self._session.mailboxes, file, (self._view.folder.id, uid), self._session.last_tree)
-            found = {item: await message.find(item) for item in items if isinstance(item, Section)}
+            found = {item: await message.find(item) for item in items if not isinstance(item, Attribute)}
             try:
                 between = b"* %d FETCH (" % (place + 1)
                 for item in items:
                     self._gather(between)
                     between = b" "
-                    if isinstance(item, Section):
-                        await self._section(item.label, found[item], message)
-                    else:
+                    if isinstance(item, Attribute):
                         self._gather(self._attribute(item, place, uid, row, words))
+                    else:
+                        await self._section(_label(item), found[item], message)
                 self._gather(b")\r\n")
             except BaseException:
                 self._session.stream.abort()
                 raise
         if self._size >= OUT:
-            self._write()
+            self.write()
             await self._session.flush()
 
     async def _section(self, label: bytes, piece: Piece, message: OpenMessage) -> None:
@@ -170,13 +184,16 @@ class _Fetch:
             self._gather(label + b" NIL")
         elif isinstance(piece, bytes):
             self._gather(b"%b {%d}\r\n%b" % (label, len(piece), piece))
+        elif isinstance(piece, Value):
+            self._gather(label + b" " + piece.text)
         else:
-            self._gather(b"%b {%d}\r\n" % (label, piece.end - piece.start))
+            mark = b"~" if isinstance(piece, Decoded) and piece.nul else b""  # RFC 3516 section 4.2: literal8
+            self._gather(b"%b %b{%d}\r\n" % (label, mark, piece.size))
             await self._blocks(piece, message)
 
-    async def _blocks(self, octets: Octets, message: OpenMessage) -> None:
-        async for block in message.blocks(octets):
+    async def _blocks(self, piece: Octets | Decoded, message: OpenMessage) -> None:
+        async for block in message.blocks(piece):
             self._gather(block)
             if self._size >= OUT:
-                self._write()
+                self.write()
                 await self._session.flush()

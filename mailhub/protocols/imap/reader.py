@@ -33,7 +33,7 @@ class Hopeless(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A command; `literal` is the message of an APPEND, which is still to be read."""
+    """A command; `literal` is the first of an APPEND or REPLACE, which is still to be read."""
 
     command: Command
     literal: Literal | None = None
@@ -83,10 +83,10 @@ class Reader:
             raise Unreadable(error.tag, no("Unknown charset", "BADCHARSET (US-ASCII UTF-8)")) from error
 
     async def _before(self, literal: Literal) -> Command | None:
-        """The APPEND that `literal` is the message of; None where it is an argument. Refuses those too big."""
+        """The APPEND or REPLACE that `literal` is a message of; None where it is an argument. Refuses those too big."""
         frame = self._framer.frame()
         try:
-            append = parser.append(frame, utf8=self.utf8)
+            append = parser.streamed(frame, utf8=self.utf8)
         except parser.BadCommand as error:
             await self.skip(literal)
             raise Unreadable(error.tag, Answer("BAD", error.text)) from error
@@ -119,14 +119,16 @@ class Reader:
         """Some octets of a literal, at most `most`."""
         return await self._waiting(self._stream.read(min(most, BLOCK)))
 
-    async def end(self) -> bool:
-        """Whether the command ends behind a literal; what comes instead is skipped."""
+    async def rest(self) -> tuple[bytes, Literal | None]:
+        """What follows a literal: text to the end of the command, or to the next literal."""
         self._framer.reset()
-        got = self._framer.line(await self._line())
+        try:
+            got = self._framer.line(await self._line())
+        except TooBig:
+            raise Hopeless("Command too long", "TOOBIG") from None
         if isinstance(got, Literal):
-            await self.skip(got)
-            return False
-        return not got.texts[0].strip()
+            return self._framer.frame().texts[0], got
+        return got.texts[0], None
 
     async def skip(self, literal: Literal) -> None:
         """Get past a command that is refused at this literal: nothing to do where the client waits, else the rest of

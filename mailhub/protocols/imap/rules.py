@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mailhub.wire.imap import commands as c
 
-from . import anystate, append, auth, copying, fetch, folders, idle, listing, search, selected, store
+from . import anystate, append, auth, copying, fetch, folders, idle, listing, search, selected, store, urls
 from .answers import Answer
 from .states import ANY, LOGGED_IN, SELECTED, STRANGER, State
 
@@ -44,6 +44,12 @@ RULES: Mapping[type[c.Verb], Rule] = {
     c.Lsub: Rule(listing.lsub, LOGGED_IN),
     c.Status: Rule(folders.status, LOGGED_IN),
     c.Append: Rule(append.append, LOGGED_IN),
+    c.Replace: Rule(append.replace, SELECTED),
+    c.GenUrlAuth: Rule(urls.gen_url_auth, LOGGED_IN),
+    c.UrlFetch: Rule(urls.url_fetch, LOGGED_IN),
+    c.ResetKey: Rule(urls.reset_key, LOGGED_IN),
+    c.Compress: Rule(anystate.compress, LOGGED_IN, anystate.deflate),
+    c.Unauthenticate: Rule(auth.unauthenticate, LOGGED_IN),
     c.Idle: Rule(idle.idle, LOGGED_IN),
     c.Check: Rule(selected.check, SELECTED),
     c.Close: Rule(selected.close, SELECTED),

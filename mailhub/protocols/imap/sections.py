@@ -1,12 +1,16 @@
-"""BODY[...]: which octets of a message a section means, read from its file without holding all of it."""
+"""BODY[...], BINARY[...] and what else is found in a message: read from its file without holding all of it."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mailhub.message import headers, parts
-from mailhub.message.parts import Part
-from mailhub.wire.imap.fetch_items import Section, What
+from mailhub.message import decoding, headers, parts
+from mailhub.message.parts import HEADER_LIMIT, Part
+from mailhub.message.threads import thread_id
+from mailhub.wire.imap import responses
+from mailhub.wire.imap.fetch_items import Binary, BinarySize, Derived, Section, What
+
+from .answers import Refused, no
 
 if TYPE_CHECKING:
     from mailhub.mailbox.service import Mailboxes, MessageFile
@@ -22,8 +26,33 @@ class Octets:
     start: int
     end: int
 
+    @property
+    def size(self) -> int:
+        return self.end - self.start
 
-Piece = bytes | Octets | None  # made octets, octets of the file, or a section that is not there
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A stretch of the file without its transfer encoding: `size` octets of it from `origin` on. `nul`: there is a NUL in it."""
+
+    octets: Octets
+    encoding: bytes
+    origin: int
+    size: int
+    nul: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """An answer that is no string of octets, as it is written."""
+
+    text: bytes
+
+
+Piece = (
+    bytes | Octets | Decoded | Value | None
+)  # made octets, octets of the file, ..., None: a section that is not there
+FromFile = Section | Binary | BinarySize | Derived
 
 
 @dataclass(slots=True)
@@ -40,10 +69,26 @@ class OpenMessage:
     def __init__(self, mailboxes: "Mailboxes", file: "MessageFile", key: tuple[int, int], last: LastTree) -> None:
         self._mailboxes, self._file, self._key, self._last = mailboxes, file, key, last
         self._head = b""
-        self._header: bytes | None = None
+        self._header_size: int | None = None
 
-    async def find(self, section: Section) -> Piece:
-        """What `section` means here, its partial range applied."""
+    async def find(self, item: FromFile) -> Piece:
+        """What `item` means here, its partial range applied. Refused where a part's transfer encoding is not known."""
+        match item:
+            case Section():
+                return await self.section(item)
+            case Binary(path, partial):
+                return await self._binary(path, partial)
+            case BinarySize(path):
+                piece = await self._binary(path, None)
+                return Value(b"%d" % (piece.size if piece else 0))
+            case Derived.THREADID:
+                thread = thread_id(await self._read_header())
+                return None if thread is None else Value(b"(%b)" % thread.encode())
+        words = await self._mailboxes.preview(self._file)  # it costs little: LAZY gets it too
+        return None if words is None else Value(responses.utf8_string(words))
+
+    async def section(self, section: Section) -> bytes | Octets | None:
+        """What a section means."""
         piece = await self._whole(section)
         if piece is None or section.partial is None:
             return piece
@@ -53,20 +98,39 @@ class OpenMessage:
         start = min(piece.start + origin, piece.end)
         return Octets(start, min(start + most, piece.end))
 
-    async def _whole(self, section: Section) -> Piece:
+    async def _binary(self, path: tuple[int, ...], partial: tuple[int, int] | None) -> Decoded | None:
+        """RFC 3516 section 4.3; it is decoded once to be counted, and once more to be sent."""
+        octets, encoding = Octets(0, self._file.size), b"7bit"
+        if path:
+            part = parts.find(await self._tree(), path)
+            if part is None:
+                return None
+            octets = Octets(part.body, part.end)
+            if not (part.multipart or part.message):
+                encoding = part.encoding
+        if encoding not in decoding.KNOWN:
+            raise Refused(no("The part has a transfer encoding that is not known", "UNKNOWN-CTE"))
+        origin, most = partial or (0, 1 << 63)
+        size, nul = 0, False
+        async for block in self.blocks(Decoded(octets, encoding, origin, most, nul=False)):
+            size += len(block)
+            nul = nul or b"\0" in block
+        return Decoded(octets, encoding, origin, size, nul)
+
+    async def _whole(self, section: Section) -> bytes | Octets | None:
         if section.path:
             return await self._of_part(section)
         match section.what:
             case What.ALL:
                 return Octets(0, self._file.size)
             case What.HEADER:
-                return Octets(0, len(await self._read_header()))
+                return Octets(0, await self._header_end())
             case What.TEXT:
-                return Octets(len(await self._read_header()), self._file.size)
+                return Octets(await self._header_end(), self._file.size)
             case _:
                 return pick(await self._read_header(), section)
 
-    async def _of_part(self, section: Section) -> Piece:
+    async def _of_part(self, section: Section) -> bytes | Octets | None:
         part = parts.find(await self._tree(), section.path)
         if part is None:
             return None
@@ -81,18 +145,31 @@ class OpenMessage:
             return Octets(inner.body, inner.end)
         if section.what is What.HEADER:
             return Octets(inner.start, inner.body)
-        return pick(await self._read(inner.start, inner.body), section)
+        return pick(await self._read(inner.start, min(inner.body, inner.start + HEADER_LIMIT)), section)
 
     async def _read_header(self) -> bytes:
-        """The header with its blank line; all there is where no blank line is."""
-        size = FIRST
-        while self._header is None:
-            self._head = await self._read(0, min(size, self._file.size))
+        """The header with its blank line, as far as it is read for fields."""
+        return await self._read(0, min(await self._header_end(), HEADER_LIMIT))
+
+    async def _header_end(self) -> int:
+        """Where the header and its blank line end; the size of the message where no blank line is."""
+        if self._header_size is None:
+            self._head = await self._read(0, min(FIRST, self._file.size))
             end = headers.header_end(self._head)
-            if end < len(self._head) or len(self._head) >= self._file.size:
-                self._header = self._head[:end]
-            size *= 8
-        return self._header
+            self._header_size = end if end < len(self._head) else await self._blank_line()
+        return self._header_size
+
+    async def _blank_line(self) -> int:
+        """Behind the first one that ends at FIRST or later."""
+        at, seam = len(self._head), self._head[-2:]
+        async for block in self._blocks(Octets(at, self._file.size)):
+            window = seam + block
+            ends = [n + len(line) for line in (b"\n\n", b"\n\r\n") if (n := window.find(line)) >= 0]
+            if ends:
+                return at - len(seam) + min(ends)
+            at += len(block)
+            seam = window[-2:]
+        return self._file.size
 
     async def _tree(self) -> Part:
         if self._last.root is None or self._last.key != self._key:
@@ -103,8 +180,24 @@ class OpenMessage:
         blocks = [block async for block in self.blocks(Octets(start, end))]
         return blocks[0] if len(blocks) == 1 else b"".join(blocks)
 
-    async def blocks(self, octets: Octets) -> AsyncIterator[bytes]:
+    async def blocks(self, piece: Octets | Decoded) -> AsyncIterator[bytes]:
         """The octets, block by block. Should the file be shorter than it said, EOFError."""
+        if isinstance(piece, Octets):
+            async for block in self._blocks(piece):
+                yield block
+            return
+        decoder = decoding.Decoder(piece.encoding)
+        skip, left = piece.origin, piece.size
+        async for block in self._blocks(piece.octets):
+            plain = decoder.feed(block)
+            yield plain[skip : skip + left]
+            left -= max(0, min(len(plain) - skip, left))
+            skip = max(0, skip - len(plain))
+            if not left:
+                return
+        yield decoder.finish()[skip : skip + left]
+
+    async def _blocks(self, octets: Octets) -> AsyncIterator[bytes]:
         at = octets.start
         if octets.end <= len(self._head):
             yield self._head[at : octets.end]

@@ -43,7 +43,7 @@ class ImapSession:
         self.stream, self.context, self.mailboxes, self.authenticator = stream, context, mailboxes, authenticator
         self.config, self.clock = context.settings, context.clock
         self.reader = Reader(stream, self.config, self.patiently)
-        self.literal: Literal | None = None  # of the APPEND under way
+        self.literal: Literal | None = None  # the first of the APPEND or REPLACE under way
         self.login_failures = 0
         self.last_tree = LastTree()
         self.tag = b""  # of the command under way
@@ -92,7 +92,12 @@ class ImapSession:
 
     @property
     def may_start_tls(self) -> bool:
-        return not self.secure and self.context.tls == "starttls" and self.context.tls_context is not None
+        return (
+            not self.secure
+            and not self.stream.deflated
+            and self.context.tls == "starttls"
+            and self.context.tls_context is not None
+        )
 
     def capabilities(self) -> str:
         """The keywords that hold now."""
@@ -102,6 +107,7 @@ class ImapSession:
                 self.may_start_tls,
                 self.passwords_allowed,
                 () if self._account is not None else self.authenticator.offered(self.peer),
+                self.config.append_limit,
             )
         )
 
@@ -138,6 +144,15 @@ class ImapSession:
         self._account = self.mailboxes.account(account.name)
         self.reader.authenticated = True
         self.context.session.login = account.name
+
+    def log_out(self) -> None:
+        """Nothing of the account is left in the session; it has the time of a fresh one to log in."""
+        self.deselect()
+        self._account = None
+        self.reader.authenticated = self.reader.utf8 = False
+        self.enabled, self.last_tree = frozenset(), LastTree()
+        self.context.session.login = ""
+        self._login_until = self.clock.monotonic() + self.config.login_timeout
 
     def select(self, view: FolderView) -> None:
         self.deselect()

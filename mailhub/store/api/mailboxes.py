@@ -109,8 +109,23 @@ class MailboxStore(Protocol):
         """NotFound where the message is gone (its file too: then the row is expunged)."""
         ...
 
-    async def append(self, folder: int, messages: Sequence[NewMessage]) -> list[int]:
-        """Their UIDs, ascending, in one commit: all or none. The files follow by themselves."""
+    async def append(
+        self, folder: int, messages: Sequence[NewMessage], replaces: tuple[int, int] | None = None
+    ) -> list[int]:
+        """Their UIDs, ascending, in one commit: all or none. The files follow by themselves. `replaces`: folder and UID of a
+        message that is expunged in the same commit; NotFound, and nothing done, where it is gone."""
+        ...
+
+    async def url_key(self, folder: int) -> bytes:
+        """What signs URLs of the folder's messages (RFC 4467), made if missing."""
+        ...
+
+    async def known_url_key(self, account: str, name: str) -> tuple[Folder, bytes]:
+        """Of a folder by its name; NotFound where there is none, of the two."""
+        ...
+
+    async def forget_url_key(self, folder: int) -> None:
+        """URLs signed before are worth nothing any more."""
         ...
 
     async def set_flags(

@@ -110,6 +110,7 @@ class Entry:
     content: int | None = None  # content kept until the file is known to be synced
     head: bytes = b""
     uid: int = 0
+    moved: int = 0
 
 
 def enter(db: sqlite3.Connection, told: Told, folder: Folder, entries: Sequence[Entry]) -> list[int]:
@@ -125,7 +126,18 @@ def enter(db: sqlite3.Connection, told: Told, folder: Folder, entries: Sequence[
         uids.append(uid)
         dirty = entry.name_flags != maildir.NO_FILE and max(0, entry.name_flags) != entry.flags & maildir.VISIBLE
         messages.append(
-            (folder.id, uid, entry.flags, modseq, entry.date, entry.size, entry.name_flags, dirty, entry.file)
+            (
+                folder.id,
+                uid,
+                entry.flags,
+                modseq,
+                entry.date,
+                entry.size,
+                entry.name_flags,
+                dirty,
+                entry.file,
+                entry.moved,
+            )
         )
     numbered = list(zip(uids, entries, strict=True))
     insert_rows(db, "insert into message", messages)

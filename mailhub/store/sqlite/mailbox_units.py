@@ -3,9 +3,9 @@
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from mailhub.model.errors import Exists, Permanent
+from mailhub.model.errors import Exists, NotFound, Permanent
 from mailhub.model.mailbox import SEEN, SEPARATOR, FlagOp, Folder
 
 from .. import maildir
@@ -68,7 +68,8 @@ class Delete:
         folder = get_folder(db, self.folder)
         if folder.name == "INBOX":
             raise Permanent("INBOX stays")
-        db.execute("delete from expunged where folder=?", (folder.id,))
+        for table in ("expunged", "url_key"):
+            db.execute(f"delete from {table} where folder=?", (folder.id,))
         db.execute("delete from folder where id=?", (folder.id,))
         # out of the way first, so that a new folder of that name is not touched by what comes later
         grave = f"{maildir.home(folder.account)}/..deleted-{folder.id}"
@@ -139,8 +140,11 @@ class Append:
     messages: tuple[NewMessage, ...]
     contents: tuple[NewContent, ...]  # one each
     files: tuple[str, ...]
+    replaces: tuple[int, int] | None = None  # folder and UID of the message that goes as they come
 
     def apply(self, db: sqlite3.Connection, told: Told) -> list[int]:
+        if self.replaces is not None and not Expunge(self.replaces[0], self.replaces[1:]).apply(db, told):
+            raise NotFound("the message to be replaced is gone")
         folder = get_folder(db, self.folder)
         remember_id(db, max((content.id for content in self.contents), default=0))
         entries = []
@@ -214,6 +218,7 @@ class Copy:
     uids: tuple[int, ...]
     target: int
     files: tuple[str, ...]  # base names for the copies; empty: a move, which keeps names
+    now: int
 
     def apply(self, db: sqlite3.Connection, told: Told) -> Copied:
         source, target = get_folder(db, self.folder), get_folder(db, self.target)
@@ -226,14 +231,14 @@ class Copy:
         for n, (uid, flags, date, size, name_flags, file, envelope, structure) in enumerate(rows):
             names = [name for k, name in enumerate(source.keywords) if flags >> (k + 5) & 1]
             bits, target = keyword_bits(db, target, names)
-            name = self.files[n] + maildir.sizes(file) if self.files else file
+            name = maildir.copied(self.files[n], file) if self.files else file
             new_flags = flags & 31 | bits
-            entry = Entry(new_flags, date, size, name_flags, name, envelope, structure)
+            entry = Entry(new_flags, date, size, name_flags, name, envelope, structure, moved=self.now)
             if name_flags == maildir.NO_FILE:
                 content, head = db.execute(
                     "select content, head from filed where folder=? and uid=?", (source.id, uid)
                 ).fetchone()
-                entry = Entry(new_flags, date, size, name_flags, name, envelope, structure, content, head)
+                entry = replace(entry, content=content, head=head)
             else:
                 kind = "link" if self.files else "rename"
                 intend(db, told, kind, path(source, file, name_flags), path(target, name, name_flags))
@@ -291,7 +296,7 @@ class RemoveAccount:
 
     def apply(self, db: sqlite3.Connection, told: Told) -> None:
         for (folder,) in db.execute("select id from folder where account=?", (self.account,)).fetchall():
-            for table in ("message", "rendered", "filed", "expunged"):
+            for table in ("message", "rendered", "filed", "expunged", "url_key"):
                 db.execute(f"delete from {table} where folder=?", (folder,))
         db.execute("delete from folder where account=?", (self.account,))
         db.execute("delete from subscription where account=?", (self.account,))

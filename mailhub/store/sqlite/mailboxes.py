@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import secrets
 import sqlite3
 from array import array
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -34,6 +35,7 @@ from .mailbox_units import (
 )
 from .scan import Scan
 from .tombstones import buried, forgotten
+from .url_keys import ForgetUrlKey, UrlKey, known_url_key
 from .writer import Told, Writer
 
 _CHUNK = 1000  # messages one unit may touch
@@ -206,7 +208,7 @@ class SqliteMailboxes:
         if uids and uids[-1] - uids[0] == len(uids) - 1:
             chosen, value = "uid between ? and ?", (uids[0], uids[-1])
         found = self._db.execute(
-            f"select uid, flags, modseq, date, size, {columns}, file from message {join} where folder=? and {chosen}"
+            f"select uid, flags, modseq, date, size, {columns}, file, moved from message {join} where folder=? and {chosen}"
             " order by uid",
             (folder, *value),
         )
@@ -270,10 +272,21 @@ class SqliteMailboxes:
 
     # --- changing ----------------------------------------------------------------------------------------------------
 
-    async def append(self, folder: int, messages: Sequence[NewMessage]) -> list[int]:
+    async def append(
+        self, folder: int, messages: Sequence[NewMessage], replaces: tuple[int, int] | None = None
+    ) -> list[int]:
         contents = tuple(NewContent(self._new_id(), b"", message.body) for message in messages)
         files = tuple(self._name() for _ in messages)
-        return await self._writer.do(Append(folder, tuple(messages), contents, files))
+        return await self._writer.do(Append(folder, tuple(messages), contents, files, replaces))
+
+    async def url_key(self, folder: int) -> bytes:
+        return await self._writer.do(UrlKey(folder, secrets.token_bytes(32)))
+
+    async def known_url_key(self, account: str, name: str) -> tuple[Folder, bytes]:
+        return await self._reader.call(known_url_key, self._db, account, name)
+
+    async def forget_url_key(self, folder: int) -> None:
+        await self._writer.do(ForgetUrlKey(folder))
 
     def _name(self) -> str:
         return f"{self._now()}.M{ids.text(self._new_id())}.{self._host}"
@@ -304,7 +317,7 @@ class SqliteMailboxes:
         state = await self.folder(target)
         for part in _chunks(uids):
             files = () if keep_names else tuple(self._name() for _ in part)
-            done = await self._writer.do(Copy(folder, part, target, files))
+            done = await self._writer.do(Copy(folder, part, target, files, self._now()))
             state = done.target_folder
             source += done.source
             made += done.target

@@ -10,6 +10,7 @@ filed       (content, message) pairs whose file is not known to be synced; see r
 ban         of client networks; sent: what an account sent on a day; wrote_to: digests of whom it ever wrote to
 suppression of addresses that refused mail for good, or that the operator named
 sts_policy  MTA-STS policies of other domains; tls_session: sessions counted for the TLS reports to them
+url_key     what signs URLs of a folder's messages
 adopting    folders found on disk of which not all files are in the index yet
 intent      changes to files that a commit has decided and that may still be to do, in their order
 """
@@ -18,7 +19,7 @@ import sqlite3
 
 from mailhub.model.errors import Permanent
 
-VERSION = 8
+VERSION = 9
 
 # What orders and counts the queue. A trigger is one statement here: it holds no ";" before a line's end.
 _QUEUE_ORDER = """
@@ -108,7 +109,7 @@ create table folder(id integer primary key, account text not null, name text not
 create table subscription(account text not null, name text not null, primary key(account, name)) without rowid;
 create table message(folder integer not null, uid integer not null, flags integer not null, modseq integer not null,
   date integer not null, size integer not null, name_flags integer not null, dirty integer not null, file text not null,
-  primary key(folder, uid)) without rowid;
+  moved integer not null default 0, primary key(folder, uid)) without rowid;
 create index message_dirty on message(folder, uid) where dirty = 1;
 create table rendered(folder integer not null, uid integer not null, envelope blob not null, structure blob not null,
   primary key(folder, uid)) without rowid;
@@ -118,6 +119,7 @@ create table filed(content integer not null, folder integer not null, uid intege
   primary key(content, folder, uid)) without rowid;
 create table adopting(folder integer primary key);
 create table intent(id integer primary key autoincrement, kind text not null, source text not null, target text not null);
+create table url_key(folder integer primary key, key blob not null);
 """
 )
 
@@ -186,6 +188,10 @@ drop table recipient_6;
 """,
     8: """
 create table adopting(folder integer primary key);
+""",
+    9: """
+alter table message add column moved integer not null default 0;
+create table url_key(folder integer primary key, key blob not null);
 """,
 }
 

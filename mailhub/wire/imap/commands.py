@@ -1,11 +1,15 @@
 """The commands of IMAP as frozen values: what `parser` makes and `protocols.imap` carries out."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mailhub.model.mailbox import FlagOp
 from mailhub.model.search import Key, Ranges
 
 from .fetch_items import Item
+
+if TYPE_CHECKING:
+    from .appending import Stretch
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +160,19 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """RFC 3501 section 6.3.11, without the message: its literal is read by who called `parser.append`."""
+    """RFC 3501 section 6.3.11, RFC 3502, up to its first literal: the rest is read by who called `parser.streamed`."""
 
     mailbox: str
-    flags: tuple[str, ...]
-    date: int | None  # seconds since 1970
+    stretch: "Stretch"
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """RFC 8508, as far as Append."""
+
+    messages: "Messages"  # one
+    mailbox: str
+    stretch: "Stretch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +255,37 @@ class Move:
     mailbox: str
 
 
+@dataclass(frozen=True, slots=True)
+class Compress:
+    """RFC 4978: COMPRESS DEFLATE."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unauthenticate:
+    """RFC 8437."""
+
+
+@dataclass(frozen=True, slots=True)
+class GenUrlAuth:
+    """RFC 4467 section 7: URLs without their tokens; the mechanism is INTERNAL."""
+
+    urls: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UrlFetch:
+    """RFC 4467 section 7."""
+
+    urls: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ResetKey:
+    """RFC 4467 section 7; without a mailbox: of all."""
+
+    mailbox: str | None
+
+
 Verb = (
     Capability
     | Noop
@@ -264,6 +307,12 @@ Verb = (
     | Namespace
     | Status
     | Append
+    | Replace
+    | Compress
+    | Unauthenticate
+    | GenUrlAuth
+    | UrlFetch
+    | ResetKey
     | Idle
     | Check
     | Close

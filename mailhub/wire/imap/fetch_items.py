@@ -24,6 +24,16 @@ class Attribute(Enum):
     BODYSTRUCTURE = "BODYSTRUCTURE"
     BODY = "BODY"
     MODSEQ = "MODSEQ"
+    EMAILID = "EMAILID"
+    SAVEDATE = "SAVEDATE"
+
+
+class Derived(Enum):
+    """Items that are found in the message itself (RFC 8474, RFC 8970); lazy: only where that costs little."""
+
+    THREADID = "THREADID"
+    PREVIEW = "PREVIEW"
+    PREVIEW_LAZY = "PREVIEW (LAZY)"
 
 
 class What(Enum):
@@ -49,7 +59,25 @@ class Section:
     label: bytes = b""
 
 
-Item = Attribute | Section
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """BINARY[...] (RFC 3516): a part without its transfer encoding. Without a path: the message as it is."""
+
+    path: tuple[int, ...]
+    partial: tuple[int, int] | None = None
+    peek: bool = False
+    label: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class BinarySize:
+    """BINARY.SIZE[...]: how many octets BINARY would be."""
+
+    path: tuple[int, ...]
+    label: bytes = b""
+
+
+Item = Attribute | Derived | Section | Binary | BinarySize
 
 _MACROS: dict[str, tuple[Attribute, ...]] = {
     "ALL": (Attribute.FLAGS, Attribute.INTERNALDATE, Attribute.SIZE, Attribute.ENVELOPE),
@@ -86,6 +114,10 @@ def _item(lexer: Lexer, macros: dict[str, tuple[Attribute, ...]]) -> tuple[Item,
         return macros[name]
     if name in ("BODY", "BODY.PEEK") and lexer.skip(b"["):
         return (_section(lexer, peek=name == "BODY.PEEK"),)
+    if name in ("BINARY", "BINARY.PEEK", "BINARY.SIZE"):
+        return (_binary(lexer, name),)
+    if name in ("THREADID", "PREVIEW"):
+        return (_derived(lexer, name),)
     if name in _OLD:
         return (_OLD[name],)
     try:
@@ -96,21 +128,59 @@ def _item(lexer: Lexer, macros: dict[str, tuple[Attribute, ...]]) -> tuple[Item,
 
 def _section(lexer: Lexer, *, peek: bool) -> Section:
     """section = "[" [section-spec] "]" ["<" number "." nz-number ">"]"""
+    section = read_section(lexer)
+    label = _label(section)
+    partial = _partial(lexer)
+    if partial is not None:
+        label += b"<%d>" % partial[0]
+    return Section(section.what, section.path, section.fields, partial, peek, label)
+
+
+def read_section(lexer: Lexer) -> Section:
+    """[section-spec] "]", to be peeked at"""
     path, what = _spec(lexer)
     fields: tuple[bytes, ...] = ()
     if what in (What.FIELDS, What.FIELDS_NOT):
         lexer.space()
         fields = _fields(lexer)
     lexer.expect(b"]")
-    partial = None
-    label = _label(path, what, fields)
-    if lexer.peek() == 0x3C:
-        found = lexer.match(_PARTIAL, "a partial range")
-        partial = int(found[1]), int(found[2])
-        if not 0 < partial[1] <= NUMBER_MAX or partial[0] > NUMBER_MAX:
-            lexer.fail("Partial range out of bounds")
+    return Section(what, path, fields, peek=True)
+
+
+def _partial(lexer: Lexer) -> tuple[int, int] | None:
+    if lexer.peek() != 0x3C:
+        return None
+    found = lexer.match(_PARTIAL, "a partial range")
+    partial = int(found[1]), int(found[2])
+    if not 0 < partial[1] <= NUMBER_MAX or partial[0] > NUMBER_MAX:
+        lexer.fail("Partial range out of bounds")
+    return partial
+
+
+def _binary(lexer: Lexer, name: str) -> Binary | BinarySize:
+    """section-binary = "[" [section-part] "]"  (RFC 3516 section 7); SIZE has no partial range"""
+    lexer.expect(b"[")
+    path, what = _spec(lexer)
+    if what is not What.ALL:
+        lexer.fail("BINARY takes a part number")
+    lexer.expect(b"]")
+    label = b"[%b]" % ".".join(map(str, path)).encode("ascii")
+    if name == "BINARY.SIZE":
+        return BinarySize(path, b"BINARY.SIZE" + label)
+    partial = _partial(lexer)
+    if partial is not None:
         label += b"<%d>" % partial[0]
-    return Section(what, path, fields, partial, peek, label)
+    return Binary(path, partial, name == "BINARY.PEEK", b"BINARY" + label)
+
+
+def _derived(lexer: Lexer, name: str) -> Derived:
+    """ "PREVIEW" [SP "(" "LAZY" ")"]  (RFC 8970 section 6)"""
+    if name == "PREVIEW" and lexer.skip(b" ("):
+        if lexer.keyword() != "LAZY":
+            lexer.fail("Unknown modifier of PREVIEW")
+        lexer.expect(b")")
+        return Derived.PREVIEW_LAZY
+    return Derived(name)
 
 
 def _spec(lexer: Lexer) -> tuple[tuple[int, ...], What]:
@@ -152,10 +222,10 @@ def _fields(lexer: Lexer) -> tuple[bytes, ...]:
     return tuple(names)
 
 
-def _label(path: tuple[int, ...], what: What, fields: tuple[bytes, ...]) -> bytes:
-    spec = ".".join([*map(str, path), *([what.value] if what.value else [])]).encode("ascii")
-    if fields:
-        spec += b" (" + b" ".join(_astring(name) for name in fields) + b")"
+def _label(section: Section) -> bytes:
+    spec = ".".join([*map(str, section.path), *([section.what.value] if section.what.value else [])]).encode("ascii")
+    if section.fields:
+        spec += b" (" + b" ".join(_astring(name) for name in section.fields) + b")"
     return b"BODY[" + spec + b"]"
 
 

@@ -7,7 +7,7 @@ What is too much is refused here, before it is read.
 import re
 from dataclasses import dataclass
 
-_ANNOUNCED = re.compile(rb"\{([0-9]+)(\+?)\}\Z")
+_ANNOUNCED = re.compile(rb"(~?)\{([0-9]+)(\+?)\}\Z")
 _DIGITS = 20  # more digits than this mean "enormous" all the same
 MAX_LITERALS = 1_000  # in one command
 
@@ -18,10 +18,12 @@ class TooBig(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """An announced literal of `size` octets. `synchronising`: the client waits for "+" before it sends it."""
+    """An announced literal of `size` octets. `synchronising`: the client waits for "+" before it sends it. `binary`: it is a
+    literal8 (RFC 3516), which may have NULs in it."""
 
     size: int
     synchronising: bool
+    binary: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +67,9 @@ class Framer:
             self.reset()
             return frame
         self._texts.append(text[: announced.start()])
-        digits = announced[1]
+        digits = announced[2]
         size = int(digits) if len(digits) <= _DIGITS else 10**_DIGITS
-        return Literal(size, not announced[2])
+        return Literal(size, not announced[3], bool(announced[1]))
 
     def literal(self, data: bytes) -> None:
         """Take the literal that was announced."""

@@ -1,17 +1,19 @@
 """A frame to a command (RFC 3501 section 9): one table of keywords, one function per syntax."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from mailhub.model.mailbox import SEPARATOR, FlagOp
+from mailhub.model.mailbox import FlagOp
+from mailhub.model.search import STAR
 
-from . import commands, fetch_items, names, search_keys, sequences, sync_options
+from . import appending, arguments, commands, fetch_items, search_keys, sequences, sync_options
+from .appending import Expected
+from .arguments import argument, flag_list, flags, mailbox, messages, words
 from .commands import Command, Messages, Verb
-from .dates import read_date_time
 from .framing import Frame
-from .lexer import BadSyntax, Lexer
+from .lexer import END, BadSyntax, Lexer
 
-MAX_FLAGS = 200  # in one command
+MAX_URLS = 100  # in one GENURLAUTH or URLFETCH
 MAX_PATTERNS = 100  # in one LIST
 PATTERN_LIMIT = 1_000  # characters of a LIST pattern
 ID_FIELDS = 30  # RFC 2971 section 3.3
@@ -51,17 +53,14 @@ def tag_of(frame: Frame) -> bytes | None:
 def parse(frame: Frame, *, utf8: bool = False) -> Command:
     """command = tag SP (command-any / command-auth / command-nonauth / command-select)
 
-    Raises BadCommand and UnknownCharset. APPEND is read by `append`, whose last argument is not in the frame.
+    Raises BadCommand and UnknownCharset. APPEND and REPLACE with literals are read by `streamed`.
     """
     tag: bytes | None = None
     try:
         lexer = Lexer(frame, utf8=utf8)
         tag = lexer.tag()
         lexer.space()
-        name = lexer.keyword()
-        if name == "UID":
-            lexer.space()
-            name += " " + lexer.keyword()
+        name = _name(lexer)
         read = _SYNTAX.get(name)
         if read is None:
             lexer.fail("Unknown command")
@@ -74,96 +73,46 @@ def parse(frame: Frame, *, utf8: bool = False) -> Command:
         raise UnknownCharset(tag or b"*") from error
 
 
-def append(frame: Frame, *, utf8: bool = False) -> Command | None:
-    """The APPEND whose message literal comes next; None where it is another literal, of this or of another command.
+def streamed(frame: Frame, *, utf8: bool = False) -> Command | None:
+    """The APPEND or REPLACE whose messages begin with the literal that comes next, or have begun; None where it is another
+    literal, of this or of another command.
 
-    append = "APPEND" SP mailbox [SP flag-list] [SP date-time] SP literal
+    append = "APPEND" SP mailbox 1*append-message; replace = "REPLACE" SP seq-number SP mailbox append-message
     """
     tag: bytes | None = None
     try:
         lexer = Lexer(frame, utf8=utf8)
         tag = lexer.tag()
         lexer.space()
-        if lexer.keyword() != "APPEND":
+        name = _name(lexer)
+        if name not in ("APPEND", "REPLACE", "UID REPLACE"):
             return None
+        place = None if name == "APPEND" else messages(lexer, by_uid=name != "REPLACE")
         lexer.space()
-        if lexer.peek() == -1:
+        if lexer.peek() == END:
             return None
-        mailbox = _mailbox(lexer)
-        lexer.space()
-        flags: tuple[str, ...] = ()
-        if lexer.peek() == 0x28:
-            flags = _flag_list(lexer)
-            lexer.space()
-        date = None
-        if lexer.peek() == 0x22:
-            date = read_date_time(lexer)
-            lexer.space()
-        if lexer.peek() != -1:
-            lexer.fail("Expected the literal of a message")
-        return Command(tag, "APPEND", commands.Append(mailbox, flags, date))
+        target = mailbox(lexer)
+        stretch = appending.read(lexer, Expected.MESSAGE, literal=True)
+        return Command(tag, name, _appends(lexer, place, target, stretch))
     except BadSyntax as error:
         raise BadCommand(tag, error.text) from error
 
 
-# --- arguments -------------------------------------------------------------------------------------------------------
+def _name(lexer: Lexer) -> str:
+    """The word of a command; two where it works on UIDs."""
+    name = lexer.keyword()
+    if name == "UID":
+        lexer.space()
+        name += " " + lexer.keyword()
+    return name
 
 
-def _name(lexer: Lexer, raw: bytes) -> str:
-    try:
-        return names.canonical(raw.decode("utf-8") if lexer.utf8 else names.decode(raw), SEPARATOR)
-    except ValueError:
-        lexer.fail("Mailbox name is not UTF-8" if lexer.utf8 else "Mailbox name is not modified UTF-7")
-
-
-def _mailbox(lexer: Lexer) -> str:
-    """mailbox = "INBOX" / astring"""
-    return _name(lexer, lexer.astring())
-
-
-def _argument(lexer: Lexer) -> str:
-    lexer.space()
-    return _mailbox(lexer)
-
-
-def _messages(lexer: Lexer, *, by_uid: bool) -> Messages:
-    lexer.space()
-    return Messages(sequences.read(lexer), by_uid)
-
-
-def _flag_list(lexer: Lexer) -> tuple[str, ...]:
-    """flag-list = "(" [flag *(SP flag)] ")" """
-    lexer.expect(b"(")
-    flags = () if lexer.peek() == 0x29 else _flags(lexer)
-    lexer.expect(b")")
-    return flags
-
-
-def _flags(lexer: Lexer) -> tuple[str, ...]:
-    """flag *(SP flag); flag = ["\\"] atom"""
-    flags: list[str] = []
-    while True:
-        system = "\\" if lexer.skip(b"\\") else ""
-        flags.append(system + lexer.atom().decode("ascii"))
-        if len(flags) > MAX_FLAGS:
-            lexer.fail("Too many flags")
-        if not lexer.skip(b" ") or lexer.peek() in (-1, 0x29):
-            return tuple(flags)
-
-
-def _words(lexer: Lexer, known: Sequence[str] | frozenset[str]) -> tuple[str, ...]:
-    """ "(" [atom *(SP atom)] ")", each of `known`"""
-    lexer.expect(b"(")
-    words: list[str] = []
-    while lexer.peek() != 0x29:
-        word = lexer.keyword()
-        if word not in known:
-            lexer.fail("Unknown option")
-        words.append(word)
-        if not lexer.skip(b" "):
-            break
-    lexer.expect(b")")
-    return tuple(dict.fromkeys(words))
+def _appends(lexer: Lexer, place: Messages | None, target: str, stretch: appending.Stretch) -> Verb:
+    if place is None:
+        return commands.Append(target, stretch)
+    if len(place.ranges) != 1 or place.ranges[0][0] != place.ranges[0][1] or place.ranges[0][0] == STAR:
+        lexer.fail("REPLACE takes one message")
+    return commands.Replace(place, target, stretch)
 
 
 # --- commands --------------------------------------------------------------------------------------------------------
@@ -174,11 +123,11 @@ def _plain(verb: Callable[[], Verb]) -> Callable[[Lexer], Verb]:
 
 
 def _on_mailbox(verb: Callable[[str], Verb]) -> Callable[[Lexer], Verb]:
-    return lambda lexer: verb(_argument(lexer))
+    return lambda lexer: verb(argument(lexer))
 
 
 def _selects(verb: type[commands.Select] | type[commands.Examine]) -> Callable[[Lexer], Verb]:
-    return lambda lexer: verb(_argument(lexer), *sync_options.select_parameters(lexer))
+    return lambda lexer: verb(argument(lexer), *sync_options.select_parameters(lexer))
 
 
 def _id(lexer: Lexer) -> Verb:
@@ -228,11 +177,11 @@ def _enable(lexer: Lexer) -> Verb:
 
 
 def _rename(lexer: Lexer) -> Verb:
-    return commands.Rename(_argument(lexer), _argument(lexer))
+    return commands.Rename(argument(lexer), argument(lexer))
 
 
 def _pattern(lexer: Lexer) -> str:
-    pattern = _name(lexer, lexer.pattern())
+    pattern = arguments.name(lexer, lexer.pattern())
     if len(pattern) > PATTERN_LIMIT:
         lexer.fail("Mailbox pattern too long")
     return pattern
@@ -244,11 +193,11 @@ def _list(lexer: Lexer) -> Verb:
     selection: tuple[str, ...] = ()
     extended = lexer.peek() == 0x28
     if extended:
-        selection = _words(lexer, SELECTION)
+        selection = words(lexer, SELECTION)
         if set(selection) == {"RECURSIVEMATCH"}:
             lexer.fail("RECURSIVEMATCH needs another option")
         lexer.space()
-    reference = _name(lexer, lexer.astring())
+    reference = arguments.name(lexer, lexer.astring())
     lexer.space()
     patterns: list[str] = []
     if lexer.skip(b"("):
@@ -265,24 +214,74 @@ def _list(lexer: Lexer) -> Verb:
         if lexer.keyword() != "RETURN":
             lexer.fail("Expected RETURN")
         lexer.space()
-        returns = _words(lexer, RETURNS)
+        returns = words(lexer, RETURNS)
     return commands.List(reference, tuple(patterns), frozenset(selection), frozenset(returns), extended)
 
 
 def _lsub(lexer: Lexer) -> Verb:
-    reference = _argument(lexer)
+    reference = argument(lexer)
     lexer.space()
     return commands.Lsub(reference, _pattern(lexer))
 
 
 def _status(lexer: Lexer) -> Verb:
-    mailbox = _argument(lexer)
+    mailbox = argument(lexer)
     lexer.space()
-    return commands.Status(mailbox, _words(lexer, STATUS_ITEMS) or lexer.fail("Nothing asked"))
+    return commands.Status(mailbox, words(lexer, STATUS_ITEMS) or lexer.fail("Nothing asked"))
 
 
 def _append(lexer: Lexer) -> Verb:
-    lexer.fail("APPEND needs a literal")
+    """APPEND that came to its end: all its messages are made of URLs (RFC 4469)."""
+    return _all_there(lexer, None)
+
+
+def _replace(*, by_uid: bool) -> Callable[[Lexer], Verb]:
+    return lambda lexer: _all_there(lexer, messages(lexer, by_uid=by_uid))
+
+
+def _all_there(lexer: Lexer, place: Messages | None) -> Verb:
+    target = argument(lexer)
+    stretch = appending.read(lexer, Expected.MESSAGE, literal=False)
+    if stretch.expected is not Expected.MESSAGE or not stretch.pieces:
+        lexer.fail("A message is missing")
+    return _appends(lexer, place, target, stretch)
+
+
+def _compress(lexer: Lexer) -> Verb:
+    lexer.space()
+    if lexer.keyword() != "DEFLATE":
+        lexer.fail("Only DEFLATE is known")
+    return commands.Compress()
+
+
+def _gen_url_auth(lexer: Lexer) -> Verb:
+    """genurlauth = "GENURLAUTH" 1*(SP url-rump SP mechanism)"""
+    urls: list[bytes] = []
+    while lexer.skip(b" ") and lexer.peek() != END and len(urls) < MAX_URLS:
+        urls.append(lexer.astring())
+        lexer.space()
+        if lexer.keyword() != "INTERNAL":
+            lexer.fail("Only INTERNAL is known")
+    return commands.GenUrlAuth(tuple(urls) or lexer.fail("Missing argument"))
+
+
+def _url_fetch(lexer: Lexer) -> Verb:
+    """urlfetch = "URLFETCH" 1*(SP url-full)"""
+    urls: list[bytes] = []
+    while lexer.skip(b" ") and lexer.peek() != END and len(urls) < MAX_URLS:
+        urls.append(lexer.astring())
+    return commands.UrlFetch(tuple(urls) or lexer.fail("Missing argument"))
+
+
+def _reset_key(lexer: Lexer) -> Verb:
+    """resetkey = "RESETKEY" [SP mailbox *(SP mechanism)]"""
+    if not lexer.skip(b" ") or lexer.peek() == END:
+        return commands.ResetKey(None)
+    target = mailbox(lexer)
+    while lexer.skip(b" ") and lexer.peek() != END:
+        if lexer.keyword() != "INTERNAL":
+            lexer.fail("Only INTERNAL is known")
+    return commands.ResetKey(target)
 
 
 def _uid_expunge(lexer: Lexer) -> Verb:
@@ -300,9 +299,9 @@ def _search(*, by_uid: bool) -> Callable[[Lexer], Verb]:
 
 def _fetch(*, by_uid: bool) -> Callable[[Lexer], Verb]:
     def read(lexer: Lexer) -> Verb:
-        messages = _messages(lexer, by_uid=by_uid)
+        chosen = messages(lexer, by_uid=by_uid)
         lexer.space()
-        return commands.Fetch(messages, fetch_items.read(lexer), *sync_options.fetch_modifiers(lexer))
+        return commands.Fetch(chosen, fetch_items.read(lexer), *sync_options.fetch_modifiers(lexer))
 
     return read
 
@@ -310,19 +309,19 @@ def _fetch(*, by_uid: bool) -> Callable[[Lexer], Verb]:
 def _store(*, by_uid: bool) -> Callable[[Lexer], Verb]:
     def read(lexer: Lexer) -> Verb:
         """store = "STORE" SP sequence-set SP [store-modifier SP] ["+" / "-"] "FLAGS" [".SILENT"] SP (flag-list / (flag *(SP flag)))"""
-        messages = _messages(lexer, by_uid=by_uid)
+        chosen = messages(lexer, by_uid=by_uid)
         lexer.space()
         since = sync_options.store_modifier(lexer)
         item = lexer.match(_STORE_ITEM, "FLAGS, +FLAGS or -FLAGS")
         lexer.space()
-        flags = _flag_list(lexer) if lexer.peek() == 0x28 else _flags(lexer)
-        return commands.Store(messages, _OPS[item[1]], item[2] is not None, flags, since)
+        named = flag_list(lexer) if lexer.peek() == 0x28 else flags(lexer)
+        return commands.Store(chosen, _OPS[item[1]], item[2] is not None, named, since)
 
     return read
 
 
 def _to(verb: Callable[[Messages, str], Verb], *, by_uid: bool) -> Callable[[Lexer], Verb]:
-    return lambda lexer: verb(_messages(lexer, by_uid=by_uid), _argument(lexer))
+    return lambda lexer: verb(messages(lexer, by_uid=by_uid), argument(lexer))
 
 
 _SYNTAX: dict[str, Callable[[Lexer], Verb]] = {
@@ -346,6 +345,13 @@ _SYNTAX: dict[str, Callable[[Lexer], Verb]] = {
     "NAMESPACE": _plain(commands.Namespace),
     "STATUS": _status,
     "APPEND": _append,
+    "REPLACE": _replace(by_uid=False),
+    "UID REPLACE": _replace(by_uid=True),
+    "COMPRESS": _compress,
+    "UNAUTHENTICATE": _plain(commands.Unauthenticate),
+    "GENURLAUTH": _gen_url_auth,
+    "URLFETCH": _url_fetch,
+    "RESETKEY": _reset_key,
     "IDLE": _plain(commands.Idle),
     "CHECK": _plain(commands.Check),
     "CLOSE": _plain(commands.Close),

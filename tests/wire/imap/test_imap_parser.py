@@ -10,6 +10,7 @@ from mailhub.model import search
 from mailhub.model.mailbox import FLAGGED, SEEN, FlagOp
 from mailhub.wire.imap import commands as c
 from mailhub.wire.imap import parser
+from mailhub.wire.imap.appending import Begin, Stretch, Whole
 from mailhub.wire.imap.fetch_items import Attribute, Section, What
 from mailhub.wire.imap.framing import Frame
 
@@ -136,16 +137,16 @@ def test_search_text_is_in_its_charset() -> None:
 
 def test_append_is_known_before_its_message_is_read() -> None:
     def append(*texts: bytes, literals: tuple[bytes, ...] = ()) -> c.Command | None:
-        return parser.append(Frame(texts, literals))
+        return parser.streamed(Frame(texts, literals))
 
     assert append(b"a APPEND ") is None
     assert append(b"a LOGIN x ") is None
     bare = append(b"a APPEND ", b" ", literals=(b"inbox",))
     assert bare is not None
-    assert bare.verb == c.Append("INBOX", (), None)
+    assert bare.verb == c.Append("INBOX", Stretch((Begin((), None), Whole())))
     full = append(b'a append Sent (\\Seen $Forwarded) "17-Jul-1996 02:44:25 -0700" ')
     assert full is not None
-    assert full.verb == c.Append("Sent", ("\\Seen", "$Forwarded"), 837_596_665)
+    assert full.verb == c.Append("Sent", Stretch((Begin(("\\Seen", "$Forwarded"), 837_596_665), Whole())))
     for bad in (b'a APPEND Sent "32-Jul-1996 02:44:25 -0700" ', b"a APPEND Sent (\\Seen ", b"a APPEND Sent x "):
         with pytest.raises(parser.BadCommand) as refused:
             append(bad)
@@ -188,7 +189,7 @@ WORDS = st.sampled_from(
 )
 def test_any_octets_give_a_command_or_a_refusal(words: list[bytes], literals: list[bytes]) -> None:
     texts = (b"a " + b"".join(words), *(b" " for _ in literals))
-    for read in (parser.parse, parser.append):
+    for read in (parser.parse, parser.streamed):
         tag: bytes | None = b"a"
         try:
             read(Frame(texts, tuple(literals)))
