@@ -43,9 +43,8 @@ def test_a_bomb_comes_in_pieces() -> None:
 def test_what_is_no_deflate(wrong: bytes) -> None:
     there = Deflate()
     there.take(wrong)
-    with pytest.raises(ValueError, match="."):
-        while there.inflate(1_000):
-            pass
+    with pytest.raises(ValueError, match="Error -3"):
+        there.inflate(1_000)
 
 
 def test_what_comes_after_the_end() -> None:
