@@ -5,10 +5,9 @@ messages that are there, to the store. One commit stores all of them, or none.
 from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING
 
-from mailhub.mailbox.service import Appended
+from mailhub.mailbox.service import Appended, BodyWriter
 from mailhub.model.errors import MailError, NotFound
 from mailhub.model.mailbox import Folder
-from mailhub.store.api import BodyWriter
 from mailhub.wire.imap import appending, commands, responses, sequences
 from mailhub.wire.imap.appending import Begin, Finish, Stretch, Text, Url, Whole
 from mailhub.wire.imap.framing import Frame, Literal
