@@ -18,11 +18,7 @@ from .heavy import SMALL, HeavyLane, quick
 from .snapshot import Snapshot
 from .view import Delta, FolderView
 
-<<<<<<< HEAD
-__all__ = ["AccountMail", "Copied", "Delta", "FolderView", "Mailboxes", "MessageFile", "Snapshot"]
-=======
-__all__ = ["AccountMail", "Appended", "BodyWriter", "Copied", "Delta", "FolderView", "Mailboxes", "MessageFile"]
->>>>>>> fd69f05 (Messages made of parts, several at once and in place of others; parts decoded, previewed and given to others; compression)
+__all__ = ["AccountMail", "Appended", "BodyWriter", "Copied", "Delta", "FolderView", "Mailboxes", "MessageFile", "Snapshot"]
 
 # what a fresh account is given at its first listing, as Thunderbird and mutt expect (RFC 6154)
 SPECIAL_USE = (
