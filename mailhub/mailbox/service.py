@@ -18,7 +18,17 @@ from .heavy import SMALL, HeavyLane, quick
 from .snapshot import Snapshot
 from .view import Delta, FolderView
 
-__all__ = ["AccountMail", "Appended", "BodyWriter", "Copied", "Delta", "FolderView", "Mailboxes", "MessageFile", "Snapshot"]
+__all__ = [
+    "AccountMail",
+    "Appended",
+    "BodyWriter",
+    "Copied",
+    "Delta",
+    "FolderView",
+    "Mailboxes",
+    "MessageFile",
+    "Snapshot",
+]
 
 # what a fresh account is given at its first listing, as Thunderbird and mutt expect (RFC 6154)
 SPECIAL_USE = (
