@@ -56,6 +56,7 @@ class Transaction:
 
     __slots__ = (
         "_body", "_doubt", "_envelope", "_intake", "_number", "_origin", "_policy", "_recipients", "_service", "_visit",
+        "accepted",
     )  # fmt: skip
 
     def __init__(self, policy: "Policy", visit: Visit) -> None:
@@ -64,13 +65,9 @@ class Transaction:
         self._doubt: Reply | None = None  # what was left open before the first recipient
         self._envelope = Envelope("", ())
         self._recipients: dict[Recipient, None] = {}
+        self.accepted = 0  # recipients that were said yes to, one given twice counted twice
         self._intake: BodyIntake | None = None
         self._body: Body | None = None
-
-    @property
-    def recipients(self) -> int:
-        """How many were accepted."""
-        return len(self._recipients)
 
     @property
     def parameters(self) -> MailParameters:
@@ -124,8 +121,11 @@ class Transaction:
 
     async def recipient(self, recipient: Recipient, *, route: str = "") -> Reply:
         """`route`: the source route that stood before the address. RFC 5321 section 3.6.1 lets us refuse it."""
-        if route:
-            return SOURCE_ROUTE
+        reply = SOURCE_ROUTE if route else await self._asked(recipient)
+        self.accepted += reply.ok
+        return reply
+
+    async def _asked(self, recipient: Recipient) -> Reply:
         if recipient in self._recipients:
             return RECIPIENT_OK
         if len(self._recipients) >= self._policy.config.recipient_limit:

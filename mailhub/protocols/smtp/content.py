@@ -156,14 +156,14 @@ def _untimely(session: "SmtpSession") -> Reply | None:
     """Why a message can not begin now."""
     if session.transaction is None:
         return MAIL_FIRST if session.helo else session.hello_first
-    if not session.transaction.recipients:  # RFC 2033 section 4.2 wants 503
+    if not session.transaction.accepted:  # RFC 2033 section 4.2 wants 503
         return NO_RECIPIENTS if session.tried and not session.is_lmtp else RCPT_FIRST
     return None
 
 
 def _end(session: "SmtpSession", reply: Reply) -> None:
-    """Tell how it ended, and make room for the next."""
-    told = session.transaction.recipients if session.transaction is not None and session.is_lmtp else 1
+    """Tell how it ended, and make room for the next. LMTP: for each RCPT that was welcome (RFC 2033 section 4.2)."""
+    told = session.transaction.accepted if session.transaction is not None and session.is_lmtp else 1
     session.end_transaction()
     if reply.ok:
         session.messages += 1
