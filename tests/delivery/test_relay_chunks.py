@@ -5,6 +5,8 @@ import asyncio
 import pytest
 from support.far_hosts import HANG_UP, SILENCE, TEXT, FarHost, Text, World, until, world
 
+from mailhub.delivery.relay.connection import Replies
+from mailhub.delivery.relay.transaction import _refused
 from mailhub.model.errors import Temporary
 from mailhub.store.api import Fate
 
@@ -153,3 +155,18 @@ async def test_the_operator_may_leave_it_out() -> None:
         chunking(far)
         await far.deliver("b@far.test")
         assert far.hosts[0].commands("DATA")
+
+
+async def test_a_yes_makes_no_room() -> None:
+    """Else all of a large message would be in memory for a peer that says yes to what it does not read."""
+    replies = Replies(asyncio.get_running_loop(), lambda protocol: None)
+    asked = [replies.ask(), replies.ask()]
+    replies.pause_writing()
+    writing = asyncio.create_task(replies.drain(lambda: _refused(asked)))
+    await asyncio.sleep(0)
+    replies.data_received(b"250 2.0.0 go on\r\n")
+    await asyncio.sleep(0)
+    assert (asked[0].done(), replies.crowded, writing.done()) == (True, True, False)
+    replies.data_received(b"552 5.3.4 too big\r\n")
+    await writing
+    assert (asked[1].done(), replies.crowded) == (True, True)

@@ -8,13 +8,17 @@ import pytest
 import trustme
 from support.daemons import LOGIN, dovecot_auth
 from support.daemons import PASSWORD as PENCIL
+from support.far_hosts import world
 from support.hubs import PASSWORD, messages, running, send
 from support.postfix import postfix
 
 from mailhub.config import schema
 from mailhub.config.lookup import Lookup
+from mailhub.delivery.relay.tls_policy import TlsServices
 from mailhub.hub import Hub
-from mailhub.store.api import QueuedRecipient, QueueFilter
+from mailhub.model.clock import VirtualClock
+from mailhub.store.api import Fate, QueuedRecipient, QueueFilter
+from mailhub.tables import Tables
 
 ANN, BOB = "ann@mailhub.test", "bob@mailhub.test"
 OPEN = schema.Smtp(check_sender_login=False)
@@ -77,6 +81,22 @@ async def test_who_is_not_let_in_waits_and_the_operator_is_told(
     assert any("SASL authentication failed" in r.getMessage() and r.levelno == logging.ERROR for r in caplog.records)
     assert PASSWORD not in caplog.text
     assert "mistyped" not in caplog.text
+
+
+async def test_a_sender_s_password_is_for_relayhosts_not_for_whoever_gets_his_mail() -> None:
+    """Any domain's mail hosts may offer AUTH, and have a certificate that is good for their name."""
+    named = Lookup(((("a@here.test", f"{ANN}:{PASSWORD}"),),))
+    clock = VirtualClock()
+    async with world(
+        passwords=named, auth_in_clear=True, services=lambda far: TlsServices(tables=Tables(clock))
+    ) as far:
+        (host,) = far.hosts
+        host.extensions.append("AUTH PLAIN")
+        host.script["AUTH"] = "235 2.7.0 thank you"
+        (result,) = await far.deliver("b@far.test")
+        assert (result.fate, host.commands("AUTH")) == (Fate.RELAYED, [])
+        (result,) = await far.deliver("b@elsewhere.test", nexthop="[mx1.far.test]")
+        assert (result.fate, len(host.commands("AUTH"))) == (Fate.RELAYED, 1)
 
 
 async def test_each_sender_has_a_connection_of_his_own(tmp_path: Path) -> None:

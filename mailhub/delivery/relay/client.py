@@ -9,7 +9,7 @@ import contextlib
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 import aiosmtplib
 
@@ -173,14 +173,14 @@ class Client:
         async with self.within(timeout):
             return words.reply(*await asked)
 
-    async def write(self, *octets: bytes) -> None:
-        """Octets of a message; waits while the peer does not read."""
+    async def write(self, *octets: bytes, over: Callable[[], bool]) -> None:
+        """Octets of a message; waits while the peer does not read, unless it is `over`."""
         replies = self.replies()
         with self._troubles():
             replies.write(b"".join(octets))
         if replies.crowded:
             async with self.within(self._config.data_timeout):
-                await replies.drain()
+                await replies.drain(over)
 
     def replies(self) -> Replies:
         replies = self._open().replies

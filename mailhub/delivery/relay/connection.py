@@ -55,9 +55,16 @@ class Replies(SMTPProtocol):
         """Whether the peer does not read as fast as we write."""
         return self._paused
 
-    async def drain(self) -> None:
-        """Wait while that is so; a reply ends the waiting."""
-        await self._drain_helper()
+    async def drain(self, over: Callable[[], bool]) -> None:
+        """Wait while that is so. `over`: whether what was answered meanwhile ends the waiting; a reply by itself makes no room."""
+        while self._paused and not over():
+            await self._drain_helper()
+
+    def _look_up(self) -> None:
+        """Who writes looks whether that was an answer to what is not yet written."""
+        for waiter in self._drain_waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
     async def read_response(self, timeout: float | None = None) -> SMTPResponse:
         """For the library: the greeting, then the reply to what it has just written."""
@@ -93,7 +100,7 @@ class Replies(SMTPProtocol):
             asked = self._asked.popleft()
             if not asked.done():
                 asked.set_result(SMTPResponse(int(found[1]), text))
-            self.resume_writing()  # who writes looks whether that was an answer to what is not yet written
+            self._look_up()
         return True
 
     def _cut(self, why: str) -> bool:

@@ -5,8 +5,9 @@ From then on nothing is raised: an end without an answer is a temporary failure 
 """
 
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from mailhub.model.errors import MailError
 from mailhub.model.reply import Reply
@@ -161,7 +162,7 @@ class Transaction:
         async for block in stuffed(body):
             if early := final.done():
                 break
-            await client.write(block)
+            await client.write(block, over=final.done)
         reply = await client.verdict(final)
         if early:
             client.close()
@@ -175,7 +176,8 @@ class Transaction:
         asked: deque[Asked] = deque()
         async for chunk, last in chunks(self._message):
             asked.append(client.replies().ask())
-            await client.write(b"BDAT %d%b\r\n" % (len(chunk), b" LAST" if last else b""), chunk)
+            head = b"BDAT %d%b\r\n" % (len(chunk), b" LAST" if last else b"")
+            await client.write(head, chunk, over=partial(_refused, asked))
             while asked and (last or not self._pipelining or asked[0].done()):
                 reply = await client.verdict(asked.popleft())
                 if reply.code // 100 != 2:
@@ -192,6 +194,11 @@ class Transaction:
             self._client.close()
             raise Lost(f"{self._client.host} answered the message, at its end, with {reply}", NONSENSE)
         return reply
+
+
+def _refused(asked: Iterable[Asked]) -> bool:
+    """Whether one of them is answered, and not with yes. A yes to what the peer has not read ends nothing."""
+    return any(one.done() and (one.exception() is not None or one.result().code // 100 != 2) for one in asked)
 
 
 def unread(error: MailError) -> Reply:

@@ -144,7 +144,9 @@ class RelayTransport:
             del left[: len(rivals)]
             self._count(policy, error.basis, rivals[0], error.result, str(error))
             raise
-        login = await self._logins.find(delivery.job.sender, delivery.job.nexthop, rivals[0])
+        job = delivery.job
+        # A sender's password is for the relayhost that was written for him: mail hosts of all the world may offer AUTH.
+        login = await self._logins.find(job.sender if _is_written(job) else "", job.nexthop, rivals[0])
         if login is not None:
             demand = replace(demand, login=login)
         client = self._pool.take(rivals, demand)
@@ -257,9 +259,14 @@ class RelayTransport:
                 delivery.decide([recipient], reply, remote, client.tls)
 
 
+def _is_written(job: Job) -> bool:
+    """Whether the nexthop is one that an operator wrote, and not the recipients' own domain."""
+    return not any(domain_of(recipient.address) == job.nexthop for recipient in job.recipients)
+
+
 def _at_nexthop(job: Job, reply: Reply) -> Reply:
     """What is wrong with a nexthop that an operator wrote may be his mistake: then mail waits, as with Postfix."""
-    if not reply.permanent or any(domain_of(recipient.address) == job.nexthop for recipient in job.recipients):
+    if not reply.permanent or not _is_written(job):
         return reply
     log.error("configuration problem with nexthop %s: %s", job.nexthop, reply)
     return words.softened(reply)
