@@ -53,7 +53,7 @@ def fill(folder: Path, first: int, last: int) -> float:
         ((n, n, f"s{n % SENDERS}@from.test", now - 3600) for n in range(first, last)),
     )
     db.executemany(
-        "insert into recipient values (?, 0, ?, null, 0, 0, null, '', 2, ?, 1, 450, '4.2.0', 'Greylisted', 'mx', 0, ?, ?, 0)",
+        "insert into recipient values (?, 0, ?, null, 0, 0, null, '', 2, ?, 1, 450, '4.2.0', 'Greylisted', 'mx', 0, ?, ?, 0, '', 0)",
         (
             (
                 n,

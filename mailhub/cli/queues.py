@@ -80,7 +80,8 @@ def _state(recipient: words.QueuedTo) -> str:
         parts.append(f"next attempt {moment(recipient.due)}")
     if recipient.attempts:
         said = f"{recipient.remote}: {recipient.last}" if recipient.remote else recipient.last
-        parts.append(f"{recipient.attempts} so far, {harmless(said)}")
+        how = f" over {recipient.tls}" if recipient.tls else ""
+        parts.append(f"{recipient.attempts} so far, at {moment(recipient.tried)}{how} {harmless(said)}")
     return "; ".join(parts)
 
 

@@ -20,7 +20,8 @@ class Which(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class QueuedTo(Struct, frozen=True, kw_only=True):
-    """A recipient in the queue. `due`: wall time of the next attempt; `last`: what the last one came to; `deadline`: an attempt
+    """A recipient in the queue. `due`: wall time of the next attempt; `last`: what the last one came to,
+    `tried` when and by which `tls`; `deadline`: an attempt
     that fails from then on is the last one."""
 
     address: str
@@ -30,6 +31,8 @@ class QueuedTo(Struct, frozen=True, kw_only=True):
     last: str
     remote: str
     deadline: float
+    tls: str = ""
+    tried: float = 0.0
 
 
 class QueuedMessage(Struct, frozen=True, kw_only=True):

@@ -137,4 +137,6 @@ def _recipient(recipient: QueuedRecipient, deadline: float) -> words.QueuedTo:
         last=str(recipient.last or ""),
         remote=recipient.remote,
         deadline=deadline,
+        tls=recipient.tls,
+        tried=recipient.tried,
     )

@@ -221,7 +221,8 @@ class Attempt:
     # --- outcomes ---------------------------------------------------------------------------------------------------
 
     def _outcome(self, result: Result, relay: str) -> Outcome:
-        outcome = Outcome(result.n, result.fate, result.reply, result.remote, filings=result.filings)
+        when = result.when or self._shared.clock.now()
+        outcome = Outcome(result.n, result.fate, result.reply, result.remote, result.tls, when, filings=result.filings)
         if result.held:
             outcome = replace(outcome, held=True, due=self._began)
         elif result.fate == Fate.DEFERRED:

@@ -48,6 +48,7 @@ async def told(tmp_path: Path) -> dict[str, str]:
 
 async def test_a_message_with_its_history_and_what_comes_next(told: dict[str, str]) -> None:
     assert "x@far.test: attempt 2 at " in told["show"]
+    assert re.search(r"1 so far, at [-\d]+ [:\d]+ 451 4.4.1 connect to 127.0.0.1", told["show"])
     assert "given up after an attempt from " in told["show"]
     assert re.search(r"attempted +to=<x@far.test>, status=deferred, .*next attempt in \d+ s", told["show"])
     assert "Subject: test" in told["show"]

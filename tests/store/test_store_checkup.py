@@ -137,7 +137,7 @@ async def test_a_delivery_that_is_not_settled_is_nobodys_mistake(tmp_path: Path)
         assert found.kind == "file without row", "the queue does not know it"
         db = sqlite3.connect(tmp_path / "mailhub.db")
         db.execute(
-            "insert into recipient select 5, 0, 'a', null, 0, 0, null, '', 1, 0, 0, null, null, null, null, 0, '', '', 0"
+            "insert into recipient select 5, 0, 'a', null, 0, 0, null, '', 1, 0, 0, null, null, null, null, 0, '', '', 0, '', 0"
         )
         db.commit()
         db.close()

@@ -83,12 +83,17 @@ async def test_settled_recipients_leave_and_the_last_takes_item_and_content_alon
     put = await store.queue.put(item(store, "b@example.org", "c@example.org"))
     due = CLOCK.now() + 300
     await store.queue.settle(
-        Settle(put.id, put.lease, (Outcome(0, Fate.DELIVERED, OK), Outcome(1, Fate.DEFERRED, LATER, "mx[1]", due)))
+        Settle(
+            put.id,
+            put.lease,
+            (Outcome(0, Fate.DELIVERED, OK), Outcome(1, Fate.DEFERRED, LATER, "mx[1]", "TLSv1.3", 77.0, due)),
+        )
     )
     (left,) = await store.queue.page(QueueFilter())
     (recipient,) = left.recipients
     assert (recipient.address, recipient.state, recipient.attempts) == ("c@example.org", State.DEFERRED, 1)
     assert (recipient.last, recipient.remote) == (LATER, "mx[1]")
+    assert (recipient.tls, recipient.tried) == ("TLSv1.3", 77.0)
     assert await store.queue.lease(CLOCK.now(), 10) == []
     assert await store.queue.next_due() == due
     (again,) = await store.queue.lease(due, 10)

@@ -54,7 +54,8 @@ class NewItem:
 
 @dataclass(frozen=True, slots=True)
 class QueuedRecipient:
-    """A recipient as it stands in the queue. `last`: the outcome of the attempt before, `remote` who said it."""
+    """A recipient as it stands in the queue. `last`: the outcome of the attempt before, `remote` who said it, `tls` how
+    it was reached, `tried` when."""
 
     n: int
     address: str
@@ -69,6 +70,8 @@ class QueuedRecipient:
     remote: str = ""
     warned: bool = False  # a delay report was sent
     parent: int | None = None
+    tls: str = ""
+    tried: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,8 @@ class Outcome:
     fate: Fate
     reply: Reply
     remote: str = ""
+    tls: str = ""
+    when: float = 0.0  # of the reply, wall time
     due: float = 0.0
     warned: bool = False
     filings: tuple[Filing, ...] = ()

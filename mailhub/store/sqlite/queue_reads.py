@@ -43,7 +43,7 @@ DUE_OF_ITEM = (
 )
 RECIPIENTS = (
     "select item, n, address, orcpt, notify, depth, path, state, due, attempts, code, enhanced, reply, remote, warned,"
-    " parent, sender from recipient where item in (select value from json_each(?))"
+    " parent, sender, tls, tried from recipient where item in (select value from json_each(?))"
 )
 ITEMS = (
     "select item.id, item.content, sender, created, parameters, origin, filter, content.size, content.spool,"
@@ -250,8 +250,10 @@ def _recipient(row: Sequence[Any]) -> QueuedRecipient:
         warned,
         parent,
         _,
+        tls,
+        tried,
     ) = row
     last = None if code is None else Reply(code, enhanced, reply)
     steps = tuple(path.split("\n")) if path else ()
     return QueuedRecipient(n, address, orcpt, notify, depth, steps, _state(state), due, attempts, last, remote or "",
-                           bool(warned), parent)  # fmt: skip
+                           bool(warned), parent, tls, tried)  # fmt: skip

@@ -21,7 +21,7 @@ HELD = 5  # leased, and to be held when it comes back: a state of the table alon
 def _row(item: int, new: NewRecipient, due: float, state: State, sender: str, priority: int) -> tuple[object, ...]:
     path = "\n".join(new.path)
     return (item, new.n, new.address, new.orcpt, new.notify, new.depth, new.parent, path, state, due,
-            0, None, None, None, None, 0, domain(new.address), sender, priority)  # fmt: skip
+            0, None, None, None, None, 0, domain(new.address), sender, priority, "", 0.0)  # fmt: skip
 
 
 def domain(address: str) -> str:
@@ -166,9 +166,9 @@ def _children(db: sqlite3.Connection, item: int, outcome: Outcome, leaving: set[
 def _defer(db: sqlite3.Connection, item: int, outcome: Outcome) -> None:
     db.execute(
         "update recipient set state=case when state in (3, 5) or ? then 3 else 2 end, due=?, attempts=attempts+1, code=?,"
-        " enhanced=?, reply=?, remote=?, warned=max(warned, ?) where item=? and n=?",
+        " enhanced=?, reply=?, remote=?, tls=?, tried=?, warned=max(warned, ?) where item=? and n=?",
         (outcome.held, outcome.due, outcome.reply.code, outcome.reply.enhanced, outcome.reply.text, outcome.remote,
-         outcome.warned, item, outcome.n),
+         outcome.tls, outcome.when, outcome.warned, item, outcome.n),
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ import sqlite3
 
 from mailhub.model.errors import Permanent
 
-VERSION = 9
+VERSION = 10
 
 # What orders and counts the queue. A trigger is one statement here: it holds no ";" before a line's end.
 _QUEUE_ORDER = """
@@ -97,7 +97,7 @@ create table recipient(item integer not null, n integer not null, address text n
   notify integer not null, depth integer not null, parent integer, path text not null, state integer not null,
   due real not null, attempts integer not null, code integer, enhanced text, reply text, remote text,
   warned integer not null, domain text not null, sender text not null, priority integer not null,
-  primary key(item, n)) without rowid;
+  tls text not null default '', tried real not null default 0, primary key(item, n)) without rowid;
 """
     + _QUEUE_ORDER
     + """
@@ -192,6 +192,10 @@ create table adopting(folder integer primary key);
     9: """
 alter table message add column moved integer not null default 0;
 create table url_key(folder integer primary key, key blob not null);
+""",
+    10: """
+alter table recipient add column tls text not null default '';
+alter table recipient add column tried real not null default 0;
 """,
 }
 
