@@ -1,12 +1,10 @@
 """The server as seen by programs from Debian: swaks, curl, mutt and mbsync. Each is skipped by name where it is missing."""
 
-import asyncio
-import os
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from support.programs import program, run
 
 from mailhub.config.schema import Auth, Config, Listener
 from mailhub.hub import Hub
@@ -30,25 +28,6 @@ async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
         for name in ("alice", "bob"):
             await hub.directory.add_account(f"{name}@mailhub.test", PASSWORD)
         yield hub
-
-
-def program(name: str) -> str:
-    path = shutil.which(name)
-    if path is None:
-        pytest.skip(f"{name} is not installed")
-    return path
-
-
-async def run(*command: str, cwd: Path, stdin: bytes = b"", ok: bool = True) -> str:
-    env = {**os.environ, "HOME": str(cwd), "TERM": "xterm", "LC_ALL": "C.UTF-8"}
-    process = await asyncio.create_subprocess_exec(
-        *command, cwd=cwd, env=env, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    out, _ = await process.communicate(stdin)
-    text = out.decode("utf-8", "replace")
-    assert (process.returncode == 0) is ok, f"{command[0]} exited {process.returncode}:\n{text[-4000:]}"
-    return text
 
 
 async def messages(hub: Hub, account: str, folder: str = "INBOX") -> list[bytes]:
