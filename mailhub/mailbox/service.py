@@ -1,6 +1,7 @@
 """The mailbox service: one for a hub, and the mail of one account."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from mailhub.config import schema
@@ -8,13 +9,17 @@ from mailhub.message.parts import Part, parse
 from mailhub.message.preview import READ, preview
 from mailhub.message.structure import render
 from mailhub.model.clock import Clock
-from mailhub.model.errors import Exists, LimitReached, NotFound, Permanent
-from mailhub.model.mailbox import Folder, View
+from mailhub.model.errors import Denied, Exists, LimitReached, NotFound, Permanent
+from mailhub.model.mailbox import SEPARATOR, Folder, View, settable
+from mailhub.model.rights import KNOWING, WRITING, Rights
 from mailhub.store.api import Body, BodyWriter, Content, Copied, Filing, MessageFile, NewMessage, Store
 from mailhub.trace import Trace
 
+from .annotations import Annotations
 from .changes import ChangeBus
 from .heavy import SMALL, HeavyLane, quick
+from .namespaces import Namespaces
+from .sharing import Sharing, need
 from .snapshot import Snapshot
 from .view import Delta, FolderView
 
@@ -47,6 +52,7 @@ class Mailboxes:
     def __init__(self, store: Store, config: schema.Mailbox, clock: Clock, trace: Trace | None = None) -> None:
         self._store, self.config, self._clock = store, config, clock
         self.trace = trace or Trace.off(clock)
+        self.namespaces = Namespaces(config)
         self.changes = ChangeBus()
         store.mailboxes.subscribe(self.changes.publish)
         self._lane = HeavyLane()
@@ -87,20 +93,27 @@ class Mailboxes:
         data = await file.read(0, READ)
         return preview(data) if quick(data) else await self._lane.call(preview, data)
 
-    def view(self, state: View, recent_from: int | None) -> FolderView:
-        """`recent_from`: None for a view that only reads."""
-        return FolderView(self._store.mailboxes, self.changes, self._lane, state, recent_from)
+    def view(
+        self, state: View, recent_from: int | None, rights: Callable[[], Awaitable[Rights]] | None = None
+    ) -> FolderView:
+        """`recent_from`: None for a view that only reads. `rights`: where they may change."""
+        return FolderView(self._store.mailboxes, self.changes, self._lane, state, recent_from, rights)
 
 
 class AccountMail:
-    """What the owner of an account can do. Folder names are Unicode with "." between levels; INBOX in any case."""
+    """What an account can do with its own folders, and with those of others that it has rights on. Folder names are Unicode with
+    "." between levels; INBOX in any case; those of others as `namespaces` has them. Denied where a right is missing, NotFound
+    where that would tell of a folder that the account may not know of (RFC 4314 section 6)."""
 
     def __init__(self, service: Mailboxes, store: Store, name: str, clock: Clock) -> None:
         self._service, self._whole, self._store, self.name = service, store, store.mailboxes, name
         self._clock = clock
+        self.namespaces = service.namespaces
+        self.sharing = Sharing(store.sharing, service.config, name)
+        self.annotations = Annotations(store.sharing, service.config, name)
 
     async def folders(self) -> list[Folder]:
-        """All of them, INBOX first. A fresh account gets its special-use folders here: one with INBOX alone, that
+        """All of its own, INBOX first. A fresh account gets its special-use folders here: one with INBOX alone, that
         subscribes to nothing else (names of folders deleted later stay subscribed, so they do not come back)."""
         found = await self._store.folders(self.name)
         if len(found) == 1 and not set(await self._store.subscriptions(self.name)) - {"INBOX"}:
@@ -112,31 +125,98 @@ class AccountMail:
             found = await self._store.folders(self.name)
         return found
 
-    async def find(self, name: str) -> Folder:
-        """NotFound where there is none of that name."""
-        wanted = _canonical(name)
+    async def listing(self) -> dict[str, Folder]:
+        """All folders that the account may know of, by the names it has for them."""
+        found: dict[str, Folder] = {}
+        for folder, rights in await self.sharing.seen():
+            name = self.namespaces.name_of(folder.account, folder.name)
+            if name is not None:
+                found[name] = replace(folder, rights=rights)
+        return found | {folder.name: folder for folder in await self.folders()}
+
+    async def find(self, name: str, rights: str = "") -> Folder:
+        """NotFound where there is none of that name, or none that the account may know of; Denied where it may know of it
+        (right "l") and one of `rights` is missing."""
+        folder = await self._find(_canonical(name))
+        if folder is not None and rights and folder.rights.issuperset(rights):
+            return folder
+        if folder is None or "l" not in folder.rights:
+            raise NotFound(f"no folder {name[:80]!r}")
+        need(folder.rights, rights)
+        return folder
+
+    async def known(self, name: str) -> Folder:
+        """One on which the account has any right that lets it see which ones it has (RFC 4314 section 4); NotFound for others."""
+        folder = await self._find(_canonical(name))
+        if folder is None or folder.rights.isdisjoint(KNOWING):
+            raise NotFound(f"no folder {name[:80]!r}")
+        return folder
+
+    async def _find(self, wanted: str) -> Folder | None:
+        """Also where the account may not know of it."""
         for folder in await (self._store.folders(self.name) if wanted == "INBOX" else self.folders()):
             if folder.name == wanted:
                 return folder
-        raise NotFound(f"no folder {name[:80]!r}")
+        owner, name = self._owner(wanted)
+        if owner == self.name or not await self.sharing.any_of(owner):
+            return None
+        for folder in await self._store.folders(owner):
+            if folder.name == name:
+                return replace(folder, rights=await self.sharing.rights(folder))
+        return None
 
-    async def create(self, name: str) -> Folder:
-        """Exists where there is one; LimitReached where it would be one too many."""
+    def _owner(self, name: str) -> tuple[str, str]:
+        """Whose folder a name stands for, and what the owner calls it."""
+        return self.namespaces.owner_of(name) or (self.name, name)
+
+    async def create(self, name: str, special_use: str = "") -> Folder:
+        """Exists where there is one; LimitReached where it would be one too many. Another's needs the right "k" above it."""
         name = self._checked(name)
-        if len(await self._store.folders(self.name)) >= self._service.config.folder_limit:
+        owner, theirs = self._owner(name)
+        if owner != self.name:
+            await self._may_create(name, theirs)
+        else:
+            special_use = special_use or dict(SPECIAL_USE).get(name, "")
+        known = {folder.name for folder in await self._store.folders(owner)}
+        levels = theirs.split(SEPARATOR)
+        new = {SEPARATOR.join(levels[:n]) for n in range(1, len(levels) + 1)}
+        if len(known | new) > self._service.config.folder_limit:
             raise LimitReached("mailbox.folder_limit")
-        return await self._store.create(self.name, name, dict(SPECIAL_USE).get(name, ""))
+        return await self._store.create(owner, theirs, special_use)
 
-    async def delete(self, name: str) -> None:
-        folder = await self.find(name)
+    async def _may_create(self, name: str, theirs: str) -> None:
+        """The nearest folder above it that is there decides (RFC 4314 section 4). Nothing is told of what may not be known."""
+        for n in range(theirs.count(SEPARATOR)):
+            above = await self._find(name.rsplit(SEPARATOR, n + 1)[0])
+            if above is not None:
+                there = await self._find(name)
+                if "k" in above.rights and (there is None or "l" in there.rights):
+                    return
+                break
+        raise Denied("no right to make a folder of another's")
+
+    async def delete(self, name: str) -> Folder:
+        """The folder that was."""
+        folder = await self.find(name, "x")
         if folder.name == "INBOX":
             raise Permanent("INBOX cannot be deleted")
         await self._store.delete(folder.id)
+        return folder
 
     async def rename(self, name: str, new_name: str) -> None:
-        """INBOX: its messages are moved, and it stays."""
+        """INBOX: its messages are moved, and it stays. A folder stays its owner's."""
         new_name = self._checked(new_name)
-        await self._store.rename((await self.find(name)).id, new_name)
+        folder = await self.find(name, "x")
+        owner, theirs = self._owner(new_name)
+        if owner != self.name:
+            await self._may_create(new_name, theirs)
+        if owner != folder.account or (folder.name == "INBOX" and owner != self.name):
+            raise Permanent("a folder stays its owner's")
+        await self._store.rename(folder.id, theirs)
+
+    async def deleted(self, folder: Folder) -> tuple[int, int]:
+        """How many messages have \\Deleted, and their octets."""
+        return await self._store.deleted(folder.id)
 
     async def subscribe(self, name: str) -> None:
         """To a folder that is there or is not (RFC 3501 section 6.3.6)."""
@@ -157,24 +237,37 @@ class AccountMail:
         return self._whole.queue.body_writer()
 
     async def append(
-        self, folder: Folder, messages: Sequence[Appended], replaces: tuple[int, int] | None = None
+        self, folder: Folder, messages: Sequence[Appended], replaces: tuple[FolderView, int] | None = None
     ) -> tuple[Folder, list[int]]:
-        """Their UIDs, when they are on disk. `replaces`: folder and UID of a message that goes in the same moment."""
-        now = int(self._clock.now())
-        new = [
-            NewMessage(body, now if date is None else date, *await self._service.render(body), flags, tuple(keywords))
-            for body, date, flags, keywords in messages
-        ]
-        uids = await self._store.append(folder.id, new, replaces)
+        """Their UIDs, when they are on disk. `replaces`: a message (UID) of a view that goes in the same moment. Flags that may
+        not be set are left out (RFC 4314 section 4)."""
+        need(folder.rights, "i")
+        gone: tuple[int, int] | None = None
+        if replaces is not None:
+            view, uid = replaces
+            need(view.rights, "te")
+            gone = view.folder.id, uid
+        now, may = int(self._clock.now()), settable(folder.rights)
+        new = []
+        for body, date, flags, keywords in messages:
+            names = tuple(keywords) if "w" in folder.rights else ()
+            rendered = await self._service.render(body)
+            new.append(NewMessage(body, now if date is None else date, *rendered, flags & may, names))
+        uids = await self._store.append(folder.id, new, gone)
         return await self._store.folder(folder.id), uids
 
     async def open_view(self, folder: Folder, *, read_only: bool) -> FolderView:
         """The folder as a session sees it. A view that may write takes the \\Recent messages for itself."""
+        need(folder.rights, "r")
+        read_only = read_only or folder.rights.isdisjoint(WRITING)
         recent = None if read_only else await self._store.take_recent(folder.id)
-        return self._service.view(await self._store.view(folder.id), recent)
+        state = await self._store.view(folder.id)
+        rights = None if folder.account == self.name else partial(self.sharing.rights, folder)
+        return self._service.view(replace(state, folder=replace(state.folder, rights=folder.rights)), recent, rights)
 
     async def snapshot(self, folder: Folder) -> Snapshot:
-        """The folder as it is now, for who wants no news of it."""
+        """The folder as it is now, for who wants no news of it, and may take messages out of it."""
+        need(folder.rights, "rte")
         return Snapshot(self._store, *await self._store.sizes(folder.id))
 
     async def open(self, folder: Folder, uid: int) -> MessageFile:

@@ -3,18 +3,20 @@
 import asyncio
 from array import array
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from mailhub.model import search as query
-from mailhub.model.errors import NotFound
-from mailhub.model.mailbox import DELETED, Changes, FlagOp, Folder, MessageRow, View
+from mailhub.model.errors import Denied, NotFound
+from mailhub.model.mailbox import DELETED, Changes, FlagOp, Folder, MessageRow, View, settable
+from mailhub.model.rights import Rights
 from mailhub.store.api import Copied, MailboxStore, MessageFile
 
 from . import search as searching
 from .changes import ChangeBus
 from .heavy import HeavyLane
 from .resync import Known, agreed, common, gaps, runs
+from .sharing import need
 
 _ROWS = 1_000  # rows of one call to the store
 _NEVER = 1 << 32  # above every UID
@@ -23,8 +25,8 @@ _NEVER = 1 << 32  # above every UID
 @dataclass(frozen=True, slots=True)
 class Delta:
     """What a session has to tell, in this order: message numbers expunged (each as it is when the ones before it are
-    gone), how many exist and are recent (None: as before), (number, UID, flags) changed; `keywords`: there are new ones.
-    `vanished`: the UIDs of those expunged, ascending."""
+    gone), how many exist and are recent (None: as before), (number, UID, flags) changed; `keywords`: there are new ones,
+    or other flags may be set now. `vanished`: the UIDs of those expunged, ascending."""
 
     expunged: tuple[int, ...] = ()
     vanished: tuple[int, ...] = ()
@@ -41,10 +43,13 @@ class FolderView:
     """
 
     def __init__(
-        self, store: MailboxStore, bus: ChangeBus, lane: HeavyLane, state: View, recent_from: int | None
-    ) -> None:
-        self._store, self._bus, self._lane = store, bus, lane
+        self, store: MailboxStore, bus: ChangeBus, lane: HeavyLane, state: View, recent_from: int | None,
+        rights: Callable[[], Awaitable[Rights]] | None = None,
+    ) -> None:  # fmt: skip
+        self._store, self._bus, self._lane, self._ask_rights = store, bus, lane, rights
         self.folder: Folder = state.folder
+        self.rights = state.folder.rights
+        self._told_rights = self.rights
         self.uids: array[int] = state.uids
         self.flags: array[int] = state.flags
         self.modseqs: array[int] = state.modseqs
@@ -63,11 +68,19 @@ class FolderView:
         at = bisect_left(self.uids, uid)
         return at if at < len(self.uids) and self.uids[at] == uid else None
 
+    async def check_rights(self) -> None:
+        """What others granted may have been taken away: NotFound where the folder may not be read any more."""
+        if self._ask_rights is not None and self.changed.is_set():
+            self.rights = await self._ask_rights()
+            if "r" not in self.rights:
+                raise NotFound("no right to read it any more")
+
     async def sync(self, *, expunges: bool) -> Delta:
         """Catch up with the store. With `expunges=False` no number shifts: what is gone is told later.
         NotFound where the folder itself is gone. After an error the view is as it was, and nothing is lost."""
         if not self.changed.is_set() and not (expunges and self._gone):
             return Delta()
+        await self.check_rights()
         self.changed.clear()
         try:
             changes, recent_from = await self._ask()
@@ -80,8 +93,8 @@ class FolderView:
         expunged, vanished = self._remove() if expunges else ((), ())
         flags, fresh = self._apply(changes.rows)
         self.recent.update(uid for uid in fresh if uid >= recent_from)
-        keywords = self.folder.keywords != self._told_keywords
-        self._told_keywords = self.folder.keywords
+        keywords = (self.folder.keywords, self.rights) != (self._told_keywords, self._told_rights)
+        self._told_keywords, self._told_rights = self.folder.keywords, self.rights
         counts = bool(fresh)
         return Delta(
             expunged,
@@ -172,8 +185,16 @@ class FolderView:
         unchanged_since: int | None = None,
     ) -> tuple[list[tuple[int, int, int]], list[int]]:
         """Rows (uid, flags, mod-sequence) as they are now, which the view knows already and `sync` will not repeat; and UIDs left
-        alone because they have changed after `unchanged_since`."""
-        folder, rows, refused = await self._store.set_flags(self.folder.id, uids, op, flags, keywords, unchanged_since)
+        alone because they have changed after `unchanged_since`. Flags that may not be changed are passed over; Denied where none
+        of those named may (RFC 4314 section 4)."""
+        may = settable(self.rights)
+        named = bool(flags or keywords)
+        keywords = keywords if "w" in self.rights else ()
+        if not may or (named and not flags & may and not keywords):
+            raise Denied("may set none of these flags")
+        folder, rows, refused = await self._store.set_flags(
+            self.folder.id, uids, op, flags & may, keywords, may, unchanged_since
+        )
         self.folder = replace(self.folder, keywords=folder.keywords)
         self._told_keywords = folder.keywords
         for uid, now, modseq in rows:
@@ -183,13 +204,19 @@ class FolderView:
         return rows, refused
 
     async def copy(self, uids: Sequence[int], target: Folder) -> Copied:
-        return await self._store.copy(self.folder.id, uids, target.id)
+        """Flags that may not be set in the target are left out (RFC 4314 section 4)."""
+        need(target.rights, "i")
+        return await self._store.copy(self.folder.id, uids, target.id, settable(target.rights))
 
     async def move(self, uids: Sequence[int], target: Folder) -> Copied:
-        return await self._store.move(self.folder.id, uids, target.id)
+        """Removes them here, and needs the rights for that too (RFC 6851 section 4.4)."""
+        need(self.rights, "te")
+        need(target.rights, "i")
+        return await self._store.move(self.folder.id, uids, target.id, settable(target.rights))
 
     async def expunge(self, ranges: query.Ranges | None = None) -> list[int]:
         """Remove messages with \\Deleted; `ranges`: only among these UIDs. UIDs that are gone by this call."""
+        need(self.rights, "e")
         among = None if ranges is None else searching.merged(ranges, self.uids[-1] if self.uids else 0)
         chosen = [
             uid
@@ -200,6 +227,7 @@ class FolderView:
 
     async def remove(self, uids: Sequence[int]) -> list[int]:
         """Expunge these, whatever their flags (POP3)."""
+        need(self.rights, "te")
         return await self._store.expunge(self.folder.id, uids) if uids else []
 
     async def search(self, key: query.Key) -> list[int]:

@@ -3,7 +3,7 @@
     MailError
     +- Temporary   try again later (4xx, NO [UNAVAILABLE], -ERR [SYS/TEMP])
     +- Permanent   asking again will not help (5xx)
-    +- NotFound, Exists, OverQuota, LimitReached: what a mailbox or directory answers
+    +- NotFound, Exists, Denied, OverQuota, LimitReached: what a mailbox or directory answers
 
 `reply` is the bland text for the peer; the message of the exception is the cause, for the log.
 """
@@ -41,6 +41,12 @@ class Exists(MailError):
     """There is one of that name already."""
 
     default = Reply(550, "5.1.0", "Exists already")
+
+
+class Denied(MailError):
+    """Others' mail, and no right to do that with it (RFC 4314)."""
+
+    default = Reply(550, "5.7.1", "Not permitted")
 
 
 class OverQuota(MailError):

@@ -7,6 +7,8 @@ from array import array
 from dataclasses import dataclass
 from enum import IntEnum
 
+from .rights import ALL, Rights
+
 SEEN, ANSWERED, FLAGGED, DELETED, DRAFT = 1, 2, 4, 8, 16
 SYSTEM_FLAGS = {"\\Seen": SEEN, "\\Answered": ANSWERED, "\\Flagged": FLAGGED, "\\Deleted": DELETED, "\\Draft": DRAFT}
 KEYWORD_SHIFT = 5  # bit 5 + n of a flags number is keyword n of its folder
@@ -16,6 +18,12 @@ SEPARATOR = "."  # between the levels of a folder name, as in Maildir++
 
 _COPY = re.compile(r"[0-9]+\.M[0-9A-Z]+_([A-Za-z0-9_-]{22})\.")
 _MADE = re.compile(r"[1-9][0-9]{8,10}(?=\.)")  # the time at which a file was made, as all Maildirs begin their names
+
+
+def settable(rights: Rights) -> int:
+    """The flags that may be set and taken away, as a flags number (RFC 4314 section 4)."""
+    seen, deleted = SEEN if "s" in rights else 0, DELETED if "t" in rights else 0
+    return seen | deleted | (~(SEEN | DELETED) if "w" in rights else 0)
 
 
 def object_id(what: bytes) -> str:
@@ -50,6 +58,7 @@ class Folder:
     special_use: str = ""  # "\\Sent", "\\Trash", ...
     subscribed: bool = True
     recent_from: int = 1  # messages with this UID and above have not been shown to any session
+    rights: Rights = ALL  # of who asked for it
 
     @property
     def object_id(self) -> str:

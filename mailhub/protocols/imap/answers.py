@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mailhub.model.errors import Exists, LimitReached, MailError, NotFound, OverQuota, Permanent
+from mailhub.model.errors import Denied, Exists, LimitReached, MailError, NotFound, OverQuota, Permanent
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,8 @@ def of_error(error: MailError) -> Answer:
             return no("No such mailbox or message", "NONEXISTENT")
         case Exists():
             return no("There is a mailbox of that name already", "ALREADYEXISTS")
+        case Denied():
+            return no("You have no right to do that", "NOPERM")
         case OverQuota():
             return no("Mailbox is full", "OVERQUOTA")
         case LimitReached():

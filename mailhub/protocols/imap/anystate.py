@@ -73,6 +73,11 @@ async def deflate(session: "ImapSession") -> None:
 
 
 async def namespace(session: "ImapSession", verb: commands.Namespace) -> Answer:
-    """RFC 2342: one personal namespace, without a prefix."""
-    session.write(responses.untagged(f'NAMESPACE (("" "{SEPARATOR}")) NIL NIL'))
+    """RFC 2342: the personal one without a prefix, those of other users, and what is everybody's."""
+    spaces = session.account.namespaces
+    told = [
+        b'((%b "%b"))' % (session.mailbox(prefix), SEPARATOR.encode()) if prefix or n == 0 else b"NIL"
+        for n, prefix in enumerate(("", spaces.others, spaces.public))
+    ]
+    session.write(b"* NAMESPACE %b\r\n" % b" ".join(told))
     return ok("Namespace completed")

@@ -50,7 +50,7 @@ async def replace(session: "ImapSession", verb: commands.Replace) -> Answer:
             raise NotFound("no message of that UID")
         target = await find_target(session, verb.mailbox)
         taken = await incoming.take(most=1)
-        stored = await session.account.append(target, taken, (session.view.folder.id, uids[0]))
+        stored = await session.account.append(target, taken, (session.view, uids[0]))
         session.write(b"* " + responses.state("OK", "Stored in its place", _uids(*stored)))
         return ok("Replaced")
 

@@ -17,27 +17,27 @@ class Facts:
     append_limit: int = 0
 
 
-Condition = Callable[[Facts], bool]
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """When a capability is announced, in words and in fact."""
+
+    words: str
+    holds: Callable[[Facts], bool]
 
 
-def _always(facts: Facts) -> bool:
-    return True
-
-
-def _never(facts: Facts) -> bool:
-    return False
-
-
-def _before_login(facts: Facts) -> bool:
-    return not facts.authenticated
-
-
-def _logged_in(facts: Facts) -> bool:
-    return facts.authenticated
+_always = Condition("always", lambda facts: True)
+_never = Condition("never", lambda facts: False)
+_before_login = Condition("before the login", lambda facts: not facts.authenticated)
+_logged_in = Condition("after the login", lambda facts: facts.authenticated)
+_starttls = Condition('before TLS, where the listener has `tls = "starttls"`', lambda facts: facts.starttls)
+_no_passwords = Condition(
+    "before TLS and the login, without `auth.allow_plaintext`",
+    lambda facts: not facts.authenticated and not facts.passwords,
+)
 
 
 def _mechanism(name: str) -> Condition:
-    return lambda facts: name in facts.mechanisms
+    return Condition("before the login, as `auth.mechanisms` says", lambda facts: name in facts.mechanisms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +54,27 @@ TABLE: tuple[Capability, ...] = (
     Capability("IMAP4rev1", "RFC 3501", _always, "the protocol itself; must come first for some clients"),
     Capability("IMAP4rev2", "RFC 9051", _always, "for who enables it"),
     Capability("LITERAL+", "RFC 7888", _always, "saves a round trip for each literal"),
+    Capability("LITERAL-", "RFC 7888", _never, "LITERAL+ allows all that it does"),
     Capability("SASL-IR", "RFC 4959", _before_login, "saves a round trip of AUTHENTICATE"),
-    Capability("STARTTLS", "RFC 3501", lambda facts: facts.starttls, "while the connection is in the clear"),
-    Capability(
-        "LOGINDISABLED",
-        "RFC 3501",
-        lambda facts: not facts.authenticated and not facts.passwords,
-        "in the clear, unless auth.allow_plaintext is set",
-    ),
+    Capability("STARTTLS", "RFC 3501", _starttls, "TLS on the port for all"),
+    Capability("LOGINDISABLED", "RFC 3501", _no_passwords, "passwords are not for others to hear"),
     *(Capability(f"AUTH={name}", row.rfc, _mechanism(name), row.reason) for name, row in MECHANISMS.items()),
     Capability("ID", "RFC 2971", _always, "some clients will not go on without it"),
     Capability("ENABLE", "RFC 5161", _always, "IMAP4rev2, UTF8=ACCEPT, CONDSTORE, QRESYNC"),
     Capability("IDLE", "RFC 2177", _always, "new mail is told at once"),
-    Capability("NAMESPACE", "RFC 2342", _always, "one personal namespace"),
+    Capability("NAMESPACE", "RFC 2342", _always, "personal, other users', public"),
     Capability("CHILDREN", "RFC 3348", _always, "\\HasChildren and \\HasNoChildren in every LIST"),
     Capability("LIST-EXTENDED", "RFC 5258", _always, "SUBSCRIBED, CHILDREN, RECURSIVEMATCH, several patterns"),
+    Capability("LIST-STATUS", "RFC 5819", _always, "STATUS of each folder in one LIST"),
+    Capability("LIST-MYRIGHTS", "RFC 8440", _always, "MYRIGHTS of each folder in one LIST"),
+    Capability("LIST-METADATA", "RFC 9590", _always, "METADATA of each folder in one LIST"),
     Capability("SPECIAL-USE", "RFC 6154", _always, "\\Sent, \\Drafts, ... in every LIST"),
+    Capability("CREATE-SPECIAL-USE", "RFC 6154", _always, "one folder for each use"),
+    Capability("XLIST", "none", _always, "Gmail's forerunner of SPECIAL-USE, for clients of its time"),
+    Capability("STATUS=SIZE", "RFC 8438", _always, "octets of a folder without a FETCH"),
+    Capability("ACL", "RFC 4314", _always, "folders shared with other accounts"),
+    Capability("RIGHTS=kxte", "RFC 4314", _always, "the rights beyond those of RFC 2086"),
+    Capability("METADATA", "RFC 5464", _always, "annotations, private and shared, of folders and of the server"),
     Capability("UIDPLUS", "RFC 4315", _always, "APPENDUID, COPYUID, UID EXPUNGE"),
     Capability("MOVE", "RFC 6851", _always, "one commit"),
     Capability("UNSELECT", "RFC 3691", _always, "CLOSE without its EXPUNGE"),
@@ -87,10 +92,9 @@ TABLE: tuple[Capability, ...] = (
     Capability("SAVEDATE", "RFC 8514", _always, "when a message came into its mailbox"),
     Capability("COMPRESS=DEFLATE", "RFC 4978", _logged_in, "strangers shall not make us inflate"),
     Capability("UNAUTHENTICATE", "RFC 8437", _logged_in, "for gateways that serve many users"),
-    Capability("XLIST", "none", _never, "Gmail's forerunner of SPECIAL-USE; clients that know it know SPECIAL-USE"),
 )
 
 
 def announced(facts: Facts) -> str:
     """The keywords that hold now, divided by spaces."""
-    return " ".join(row.keyword.format(facts=facts) for row in TABLE if row.condition(facts))
+    return " ".join(row.keyword.format(facts=facts) for row in TABLE if row.condition.holds(facts))

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 async def find_target(session: "ImapSession", mailbox: str) -> Folder:
     """The folder to put messages into; where there is none, the client may make it and try again."""
     try:
-        return await session.account.find(mailbox)
+        return await session.account.find(mailbox, "i")
     except NotFound:
-        raise Refused(no("No such mailbox", "TRYCREATE")) from None
+        # to who may not make it, it is no help to hear that he could (RFC 4314 section 4)
+        own = session.account.namespaces.owner_of(mailbox) is None
+        raise Refused(no("No such mailbox", "TRYCREATE" if own else "NONEXISTENT")) from None
 
 
 async def copy(session: "ImapSession", verb: commands.Copy) -> Answer:

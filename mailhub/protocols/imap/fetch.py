@@ -75,8 +75,10 @@ class _Fetch:
     def __init__(self, session: "ImapSession", items: tuple[Item, ...]) -> None:
         self._session, self._view, self._items = session, session.view, items
         self._sections = any(not isinstance(item, Attribute) for item in items)
-        self._seen = not self._view.read_only and any(
-            isinstance(item, Section | Binary) and not item.peek for item in items
+        self._seen = (
+            not self._view.read_only
+            and "s" in self._view.rights
+            and any(isinstance(item, Section | Binary) and not item.peek for item in items)
         )
         self._rows = any(item in _FROM_ROW for item in items if isinstance(item, Attribute))
         self._rendered = not _RENDERED.isdisjoint(items)

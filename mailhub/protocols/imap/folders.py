@@ -1,20 +1,30 @@
-"""CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, STATUS (RFC 3501 section 6.3)."""
+"""CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE (RFC 3501 section 6.3)."""
 
 from typing import TYPE_CHECKING
 
+from mailhub.mailbox.service import SPECIAL_USE
 from mailhub.model.mailbox import SEPARATOR
-from mailhub.wire.imap import commands, responses
+from mailhub.wire.imap import commands
 
-from . import sync
 from .answers import Answer, no, ok
 
 if TYPE_CHECKING:
     from .session import ImapSession
 
+_USES = {use.upper(): use for _, use in SPECIAL_USE}
+
 
 async def create(session: "ImapSession", verb: commands.Create) -> Answer:
-    """RFC 3501 section 6.3.3, RFC 8474 section 4.1: a separator at the end only says that more will come below."""
-    folder = await session.account.create(verb.mailbox.removesuffix(SEPARATOR))
+    """RFC 3501 section 6.3.3, RFC 8474 section 4.1: a separator at the end only says that more will come below.
+    A use is one folder's (RFC 6154 section 3)."""
+    name = verb.mailbox.removesuffix(SEPARATOR)
+    use = ""
+    if verb.use:
+        use = _USES.get(verb.use[0].upper(), "") if len(verb.use) == 1 else ""
+        taken = {folder.special_use for folder in await session.account.folders()}
+        if not use or use in taken or session.account.namespaces.owner_of(name) is not None:
+            return no("No folder is made for that use", "USEATTR")
+    folder = await session.account.create(name, use)
     return ok("Mailbox created", f"MAILBOXID ({folder.object_id})")
 
 
@@ -22,8 +32,7 @@ async def delete(session: "ImapSession", verb: commands.Delete) -> Answer:
     """RFC 3501 section 6.3.4. The session that has it selected itself has nothing selected afterwards."""
     if verb.mailbox == "INBOX":
         return no("INBOX stays", "CANNOT")
-    folder = await session.account.find(verb.mailbox)
-    await session.account.delete(verb.mailbox)
+    folder = await session.account.delete(verb.mailbox)
     if session.selected is not None and session.selected.folder.id == folder.id:
         session.deselect()
     return ok("Mailbox deleted")
@@ -45,21 +54,3 @@ async def unsubscribe(session: "ImapSession", verb: commands.Unsubscribe) -> Ans
     """RFC 3501 section 6.3.7."""
     await session.account.unsubscribe(verb.mailbox)
     return ok("Unsubscribed")
-
-
-async def status(session: "ImapSession", verb: commands.Status) -> Answer:
-    """RFC 3501 section 6.3.10."""
-    folder = await session.account.find(verb.mailbox)
-    values: dict[str, int | str] = {
-        "MESSAGES": folder.messages,
-        "RECENT": min(folder.messages, max(0, folder.uidnext - folder.recent_from)),
-        "UIDNEXT": folder.uidnext,
-        "UIDVALIDITY": folder.uidvalidity,
-        "UNSEEN": folder.unseen,
-        "HIGHESTMODSEQ": folder.modseq,
-        "MAILBOXID": f"({folder.object_id})",
-    }
-    if "HIGHESTMODSEQ" in verb.items:
-        await sync.learn(session)
-    session.write(responses.status(session.mailbox(verb.mailbox), [(item, values[item]) for item in verb.items]))
-    return ok("Status completed")

@@ -1,38 +1,50 @@
-"""LIST and LSUB (RFC 3501 sections 6.3.8 and 6.3.9, RFC 5258, RFC 6154)."""
+"""LIST, XLIST and LSUB (RFC 3501 sections 6.3.8 and 6.3.9, RFC 5258, RFC 6154) and what else a LIST may return."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING
 
+from mailhub.model import rights
 from mailhub.model.mailbox import SEPARATOR, Folder
 from mailhub.wire.imap import commands, responses
-from mailhub.wire.imap.names import canonical, matches
+from mailhub.wire.imap.names import Patterns, canonical
 
+from . import metadata, status
 from .answers import Answer, ok
 
 if TYPE_CHECKING:
     from .session import ImapSession
 
-PAUSE = 500  # names after which the loop gets its turn
+PAUSE = 50  # names after which the loop gets its turn
+_XLIST = {"\\Junk": "\\Spam"}  # what Gmail called the special uses that it named otherwise
 
 
 class _Tree:
-    """All names of an account: folders, names subscribed to, and the levels above them."""
+    """All names that an account may know of: folders, names subscribed to, and the levels above them."""
 
-    def __init__(self, folders: Iterable[Folder], subscribed: Iterable[str]) -> None:
-        self.folders = {folder.name: folder for folder in folders}
+    def __init__(self, folders: dict[str, Folder], subscribed: Iterable[str]) -> None:
+        self.folders = folders
         self.subscribed = {canonical(name, SEPARATOR) for name in subscribed}
-        self.parents = _parents(self.folders)
-        self.above_subscribed = _parents(self.subscribed)
+        self.parents = _parents(folders)
 
     def attributes(self, name: str) -> list[str]:
         """What every LIST says of a name (RFC 3348, RFC 6154)."""
         folder = self.folders.get(name)
         out = ["\\NonExistent", "\\Noselect"] if folder is None else []
         out.append("\\HasChildren" if name in self.parents else "\\HasNoChildren")
-        if folder is not None and folder.special_use:
-            out.append(folder.special_use)
+        if use := self.special_use(name):
+            out.append(use)
         return out
+
+    def special_use(self, name: str) -> str:
+        """Of our own folders: another's \\Sent is not where our mail goes."""
+        folder = self.folders.get(name)
+        return folder.special_use if folder is not None and folder.name == name else ""
+
+    def chosen(self, selection: frozenset[str]) -> set[str]:
+        """Names that meet the selection options; a name that is only subscribed to need not exist."""
+        names = set(self.subscribed) if "SUBSCRIBED" in selection else set(self.folders) | self.parents
+        return {name for name in names if self.special_use(name)} if "SPECIAL-USE" in selection else names
 
 
 def _parents(names: Iterable[str]) -> set[str]:
@@ -52,61 +64,70 @@ async def list_(session: "ImapSession", verb: commands.List) -> Answer:
         session.write(responses.listing(b"LIST", ["\\Noselect"], b'""'))
         return ok("List completed")
     tree = await _tree(session)
-    names = set(tree.folders) | tree.parents
-    if "SUBSCRIBED" in verb.selection:
-        names = tree.subscribed | (tree.above_subscribed if "RECURSIVEMATCH" in verb.selection else set())
-    patterns = _patterns(verb.reference, verb.patterns)
-    for n, name in enumerate(_sorted(names)):
-        if n % PAUSE == PAUSE - 1:
-            await session.flush()
-            await asyncio.sleep(0)
-        if any(matches(pattern, name, SEPARATOR) for pattern in patterns):
-            _list_one(session, verb, tree, name)
+    chosen = tree.chosen(verb.selection)
+    above = _parents(chosen) if "RECURSIVEMATCH" in verb.selection else set()
+    bases = [f'"{option}"' for option in ("SUBSCRIBED", "SPECIAL-USE") if option in verb.selection]
+    childinfo = f' ("CHILDINFO" ({" ".join(bases)}))'.encode()
+    async for name in _matching(session, chosen | above, verb.reference, verb.patterns):
+        attributes = tree.attributes(name)
+        if name in tree.subscribed and "SUBSCRIBED" in verb.selection | verb.returns:
+            attributes.append("\\Subscribed")
+        session.write(
+            responses.listing(b"LIST", attributes, session.mailbox(name), childinfo if name in above else b"")
+        )
+        if name in tree.folders:
+            await _besides(session, verb, name, tree.folders[name])
     return ok("List completed")
 
 
-def _list_one(session: "ImapSession", verb: commands.List, tree: _Tree, name: str) -> None:
-    attributes = tree.attributes(name)
-    folder = tree.folders.get(name)
-    if "SPECIAL-USE" in verb.selection and not (folder and folder.special_use):
-        return
-    extra = b""
-    if "SUBSCRIBED" in verb.selection and "RECURSIVEMATCH" in verb.selection and name in tree.above_subscribed:
-        extra = b' ("CHILDINFO" ("SUBSCRIBED"))'
-    if name in tree.subscribed and "SUBSCRIBED" in verb.selection | verb.returns:
-        attributes.append("\\Subscribed")
-    session.write(responses.listing(b"LIST", attributes, session.mailbox(name), extra))
+async def _besides(session: "ImapSession", verb: commands.List, name: str, folder: Folder) -> None:
+    """What RFC 5819, RFC 8440 and RFC 9590 add to the LIST of a folder, as far as its rights go."""
+    if verb.status and "r" in folder.rights:
+        session.write(await status.line(session, name, folder, verb.status))
+    if "MYRIGHTS" in verb.returns:
+        session.write(b"* MYRIGHTS %b %b\r\n" % (session.mailbox(name), rights.told(folder.rights).encode()))
+    if verb.metadata and metadata.readable(folder):
+        await metadata.tell(session, name, folder, verb.metadata)
 
 
-async def listed(session: "ImapSession", folder: Folder) -> bytes:
+async def listed(session: "ImapSession", name: str) -> bytes:
     """The LIST line of a folder that is there."""
-    attributes = (await _tree(session)).attributes(folder.name)
-    return responses.listing(b"LIST", attributes, session.mailbox(folder.name))
+    return responses.listing(b"LIST", (await _tree(session)).attributes(name), session.mailbox(name))
+
+
+async def xlist(session: "ImapSession", verb: commands.Xlist) -> Answer:
+    """As Gmail answered it before RFC 6154: INBOX has an attribute, too."""
+    tree = await _tree(session)
+    async for name in _matching(session, tree.chosen(frozenset()), verb.reference, (verb.pattern,)):
+        attributes = [_XLIST.get(word, word) for word in tree.attributes(name) if word != "\\NonExistent"]
+        if name == "INBOX":
+            attributes.append("\\Inbox")
+        session.write(responses.listing(b"XLIST", attributes, session.mailbox(name)))
+    return ok("Xlist completed")
 
 
 async def lsub(session: "ImapSession", verb: commands.Lsub) -> Answer:
     """RFC 3501 section 6.3.9: "%" also shows, as \\Noselect, a level above what is subscribed to."""
     tree = await _tree(session)
-    patterns = _patterns(verb.reference, (verb.pattern,))
-    above = tree.above_subscribed if verb.pattern.endswith("%") else set()
-    for n, name in enumerate(_sorted(tree.subscribed | above)):
-        if n % PAUSE == PAUSE - 1:
-            await session.flush()
-            await asyncio.sleep(0)
-        if matches(patterns[0], name, SEPARATOR):
-            attributes = [] if name in tree.subscribed else ["\\Noselect"]
-            session.write(responses.listing(b"LSUB", attributes, session.mailbox(name)))
+    above = _parents(tree.subscribed) if verb.pattern.endswith("%") else set()
+    async for name in _matching(session, tree.subscribed | above, verb.reference, (verb.pattern,)):
+        attributes = [] if name in tree.subscribed else ["\\Noselect"]
+        session.write(responses.listing(b"LSUB", attributes, session.mailbox(name)))
     return ok("Lsub completed")
 
 
 async def _tree(session: "ImapSession") -> _Tree:
-    return _Tree(await session.account.folders(), await session.account.subscriptions())
+    return _Tree(await session.account.listing(), await session.account.subscriptions())
 
 
-def _patterns(reference: str, patterns: Iterable[str]) -> list[str]:
-    return [canonical(reference + pattern, SEPARATOR) for pattern in patterns]
-
-
-def _sorted(names: Iterable[str]) -> list[str]:
-    """INBOX first, then by name."""
-    return sorted(names, key=lambda name: (name != "INBOX", name))
+async def _matching(
+    session: "ImapSession", names: Iterable[str], reference: str, patterns: Iterable[str]
+) -> AsyncIterator[str]:
+    """Names that one of the patterns covers, INBOX first; the loop gets its turn between them."""
+    wanted = Patterns([canonical(reference + pattern, SEPARATOR) for pattern in patterns], SEPARATOR)
+    for n, name in enumerate(sorted(names, key=lambda name: (name != "INBOX", name))):
+        if n % PAUSE == PAUSE - 1:
+            await session.flush()
+            await asyncio.sleep(0)
+        if wanted.match(name):
+            yield name

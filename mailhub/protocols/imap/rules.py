@@ -6,7 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 from mailhub.wire.imap import commands as c
 
-from . import anystate, append, auth, copying, fetch, folders, idle, listing, search, selected, store, urls
+from . import (
+    acl,
+    anystate,
+    append,
+    auth,
+    copying,
+    fetch,
+    folders,
+    idle,
+    listing,
+    metadata,
+    search,
+    selected,
+    status,
+    store,
+    urls,
+)
 from .answers import Answer
 from .states import ANY, LOGGED_IN, SELECTED, STRANGER, State
 
@@ -41,8 +57,16 @@ RULES: Mapping[type[c.Verb], Rule] = {
     c.Subscribe: Rule(folders.subscribe, LOGGED_IN),
     c.Unsubscribe: Rule(folders.unsubscribe, LOGGED_IN),
     c.List: Rule(listing.list_, LOGGED_IN),
+    c.Xlist: Rule(listing.xlist, LOGGED_IN),
     c.Lsub: Rule(listing.lsub, LOGGED_IN),
-    c.Status: Rule(folders.status, LOGGED_IN),
+    c.Status: Rule(status.status, LOGGED_IN),
+    c.SetAcl: Rule(acl.set_acl, LOGGED_IN),
+    c.DeleteAcl: Rule(acl.delete_acl, LOGGED_IN),
+    c.GetAcl: Rule(acl.get_acl, LOGGED_IN),
+    c.ListRights: Rule(acl.list_rights, LOGGED_IN),
+    c.MyRights: Rule(acl.my_rights, LOGGED_IN),
+    c.GetMetadata: Rule(metadata.get_metadata, LOGGED_IN),
+    c.SetMetadata: Rule(metadata.set_metadata, LOGGED_IN),
     c.Append: Rule(append.append, LOGGED_IN),
     c.Replace: Rule(append.replace, SELECTED),
     c.GenUrlAuth: Rule(urls.gen_url_auth, LOGGED_IN),

@@ -10,13 +10,15 @@ from .answers import Answer, Refused, bad, no, ok
 from .listing import listed
 
 if TYPE_CHECKING:
+    from mailhub.mailbox.service import FolderView
+
     from .session import ImapSession
 
 
 async def select(session: "ImapSession", verb: commands.Select) -> Answer:
     """RFC 3501 section 6.3.1."""
-    await _open(session, verb, read_only=False)
-    return ok("Mailbox selected", "READ-WRITE")
+    view = await _open(session, verb, read_only=False)
+    return ok("Mailbox selected", "READ-ONLY" if view.read_only else "READ-WRITE")  # RFC 4314 section 5.2
 
 
 async def examine(session: "ImapSession", verb: commands.Examine) -> Answer:
@@ -25,20 +27,20 @@ async def examine(session: "ImapSession", verb: commands.Examine) -> Answer:
     return ok("Mailbox selected", "READ-ONLY")
 
 
-async def _open(session: "ImapSession", verb: commands.Select | commands.Examine, *, read_only: bool) -> None:
+async def _open(session: "ImapSession", verb: commands.Select | commands.Examine, *, read_only: bool) -> "FolderView":
     """A SELECT that fails leaves no mailbox selected."""
     if verb.resync is not None and "QRESYNC" not in session.enabled:
         raise Refused(bad("QRESYNC is not enabled"))
     if session.selected is not None:  # RFC 9051 section 7.1, RFC 7162 section 3.2.11: what follows is of the new one
         session.deselect()
         session.write(responses.untagged("OK [CLOSED] Previous mailbox is closed"))
-    folder = await session.account.find(verb.mailbox)
+    folder = await session.account.find(verb.mailbox, "r")
     view = await session.account.open_view(folder, read_only=read_only)
     session.select(view)
     session.write(updates.flags_lines(view))
     session.write(b"* %d EXISTS\r\n" % len(view.uids))
     if session.rev2:  # RFC 9051 section 6.3.2
-        session.write(await listed(session, view.folder))
+        session.write(await listed(session, verb.mailbox))
     else:
         session.write(b"* %d RECENT\r\n" % len(view.recent))
         unseen = next((place for place, flags in enumerate(view.flags) if not flags & SEEN), None)
@@ -52,6 +54,7 @@ async def _open(session: "ImapSession", verb: commands.Select | commands.Examine
         session.enable(frozenset({"CONDSTORE"}))
     if verb.resync is not None and verb.resync.uidvalidity == view.folder.uidvalidity:
         await sync.resync(session, verb.resync)
+    return view
 
 
 async def check(session: "ImapSession", verb: commands.Check) -> Answer:
@@ -60,8 +63,8 @@ async def check(session: "ImapSession", verb: commands.Check) -> Answer:
 
 
 async def close(session: "ImapSession", verb: commands.Close) -> Answer:
-    """RFC 3501 section 6.4.2: messages with \\Deleted go, and nobody is told here."""
-    if not session.view.read_only:
+    """RFC 3501 section 6.4.2: messages with \\Deleted go, and nobody is told here. Who may not expunge leaves them."""
+    if not session.view.read_only and "e" in session.view.rights:
         await session.view.sync(expunges=True)
         await session.view.expunge()
     session.deselect()

@@ -251,6 +251,8 @@ class ImapSession:
                 await self._pass_literal()
                 answer = answers.bad(f"{command.name} is not for this state")
             else:
+                if self._view is not None:
+                    await self._view.check_rights()
                 answer = await rule.carry_out(self, command.verb)
         except Refused as refused:
             answer = refused.answer

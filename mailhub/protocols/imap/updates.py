@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from mailhub.model.mailbox import SYSTEM_FLAGS
+from mailhub.model.mailbox import SYSTEM_FLAGS, settable
 from mailhub.wire.imap import responses, sequences
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ def modseq(session: "ImapSession", place: int) -> bytes:
 def flags_lines(view: "FolderView") -> bytes:
     """FLAGS, and PERMANENTFLAGS: what this session may set for good ("\\*": new keywords too)."""
     names = [*SYSTEM_FLAGS, *view.folder.keywords]
-    permanent = [] if view.read_only else [*names, "\\*"]
+    may = 0 if view.read_only else settable(view.rights)  # RFC 4314 section 5.1.1
+    permanent = responses.flag_names(may, view.folder.keywords) + (["\\*"] if may < 0 else [])
     return b"* FLAGS %b\r\n* OK [PERMANENTFLAGS %b] Flags that last\r\n" % (
         responses.flag_list(names),
         responses.flag_list(permanent),

@@ -48,7 +48,7 @@ async def opened_own(session: "ImapSession", text: bytes) -> AsyncIterator[OpenP
     url = wire.read(text)
     if url.user and _whole(session, url.user) != session.account.name:
         raise BadUrl
-    async with _opened(session, session.account, await session.account.find(url.mailbox), url) as part:
+    async with _opened(session, session.account, await session.account.find(url.mailbox, "r"), url) as part:
         yield part
 
 
@@ -82,7 +82,7 @@ async def gen_url_auth(session: "ImapSession", verb: commands.GenUrlAuth) -> Ans
             return bad("Not the URL of a message")
         if not url.access or url.mechanism or _whole(session, url.user) != session.account.name:
             return bad("Not a URL of this account that ends with its access")
-        key = await session.account.url_key(await session.account.find(url.mailbox))
+        key = await session.account.url_key(await session.account.find(url.mailbox, "r"))
         signed.append(text + f":{MECHANISM}:{_token(key, text)}".encode())
     session.write(b"".join([b"* GENURLAUTH", *(b" " + responses.string(url) for url in signed), b"\r\n"]))
     return ok("URLs may be given away")
@@ -142,6 +142,6 @@ def _token(key: bytes, rump: bytes) -> str:
 async def reset_key(session: "ImapSession", verb: commands.ResetKey) -> Answer:
     """RFC 4467 section 7: what was given away is worth nothing any more."""
     account = session.account
-    for folder in await account.folders() if verb.mailbox is None else [await account.find(verb.mailbox)]:
+    for folder in await account.folders() if verb.mailbox is None else [await account.find(verb.mailbox, "a")]:
         await account.forget_url_key(folder)
     return ok("Keys forgotten", f"URLMECH {MECHANISM}" if verb.mailbox is not None else "")

@@ -44,6 +44,10 @@ from .queue import QueueStore as QueueStore
 from .queue import Settle as Settle
 from .queue import State as State
 from .queue import Step as Step
+from .sharing import AnnotationLimits as AnnotationLimits
+from .sharing import Entries as Entries
+from .sharing import Place as Place
+from .sharing import SharingStore as SharingStore
 from .suppression import HardBounce as HardBounce
 from .suppression import Memory as Memory
 from .suppression import SuppressionRow as SuppressionRow
@@ -62,6 +66,9 @@ class Store(Protocol):
 
     @property
     def mailboxes(self) -> MailboxStore: ...
+
+    @property
+    def sharing(self) -> SharingStore: ...
 
     @property
     def directory(self) -> DirectoryStore: ...

@@ -87,6 +87,10 @@ class MailboxStore(Protocol):
         """Names subscribed, also of folders that do not exist."""
         ...
 
+    async def deleted(self, folder: int) -> tuple[int, int]:
+        """How many messages have \\Deleted, and their octets (RFC 9208's DELETED and DELETED-STORAGE)."""
+        ...
+
     async def view(self, folder: int) -> View: ...
 
     async def sizes(self, folder: int) -> "tuple[Folder, array[int], array[int]]":
@@ -135,15 +139,18 @@ class MailboxStore(Protocol):
         op: FlagOp,
         flags: int,
         keywords: Sequence[str] = (),
+        may: int = -1,
         unchanged_since: int | None = None,
     ) -> tuple[Folder, list[tuple[int, int, int]], list[int]]:
         """(folder with its keywords, rows (uid, flags, modseq) that are now as asked, UIDs refused by unchanged_since).
-        `flags`: system flags only. LimitReached where a folder would have more than MAX_KEYWORDS."""
+        `flags`: system flags only. `may`: what REPLACE takes away where it is not among them. LimitReached where a folder would have more than MAX_KEYWORDS."""
         ...
 
-    async def copy(self, folder: int, uids: Sequence[int], target: int) -> Copied: ...
+    async def copy(self, folder: int, uids: Sequence[int], target: int, keep: int = -1) -> Copied:
+        """`keep`: the flags that the copies may have."""
+        ...
 
-    async def move(self, folder: int, uids: Sequence[int], target: int) -> Copied: ...
+    async def move(self, folder: int, uids: Sequence[int], target: int, keep: int = -1) -> Copied: ...
 
     async def expunge(self, folder: int, uids: Sequence[int]) -> list[int]:
         """UIDs that are gone by this call."""

@@ -30,6 +30,7 @@ from .mailboxes import SqliteMailboxes
 from .queue import SqliteQueue
 from .queue_changes import RELEASE_ALL
 from .schema import connect, migrate
+from .sharing import SqliteSharing
 from .suppressions import SqliteSuppressions
 from .tls import SqliteTls
 from .traces import SqliteTraces
@@ -40,10 +41,11 @@ _POOL = 4  # threads for spool files, syncs and reads of message files
 
 
 class SqliteStore:
-    """api.Store. `queue`, `mailboxes`, `directory`, `guard`, `suppressions`, `tls` and `traces` are there between `open` and `close`."""
+    """api.Store. `queue`, `mailboxes`, `sharing`, `directory`, `guard`, `suppressions`, `tls` and `traces` are there between `open` and `close`."""
 
     queue: SqliteQueue
     mailboxes: SqliteMailboxes
+    sharing: SqliteSharing
     directory: SqliteDirectory
     guard: SqliteGuard
     suppressions: SqliteSuppressions
@@ -126,6 +128,7 @@ class SqliteStore:
             self._writer, self._reader, db, spool, self._filer, files, self._pool, clock, self._hostname, mail,
             self.queue.new_id, self.queue.load_body,
         )  # fmt: skip
+        self.sharing = SqliteSharing(self._writer, self._reader, db)
         self.directory = SqliteDirectory(self._writer, self._reader, self._reading(database), db)
         self.guard = SqliteGuard(self._writer, self._reader, self._reading(database), db)
         self.suppressions = SqliteSuppressions(self._writer, self._reader, self._reading(database), db)

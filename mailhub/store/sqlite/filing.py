@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from mailhub.model.errors import LimitReached, NotFound
-from mailhub.model.mailbox import KEYWORD_SHIFT, MAX_KEYWORDS, SEEN, Folder
+from mailhub.model.mailbox import KEYWORD_SHIFT, MAX_KEYWORDS, SEEN, SEPARATOR, Folder
 
 from .. import maildir
 from ..api import Filing
@@ -56,6 +56,12 @@ def make_folder(
     told.change(account, None)
     found = find_folder(db, account, name)
     assert found is not None
+    # RFC 4314 section 4: it has the access control list of the one above it
+    db.execute(
+        "insert into acl select ?, identifier, rights from acl where folder ="
+        " (select id from folder where account=? and name=?)",
+        (found.id, account, name.rpartition(SEPARATOR)[0]),
+    )
     return found
 
 

@@ -12,6 +12,7 @@ from .. import maildir
 from ..api import Copied, NewContent, NewMessage
 from .filing import Entry, enter, find_folder, get_folder, keyword_bits, make_folder, subscribe
 from .queue_units import drop_contents, remember_id
+from .sharing import forget_account, forget_folder
 from .tombstones import bury
 from .writer import Told
 
@@ -71,6 +72,7 @@ class Delete:
         for table in ("expunged", "url_key"):
             db.execute(f"delete from {table} where folder=?", (folder.id,))
         db.execute("delete from folder where id=?", (folder.id,))
+        forget_folder(db, folder.id)
         # out of the way first, so that a new folder of that name is not touched by what comes later
         grave = f"{maildir.home(folder.account)}/..deleted-{folder.id}"
         intend(db, told, "rename", directory(folder), grave)
@@ -161,8 +163,8 @@ class Append:
         return enter(db, told, folder, entries)
 
 
-def _new_flags(op: FlagOp) -> str:
-    return {FlagOp.REPLACE: "?1", FlagOp.ADD: "(flags | ?1)", FlagOp.REMOVE: "(flags & ~?1)"}[op]
+def _new_flags(op: FlagOp, may: int) -> str:
+    return {FlagOp.REPLACE: f"((flags & {~may}) | ?1)", FlagOp.ADD: "(flags | ?1)", FlagOp.REMOVE: "(flags & ~?1)"}[op]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,13 +174,14 @@ class SetFlags:
     op: FlagOp
     flags: int
     keywords: tuple[str, ...]
+    may: int  # the flags that REPLACE takes away
     unchanged_since: int | None
 
     def apply(self, db: sqlite3.Connection, told: Told) -> tuple[Folder, list[tuple[int, int, int]], list[int]]:
         folder = get_folder(db, self.folder)
         bits, folder = keyword_bits(db, folder, self.keywords)
         since = (1 << 62) if self.unchanged_since is None else self.unchanged_since
-        new, modseq = _new_flags(self.op), folder.modseq + 1
+        new, modseq = _new_flags(self.op, self.may), folder.modseq + 1
         chosen = "folder=?2 and uid in (select value from json_each(?3)) and modseq <= ?4"
         values = (self.flags | bits, folder.id, json.dumps(self.uids), since)
         seen = db.execute(
@@ -219,6 +222,7 @@ class Copy:
     target: int
     files: tuple[str, ...]  # base names for the copies; empty: a move, which keeps names
     now: int
+    keep: int  # flags that they may have in the target
 
     def apply(self, db: sqlite3.Connection, told: Told) -> Copied:
         source, target = get_folder(db, self.folder), get_folder(db, self.target)
@@ -229,6 +233,7 @@ class Copy:
         ).fetchall()
         entries = []
         for n, (uid, flags, date, size, name_flags, file, envelope, structure) in enumerate(rows):
+            flags &= self.keep
             names = [name for k, name in enumerate(source.keywords) if flags >> (k + 5) & 1]
             bits, target = keyword_bits(db, target, names)
             name = maildir.copied(self.files[n], file) if self.files else file
@@ -298,6 +303,8 @@ class RemoveAccount:
         for (folder,) in db.execute("select id from folder where account=?", (self.account,)).fetchall():
             for table in ("message", "rendered", "filed", "expunged", "url_key"):
                 db.execute(f"delete from {table} where folder=?", (folder,))
+            forget_folder(db, folder)
+        forget_account(db, self.account)
         db.execute("delete from folder where account=?", (self.account,))
         db.execute("delete from subscription where account=?", (self.account,))
         told.change(self.account, None)

@@ -11,7 +11,7 @@ from concurrent.futures import Executor
 from mailhub.model import ids
 from mailhub.model.clock import Clock
 from mailhub.model.errors import NotFound, Permanent, Temporary
-from mailhub.model.mailbox import SEPARATOR, Changed, Changes, FlagOp, Folder, MessageRow, View
+from mailhub.model.mailbox import DELETED, SEPARATOR, Changed, Changes, FlagOp, Folder, MessageRow, View
 
 from .. import maildir
 from ..api import Body, Content, Copied, Disagreement, Filing, MessageFile, NewContent, NewMessage
@@ -34,6 +34,7 @@ from .mailbox_units import (
     TakeRecent,
 )
 from .scan import Scan
+from .sharing import CopyAnnotations
 from .tombstones import buried, forgotten
 from .url_keys import ForgetUrlKey, UrlKey, known_url_key
 from .writer import Told, Writer
@@ -135,6 +136,7 @@ class SqliteMailboxes:
             await self._filer.settle()
             return
         target = await self.create(old.account, name)
+        await self._writer.do(CopyAnnotations(folder, target.id))
         while uids := (await self._uids(folder, _CHUNK)):
             await self.move(folder, uids, target.id)
 
@@ -147,6 +149,15 @@ class SqliteMailboxes:
     def _subscriptions(self, account: str) -> list[str]:
         rows = self._db.execute("select name from subscription where account=? order by name", (account,))
         return [row[0] for row in rows.fetchall()]
+
+    async def deleted(self, folder: int) -> tuple[int, int]:
+        return await self._reader.call(self._deleted, folder)
+
+    def _deleted(self, folder: int) -> tuple[int, int]:
+        row: tuple[int, int] = self._db.execute(
+            f"select count(*), coalesce(sum(size), 0) from message where folder=? and flags & {DELETED}", (folder,)
+        ).fetchone()
+        return row
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
@@ -293,31 +304,31 @@ class SqliteMailboxes:
 
     async def set_flags(
         self, folder: int, uids: Sequence[int], op: FlagOp, flags: int, keywords: Sequence[str] = (),
-        unchanged_since: int | None = None,
+        may: int = -1, unchanged_since: int | None = None,
     ) -> tuple[Folder, list[tuple[int, int, int]], list[int]]:  # fmt: skip
         state = await self.folder(folder)
         rows: list[tuple[int, int, int]] = []
         refused: list[int] = []
         for part in _chunks(uids):
-            unit = SetFlags(folder, part, op, flags, tuple(keywords), unchanged_since)
+            unit = SetFlags(folder, part, op, flags, tuple(keywords), may, unchanged_since)
             state, changed, kept = await self._writer.do(unit)
             rows += changed
             refused += kept
         return state, rows, refused
 
-    async def copy(self, folder: int, uids: Sequence[int], target: int) -> Copied:
-        return await self._copy(folder, uids, target, keep_names=False)
+    async def copy(self, folder: int, uids: Sequence[int], target: int, keep: int = -1) -> Copied:
+        return await self._copy(folder, uids, target, keep, keep_names=False)
 
-    async def move(self, folder: int, uids: Sequence[int], target: int) -> Copied:
-        return await self._copy(folder, uids, target, keep_names=True)
+    async def move(self, folder: int, uids: Sequence[int], target: int, keep: int = -1) -> Copied:
+        return await self._copy(folder, uids, target, keep, keep_names=True)
 
-    async def _copy(self, folder: int, uids: Sequence[int], target: int, *, keep_names: bool) -> Copied:
+    async def _copy(self, folder: int, uids: Sequence[int], target: int, keep: int, *, keep_names: bool) -> Copied:
         source: list[int] = []
         made: list[int] = []
         state = await self.folder(target)
         for part in _chunks(uids):
             files = () if keep_names else tuple(self._name() for _ in part)
-            done = await self._writer.do(Copy(folder, part, target, files, self._now()))
+            done = await self._writer.do(Copy(folder, part, target, files, self._now(), keep))
             state = done.target_folder
             source += done.source
             made += done.target

@@ -5,6 +5,7 @@ item        a queued message; recipient: one row for each recipient still to be 
 flow        a sender's mail for a domain, where some of it waits: when its turn to be leased is, never after any of it is due
 tally       recipients by domain and state; total: of the whole queue. Kept by triggers, so that counting reads a few rows
 folder      a folder and its counters; message: its index rows, narrow, so that a view loads quickly
+acl         who else may do what with a folder; annotation: METADATA of a folder, or of the server (0), shared or a holder's own
 rendered    ENVELOPE and BODYSTRUCTURE beside them; expunged: tombstones with their mod-sequence
 filed       (content, message) pairs whose file is not known to be synced; see recovery
 ban         of client networks; sent: what an account sent on a day; wrote_to: digests of whom it ever wrote to
@@ -19,7 +20,7 @@ import sqlite3
 
 from mailhub.model.errors import Permanent
 
-VERSION = 10
+VERSION = 11
 
 # What orders and counts the queue. A trigger is one statement here: it holds no ";" before a line's end.
 _QUEUE_ORDER = """
@@ -107,6 +108,12 @@ create table folder(id integer primary key, account text not null, name text not
   size integer not null, keywords text not null, special_use text not null, recent_from integer not null,
   unique(account, name));
 create table subscription(account text not null, name text not null, primary key(account, name)) without rowid;
+create table acl(folder integer not null, identifier text not null, rights text not null,
+  primary key(folder, identifier)) without rowid;
+create index acl_identifier on acl(identifier);
+create table annotation(holder text not null, folder integer not null, private integer not null,
+  entry text not null collate nocase, value blob not null, primary key(holder, folder, private, entry)) without rowid;
+create index annotation_folder on annotation(folder);
 create table message(folder integer not null, uid integer not null, flags integer not null, modseq integer not null,
   date integer not null, size integer not null, name_flags integer not null, dirty integer not null, file text not null,
   moved integer not null default 0, primary key(folder, uid)) without rowid;
@@ -196,6 +203,14 @@ create table url_key(folder integer primary key, key blob not null);
     10: """
 alter table recipient add column tls text not null default '';
 alter table recipient add column tried real not null default 0;
+""",
+    11: """
+create table acl(folder integer not null, identifier text not null, rights text not null,
+  primary key(folder, identifier)) without rowid;
+create index acl_identifier on acl(identifier);
+create table annotation(holder text not null, folder integer not null, private integer not null,
+  entry text not null collate nocase, value blob not null, primary key(holder, folder, private, entry)) without rowid;
+create index annotation_folder on annotation(folder);
 """,
 }
 

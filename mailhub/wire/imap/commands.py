@@ -7,6 +7,26 @@ from mailhub.model.mailbox import FlagOp
 from mailhub.model.search import Key, Ranges
 
 from .fetch_items import Item
+from .folder_commands import Create as Create
+from .folder_commands import Delete as Delete
+from .folder_commands import DeleteAcl as DeleteAcl
+from .folder_commands import Examine as Examine
+from .folder_commands import GetAcl as GetAcl
+from .folder_commands import GetMetadata as GetMetadata
+from .folder_commands import List as List
+from .folder_commands import ListRights as ListRights
+from .folder_commands import Lsub as Lsub
+from .folder_commands import MyRights as MyRights
+from .folder_commands import Namespace as Namespace
+from .folder_commands import Rename as Rename
+from .folder_commands import Resync as Resync
+from .folder_commands import Select as Select
+from .folder_commands import SetAcl as SetAcl
+from .folder_commands import SetMetadata as SetMetadata
+from .folder_commands import Status as Status
+from .folder_commands import Subscribe as Subscribe
+from .folder_commands import Unsubscribe as Unsubscribe
+from .folder_commands import Xlist as Xlist
 
 if TYPE_CHECKING:
     from .appending import Stretch
@@ -60,102 +80,6 @@ class Enable:
     """RFC 5161."""
 
     names: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Resync:
-    """What a client remembers of a mailbox (RFC 7162 section 3.2.5); `match`: message numbers and their UIDs."""
-
-    uidvalidity: int
-    modseq: int
-    uids: Ranges | None = None
-    match: tuple[Ranges, Ranges] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Select:
-    """RFC 3501 section 6.3.1; `condstore` and `resync`: RFC 7162."""
-
-    mailbox: str
-    condstore: bool = False
-    resync: Resync | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Examine:
-    """RFC 3501 section 6.3.2; else as Select."""
-
-    mailbox: str
-    condstore: bool = False
-    resync: Resync | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Create:
-    """RFC 3501 section 6.3.3."""
-
-    mailbox: str
-
-
-@dataclass(frozen=True, slots=True)
-class Delete:
-    """RFC 3501 section 6.3.4."""
-
-    mailbox: str
-
-
-@dataclass(frozen=True, slots=True)
-class Rename:
-    """RFC 3501 section 6.3.5."""
-
-    mailbox: str
-    new_name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Subscribe:
-    """RFC 3501 section 6.3.6."""
-
-    mailbox: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unsubscribe:
-    """RFC 3501 section 6.3.7."""
-
-    mailbox: str
-
-
-@dataclass(frozen=True, slots=True)
-class List:
-    """RFC 3501 section 6.3.8, RFC 5258: selection and return options in capitals. `returns` None: a plain LIST."""
-
-    reference: str
-    patterns: tuple[str, ...]
-    selection: frozenset[str] = frozenset()
-    returns: frozenset[str] = frozenset()
-    extended: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Lsub:
-    """RFC 3501 section 6.3.9."""
-
-    reference: str
-    pattern: str
-
-
-@dataclass(frozen=True, slots=True)
-class Namespace:
-    """RFC 2342."""
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """RFC 3501 section 6.3.10; items in capitals, in their order."""
-
-    mailbox: str
-    items: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,16 +210,8 @@ class ResetKey:
     mailbox: str | None
 
 
-Verb = (
-    Capability
-    | Noop
-    | Logout
-    | Id
-    | StartTls
-    | Authenticate
-    | Login
-    | Enable
-    | Select
+FolderVerb = (
+    Select
     | Examine
     | Create
     | Delete
@@ -303,9 +219,28 @@ Verb = (
     | Subscribe
     | Unsubscribe
     | List
+    | Xlist
     | Lsub
     | Namespace
     | Status
+    | SetAcl
+    | DeleteAcl
+    | GetAcl
+    | ListRights
+    | MyRights
+    | GetMetadata
+    | SetMetadata
+)
+Verb = (
+    FolderVerb
+    | Capability
+    | Noop
+    | Logout
+    | Id
+    | StartTls
+    | Authenticate
+    | Login
+    | Enable
     | Append
     | Replace
     | Compress

@@ -118,11 +118,16 @@ class Lexer:
         return _ESCAPE.sub(rb"\1", raw) if b"\\" in raw else raw
 
     def _literal(self) -> bytes:
-        data = self._frame.literals[self._n] if self._n < len(self._frame.literals) else None
-        if data is None:
-            self.fail("Expected a literal")
+        data = self.literal8()
         if b"\0" in data:
             self.fail("NUL in a literal")
+        return data
+
+    def literal8(self) -> bytes:
+        """The octets of a literal that may be a literal8 (RFC 4466): NUL may be among them."""
+        data = self._frame.literals[self._n] if self.peek() == LITERAL and self._n < len(self._frame.literals) else None
+        if data is None:
+            self.fail("Expected a literal")
         self._n += 1
         self._text, self._at = self._frame.texts[self._n], 0
         return data

@@ -1,4 +1,4 @@
-"""A frame to a command (RFC 3501 section 9): one table of keywords, one function per syntax."""
+"""A frame to a command (RFC 3501 section 9): one table of keywords, one function per syntax; folders: `folder_syntax`."""
 
 import re
 from collections.abc import Callable
@@ -6,20 +6,16 @@ from collections.abc import Callable
 from mailhub.model.mailbox import FlagOp
 from mailhub.model.search import STAR
 
-from . import appending, arguments, commands, fetch_items, search_keys, sequences, sync_options
+from . import appending, commands, fetch_items, search_keys, sequences, sync_options
 from .appending import Expected
-from .arguments import argument, flag_list, flags, mailbox, messages, words
+from .arguments import argument, flag_list, flags, mailbox, messages
 from .commands import Command, Messages, Verb
+from .folder_syntax import FOLDER_SYNTAX
 from .framing import Frame
 from .lexer import END, BadSyntax, Lexer
 
 MAX_URLS = 100  # in one GENURLAUTH or URLFETCH
-MAX_PATTERNS = 100  # in one LIST
-PATTERN_LIMIT = 1_000  # characters of a LIST pattern
 ID_FIELDS = 30  # RFC 2971 section 3.3
-STATUS_ITEMS = ("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "MAILBOXID", "HIGHESTMODSEQ")
-SELECTION = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})
-RETURNS = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE"})
 
 _STORE_ITEM = re.compile(rb"([+-]?)FLAGS(\.SILENT)?(?=[ ])", re.IGNORECASE)
 _INITIAL = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
@@ -122,14 +118,6 @@ def _plain(verb: Callable[[], Verb]) -> Callable[[Lexer], Verb]:
     return lambda lexer: verb()
 
 
-def _on_mailbox(verb: Callable[[str], Verb]) -> Callable[[Lexer], Verb]:
-    return lambda lexer: verb(argument(lexer))
-
-
-def _selects(verb: type[commands.Select] | type[commands.Examine]) -> Callable[[Lexer], Verb]:
-    return lambda lexer: verb(argument(lexer), *sync_options.select_parameters(lexer))
-
-
 def _id(lexer: Lexer) -> Verb:
     """id = "ID" SP ("(" [string SP nstring *(SP string SP nstring)] ")" / nil)"""
     lexer.space()
@@ -174,60 +162,6 @@ def _enable(lexer: Lexer) -> Verb:
         wanted.append(lexer.keyword())
         if not lexer.skip(b" ") or lexer.peek() == -1:
             return commands.Enable(tuple(wanted))
-
-
-def _rename(lexer: Lexer) -> Verb:
-    return commands.Rename(argument(lexer), argument(lexer))
-
-
-def _pattern(lexer: Lexer) -> str:
-    pattern = arguments.name(lexer, lexer.pattern())
-    if len(pattern) > PATTERN_LIMIT:
-        lexer.fail("Mailbox pattern too long")
-    return pattern
-
-
-def _list(lexer: Lexer) -> Verb:
-    """list = "LIST" [SP list-select-opts] SP mailbox SP mbox-or-pat [SP "RETURN" SP list-return-opts]  (RFC 5258)"""
-    lexer.space()
-    selection: tuple[str, ...] = ()
-    extended = lexer.peek() == 0x28
-    if extended:
-        selection = words(lexer, SELECTION)
-        if set(selection) == {"RECURSIVEMATCH"}:
-            lexer.fail("RECURSIVEMATCH needs another option")
-        lexer.space()
-    reference = arguments.name(lexer, lexer.astring())
-    lexer.space()
-    patterns: list[str] = []
-    if lexer.skip(b"("):
-        extended = True
-        patterns.append(_pattern(lexer))
-        while lexer.skip(b" ") and len(patterns) < MAX_PATTERNS:
-            patterns.append(_pattern(lexer))
-        lexer.expect(b")")
-    else:
-        patterns.append(_pattern(lexer))
-    returns: tuple[str, ...] = ()
-    if lexer.skip(b" ") and lexer.peek() != -1:
-        extended = True
-        if lexer.keyword() != "RETURN":
-            lexer.fail("Expected RETURN")
-        lexer.space()
-        returns = words(lexer, RETURNS)
-    return commands.List(reference, tuple(patterns), frozenset(selection), frozenset(returns), extended)
-
-
-def _lsub(lexer: Lexer) -> Verb:
-    reference = argument(lexer)
-    lexer.space()
-    return commands.Lsub(reference, _pattern(lexer))
-
-
-def _status(lexer: Lexer) -> Verb:
-    mailbox = argument(lexer)
-    lexer.space()
-    return commands.Status(mailbox, words(lexer, STATUS_ITEMS) or lexer.fail("Nothing asked"))
 
 
 def _append(lexer: Lexer) -> Verb:
@@ -325,6 +259,7 @@ def _to(verb: Callable[[Messages, str], Verb], *, by_uid: bool) -> Callable[[Lex
 
 
 _SYNTAX: dict[str, Callable[[Lexer], Verb]] = {
+    **FOLDER_SYNTAX,
     "CAPABILITY": _plain(commands.Capability),
     "NOOP": _plain(commands.Noop),
     "LOGOUT": _plain(commands.Logout),
@@ -333,17 +268,6 @@ _SYNTAX: dict[str, Callable[[Lexer], Verb]] = {
     "AUTHENTICATE": _authenticate,
     "LOGIN": _login,
     "ENABLE": _enable,
-    "SELECT": _selects(commands.Select),
-    "EXAMINE": _selects(commands.Examine),
-    "CREATE": _on_mailbox(commands.Create),
-    "DELETE": _on_mailbox(commands.Delete),
-    "RENAME": _rename,
-    "SUBSCRIBE": _on_mailbox(commands.Subscribe),
-    "UNSUBSCRIBE": _on_mailbox(commands.Unsubscribe),
-    "LIST": _list,
-    "LSUB": _lsub,
-    "NAMESPACE": _plain(commands.Namespace),
-    "STATUS": _status,
     "APPEND": _append,
     "REPLACE": _replace(by_uid=False),
     "UID REPLACE": _replace(by_uid=True),

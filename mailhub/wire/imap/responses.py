@@ -21,6 +21,13 @@ def string(value: bytes) -> bytes:
     return b"{%d}\r\n%b" % (len(value), value)
 
 
+def nstring8(value: bytes | None) -> bytes:
+    """NIL, a string, or where there is NUL in it a literal8 (RFC 5464 section 5)"""
+    if value is None:
+        return b"NIL"
+    return b"~{%d}\r\n%b" % (len(value), value) if b"\0" in value else string(value)
+
+
 def mailbox(name: str) -> bytes:
     """A mailbox name in modified UTF-7, quoted."""
     return string(names.encode(name))

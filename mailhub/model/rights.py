@@ -1,0 +1,46 @@
+"""What a user may do with a folder, by letter (RFC 4314 section 2.1).
+
+l  know that it exists, subscribe            k  create folders below it
+r  read it                                   x  delete or rename it
+s  set \\Seen                               t  set \\Deleted
+w  set other flags                           e  expunge
+i  put messages into it                      a  administer its rights
+p  send mail to its address: nothing here asks for it
+"""
+
+from collections.abc import Iterable
+
+STANDARD = frozenset("lrswipkxtea")
+MEMBERS = {"c": "kx", "d": "et"}  # rights of RFC 2086 and what they stand for (section 2.1.1)
+ORDER = "lrswipkxtecda"
+FLAG_RIGHTS = frozenset("swt")
+WRITING = FLAG_RIGHTS | frozenset("ie")  # any one of them: not read-only (section 5.2)
+KNOWING = frozenset("lrikxa")  # any one of them: may ask which he has (section 4)
+ALL = STANDARD
+NONE: frozenset[str] = frozenset()
+
+Rights = frozenset[str]  # of STANDARD
+
+
+def expanded(letters: Iterable[str]) -> Rights:
+    """Letters with "c" and "d" replaced by what they stand for."""
+    return frozenset("".join(MEMBERS.get(letter, letter) for letter in letters))
+
+
+def told(rights: Rights) -> str:
+    """As a client reads them: with "c" and "d" where one of their members is there."""
+    old = {letter for letter, members in MEMBERS.items() if not rights.isdisjoint(members)}
+    return "".join(letter for letter in ORDER if letter in rights or letter in old)
+
+
+def effective(entries: Iterable[tuple[str, str]], identifiers: Iterable[str]) -> Rights:
+    """What entries (identifier, rights) of a list give to who is called by any of `identifiers`: all that is granted, without
+    what "-identifier" takes away (section 2)."""
+    names = set(identifiers)
+    granted, taken = set[str](), set[str]()
+    for identifier, rights in entries:
+        if identifier in names:
+            granted.update(rights)
+        elif identifier[:1] == "-" and identifier[1:] in names:
+            taken.update(rights)
+    return frozenset(granted - taken)
