@@ -154,6 +154,8 @@ class Imap(Section, frozen=True, kw_only=True):
     idle_timeout: Seconds = 1_860.0
     # Lines that are no command, after which the session ends.
     error_limit: Count = 20
+    # Mailboxes that one session may watch by NOTIFY.
+    notify_limit: Count = 1_000
 
 
 class Pop3(Section, frozen=True, kw_only=True):

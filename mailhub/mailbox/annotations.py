@@ -8,6 +8,7 @@ from mailhub.model.mailbox import Folder
 from mailhub.model.rights import Rights
 from mailhub.store.api import AnnotationLimits, Place, SharingStore
 
+from .changes import Annotated, ChangeBus
 from .sharing import need
 
 SPECIAL_USE = "/private/specialuse"  # of our own folders, and not to be set here (RFC 6154 section 4)
@@ -18,8 +19,8 @@ Values = Sequence[tuple[str, bytes | None]]
 class Annotations:
     """As one account sees them. `folder` None: the server's."""
 
-    def __init__(self, store: SharingStore, config: schema.Mailbox, account: str) -> None:
-        self._store, self._config, self._account = store, config, account
+    def __init__(self, store: SharingStore, bus: ChangeBus, config: schema.Mailbox, account: str) -> None:
+        self._store, self._bus, self._config, self._account = store, bus, config, account
         told = (("/shared/admin", config.metadata_admin), ("/shared/comment", config.metadata_comment))
         self._server = [(entry, text.encode()) for entry, text in told if text]
 
@@ -49,6 +50,11 @@ class Annotations:
             {self._place(folder, private=True): private, self._place(folder, private=False): shared},
             AnnotationLimits(self._config.metadata_limit, self._config.metadata_account_limit),
         )
+        for account, told in ((self._account, private), ("", shared)):
+            if told:
+                self._bus.annotated(
+                    Annotated(account, 0 if folder is None else folder.id, tuple([entry for entry, _ in told]))
+                )
 
     def _place(self, folder: Folder | None, *, private: bool) -> Place:
         holder = self._account if private or folder is None else folder.account

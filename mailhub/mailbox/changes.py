@@ -1,33 +1,55 @@
 """The change bus: who looks at a folder is told that it has moved on, never what happened: that is asked of the store.
 
-So a listener that is slow costs one bit, and overflow cannot happen.
+So a listener that is slow costs one bit, and overflow cannot happen. Annotations apart, which have no history to ask for: who
+listens to those keeps what it hears in bounds.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from mailhub.model.mailbox import Changed
 
 
+@dataclass(frozen=True, slots=True)
+class Annotated:
+    """Annotations were set. `account`: whose own they are, "" where all may see them; `folder` 0: those of the server."""
+
+    account: str
+    folder: int
+    entries: tuple[str, ...]
+
+
 class ChangeBus:
-    """`publish` is called by the store after each commit."""
+    """`publish` is called by the store after each commit, `annotated` by who has set annotations."""
 
     def __init__(self) -> None:
-        self._listeners: dict[int, set[asyncio.Event]] = {}
+        self._listeners: dict[int | str, set[asyncio.Event]] = {}
+        self._of_annotations: set[Callable[[Annotated], None]] = set()
 
     def publish(self, changed: Sequence[Changed]) -> None:
         for change in changed:
-            if change.folder is not None:
-                for event in self._listeners.get(change.folder, ()):
-                    event.set()
+            for event in self._listeners.get(change.account if change.folder is None else change.folder, ()):
+                event.set()
 
-    def listen(self, folder: int, event: asyncio.Event) -> None:
-        """Set `event` at each change of the folder, until `forget`."""
-        self._listeners.setdefault(folder, set()).add(event)
+    def listen(self, what: int | str, event: asyncio.Event) -> None:
+        """Set `event` at each change of a folder, or of an account's list of folders, until `forget`."""
+        self._listeners.setdefault(what, set()).add(event)
 
-    def forget(self, folder: int, event: asyncio.Event) -> None:
-        listeners = self._listeners.get(folder)
+    def forget(self, what: int | str, event: asyncio.Event) -> None:
+        listeners = self._listeners.get(what)
         if listeners is not None:
             listeners.discard(event)
             if not listeners:
-                del self._listeners[folder]
+                del self._listeners[what]
+
+    def annotated(self, told: Annotated) -> None:
+        for listener in tuple(self._of_annotations):
+            listener(told)
+
+    def listen_annotations(self, listener: Callable[[Annotated], None]) -> None:
+        """Call `listener` for each, until `forget_annotations`."""
+        self._of_annotations.add(listener)
+
+    def forget_annotations(self, listener: Callable[[Annotated], None]) -> None:
+        self._of_annotations.discard(listener)

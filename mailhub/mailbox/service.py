@@ -110,7 +110,7 @@ class AccountMail:
         self._clock = clock
         self.namespaces = service.namespaces
         self.sharing = Sharing(store.sharing, service.config, name)
-        self.annotations = Annotations(store.sharing, service.config, name)
+        self.annotations = Annotations(store.sharing, service.changes, service.config, name)
 
     async def folders(self) -> list[Folder]:
         """All of its own, INBOX first. A fresh account gets its special-use folders here: one with INBOX alone, that

@@ -92,6 +92,7 @@ TABLE: tuple[Capability, ...] = (
     Capability("SAVEDATE", "RFC 8514", _always, "when a message came into its mailbox"),
     Capability("COMPRESS=DEFLATE", "RFC 4978", _logged_in, "strangers shall not make us inflate"),
     Capability("UNAUTHENTICATE", "RFC 8437", _logged_in, "for gateways that serve many users"),
+    Capability("NOTIFY", "RFC 5465", _always, "what happens in any mailbox, told when it happens"),
 )
 
 

@@ -49,6 +49,13 @@ async def fetch(session: "ImapSession", verb: commands.Fetch) -> Answer:
         spans = await sync.changed(session, verb, spans)
     if verb.messages.by_uid and Attribute.UID not in items:
         items = (Attribute.UID, *items)
+    if await answer(session, spans, items):
+        return ok("Some messages were expunged meanwhile", "EXPUNGEISSUED")
+    return ok("Fetch completed")
+
+
+async def answer(session: "ImapSession", spans: messages.Spans, items: tuple[Item, ...]) -> int:
+    """The FETCH responses for those places; how many of the messages were gone."""
     fetched = _Fetch(session, items)
     for page in messages.pages(spans, fetched.page_size):
         try:
@@ -57,9 +64,7 @@ async def fetch(session: "ImapSession", verb: commands.Fetch) -> Answer:
             fetched.write()
         await session.flush()
         await asyncio.sleep(0)
-    if fetched.gone:
-        return ok("Some messages were expunged meanwhile", "EXPUNGEISSUED")
-    return ok("Fetch completed")
+    return fetched.gone
 
 
 def _label(item: FromFile) -> bytes:

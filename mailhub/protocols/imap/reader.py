@@ -49,20 +49,22 @@ class Reader:
 
     async def line(self) -> bytes:
         """A line without its end; Unreadable where it is too long."""
-        return (await self._line()).rstrip(b"\r\n")
+        return (await self.raw_line()).rstrip(b"\r\n")
 
-    async def _line(self) -> bytes:
+    async def raw_line(self) -> bytes:
+        """The same with its end."""
         try:
             return await self._waiting(self._stream.readline(self._config.line_length_limit))
         except LineTooLong:
             self._framer.reset()
             raise Unreadable(None, Answer("BAD", "Line too long", "TOOBIG")) from None
 
-    async def request(self) -> Request:
-        """The next command. Raises Unreadable (the session goes on) and Hopeless (it does not)."""
+    async def request(self, opening: Callable[[], Awaitable[bytes]]) -> Request:
+        """The next command; `opening` waits for the line that it begins with. Raises Unreadable (the session goes on) and
+        Hopeless (it does not)."""
         self._framer.reset()
+        line = await opening()
         while True:
-            line = await self._line()
             try:
                 got = self._framer.line(line)
             except TooBig:
@@ -73,6 +75,7 @@ class Reader:
             if found is not None:
                 return Request(found, got)
             await self._take(got)
+            line = await self.raw_line()
 
     def _parsed(self, frame: Frame) -> Command:
         try:
@@ -123,7 +126,7 @@ class Reader:
         """What follows a literal: text to the end of the command, or to the next literal."""
         self._framer.reset()
         try:
-            got = self._framer.line(await self._line())
+            got = self._framer.line(await self.raw_line())
         except TooBig:
             raise Hopeless("Command too long", "TOOBIG") from None
         if isinstance(got, Literal):
@@ -142,7 +145,7 @@ class Reader:
             while size:
                 size -= len(await self.block(size))
             self._framer.reset()
-            got = self._framer.line(await self._line())
+            got = self._framer.line(await self.raw_line())
             if isinstance(got, Frame):
                 return
             literal = got

@@ -16,7 +16,7 @@ from mailhub.wire.imap import responses
 from mailhub.wire.imap.commands import Command
 from mailhub.wire.imap.framing import Literal
 
-from . import answers, rules, updates
+from . import answers, notify, rules
 from .answers import Answer, Refused
 from .capabilities import Facts, announced
 from .reader import Hopeless, Reader, Unreadable
@@ -48,6 +48,7 @@ class ImapSession:
         self.last_tree = LastTree()
         self.tag = b""  # of the command under way
         self.enabled: frozenset[str] = frozenset()  # in capitals (RFC 5161)
+        self.watch: notify.Watch | None = None
         self._account: AccountMail | None = None
         self._view: FolderView | None = None
         self._errors = 0
@@ -147,6 +148,7 @@ class ImapSession:
 
     def log_out(self) -> None:
         """Nothing of the account is left in the session; it has the time of a fresh one to log in."""
+        self.stop_watching()
         self.deselect()
         self._account = None
         self.reader.authenticated = self.reader.utf8 = False
@@ -157,12 +159,20 @@ class ImapSession:
     def select(self, view: FolderView) -> None:
         self.deselect()
         self._view = view
+        if self.watch is not None:
+            self.watch.selected_anew()
 
     def deselect(self) -> None:
         """Leave the selected mailbox, if there is one."""
         if self._view is not None:
             self._view.close()
             self._view = None
+
+    def stop_watching(self) -> None:
+        """What happens elsewhere is told no more (RFC 5465)."""
+        if self.watch is not None:
+            self.watch.close()
+            self.watch = None
 
     def write(self, data: bytes) -> None:
         self.stream.write(data)
@@ -215,6 +225,7 @@ class ImapSession:
             self.goodbye("Internal error, see the server's log", "SERVERBUG")
             raise
         finally:
+            self.stop_watching()
             self.deselect()
             self.stream.close()
             record.end()
@@ -231,7 +242,7 @@ class ImapSession:
 
     async def _next(self) -> None:
         try:
-            request = await self.reader.request()
+            request = await self.reader.request(self._opening)
         except Unreadable as error:
             self._answer(error.tag or b"*", error.answer)
             return await self.flush()
@@ -240,6 +251,18 @@ class ImapSession:
             self.literal = request.literal
             await self._carry_out(request.command)
             await self.flush()
+        finally:
+            self._busy = False
+
+    async def _opening(self) -> bytes:
+        """The next line; where NOTIFY asks for it, what happens meanwhile is told."""
+        if self.watch is None:
+            return await self.reader.raw_line()
+        self._busy = True
+        try:
+            return await notify.until_said(self, idle=False)
+        except NotFound:
+            raise Hopeless("The selected mailbox is gone") from None
         finally:
             self._busy = False
 
@@ -269,10 +292,8 @@ class ImapSession:
             await rule.after(self)
 
     async def _tell(self, command: Command) -> None:
-        if self._view is None:
-            return
         try:
-            await updates.tell(self, expunges=rules.tells_expunges(command.verb))
+            await notify.tell(self, expunges=rules.tells_expunges(command.verb))
         except NotFound:
             self.deselect()
             self.goodbye("The selected mailbox is gone")

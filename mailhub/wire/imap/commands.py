@@ -27,6 +27,7 @@ from .folder_commands import Status as Status
 from .folder_commands import Subscribe as Subscribe
 from .folder_commands import Unsubscribe as Unsubscribe
 from .folder_commands import Xlist as Xlist
+from .notify import Notify as Notify
 
 if TYPE_CHECKING:
     from .appending import Stretch
@@ -249,6 +250,7 @@ Verb = (
     | UrlFetch
     | ResetKey
     | Idle
+    | Notify
     | Check
     | Close
     | Unselect

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from mailhub.model.mailbox import FlagOp
 from mailhub.model.search import STAR
 
-from . import appending, commands, fetch_items, search_keys, sequences, sync_options
+from . import appending, commands, fetch_items, notify_syntax, search_keys, sequences, sync_options
 from .appending import Expected
 from .arguments import argument, flag_list, flags, mailbox, messages
 from .commands import Command, Messages, Verb
@@ -277,6 +277,7 @@ _SYNTAX: dict[str, Callable[[Lexer], Verb]] = {
     "URLFETCH": _url_fetch,
     "RESETKEY": _reset_key,
     "IDLE": _plain(commands.Idle),
+    "NOTIFY": notify_syntax.read,
     "CHECK": _plain(commands.Check),
     "CLOSE": _plain(commands.Close),
     "UNSELECT": _plain(commands.Unselect),
