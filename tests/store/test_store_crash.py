@@ -148,8 +148,8 @@ async def test_flags_copies_and_moves_are_finished(tmp_path: Path) -> None:
     from mailhub.store.sqlite.mailbox_units import Copy
 
     await store.mailboxes.set_flags(inbox, [1], FlagOp.ADD, SEEN)
-    await store._writer.do(Copy(inbox, (1,), target, ("9.M9.mx",)))
-    await store._writer.do(Copy(inbox, (2,), target, ()))
+    await store._writer.do(Copy(inbox, (1,), target, ("9.M9.mx",), 0))
+    await store._writer.do(Copy(inbox, (2,), target, (), 0))
     copy = crash(path)
     again = await opened(copy)
     assert list((await again.mailboxes.view(inbox)).uids) == [1, 3]

@@ -222,7 +222,7 @@ class Copy:
     target: int
     files: tuple[str, ...]  # base names for the copies; empty: a move, which keeps names
     now: int
-    keep: int  # flags that they may have in the target
+    keep: int = -1  # flags that they may have in the target
 
     def apply(self, db: sqlite3.Connection, told: Told) -> Copied:
         source, target = get_folder(db, self.folder), get_folder(db, self.target)
