@@ -65,7 +65,7 @@ WITH = {c.Move: "te", c.Replace: "te"}  # what else the command needs
 # what needs no right on a folder, or only says less without it
 OTHERS = {
     c.Capability, c.Noop, c.Logout, c.Id, c.StartTls, c.Authenticate, c.Login, c.Enable, c.Idle, c.Check, c.Close, c.Unselect,
-    c.Compress, c.Unauthenticate, c.UrlFetch, c.Subscribe, c.Unsubscribe, c.Namespace, c.List, c.Xlist, c.Lsub, c.MyRights, c.GetMetadata, c.Fetch, c.Search,
+    c.Compress, c.Notify, c.Unauthenticate, c.UrlFetch, c.Subscribe, c.Unsubscribe, c.Namespace, c.List, c.Xlist, c.Lsub, c.MyRights, c.GetMetadata, c.Fetch, c.Search,
 }  # fmt: skip
 
 
