@@ -38,9 +38,9 @@ bench-queue: setup  ## a million deferred messages, a mailing beside other mail,
 	$(BIN)/python -m bench.queue_fairness
 	$(BIN)/python -m bench.large_message
 
-crash: setup  ## the queue through thousands of crashes, some minutes; prints how many
+crash: setup  ## queue and mailbox through thousands of crashes, some minutes; prints how many
 	MAILHUB_CRASH_LIVES=300 $(BIN)/python -m pytest -q -s -p no:logging --timeout 1800 \
-		tests/queue/test_queue_crash_matrix.py 2>/dev/null
+		tests/queue/test_queue_crash_matrix.py tests/store/test_mailbox_crash_matrix.py 2>/dev/null
 
 lock:  ## choose versions anew, within the bounds of pyproject.toml
 	@test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv; }

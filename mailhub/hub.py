@@ -295,6 +295,7 @@ class Hub:
             commits=self._commits,
             suppressions=self.suppressions,
             trace=self.trace,
+            mailboxes=self.mailboxes,
         )
 
     # --- reload ---

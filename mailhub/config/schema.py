@@ -9,6 +9,7 @@ from msgspec import Meta, field
 
 from .lists import Lists
 from .lookup import Lookup
+from .mailboxes import Mailbox as Mailbox
 from .queueing import BounceText as BounceText
 from .queueing import Destination as Destination
 from .queueing import Queue as Queue
@@ -297,26 +298,6 @@ class Store(Section, frozen=True, kw_only=True):
     sync_interval: Seconds = 0.1
     # Octets of free space below which MAIL and APPEND are refused.
     free_space_floor: Octets = 134_217_728
-
-
-class Mailbox(Section, frozen=True, kw_only=True):
-    folder_limit: Count = 10_000
-    message_limit: Count = 10_000_000  # in one folder
-    name_limit: Annotated[int, Meta(ge=1, le=200)] = 200  # octets of a folder's name
-    # Where folders that other accounts share are seen, and those of `public_account`, which are everybody's ("": not at all).
-    other_users_prefix: str = "Other Users"
-    public_prefix: str = "Public"
-    public_account: str = ""
-    # Whether owners other than `public_account` may grant rights to "anyone", that is to all accounts of all domains.
-    acl_anyone: bool = False
-    acl_limit: Count = 200  # entries of one folder's access control list
-    # METADATA: entries of one folder, octets of a value, octets of all that an account has.
-    metadata_limit: Annotated[int, Meta(ge=10)] = 100
-    metadata_value_limit: Annotated[int, Meta(ge=1_024)] = 65_536
-    metadata_account_limit: Octets = 10_485_760
-    # What clients may read of the server: how to reach who runs it (such as "mailto:postmaster@example.org"), and a text.
-    metadata_admin: str = ""
-    metadata_comment: str = ""
 
 
 class Log(Section, frozen=True, kw_only=True):

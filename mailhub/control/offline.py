@@ -14,6 +14,7 @@ from mailhub.directory import Directory, Hasher
 from mailhub.directory.keys import kept_key
 from mailhub.model.clock import SystemClock
 from mailhub.model.errors import MailError
+from mailhub.model.mailbox import Limits
 from mailhub.net import local
 from mailhub.policy import Guard, Sections
 from mailhub.queue.schedule import Schedule
@@ -42,6 +43,7 @@ class Offline:
         except MailError as error:
             self._runner.close()
             raise ControlError("refused", str(error)) from error
+        self._store.mailboxes.limits = Limits(config.mailbox.quota_storage, config.mailbox.quota_messages)
         self._hasher = Hasher(1, 1)
         directory = Directory(self._store.directory, config.auth, self._hasher, domains=config.domains)
         self._directory = directory

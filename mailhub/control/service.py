@@ -23,6 +23,7 @@ from .credentials import Credentials
 from .errors import ControlError
 from .mailboxes import Mailboxes
 from .queues import Deadline, Queues
+from .quotas import Quotas
 from .routes import Routes
 from .suppressions import Suppressions
 from .traces import Traces
@@ -60,6 +61,7 @@ class Control:
         deadline: Deadline,
     ) -> None:
         self._mailboxes = Mailboxes(directory, store.mailboxes)
+        quotas = Quotas(directory, store.mailboxes)
         accounts, traces = Accounts(directory, store.mailboxes), Traces(store.traces, trace)
         queues = Queues(store.queue, clock, wake, deadline, traces)
         bans, suppressions = Bans(guard), Suppressions(store.suppressions, clock)
@@ -86,6 +88,9 @@ class Control:
             words.MailboxCheck: self._mailboxes.check,
             words.MailboxRepair: self._mailboxes.repair,
             words.MailboxSync: self._mailboxes.sync,
+            words.QuotaGet: quotas.get,
+            words.QuotaSet: quotas.set,
+            words.QuotaRecalculate: quotas.recalculate,
             words.RouteShow: Routes(router).show,
             words.BanList: bans.page,
             words.BanAdd: bans.add,

@@ -41,6 +41,10 @@ from .queue_words import QueueText as QueueText
 from .queue_words import QueueTotals as QueueTotals
 from .queue_words import Touched as Touched
 from .queue_words import Which as Which
+from .quota_words import QuotaGet as QuotaGet
+from .quota_words import QuotaRecalculate as QuotaRecalculate
+from .quota_words import QuotaSet as QuotaSet
+from .quota_words import QuotaState as QuotaState
 from .request import PAGE as PAGE
 from .request import Done as Done
 from .request import Page as Page
@@ -247,7 +251,7 @@ AnyRequest = (
     | AliasAdd | AppPasswordAdd | AppPasswordList | AppPasswordRemove | SecondFactorBegin
     | SecondFactorConfirm | SecondFactorRemove | AliasRemove | AliasList | QueueList | QueueSummary | QueueShow | QueueRetry | QueueHold
     | QueueRelease | QueueRequeue | QueueRemove | BanList | BanAdd | BanRemove | MailboxRebuild
-    | MailboxCheck | MailboxRepair | MailboxSync | RouteShow | QueueAges | TraceFind | SuppressionList | SuppressionAdd | SuppressionRemove
+    | QuotaGet | QuotaSet | QuotaRecalculate | MailboxCheck | MailboxRepair | MailboxSync | RouteShow | QueueAges | TraceFind | SuppressionList | SuppressionAdd | SuppressionRemove
 )  # fmt: skip
 
 

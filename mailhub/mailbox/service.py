@@ -9,8 +9,8 @@ from mailhub.message.parts import Part, parse
 from mailhub.message.preview import READ, preview
 from mailhub.message.structure import render
 from mailhub.model.clock import Clock
-from mailhub.model.errors import Denied, Exists, LimitReached, NotFound, Permanent
-from mailhub.model.mailbox import SEPARATOR, Folder, View, settable
+from mailhub.model.errors import Denied, Exists, LimitReached, NotFound, OverQuota, Permanent
+from mailhub.model.mailbox import SEPARATOR, UNLIMITED, Folder, Limits, Quota, View, settable
 from mailhub.model.rights import KNOWING, WRITING, Rights
 from mailhub.store.api import Body, BodyWriter, Content, Copied, Filing, MessageFile, NewMessage, Store
 from mailhub.trace import Trace
@@ -54,6 +54,7 @@ class Mailboxes:
         self.trace = trace or Trace.off(clock)
         self.namespaces = Namespaces(config)
         self.changes = ChangeBus()
+        store.mailboxes.limits = Limits(config.quota_storage, config.quota_messages)
         store.mailboxes.subscribe(self.changes.publish)
         self._lane = HeavyLane()
 
@@ -64,8 +65,22 @@ class Mailboxes:
         """The mail of the account with that name."""
         return AccountMail(self, self._store, name, self._clock)
 
+    @property
+    def has_quotas(self) -> bool:
+        """Whether anybody has a limit."""
+        return self._store.mailboxes.limits != UNLIMITED or self._store.mailboxes.limited
+
+    async def has_room(self, account: str, size: int) -> bool:
+        """Whether mail of that size may be delivered: within the quota, or the grace beyond it."""
+        if not self.has_quotas:
+            return True
+        return (await self._store.mailboxes.quota(account)).takes(size, 1, self.config.quota_grace)
+
     async def stage(self, account: str, folder: str, *, head: bytes, content: Content, file: str, date: int) -> Filing:
-        """Write a delivery's file; the Filing that comes back is to be settled. `head` stands before the content."""
+        """Write a delivery's file; the Filing that comes back is to be settled. `head` stands before the content. OverQuota is
+        temporary: who was told 250 at a time when there was room waits for it."""
+        if not await self.has_room(account, content.size):
+            raise OverQuota(f"{account} has no room for {content.size} octets")
         body = content.body.data
         if body is not None and quick(body):
             envelope, structure = render(head + content.prefix + body + content.tail)
@@ -255,6 +270,10 @@ class AccountMail:
             new.append(NewMessage(body, now if date is None else date, *rendered, flags & may, names))
         uids = await self._store.append(folder.id, new, gone)
         return await self._store.folder(folder.id), uids
+
+    async def quota(self) -> Quota:
+        """What the account holds and may hold."""
+        return await self._store.quota(self.name)
 
     async def open_view(self, folder: Folder, *, read_only: bool) -> FolderView:
         """The folder as a session sees it. A view that may write takes the \\Recent messages for itself."""

@@ -67,6 +67,31 @@ class Folder:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What an account may hold: octets, messages. 0: as much as it likes."""
+
+    storage: int = 0
+    messages: int = 0
+
+
+UNLIMITED = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What an account holds, over all its folders, and may hold (RFC 9208)."""
+
+    storage: int
+    messages: int
+    limits: Limits
+
+    def takes(self, storage: int, messages: int, grace: float = 0.0) -> bool:
+        """Whether so much more fits. `grace`: the part of a limit by which it may be passed."""
+        held = ((self.storage + storage, self.limits.storage), (self.messages + messages, self.limits.messages))
+        return all(not limit or now <= limit * (1 + grace) for now, limit in held)
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """All messages of a folder at one mod-sequence: three arrays of one length, by ascending UID."""
 

@@ -9,7 +9,8 @@ from mailhub.config import lookup, schema
 from mailhub.config.restrictions import opens_to_all
 from mailhub.config.rules import is_domain
 from mailhub.delivery.router import Known, Router
-from mailhub.delivery.routes import Expand, Relay
+from mailhub.delivery.routes import Expand, Local, Relay
+from mailhub.mailbox.service import Mailboxes
 from mailhub.model import address, ids
 from mailhub.model.clock import Clock
 from mailhub.model.envelope import Envelope, Origin
@@ -35,13 +36,15 @@ from .visit import Visit
 
 log = logging.getLogger("mailhub.policy")
 
+MAILBOX_FULL = {"defer": Reply(452, "4.2.2", "Mailbox full"), "reject": Reply(552, "5.2.2", "Mailbox full")}
+
 _EXPN_LIMIT = 100  # addresses of a list that are shown
 
 
 class Policy:
     """One for each [smtp] section in force. ValueError where `mynetworks` or a restriction list is malformed.
 
-    `commits`: those under way, of all policies of a hub. `tables`: None opens none but its own. `resolver`: None for who asks nothing of DNS. `delimiter`: of user+tag. `suppressions`: None
+    `mailboxes`: None sets no quota. `commits`: those under way, of all policies of a hub. `tables`: None opens none but its own. `resolver`: None for who asks nothing of DNS. `delimiter`: of user+tag. `suppressions`: None
     holds nothing back.
     """
 
@@ -60,7 +63,9 @@ class Policy:
         commits: "set[asyncio.Task[Reply]] | None" = None,
         suppressions: Suppressions | None = None,
         trace: Trace | None = None,
+        mailboxes: Mailboxes | None = None,
     ) -> None:
+        self._mailboxes = mailboxes
         self.hostname, self.router, self.spool, self.clock = hostname, router, spool, clock
         self.config, self.guard, self.resolver, self._delimiter = config, guard or unlimited(clock), resolver, delimiter
         tables = tables or Tables(clock)
@@ -172,6 +177,15 @@ class Policy:
     async def known(self, recipient: str) -> Known:
         """As the router says; an address literal is another host's."""
         return Known.RELAY if address.domain_of(recipient).startswith("[") else await self.router.peek(recipient)
+
+    async def room(self, recipient: str, size: int) -> Reply | None:
+        """What is said where the recipient's mailbox has no room for a message of that size; also one whose size is not told."""
+        if self._mailboxes is None or not self._mailboxes.has_quotas:
+            return None
+        route = await self.router.route(recipient)
+        if not isinstance(route, Local) or await self._mailboxes.has_room(route.account, size):
+            return None
+        return MAILBOX_FULL[self._mailboxes.config.quota_full]
 
     async def owns(self, login: str, address: str) -> bool:
         """Whether that login may write as that address."""

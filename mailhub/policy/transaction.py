@@ -134,12 +134,21 @@ class Transaction:
             return NEEDS_UTF8
         reply = await self._may_go_to(recipient.address)
         if reply.ok:
+            reply = await self._room(recipient.address) or reply
+        if reply.ok:
             reply = self._policy.guard.recipient(self._origin.client, self._origin.login, recipient.address) or reply
         if reply.ok:
             self._recipients[recipient] = None
         else:
             self._policy.trace.refused(self._origin, self._envelope.sender, recipient.address, reply)
         return reply
+
+    async def _room(self, recipient: str) -> Reply | None:
+        try:
+            return await self._policy.room(recipient, self._envelope.parameters.size or 0)
+        except MailError as error:
+            log.warning("the room of %r cannot be told: %s", recipient, error)
+            return error.reply if error.reply.temporary else TEMPORARY
 
     async def _may_send_as(self, sender: str) -> bool:
         """On submission nobody writes as somebody else. The null reverse-path is nobody's (RFC 8098 needs it)."""

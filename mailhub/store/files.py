@@ -44,11 +44,8 @@ class Files:
     def sync(self, descriptor: int) -> None:
         os.fdatasync(descriptor)
 
-    def write_whole(
-        self, path: str, head: bytes, body: bytes | None, source: str | None, tail: bytes = b"", date: int | None = None
-    ) -> None:
-        """A new file of `head`, `body` or the contents of file `source`, and `tail`, last modified at `date` (None: now). Not
-        synced. Removed if that fails."""
+    def write_whole(self, path: str, head: bytes, body: bytes | None, source: str | None, tail: bytes = b"") -> None:
+        """A new file of `head`, `body` or the contents of file `source`, and `tail`. Not synced. Removed if that fails."""
         with self._names_lock:
             number = next(self._names)
         partial = f"{path}.{os.getpid()}.{number}"
@@ -63,8 +60,6 @@ class Files:
                 if source is not None:
                     self._copy_into(descriptor, source)
                     self.append(descriptor, (tail,))
-                if date is not None:
-                    os.utime(descriptor, (date, date))
             finally:
                 self.close(descriptor)
             self.rename(partial, path)
@@ -118,6 +113,16 @@ class Files:
         if os.path.isdir(path):
             shutil.rmtree(path)
 
+    def merge_tree(self, source: str, target: str) -> None:
+        """Move what is in one folder into another that is there, names that both have left out, and remove it."""
+        for folder, _, names in os.walk(source):
+            there = target + folder[len(source) :]
+            self.make_dirs(there)
+            for name in names:
+                if not self.exists(f"{there}/{name}"):
+                    self.rename(f"{folder}/{name}", f"{there}/{name}")
+        self.remove_tree(source)
+
     def size(self, path: str) -> int | None:
         """Octets of a regular file, None where there is none."""
         try:
@@ -127,6 +132,9 @@ class Files:
 
     def modified(self, path: str) -> int:
         return int(os.stat(path).st_mtime)
+
+    def set_modified(self, path: str, date: int) -> None:
+        os.utime(path, (date, date))
 
     def exists(self, path: str) -> bool:
         return os.path.lexists(path)

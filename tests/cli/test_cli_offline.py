@@ -146,6 +146,20 @@ def test_a_mailbox_is_checked_and_repaired(place: Place) -> None:
     assert place.json("mailbox", "sync") == {"done": True}
 
 
+def test_quotas_are_set_and_shown(place: Place) -> None:
+    place.run("user", "add", "ann@a.test", "--generate")
+    none = {"address": "ann@a.test", "storage": 0, "messages": 0, "storage_limit": 0, "message_limit": 0}
+    assert place.json("quota", "get", "ann@a.test") == none
+    place.json("quota", "set", "@a.test", "--storage", "2G", "--messages", "500")
+    assert place.json("quota", "set", "ann@a.test", "--messages", "none") == none | {"storage_limit": 2 << 30}
+    assert place.run("quota", "recalculate", "ann@a.test").stdout.split()[3:] == [
+        "ann@a.test", "storage", "0", "2G", "ann@a.test", "messages", "0", "none",
+    ]  # fmt: skip
+    assert place.run("quota", "set", "ann@a.test", "--storage", "much").exit_code == 2
+    for address in ("eve@a.test", "@b.test"):
+        assert place.run("quota", "get", address).exit_code == 3
+
+
 def test_status_says_in_json_that_nothing_runs(place: Place) -> None:
     done = place.run("status", "--json")
     assert done.exit_code == 3

@@ -4,14 +4,19 @@ Names follow a journal, as on ext4: of the changes since the last sync a beginni
 covered. A file whose data was not synced keeps a beginning of it. Folders survive. The database is beside it: it loses no commit.
 """
 
+import asyncio
+import contextlib
 import os
 import random
+import shutil
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from unittest import mock
 
 from mailhub.store.files import Files
 from mailhub.store.lane import Job
+from mailhub.store.sqlite import SqliteStore
 from mailhub.store.sqlite.writer import Told, Writer
 
 Change = tuple[str, str, str, int]  # kind, path, second path, inode
@@ -34,6 +39,7 @@ class CrashFiles(Files):
         self._guard = threading.RLock()
         self._there: dict[str, int] = {}  # durable
         self._data: dict[int, bytes] = {}  # durable, by inode
+        self._unmoved: list[Change] = []  # folders whose new names did not survive
         self._journal: list[tuple[Change, bool]] = []  # and whether it is sure to survive
 
     def adopt(self) -> None:
@@ -84,9 +90,10 @@ class CrashFiles(Files):
     def rename(self, source: str, target: str) -> None:
         self.point()
         with self._guard:
+            kind = "move" if os.path.isdir(source) else "rename"
             inode = os.stat(source).st_ino
             super().rename(source, target)
-            self._change("rename", source, target, inode)
+            self._change(kind, source, target, inode)
 
     def link(self, source: str, target: str) -> None:
         self.point()
@@ -136,6 +143,13 @@ class CrashFiles(Files):
                 self._keep(inode)
         return True
 
+    def settled(self) -> None:
+        """What is there now is durable, by whomever it was put there, without a moment in which the machine could stop."""
+        with self._guard:
+            self._journal.clear()
+            self._there.clear()
+            self.adopt()
+
     # --- the crash -------------------------------------------------------------------------------------------------
 
     def _replay(self, change: Change) -> None:
@@ -145,6 +159,8 @@ class CrashFiles(Files):
         elif kind == "rename":  # a synced folder has the name, also where the one before was never on disk
             self._there.pop(path, None)
             self._there[other] = inode
+        elif kind == "move":  # a folder, with what is in it
+            self._there = {_moved(name, path, other): at for name, at in self._there.items()}
         elif kind == "unlink":
             self._there.pop(path, None)
         elif kind == "tree":
@@ -153,9 +169,12 @@ class CrashFiles(Files):
     def survivors(self, chance: random.Random) -> dict[str, bytes]:
         """What the disk holds when the machine is switched on again."""
         most = chance.choice((0, len(self._journal), chance.randint(0, len(self._journal))))
+        last = max((number for number, (_, sure) in enumerate(self._journal) if sure), default=-1)
         for number, (change, sure) in enumerate(self._journal):
-            if sure or number < most:
+            if sure or number < most or (change[0] == "move" and number < last):
                 self._replay(change)
+            elif change[0] == "move":
+                self._unmoved.append(change)
         found = {}
         for path, inode in self._there.items():
             data = Path(f"{self._pins}/{inode}").read_bytes()
@@ -164,6 +183,28 @@ class CrashFiles(Files):
                 data = data[: chance.choice((kept, len(data), chance.randint(kept, len(data))))]
             found[path] = data
         return found
+
+    def next_life(self, chance: random.Random, target: Path) -> None:
+        """Put what survived, and the database, in the folder `target`; this life's files go."""
+        before = Path(self._root)
+        for path, data in self.survivors(chance).items():
+            file = target / Path(path).relative_to(before)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
+        for folder, names, _ in os.walk(before):
+            for name in names:
+                path = f"{folder}/{name}"
+                for _, old, new, _ in reversed(self._unmoved):
+                    path = _moved(path, new, old)
+                (target / Path(path).relative_to(before)).mkdir(parents=True, exist_ok=True)
+        for file in before.glob("mailhub.db*"):
+            shutil.copy(file, target)
+        shutil.rmtree(before)
+        shutil.rmtree(self._pins)
+
+
+def _moved(path: str, old: str, new: str) -> str:
+    return new + path[len(old) :] if path == old or path.startswith(f"{old}/") else path
 
 
 class CrashWriter(Writer):
@@ -176,3 +217,32 @@ class CrashWriter(Writer):
         done = super()._commit(jobs)
         self.files.point()
         return done
+
+
+@contextlib.contextmanager
+def mortal_writer(files: CrashFiles) -> Iterator[None]:
+    """A store that is opened inside has commits that are moments, too."""
+
+    class Mortal(CrashWriter):
+        pass
+
+    Mortal.files = files
+    with mock.patch("mailhub.store.sqlite.Writer", Mortal):
+        yield
+
+
+async def end_threads(store: SqliteStore) -> None:
+    """A process that dies takes them along; what they still have to do fails. A store that could not be opened has none."""
+    if not hasattr(store, "mailboxes"):
+        return
+    task = store._filer._task
+    if task is not None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    for lane in (store._filer.lane, store._reader, store._writer, store.mailboxes.staging):
+        await lane.stop()
+    for db in (store._filer._db, store._writer._db, *store._connections):
+        if db is not None:
+            db.close()
+    store._pool.shutdown()
+    store._drop_lock()

@@ -5,11 +5,9 @@ import contextlib
 import os
 import random
 import re
-import shutil
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from unittest import mock
 
 from mailhub.config import schema
 from mailhub.delivery.transport import Job, Result
@@ -19,7 +17,7 @@ from mailhub.model.reply import Reply
 from mailhub.store.api import Act, QueueFilter
 from mailhub.store.sqlite import SqliteStore
 
-from .crash_files import CrashFiles, CrashWriter
+from .crash_files import CrashFiles, end_threads, mortal_writer
 from .queue_world import FATES, LADDER, LATER, NEVER, TAKEN, Hosts, World
 
 ALICE, BOB = "alice@mailhub.test", "bob@mailhub.test"
@@ -79,10 +77,7 @@ class Machine(World):
         self.files.crash_at = crash_at
         self.hosts.files = self.files
 
-        class Mortal(CrashWriter):
-            files = self.files
-
-        with mock.patch("mailhub.store.sqlite.Writer", Mortal):
+        with mortal_writer(self.files):
             await super().open()
 
     def make_store(self) -> SqliteStore:
@@ -110,18 +105,7 @@ class Machine(World):
         await asyncio.gather(*(task for task in tasks if task is not None), return_exceptions=True)
         self.mailboxes.close()
         self.hasher.close()
-        await self._end_threads()
-
-    async def _end_threads(self) -> None:
-        """A process that dies takes them along; what they still have to do fails."""
-        store = self.store
-        for lane in (store._filer.lane, store._reader, store._writer, store.mailboxes.staging):
-            await lane.stop()
-        for db in (store._filer._db, store._writer._db, *store._connections):
-            if db is not None:
-                db.close()
-        store._pool.shutdown()
-        store._drop_lock()
+        await end_threads(self.store)
 
     async def switch_on(self, crash_at: int | None = None) -> None:
         """With what the disk holds; that is checked before anything else happens. It may crash once more meanwhile."""
@@ -130,7 +114,7 @@ class Machine(World):
             await self.open(crash_at)
         except MailError:
             self.crashes, self.points = self.crashes + 1, self.points + self.files.points
-            await self._end_threads()
+            await end_threads(self.store)
             self._find_what_survived()
             await self.open()
         self.files.crash_at = None
@@ -138,19 +122,9 @@ class Machine(World):
         await self.start()
 
     def _find_what_survived(self) -> None:
-        before, self._lives = self.path, self._lives + 1
+        self._lives += 1
         self.path = self._folder / str(self._lives)
-        for path, data in self.files.survivors(self.chance).items():
-            target = self.path / Path(path).relative_to(before)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(data)
-        for folder, names, _ in os.walk(before):
-            for name in names:
-                (self.path / Path(folder, name).relative_to(before)).mkdir(parents=True, exist_ok=True)
-        for file in before.glob("mailhub.db*"):
-            shutil.copy(file, self.path)
-        shutil.rmtree(before)
-        shutil.rmtree(self._folder / f"{self._lives - 1}-pins")
+        self.files.next_life(self.chance, self.path)
 
     # --- what is done ----------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from mailhub.model.mailbox import Changed, Changes, FlagOp, Folder, MessageRow, View
+from mailhub.model.mailbox import Changed, Changes, FlagOp, Folder, Limits, MessageRow, Quota, View
 
 from .content import Body, Content
 from .queue import Filing
@@ -175,6 +175,24 @@ class MailboxStore(Protocol):
 
     async def sync(self) -> None:
         """Return when file names, uidlists and keywords say what the index said at the call."""
+        ...
+
+    limits: Limits
+    """Of accounts without limits of their own: `append`, `copy`, and `move` to another account's folder, end in OverQuota beyond
+    them. The mailbox service sets it."""
+    limited: bool
+    """Whether any account or domain has limits of its own."""
+
+    async def quota(self, account: str) -> Quota:
+        """What it holds and may hold."""
+        ...
+
+    async def set_limits(self, name: str, storage: int | None, messages: int | None) -> None:
+        """Of an account, or of all in a domain ("@domain") that have none of their own. 0: no limit; None: as the next one says."""
+        ...
+
+    async def recount(self, account: str) -> None:
+        """Make the sums of the account's folders what their messages say."""
         ...
 
     async def stage(self, filing: Filing, content: Content) -> None:

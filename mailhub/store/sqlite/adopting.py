@@ -11,7 +11,6 @@ from mailhub.model.mailbox import SEEN, Folder
 from .. import maildir
 from ..side_files import UidList
 from .filing import Entry, enter, find_folder, get_folder, make_folder, name_letters, set_keywords, subscribe
-from .tombstones import forgotten
 from .writer import Told
 
 
@@ -33,10 +32,11 @@ class Adopt:
             uidvalidity = self.listed.uidvalidity if self.listed else 0
             folder = make_folder(db, told, self.account, self.name, self.now, uidvalidity=uidvalidity)
             subscribe(db, self.account, self.subscribed)
-            db.execute("insert into adopting values (?)", (folder.id,))
+            db.execute("insert into adopting (folder) values (?)", (folder.id,))
         # one that we know may have been another server's while we were away: it gave UIDs and keywords of its own
         listed = self.listed
         if listed is not None and listed.uidvalidity == folder.uidvalidity and listed.uidnext > folder.uidnext:
+            db.execute("insert or ignore into adopting values (?,?)", (folder.id, folder.uidnext))
             db.execute("update folder set uidnext=?1, recent_from=max(?1, recent_from) where id=?2",
                        (listed.uidnext, folder.id))  # fmt: skip
         known = len(folder.keywords)
@@ -59,7 +59,7 @@ class Adopted:
 @dataclass(frozen=True, slots=True)
 class Enter:
     """Files that the index does not know. Deliveries that are still queued are passed over. A UID from a list is given to its
-    file once: where it was expunged, or is another's, the file gets the next one."""
+    file while the folder is taken in, and once: else the file gets the next one."""
 
     folder: int
     entries: tuple[Entry, ...]
@@ -69,12 +69,13 @@ class Enter:
         new = [entry for entry in self.entries if not self._ours(db, folder, entry)]
         for flags in {entry.flags for entry in new}:
             folder = name_letters(db, folder, flags)
+        adopting = db.execute("select known_below from adopting where folder=?", (folder.id,)).fetchone()
+        known_below = folder.uidnext if adopting is None else adopting[0]
+        new = [entry if entry.uid >= known_below else replace(entry, uid=0) for entry in new]
         wanted = json.dumps([entry.uid for entry in new if entry.uid])
         used = "select uid from {} where folder=? and uid in (select value from json_each(?))"
         taken = {row[0] for table in ("message", "expunged")
                  for row in db.execute(used.format(table), (folder.id, wanted)).fetchall()}  # fmt: skip
-        if forgotten(db, folder.id):  # a UID that was given may have been expunged, and nobody knows any more
-            taken.update(entry.uid for entry in new if 0 < entry.uid < folder.uidnext)
         known = sorted((e for e in new if e.uid and e.uid not in taken), key=lambda entry: entry.uid)
         if known:
             enter(db, told, folder, known)
@@ -109,34 +110,31 @@ def _like(base: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class MergeNames:
-    """(uid, flags in the name now): the difference to the name seen last is what another program changed."""
+    """(uid, flags in the name now): what differs from the name seen last is what another program changed. Where a rename of ours
+    is under way, or was when the machine stopped, nobody can tell whose name it is: the index is right."""
 
     folder: int
     names: tuple[tuple[int, int], ...]
 
     def apply(self, db: sqlite3.Connection, told: Told) -> None:
         folder = get_folder(db, self.folder)
-        changed = False
+        changed = 0
         for uid, now in self.names:
             row = db.execute(
-                "select flags, name_flags from message where folder=? and uid=?", (folder.id, uid)
+                "select flags, name_flags, dirty from message where folder=? and uid=?", (folder.id, uid)
             ).fetchone()
             if row is None or row[1] == maildir.NO_FILE:
                 continue
-            flags, last = row[0], max(0, row[1])
-            merged = flags ^ ((max(0, now) ^ last) & maildir.VISIBLE)
+            flags, last, dirty = row
+            theirs = 0 if dirty else max(0, now) ^ max(0, last)
+            merged = flags & ~theirs | max(0, now) & theirs
             folder = name_letters(db, folder, merged)
-            dirty = merged & maildir.VISIBLE != max(0, now)
-            if merged == flags:  # it moved from new/ to cur/
-                db.execute(
-                    "update message set name_flags=?, dirty=? where folder=? and uid=?", (now, dirty, folder.id, uid)
-                )
-                continue
-            changed = True
             db.execute(
-                "update message set flags=?, name_flags=?, dirty=?, modseq=? where folder=? and uid=?",
-                (merged, now, dirty, folder.modseq + 1, folder.id, uid),
+                "update message set flags=?1, name_flags=?2, dirty=(?3 != ?1 & ?4), modseq=iif(flags != ?1, ?5, modseq)"
+                " where folder=?6 and uid=?7",
+                (merged, now, max(0, now), maildir.VISIBLE, folder.modseq + 1, folder.id, uid),
             )
+            changed += merged != flags
             db.execute("update folder set unseen=unseen+? where id=?", ((flags & SEEN) - (merged & SEEN), folder.id))
         if changed:
             db.execute("update folder set modseq=modseq+1 where id=?", (folder.id,))

@@ -111,7 +111,8 @@ class SpoolWriter:
     async def _discard(self) -> None:
         with contextlib.suppress(Temporary):
             await self.drain()
-        await asyncio.get_running_loop().run_in_executor(self._spool.pool, self._drop)
+        with contextlib.suppress(OSError):  # the next opening removes a file that no row names
+            await asyncio.get_running_loop().run_in_executor(self._spool.pool, self._drop)
 
     def _drop(self) -> None:
         if self._descriptor is not None:

@@ -6,11 +6,12 @@ its source goes. All of it can be repeated: after a crash `recover` begins from 
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Executor
 from pathlib import PurePosixPath
 
@@ -74,6 +75,11 @@ class Filer:
         """Return when links, renames and new folders that are committed have been made."""
         await self.lane.call(self._perform)
 
+    def mark(self, folder: int) -> None:
+        """A folder's uidlist is behind: a crash came before it was written."""
+        self._sidecars.stale(folder)
+        self._wake.set()
+
     async def catch_up(self) -> None:
         """Return when all that is committed now has been done to files, names and side files."""
         for _ in range(_CATCH_UP):
@@ -132,19 +138,22 @@ class Filer:
 
     async def _do_round(self) -> bool:
         await self.settle()
-        places = await self.lane.call(self._write_missing) + await self.lane.call(self._rename_dirty)
+        places = await self.lane.call(self._write_missing)
         if places:
             await self._writer.do(Placed(places))
+        renamed = await self.lane.call(self._rename_dirty)
         filed = await self.lane.call(self._filed)
         performed, self._performed = self._performed, []
         delayed, self._delayed = self._delayed, []
-        if not (filed or performed or delayed):
+        if not (filed or performed or delayed or renamed):
             return bool(places)
         try:
-            await self._sync(filed)
+            await self._sync(filed, {place.folder for place in renamed})
         except BaseException:
             self._performed[:0], self._delayed[:0] = performed, delayed
             raise
+        if renamed:  # not before: a name that power loss took back would be taken for what another program did
+            await self._writer.do(Placed(renamed))
         await self._writer.do(Forget(filed, performed))
         for number, kind, source in delayed:
             await self.lane.call(self._remove, number, kind, source)
@@ -176,6 +185,8 @@ class Filer:
             self._files.link(here, target)
         elif not self._files.exists(target):
             self._files.rename(here, target)
+        elif self._files.exists(f"{here}/cur"):  # a folder, where a message was written under its new name
+            self._files.merge_tree(here, target)
 
     def _remove(self, number: int, kind: str, source: str) -> None:
         path = f"{self._mail}/{source}"
@@ -192,13 +203,28 @@ class Filer:
         self.lane.loop.call_soon_threadsafe(self._wake.set)
 
     def _filed(self) -> list[tuple[int, int, int]]:
-        found = self._db.execute(
-            "select json_group_array(json_array(content, folder, uid)) from"
-            " (select content, folder, uid from filed join message using (folder, uid) where name_flags != -2 limit 5000)"
-        ).fetchone()[0]
+        with self._abreast():
+            found = self._db.execute(
+                "select json_group_array(json_array(content, folder, uid)) from"
+                " (select content, folder, uid from filed join message using (folder, uid) where name_flags != -2 limit 5000)"
+            ).fetchone()[0]
         return [(content, folder, uid) for content, folder, uid in json.loads(found)]
 
+    @contextlib.contextmanager
+    def _abreast(self) -> Iterator[None]:
+        """Rows as they are at one moment, with files and folders where those rows have them."""
+        self._db.execute("begin")
+        try:
+            self._perform()
+            yield
+        finally:
+            self._db.execute("commit")
+
     def _write_missing(self) -> list[Place]:
+        with self._abreast():
+            return self._write_some()
+
+    def _write_some(self) -> list[Place]:
         rows = self._db.execute(
             "select content, folder, uid, head, flags, date, file from filed join message using (folder, uid)"
             " where name_flags = -2 limit 200"
@@ -225,10 +251,15 @@ class Filer:
         make_maildir(self._files, directory)
         partial = f"{directory}/tmp/{PurePosixPath(target).name}"
         source = None if spool is None else self._spool.path(spool)
-        self._files.write_whole(partial, head + prefix, body, source, tail, date)
+        self._files.write_whole(partial, head + prefix, body, source, tail)
         self._files.rename(partial, target)
+        self._files.set_modified(target, date)  # INTERNALDATE, for Dovecot and for who makes an index of the files
 
     def _rename_dirty(self) -> list[Place]:
+        with self._abreast():
+            return self._rename_some()
+
+    def _rename_some(self) -> list[Place]:
         rows = self._db.execute(
             "select folder, uid, name_flags, flags, file from message where dirty = 1 limit 500"
         ).fetchall()
@@ -266,7 +297,7 @@ class Filer:
 
     # --- the sync ------------------------------------------------------------------------------------------------
 
-    async def _sync(self, filed: Sequence[tuple[int, int, int]]) -> None:
+    async def _sync(self, filed: Sequence[tuple[int, int, int]], renamed: Collection[int]) -> None:
         loop = asyncio.get_running_loop()
         if self._clock.monotonic() >= self._slow_until:
             before = self._clock.monotonic()
@@ -274,13 +305,14 @@ class Filer:
                 if self._clock.monotonic() - before > _SLOW_SYNC:
                     self._slow_until = self._clock.monotonic() + _SLOW_FOR
                 return
-        paths = await self.lane.call(self._paths, filed)
+        paths = await self.lane.call(self._paths, filed, renamed)
         await asyncio.gather(*(loop.run_in_executor(self._pool, self._files.sync_file, path) for path in paths))
 
-    def _paths(self, filed: Sequence[tuple[int, int, int]]) -> list[str]:
-        """The files of `filed` and the folders they, and what intents touched, lie in."""
+    def _paths(self, filed: Sequence[tuple[int, int, int]], renamed: Collection[int]) -> list[str]:
+        """The files of `filed` and the folders they, what was renamed, and what intents touched, lie in."""
         files: list[str] = []
-        folders: set[str] = set()
+        there = filter(None, map(self._directory, renamed))
+        folders = {f"{directory}/{name}" for directory in there for name in ("new", "cur")}
         for _, folder, uid in filed:
             row = self._db.execute(
                 "select name_flags, file from message where folder=? and uid=?", (folder, uid)

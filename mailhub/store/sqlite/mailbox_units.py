@@ -3,15 +3,16 @@
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from mailhub.model.errors import Exists, NotFound, Permanent
-from mailhub.model.mailbox import SEEN, SEPARATOR, FlagOp, Folder
+from mailhub.model.mailbox import SEEN, SEPARATOR, UNLIMITED, FlagOp, Folder, Limits
 
 from .. import maildir
 from ..api import Copied, NewContent, NewMessage
 from .filing import Entry, enter, find_folder, get_folder, keyword_bits, make_folder, subscribe
 from .queue_units import drop_contents, remember_id
+from .quota import make_room
 from .sharing import forget_account, forget_folder
 from .tombstones import bury
 from .writer import Told
@@ -143,11 +144,13 @@ class Append:
     contents: tuple[NewContent, ...]  # one each
     files: tuple[str, ...]
     replaces: tuple[int, int] | None = None  # folder and UID of the message that goes as they come
+    limits: Limits = UNLIMITED  # of accounts that have none of their own
 
     def apply(self, db: sqlite3.Connection, told: Told) -> list[int]:
         if self.replaces is not None and not Expunge(self.replaces[0], self.replaces[1:]).apply(db, told):
             raise NotFound("the message to be replaced is gone")
         folder = get_folder(db, self.folder)
+        make_room(db, folder.account, self.limits, sum(m.body.size for m in self.messages), len(self.messages))
         remember_id(db, max((content.id for content in self.contents), default=0))
         entries = []
         for message, content, file in zip(self.messages, self.contents, self.files, strict=True):
@@ -223,31 +226,38 @@ class Copy:
     files: tuple[str, ...]  # base names for the copies; empty: a move, which keeps names
     now: int
     keep: int = -1  # flags that they may have in the target
+    last_id: int = 0  # the highest that stands in `files`
+    limits: Limits = UNLIMITED  # of accounts that have none of their own
 
     def apply(self, db: sqlite3.Connection, told: Told) -> Copied:
+        remember_id(db, self.last_id)
         source, target = get_folder(db, self.folder), get_folder(db, self.target)
         rows = db.execute(
             f"select {_ROW} from message join rendered using (folder, uid)"
             " where folder=? and uid in (select value from json_each(?)) order by uid",
             (source.id, json.dumps(self.uids)),
         ).fetchall()
+        if self.files or source.account != target.account:
+            make_room(db, target.account, self.limits, sum(row[3] for row in rows), len(rows))
+        # content that stands for a file which may not be synced stands for its copy, too
+        contents = {uid: (content, head) for uid, content, head in db.execute(
+            "select uid, content, head from filed where folder=? and uid in (select value from json_each(?))",
+            (source.id, json.dumps(self.uids)),
+        ).fetchall()}  # fmt: skip
         entries = []
         for n, (uid, flags, date, size, name_flags, file, envelope, structure) in enumerate(rows):
             flags &= self.keep
             names = [name for k, name in enumerate(source.keywords) if flags >> (k + 5) & 1]
             bits, target = keyword_bits(db, target, names)
             name = maildir.copied(self.files[n], file) if self.files else file
+            content, head = contents.get(uid, (None, b""))
             new_flags = flags & 31 | bits
-            entry = Entry(new_flags, date, size, name_flags, name, envelope, structure, moved=self.now)
-            if name_flags == maildir.NO_FILE:
-                content, head = db.execute(
-                    "select content, head from filed where folder=? and uid=?", (source.id, uid)
-                ).fetchone()
-                entry = replace(entry, content=content, head=head)
-            else:
+            entries.append(
+                Entry(new_flags, date, size, name_flags, name, envelope, structure, content, head, moved=self.now)
+            )
+            if name_flags != maildir.NO_FILE:
                 kind = "link" if self.files else "rename"
                 intend(db, told, kind, path(source, file, name_flags), path(target, name, name_flags))
-            entries.append(entry)
         uids = enter(db, told, target, entries) if entries else []
         if not self.files:
             _forget(db, told, source, [row[0] for row in rows])

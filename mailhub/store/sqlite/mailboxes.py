@@ -14,11 +14,10 @@ from mailhub.model.errors import NotFound, Permanent, Temporary
 from mailhub.model.mailbox import DELETED, SEPARATOR, Changed, Changes, FlagOp, Folder, MessageRow, View
 
 from .. import maildir
-from ..api import Body, Content, Copied, Disagreement, Filing, MessageFile, NewContent, NewMessage
+from ..api import Body, Content, Copied, Filing, MessageFile, NewContent, NewMessage
 from ..files import Files
 from ..lane import Lane
 from .bodies import OpenContent, OpenFile, OpenLines, Spool, StoredContent
-from .checkup import Checkup
 from .filer import Filer, find, make_maildir
 from .filing import FOLDER, folder_of, get_folder
 from .mailbox_units import (
@@ -33,9 +32,9 @@ from .mailbox_units import (
     Subscribe,
     TakeRecent,
 )
-from .scan import Scan
 from .sharing import CopyAnnotations
 from .tombstones import buried, forgotten
+from .upkeep import Upkeep
 from .url_keys import ForgetUrlKey, UrlKey, known_url_key
 from .writer import Told, Writer
 
@@ -43,7 +42,7 @@ _CHUNK = 1000  # messages one unit may touch
 _NAME_LIMIT = 240  # octets of a folder's directory name
 
 
-class SqliteMailboxes:
+class SqliteMailboxes(Upkeep):
     """Reads on the reading lane, units on the writer, deliveries' files on the staging lane."""
 
     def __init__(
@@ -51,17 +50,15 @@ class SqliteMailboxes:
         pool: Executor, clock: Clock, hostname: str, mail: str, new_id: Callable[[], int],
         load_body: Callable[[int], Awaitable[bytes]],
     ) -> None:  # fmt: skip
-        self._writer, self._reader, self._db = writer, reader, db
-        self._spool, self._filer, self._files, self._pool = spool, filer, files, pool
-        self._clock, self._host, self._mail = clock, hostname.replace("/", "\\057").replace(":", "\\072"), mail
+        super().__init__(writer, reader, db, filer, files, mail, clock)
+        self._spool, self._files, self._pool = spool, files, pool
+        self._host, self._mail = hostname.replace("/", "\\057").replace(":", "\\072"), mail
         self._new_id, self._load_body = new_id, load_body
         self._listeners: list[Callable[[Sequence[Changed]], None]] = []
         self._scanned: set[str] = set()
         self._scanning: dict[str, asyncio.Future[None]] = {}
         self._made: set[str] = set()  # Maildirs known to be there; bounded below
         self.staging = Lane("mailhub-staging")
-        self._scan = Scan(writer, reader, db, filer, files, mail, clock)
-        self._checkup = Checkup(self._scan, writer, reader, db, filer, files)
 
     def subscribe(self, listener: Callable[[Sequence[Changed]], None]) -> None:
         self._listeners.append(listener)
@@ -287,8 +284,8 @@ class SqliteMailboxes:
         self, folder: int, messages: Sequence[NewMessage], replaces: tuple[int, int] | None = None
     ) -> list[int]:
         contents = tuple(NewContent(self._new_id(), b"", message.body) for message in messages)
-        files = tuple(self._name() for _ in messages)
-        return await self._writer.do(Append(folder, tuple(messages), contents, files, replaces))
+        files = tuple(self._name(content.id) for content in contents)
+        return await self._writer.do(Append(folder, tuple(messages), contents, files, replaces, self.limits))
 
     async def url_key(self, folder: int) -> bytes:
         return await self._writer.do(UrlKey(folder, secrets.token_bytes(32)))
@@ -299,8 +296,9 @@ class SqliteMailboxes:
     async def forget_url_key(self, folder: int) -> None:
         await self._writer.do(ForgetUrlKey(folder))
 
-    def _name(self) -> str:
-        return f"{self._now()}.M{ids.text(self._new_id())}.{self._host}"
+    def _name(self, number: int) -> str:
+        """Of a new file. The unit that enters it remembers the number, so that none comes twice whatever the clock does."""
+        return f"{self._now()}.M{ids.text(number)}.{self._host}"
 
     async def set_flags(
         self, folder: int, uids: Sequence[int], op: FlagOp, flags: int, keywords: Sequence[str] = (),
@@ -327,8 +325,9 @@ class SqliteMailboxes:
         made: list[int] = []
         state = await self.folder(target)
         for part in _chunks(uids):
-            files = () if keep_names else tuple(self._name() for _ in part)
-            done = await self._writer.do(Copy(folder, part, target, files, self._now(), keep))
+            numbers = () if keep_names else tuple(self._new_id() for _ in part)
+            files, last = tuple(map(self._name, numbers)), max(numbers, default=0)
+            done = await self._writer.do(Copy(folder, part, target, files, self._now(), keep, last, self.limits))
             state = done.target_folder
             source += done.source
             made += done.target
@@ -367,21 +366,6 @@ class SqliteMailboxes:
         partial = f"{directory}/tmp/{name}"
         self._files.write_whole(partial, filing.head + prefix, body, source, tail)
         self._files.rename(partial, f"{directory}/new/{name}")
-
-    async def rescan(self, account: str) -> None:
-        await self._scan.account(account)
-
-    async def rebuild(self, account: str, progress: Callable[[int, int], None]) -> None:
-        await self._scan.rebuild(account, progress)
-
-    async def check(self, account: str) -> list[Disagreement]:
-        return await self._checkup.check(account, self._clock.now())
-
-    async def repair(self, account: str) -> list[Disagreement]:
-        return await self._checkup.repair(account, self._clock.now())
-
-    async def sync(self) -> None:
-        await self._filer.catch_up()
 
     async def remove_account(self, account: str) -> None:
         self._scanned.discard(account)

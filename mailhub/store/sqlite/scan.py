@@ -126,15 +126,23 @@ class Scan:
             entries = await self._filer.lane.call(self._entries, part, uids)
             await self._writer.do(Enter(folder.id, tuple(entries)))
         await self._writer.do(Adopted(folder.id))
+        if any(uids.get(base) != uid for base, (uid, last) in rows.items() if last != maildir.NO_FILE):
+            self._filer.mark(folder.id)
 
     async def _expunge_missing(self, folder: Folder, uids: Sequence[int], directory: str) -> None:
         """A second look first: a listing may miss a file that is renamed while it is read."""
         await self._filer.settle()
         again = {entry.base for entry in await self._filer.lane.call(self.files_of, directory)}
+        if await self._reader.call(self._name, folder.id) != folder.name:
+            return  # it was renamed meanwhile: nothing was seen of it
         rows = await self._reader.call(self._known, folder.id)
         sure = {uid for base, (uid, last) in rows.items() if base not in again and last != maildir.NO_FILE}
         for part in _parts([uid for uid in uids if uid in sure]):
             await self._writer.do(Expunge(folder.id, tuple(part)))
+
+    def _name(self, folder: int) -> str | None:
+        row = self._db.execute("select name from folder where id=?", (folder,)).fetchone()
+        return None if row is None else str(row[0])
 
     def _known(self, folder: int) -> dict[str, tuple[int, int]]:
         rows = self._db.execute("select file, uid, name_flags from message where folder=?", (folder,)).fetchall()

@@ -12,7 +12,8 @@ ban         of client networks; sent: what an account sent on a day; wrote_to: d
 suppression of addresses that refused mail for good, or that the operator named
 sts_policy  MTA-STS policies of other domains; tls_session: sessions counted for the TLS reports to them
 url_key     what signs URLs of a folder's messages
-adopting    folders found on disk of which not all files are in the index yet
+quota       limits of accounts and of domains ("@domain"), null where it is the next one's; what is used, the folders' counters say
+adopting    folders found on disk of which not all files are in the index yet; from `known_below` on, UIDs are the uidlist's to tell
 intent      changes to files that a commit has decided and that may still be to do, in their order
 """
 
@@ -20,7 +21,7 @@ import sqlite3
 
 from mailhub.model.errors import Permanent
 
-VERSION = 11
+VERSION = 12
 
 # What orders and counts the queue. A trigger is one statement here: it holds no ";" before a line's end.
 _QUEUE_ORDER = """
@@ -124,7 +125,8 @@ create table expunged(folder integer not null, uid integer not null, modseq inte
   primary key(folder, modseq, uid)) without rowid;
 create table filed(content integer not null, folder integer not null, uid integer not null, head blob not null,
   primary key(content, folder, uid)) without rowid;
-create table adopting(folder integer primary key);
+create table quota(name text primary key, storage integer, messages integer) without rowid;
+create table adopting(folder integer primary key, known_below integer not null default 1);
 create table intent(id integer primary key autoincrement, kind text not null, source text not null, target text not null);
 create table url_key(folder integer primary key, key blob not null);
 """
@@ -211,6 +213,10 @@ create index acl_identifier on acl(identifier);
 create table annotation(holder text not null, folder integer not null, private integer not null,
   entry text not null collate nocase, value blob not null, primary key(holder, folder, private, entry)) without rowid;
 create index annotation_folder on annotation(folder);
+""",
+    12: """
+alter table adopting add column known_below integer not null default 1;
+create table quota(name text primary key, storage integer, messages integer) without rowid;
 """,
 }
 

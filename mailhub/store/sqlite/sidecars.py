@@ -36,6 +36,11 @@ class Sidecars:
             else:
                 self._folders.add(folder)
 
+    def stale(self, folder: int) -> None:
+        """What is known of a folder's files is wrong; the loop calls this, too."""
+        self._written.pop(folder, None)
+        self._folders.add(folder)
+
     def flush(self) -> None:
         """Bring the files of all marked folders up to date."""
         folders, self._folders = self._folders, set()

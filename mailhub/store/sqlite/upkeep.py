@@ -1,0 +1,59 @@
+"""What is done to a mailbox beside what its owner does: taking in, rebuilding, comparing, mending, limiting."""
+
+import sqlite3
+from collections.abc import Callable
+
+from mailhub.model.clock import Clock
+from mailhub.model.mailbox import UNLIMITED, Quota
+
+from ..api import Disagreement
+from ..files import Files
+from ..lane import Lane
+from .adopting import Recount
+from .checkup import Checkup
+from .filer import Filer
+from .quota import SetLimits, quota_of
+from .scan import Scan
+from .writer import Writer
+
+
+class Upkeep:
+    """The half of api.MailboxStore that operators and jobs call. `db` belongs to the reading lane."""
+
+    def __init__(
+        self, writer: Writer, reader: Lane, db: sqlite3.Connection, filer: Filer, files: Files, mail: str, clock: Clock
+    ) -> None:
+        self._writer, self._reader, self._db, self._filer, self._clock = writer, reader, db, filer, clock
+        self._scan = Scan(writer, reader, db, filer, files, mail, clock)
+        self._checkup = Checkup(self._scan, writer, reader, db, filer, files)
+        self.limits = UNLIMITED
+        self.limited = self._any_limits()
+
+    async def rescan(self, account: str) -> None:
+        await self._scan.account(account)
+
+    async def rebuild(self, account: str, progress: Callable[[int, int], None]) -> None:
+        await self._scan.rebuild(account, progress)
+
+    async def quota(self, account: str) -> Quota:
+        return await self._reader.call(quota_of, self._db, account, self.limits)
+
+    async def set_limits(self, name: str, storage: int | None, messages: int | None) -> None:
+        await self._writer.do(SetLimits(name, storage, messages))
+        self.limited = await self._reader.call(self._any_limits)
+
+    def _any_limits(self) -> bool:
+        return bool(self._db.execute("select exists (select 1 from quota)").fetchone()[0])
+
+    async def recount(self, account: str) -> None:
+        for folder in await self._reader.call(self._scan.folders, account):
+            await self._writer.do(Recount(folder.id))
+
+    async def check(self, account: str) -> list[Disagreement]:
+        return await self._checkup.check(account, self._clock.now())
+
+    async def repair(self, account: str) -> list[Disagreement]:
+        return await self._checkup.repair(account, self._clock.now())
+
+    async def sync(self) -> None:
+        await self._filer.catch_up()
