@@ -60,7 +60,7 @@ TABLE: tuple[Capability, ...] = (
     Capability("LOGINDISABLED", "RFC 3501", _no_passwords, "passwords are not for others to hear"),
     *(Capability(f"AUTH={name}", row.rfc, _mechanism(name), row.reason) for name, row in MECHANISMS.items()),
     Capability("ID", "RFC 2971", _always, "some clients will not go on without it"),
-    Capability("ENABLE", "RFC 5161", _always, "IMAP4rev2, UTF8=ACCEPT, CONDSTORE, QRESYNC"),
+    Capability("ENABLE", "RFC 5161", _always, "IMAP4rev2, UTF8=ACCEPT, CONDSTORE, QRESYNC, UIDONLY"),
     Capability("IDLE", "RFC 2177", _always, "new mail is told at once"),
     Capability("NAMESPACE", "RFC 2342", _always, "personal, other users', public"),
     Capability("CHILDREN", "RFC 3348", _always, "\\HasChildren and \\HasNoChildren in every LIST"),
@@ -92,6 +92,7 @@ TABLE: tuple[Capability, ...] = (
     Capability("SAVEDATE", "RFC 8514", _always, "when a message came into its mailbox"),
     Capability("COMPRESS=DEFLATE", "RFC 4978", _logged_in, "strangers shall not make us inflate"),
     Capability("UNAUTHENTICATE", "RFC 8437", _logged_in, "for gateways that serve many users"),
+    Capability("UIDONLY", "RFC 9586", _always, "no message numbers at all, once enabled"),
     Capability("NOTIFY", "RFC 5465", _always, "what happens in any mailbox, told when it happens"),
 )
 

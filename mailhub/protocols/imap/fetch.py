@@ -47,7 +47,7 @@ async def fetch(session: "ImapSession", verb: commands.Fetch) -> Answer:
         await sync.learn(session)
     if verb.changed_since is not None:
         spans = await sync.changed(session, verb, spans)
-    if verb.messages.by_uid and Attribute.UID not in items:
+    if verb.messages.by_uid and not session.uid_only and Attribute.UID not in items:
         items = (Attribute.UID, *items)
     if await answer(session, spans, items):
         return ok("Some messages were expunged meanwhile", "EXPUNGEISSUED")
@@ -113,7 +113,9 @@ class _Fetch:
             if self._sections:
                 await self._with_file(place, uid, row, words, items)
             else:
-                self._line(b"* %d FETCH (" % (place + 1), [self._attribute(a, place, uid, row, words) for a in items])
+                self._line(
+                    updates.fetch_of(self._session, place), [self._attribute(a, place, uid, row, words) for a in items]
+                )
 
     async def _see(self, page: list[int]) -> frozenset[int]:
         """Set \\Seen where it is missing, and say where. Reading goes on where it can not be set."""
@@ -170,7 +172,7 @@ class _Fetch:
             message = OpenMessage(self._session.mailboxes, file, (self._view.folder.id, uid), self._session.last_tree)
             found = {item: await message.find(item) for item in items if not isinstance(item, Attribute)}
             try:
-                between = b"* %d FETCH (" % (place + 1)
+                between = updates.fetch_of(self._session, place)
                 for item in items:
                     self._gather(between)
                     between = b" "

@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mailhub.mailbox.search import keys
+from mailhub.model.search import Numbers
 from mailhub.wire.imap import commands as c
 
 from . import (
@@ -87,6 +89,25 @@ RULES: Mapping[type[c.Verb], Rule] = {
     c.Copy: Rule(copying.copy, SELECTED),
     c.Move: Rule(copying.move, SELECTED),
 }
+
+
+def uses_numbers(verb: c.Verb) -> bool:
+    """What a client that has enabled UIDONLY may not say (RFC 9586 sections 3.1 and 3.5)."""
+    match verb:
+        case (
+            c.Fetch(messages=it)
+            | c.Store(messages=it)
+            | c.Copy(messages=it)
+            | c.Move(messages=it)
+            | c.Replace(messages=it)
+        ):
+            return not it.by_uid
+        case c.Search(key=key, by_uid=by_uid):
+            return not by_uid or any(isinstance(one, Numbers) for one in keys(key))
+        case c.Select(resync=resync) | c.Examine(resync=resync):
+            return resync is not None and resync.match is not None
+        case _:
+            return False
 
 
 def tells_expunges(verb: c.Verb) -> bool:

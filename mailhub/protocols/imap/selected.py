@@ -44,7 +44,7 @@ async def _open(session: "ImapSession", verb: commands.Select | commands.Examine
     else:
         session.write(b"* %d RECENT\r\n" % len(view.recent))
         unseen = next((place for place, flags in enumerate(view.flags) if not flags & SEEN), None)
-        if unseen is not None:
+        if unseen is not None and not session.uid_only:
             session.write(responses.untagged(f"OK [UNSEEN {unseen + 1}] First message without \\Seen"))
     session.write(responses.untagged(f"OK [UIDVALIDITY {view.folder.uidvalidity}] UIDs are valid"))
     session.write(responses.untagged(f"OK [UIDNEXT {view.folder.uidnext}] Next UID"))

@@ -124,8 +124,13 @@ class ImapSession:
 
     @property
     def by_uid(self) -> bool:
-        """Whether what is expunged is told by UID, as VANISHED (RFC 7162 section 3.2.10)."""
-        return "QRESYNC" in self.enabled
+        """Whether what is expunged is told by UID, as VANISHED (RFC 7162 section 3.2.10, RFC 9586 section 3.4)."""
+        return not self.enabled.isdisjoint({"QRESYNC", "UIDONLY"})
+
+    @property
+    def uid_only(self) -> bool:
+        """Whether message numbers are neither told nor taken (RFC 9586)."""
+        return "UIDONLY" in self.enabled
 
     def enable(self, names: frozenset[str]) -> None:
         """From now on the client knows these (RFC 5161)."""
@@ -273,6 +278,9 @@ class ImapSession:
             if self.state not in rule.states:
                 await self._pass_literal()
                 answer = answers.bad(f"{command.name} is not for this state")
+            elif self.uid_only and rules.uses_numbers(command.verb):
+                await self._pass_literal()
+                answer = Answer("BAD", "Messages are named by UID", "UIDREQUIRED")
             else:
                 if self._view is not None:
                     await self._view.check_rights()

@@ -79,11 +79,11 @@ class _Store:
 
     def _line(self, place: int, items: list[bytes]) -> bytes:
         """RFC 7162 section 3.2.4: with QRESYNC each FETCH has its UID."""
-        if self._verb.messages.by_uid or self._session.by_uid:
+        if (self._verb.messages.by_uid or self._session.by_uid) and not self._session.uid_only:
             items.insert(0, b"UID %d" % self._view.uids[place])
         if self._session.condstore:
             items.append(b"MODSEQ (%d)" % self._view.modseqs[place])
-        return b"* %d FETCH (%b)\r\n" % (place + 1, b" ".join(items))
+        return updates.fetch_of(self._session, place) + b" ".join(items) + b")\r\n"
 
     def _expected(self, was: int) -> int:
         """The flags as the client will think they are; where another session changed them too, silence would mislead it."""

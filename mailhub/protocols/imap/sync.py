@@ -54,12 +54,11 @@ async def resync(session: "ImapSession", client: commands.Resync) -> None:
     words = updates.flag_words(session)
     wanted = None if client.uids is None else sequences.resolve(client.uids, 0)
     for start in range(0, len(view.uids), PAGE):
-        lines: list[bytes] = []
-        for at in range(start, min(start + PAGE, len(view.uids))):
-            uid, modseq = view.uids[at], view.modseqs[at]
-            if modseq > client.modseq and (wanted is None or within(uid, wanted)):
-                flags = words(uid, view.flags[at])
-                lines.append(b"* %d FETCH (UID %d FLAGS %b MODSEQ (%d))\r\n" % (at + 1, uid, flags, modseq))
+        lines = [
+            updates.fetch_of(session, at) + updates.flags_of(session, at, words)
+            for at in range(start, min(start + PAGE, len(view.uids)))
+            if view.modseqs[at] > client.modseq and (wanted is None or within(view.uids[at], wanted))
+        ]
         session.write(b"".join(lines))
         await session.flush()
         await asyncio.sleep(0)

@@ -30,18 +30,26 @@ async def tell(session: "ImapSession", *, expunges: bool) -> None:
     if delta.recent is not None and not session.rev2:
         lines.append(b"* %d RECENT\r\n" % delta.recent)
     words = flag_words(session)
-    lines += [
-        b"* %d FETCH (UID %d FLAGS %b%b)\r\n" % (n, uid, words(uid, flags), modseq(session, n - 1))
-        for n, uid, flags in delta.flags
-    ]
+    lines += [fetch_of(session, n - 1) + flags_of(session, n - 1, words) for n, _, _ in delta.flags]
     for start in range(0, len(lines), PAGE):
         session.write(b"".join(lines[start : start + PAGE]))
         await session.flush()
 
 
-def modseq(session: "ImapSession", place: int) -> bytes:
-    """What follows FLAGS where the client knows mod-sequences."""
-    return b" MODSEQ (%d)" % session.view.modseqs[place] if session.condstore else b""
+def fetch_of(session: "ImapSession", place: int) -> bytes:
+    """How the FETCH of a message begins; for who knows no message numbers, UIDFETCH (RFC 9586 section 3.3)."""
+    if session.uid_only:
+        return b"* %d UIDFETCH (" % session.view.uids[place]
+    return b"* %d FETCH (" % (place + 1)
+
+
+def flags_of(session: "ImapSession", place: int, words: Callable[[int, int], bytes]) -> bytes:
+    """The rest of a FETCH that tells flags, with the mod-sequence where the client knows those."""
+    view = session.view
+    uid = view.uids[place]
+    named = b"" if session.uid_only else b"UID %d " % uid
+    modseq = b" MODSEQ (%d)" % view.modseqs[place] if session.condstore else b""
+    return b"%bFLAGS %b%b)\r\n" % (named, words(uid, view.flags[place]), modseq)
 
 
 def flags_lines(view: "FolderView") -> bytes:
