@@ -3,7 +3,8 @@
     script = check(parse(octets))
 
 `lexer` makes tokens, `parser` the tree of `tree`; `signatures` is the table of all commands and tests, by extension; `check`
-holds a tree against that table and gives `Node`s, which `delivery.sieve` runs. `encode` writes a tree as text again.
+holds a tree against that table (constant values by `static`, expressions by `regex`)
+and gives `Node`s, which `delivery.sieve` runs. `encode` writes a tree as text again.
 Whatever the octets: nothing but `ScriptError` is raised.
 """
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from . import static
 from .errors import Place, Problem, ScriptError
-from .signatures import EXTENSIONS, SIGNATURES, Signature, TagRule
+from .signatures import CHANGE_STRINGS, EXTENSIONS, IMPLIED, SIGNATURES, Signature, TagRule
 from .tree import Argument, Command, Number, Strings, Tag, Test
 
 Value = int | str | tuple[str, ...]
@@ -85,7 +85,7 @@ class _Checker:
         for argument in command.arguments:
             for name in argument.values if isinstance(argument, Strings) else ():
                 if name in self._extensions:
-                    self.required.add(name)
+                    self.required |= {name, IMPLIED.get(name, name)}
                 else:
                     self._wrong(argument.place, f"the extension {name[:60]!r} is not supported")
         if len(command.arguments) != 1 or not isinstance(command.arguments[0], Strings):
@@ -124,7 +124,7 @@ class _Checker:
         node = self._node(test, signature)
         if test.name == "ihave":
             named = node.arguments[0] if node.arguments else ()
-            self.required |= set(named if isinstance(named, tuple) else ()) & self._extensions
+            self.required |= set(named if isinstance(named, tuple) else ()) & self._extensions - CHANGE_STRINGS
         return node
 
     def _signature(self, kind: str, item: Command | Test) -> Signature | None:

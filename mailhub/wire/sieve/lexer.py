@@ -156,7 +156,8 @@ class _Lexer:
         return _ESCAPED.sub(r"\1", found[1]) if "\\" in found[1] else found[1]
 
     def _multiline(self) -> str:
-        """multi-line = "text:" *(SP / HTAB) (hash-comment / CRLF) *(line) "." CRLF, with dots stuffed"""
+        """multi-line = "text:" *(SP / HTAB) (hash-comment / CRLF) *(line) "." CRLF; a second dot at the beginning of a line is
+        taken off, a single one is let stand (section 2.4.2)"""
         begin = _MULTILINE.match(self._text, self._at)
         start = begin.end() if begin else self._at
         end = self._text.find("\r\n.\r\n", start - 2)
@@ -168,4 +169,4 @@ class _Lexer:
         if "\0" in value:
             raise self._error("a string holds a NUL")
         self._at = min(end + 5, len(self._text))
-        return ("\r\n" + value).replace("\r\n.", "\r\n")[2:]
+        return ("\r\n" + value).replace("\r\n..", "\r\n.")[2:]

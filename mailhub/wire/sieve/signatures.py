@@ -48,6 +48,9 @@ EXTENSIONS: dict[str, str] = {  # what `require` takes, and where it is written 
     "comparator-i;unicode-casemap": "RFC 5051",
 }  # fmt: skip
 
+IMPLIED = {"vacation-seconds": "vacation"}  # RFC 6131 section 2
+CHANGE_STRINGS = frozenset({"variables", "encoded-character"})  # what no ihave may switch on (RFC 5463 section 4)
+
 _MATCH = (
     *(TagRule(name, "", "", "match type") for name in ("is", "contains", "matches")),
     TagRule("regex", "", "regex", "match type"),

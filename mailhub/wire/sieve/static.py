@@ -3,6 +3,8 @@
 import re
 from collections.abc import Collection, Iterator, Mapping
 
+from .regex import Regex, RegexError
+
 COMPARATORS = ("i;octet", "i;ascii-casemap", "i;ascii-numeric", "i;unicode-casemap")
 RELATIONS = ("gt", "ge", "lt", "le", "eq", "ne")
 ADDRESS_FIELDS = frozenset({
@@ -21,6 +23,7 @@ _ADDRESS = re.compile(
     r"(?:[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\-\x80-\U0010ffff]+|\"(?:[^\"\\\r\n]|\\[^\r\n])*\")"
     r"@(?:[A-Za-z0-9_\x80-\U0010ffff](?:[A-Za-z0-9_.\-\x80-\U0010ffff]*[A-Za-z0-9_\x80-\U0010ffff])?|\[[0-9A-Za-z:.]+\])"
 )
+_NEEDLESS = re.compile(r"\"([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)\"(@.*)")  # quotes that carry no meaning
 _NAMED = re.compile(r"\s*(?:[^<>,;:]*|\"(?:[^\"\\]|\\.)*\"\s*)<\s*([^<>]+?)\s*>\s*", re.DOTALL)
 
 Tags = Mapping[str, int | str | tuple[str, ...]]
@@ -28,10 +31,13 @@ Values = tuple[int | str | tuple[str, ...] | None, ...]
 
 
 def address(text: str) -> str | None:
-    """The address in `local@domain` or `Name <local@domain>`; None where it is neither."""
+    """The address in `local@domain` or `Name <local@domain>`, without needless quotes; None where it is neither."""
     named = _NAMED.fullmatch(text)
     spec = re.sub(r"\s*@\s*", "@", (named[1] if named else text).strip())
-    return spec if _ADDRESS.fullmatch(spec) else None
+    if not _ADDRESS.fullmatch(spec):
+        return None
+    plain = _NEEDLESS.fullmatch(spec)
+    return plain[1] + plain[2] if plain else spec
 
 
 def wrong(name: str, tags: Tags, values: Values, required: Collection[str]) -> Iterator[str]:
@@ -48,7 +54,7 @@ def wrong(name: str, tags: Tags, values: Values, required: Collection[str]) -> I
         for text in first if name == "redirect" else constant(tags["from"]):
             if address(text) is None:
                 yield f"{text[:80]!r} is no mail address"
-    elif name in ("header", "exists", "addheader", "deleteheader"):
+    elif name in ("addheader", "deleteheader"):
         yield from (f"{text[:80]!r} is no name of a field" for text in first if not FIELD_NAME.fullmatch(text))
     elif name == "address":
         yield from (f"{text[:80]!r} is no field with addresses" for text in first if text.lower() not in ADDRESS_FIELDS)
@@ -70,6 +76,8 @@ def wrong(name: str, tags: Tags, values: Values, required: Collection[str]) -> I
         yield "'size' wants ':over' or ':under'"
     elif name == "fileinto":
         yield from ("the name of a mailbox is empty or too long" for text in first if not 0 < len(text) <= 1000)
+    if "regex" in tags and values:
+        yield from _expressions(constant(values[-1]))
     if "last" in tags and "index" not in tags and name not in ("addheader", "duplicate"):
         yield "':last' without ':index'"
     if tags.get("index") == 0:
@@ -78,6 +86,14 @@ def wrong(name: str, tags: Tags, values: Values, required: Collection[str]) -> I
         for tag in ("anychild", "type", "subtype", "contenttype", "param"):
             if tag in tags:
                 yield f"':{tag}' without ':mime'"
+
+
+def _expressions(texts: list[str]) -> Iterator[str]:
+    for text in texts:
+        try:
+            Regex(text)
+        except RegexError as error:
+            yield f"the regular expression {text[:80]!r}: {error}"
 
 
 def _matching(name: str, tags: Tags, required: Collection[str]) -> Iterator[str]:

@@ -43,7 +43,7 @@ def test_the_grammar() -> None:
         (b'x "a\nb";', "a\r\nb"),
         (b"x text: # why\r\nline\r\n..dot\r\n.\r\n;", "line\r\n.dot\r\n"),
         (b"x text:\n.\n;", ""),
-        (b"x Text:\n.a\n.\n;", "a\r\n"),
+        (b"x Text:\n.a\n.\n;", ".a\r\n"),
         ('x "é";'.encode(), "é"),
     ],
 )
@@ -103,7 +103,7 @@ def test_what_is_no_script(script: bytes, problem: str) -> None:
         ('if header :comparator 1 "a" "b" { }', "':comparator' wants a string, not the number 1"),
         ('if header :comparator "i;x" "a" "b" { }', "the comparator 'i;x' is not known"),
         ('if header :comparator "i;ascii-numeric" "a" "b" { }', "needs: require 'comparator-i;ascii-numeric'"),
-        ('if header "a b" "b" { }', "'a b' is no name of a field"),
+        ('require "editheader"; addheader "a b" "b";', "'a b' is no name of a field"),
         ('if address "subject" "b" { }', "'subject' is no field with addresses"),
         ('redirect "a@";', "'a@' is no mail address"),
         ('redirect "a@b,c@d";', "is no mail address"),

@@ -1,0 +1,89 @@
+"""What a script decides, as values."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FileInto:
+    """`folder` "INBOX" for keep. `flags`: of RFC 5232, system flags with their backslash. `create`: RFC 5490 section 3.2;
+    `special_use`: "\\\\Junk", taken before the name where an account has such a folder (RFC 8579). `header`: the header section
+    where the script has changed it, None where it is the message's own."""
+
+    folder: str = "INBOX"
+    flags: tuple[str, ...] = ()
+    create: bool = False
+    special_use: str = ""
+    header: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    address: str
+    header: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """RFC 5429. `word`: reject or ereject."""
+
+    reason: str
+    word: str = "reject"
+
+
+@dataclass(frozen=True, slots=True)
+class Vacation:
+    """RFC 5230. `handle`: what a reply is remembered by; `seconds`: until the same sender is answered again."""
+
+    reason: str
+    subject: str | None
+    sender: str | None
+    addresses: tuple[str, ...]
+    mime: bool
+    handle: str
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """RFC 5435, by mail (RFC 5436)."""
+
+    method: str
+    message: str
+    sender: str | None
+    importance: int
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """The implicit keep is off (RFC 5228 section 4.4)."""
+
+
+Action = FileInto | Redirect | Reject | Vacation | Notify | Discard
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """`duplicate` (RFC 7352): this id was seen; to be remembered until then."""
+
+    key: str
+    seconds: int
+    last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What happened at a line of a script, for `mailhub sieve test`."""
+
+    line: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`actions` in their order, the implicit keep among them. `error`: why the script broke; the mail is then kept."""
+
+    actions: tuple[Action, ...]
+    marks: tuple[Mark, ...] = ()
+    error: str | None = None
+    steps: tuple[Step, ...] = ()

@@ -1,0 +1,123 @@
+"""A message as scripts see it: its header, which they may change, its envelope's fields, its parts, its text."""
+
+import html
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mailhub.message import charset, headers
+from mailhub.message.decoding import octets
+from mailhub.message.parts import MULTIPART, TEXT, Part, parse
+from mailhub.message.window import Window
+
+_TAGS = re.compile(r"<(?:script|style)\b[^>]*>.*?</(?:script|style)\s*>|<!--.*?-->|<[^>]*>", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """`name` as written; `value`: raw, with its folds, without the line end."""
+
+    name: bytes
+    value: bytes
+
+    @property
+    def text(self) -> str:
+        """Encoded words decoded, no white space around it (RFC 5228 section 2.4.2.2)."""
+        return headers.decode(self.value).strip(" \t")
+
+    def named(self, name: str) -> bool:
+        return self.name.lower() == name.lower().encode()
+
+
+class Mail:
+    """`changed`: whether a script has changed the header."""
+
+    def __init__(self, data: bytes | Window, text_limit: int = 1 << 20) -> None:
+        self.data, self._limit = data, text_limit
+        self.root = parse(data)
+        self.fields = self._fields(self.root)
+        self.changed = False
+
+    @property
+    def size(self) -> int:
+        """Octets, as the header is now."""
+        return len(self.header_section()) + len(self.data) - self.root.body if self.changed else len(self.data)
+
+    def _fields(self, part: Part) -> list[Field]:
+        section = self.data[part.start : min(part.body, part.start + (1 << 20))]
+        return [Field(name, value) for name, value in headers.fields(section)]
+
+    def header(self, name: str, part: Part | None = None) -> list[Field]:
+        """All fields of that name, of the message or of one of its parts."""
+        fields = self.fields if part is None or part is self.root else self._fields(part)
+        return [field for field in fields if field.named(name)]
+
+    def header_section(self) -> bytes:
+        """The header as it is now, with the blank line behind it."""
+        return b"".join(b"%b: %b\r\n" % (field.name, field.value) for field in self.fields) + b"\r\n"
+
+    def parts(self, part: Part | None = None) -> Iterator[Part]:
+        """Depth first, the part itself before its parts."""
+        waiting = [part or self.root]
+        while waiting:
+            one = waiting.pop()
+            yield one
+            waiting += reversed(one.parts)
+
+    def octets(self, part: Part) -> bytes:
+        """A part's body, its transfer encoding undone."""
+        return octets(self.data[part.body : min(part.end, part.body + self._limit)], part.encoding)
+
+    def decoded(self, part: Part) -> str:
+        """A part's content in Unicode."""
+        name = dict(part.params).get(b"charset", b"utf-8").decode("ascii", "ignore")
+        return charset.decode(self.octets(part), name)
+
+    def text(self, part: Part) -> str:
+        """A part's text; of HTML what is left without its tags."""
+        decoded = self.decoded(part)
+        if (part.type, part.subtype) == (TEXT, b"html"):
+            return html.unescape(_TAGS.sub("", decoded))
+        return decoded
+
+    def raw_body(self) -> str:
+        return self._raw(self.root.body, self.root.end)
+
+    def _raw(self, start: int, end: int) -> str:
+        return headers.text(self.data[start : min(end, start + self._limit)])
+
+    def content(self, kinds: tuple[str, ...]) -> Iterator[str]:
+        """The parts of these types (RFC 5173 section 5.2): of a multipart what stands before and behind its parts, of a message
+        its header, of all others what is in them."""
+        for part in self.parts():
+            kind = b"%b/%b" % (part.type, part.subtype)
+            if part.body >= part.end or not any(_is_of(kind, wanted.lower().encode()) for wanted in kinds):
+                continue
+            if part.type == MULTIPART:
+                if part.parts:
+                    yield self._raw(part.body, part.parts[0].start)
+                    yield self._raw(part.parts[-1].end, part.end)
+            elif part.message:
+                yield self._raw(part.parts[0].start, part.parts[0].body)
+            else:
+                yield self.decoded(part)
+
+    def add(self, field: Field, *, last: bool) -> None:
+        self.fields.insert(len(self.fields) if last else 0, field)
+        self.changed = True
+
+    def remove(self, gone: list[Field]) -> None:
+        ids = {id(field) for field in gone}
+        self.fields = [field for field in self.fields if id(field) not in ids]
+        self.changed = self.changed or bool(gone)
+
+
+def _is_of(kind: bytes, wanted: bytes) -> bool:
+    """ "" all, "text" all its subtypes; what begins or ends in a slash or has two is nothing."""
+    if not wanted:
+        return True
+    if wanted[-1:] == b"/":
+        return False
+    if b"/" not in wanted:
+        return kind.partition(b"/")[0] == wanted
+    return kind == wanted and wanted.count(b"/") == 1
