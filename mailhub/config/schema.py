@@ -151,6 +151,8 @@ class Imap(Section, frozen=True, kw_only=True):
     literal_limit: Octets = 1_048_576
     # Octets of an appended message.
     append_limit: Octets = 52_428_800
+    # Messages of one FETCH, STORE, COPY or MOVE. Most clients know nothing of such a limit: keep it above your largest folder.
+    message_limit: Count = 1_000_000
     login_timeout: Seconds = 120.0
     idle_timeout: Seconds = 1_860.0
     # Lines that are no command, after which the session ends.

@@ -275,6 +275,11 @@ class AccountMail:
         """What the account holds and may hold."""
         return await self._store.quota(self.name)
 
+    async def remove(self, folder: Folder, uids: Sequence[int]) -> None:
+        """Expunge these, whatever their flags."""
+        if uids:
+            await self._store.expunge(folder.id, uids)
+
     async def open_view(self, folder: Folder, *, read_only: bool) -> FolderView:
         """The folder as a session sees it. A view that may write takes the \\Recent messages for itself."""
         need(folder.rights, "r")
@@ -291,6 +296,7 @@ class AccountMail:
 
     async def open(self, folder: Folder, uid: int) -> MessageFile:
         """NotFound where there is no such message."""
+        need(folder.rights, "r")
         return await self._store.open(folder.id, uid)
 
     async def url_key(self, folder: Folder) -> bytes:

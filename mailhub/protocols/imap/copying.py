@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from mailhub.mailbox.service import Copied
-from mailhub.model.errors import NotFound
+from mailhub.model.errors import MailError, NotFound
 from mailhub.model.mailbox import Folder
+from mailhub.net.stream import ConnectionLost
 from mailhub.wire.imap import commands, responses, sequences
 
 from . import messages, sync
@@ -14,6 +15,8 @@ from .selected import must_be_writable
 
 if TYPE_CHECKING:
     from .session import ImapSession
+
+PAGE = 1_000  # messages of one unit
 
 
 async def find_target(session: "ImapSession", mailbox: str) -> Folder:
@@ -27,31 +30,54 @@ async def find_target(session: "ImapSession", mailbox: str) -> Folder:
 
 
 async def copy(session: "ImapSession", verb: commands.Copy) -> Answer:
-    """RFC 3501 section 6.4.7."""
-    code = await _transfer(session, verb, session.view.copy)
-    return ok("Copied", code)
+    """RFC 3501 section 6.4.7: all or nothing, also where it takes several commits."""
+    transfer = await _begin(session, verb)
+    try:
+        await transfer.run(session.view.copy)
+    except (MailError, ConnectionLost):
+        await session.account.remove(transfer.target, transfer.made)
+        raise
+    return ok("Copied", transfer.code)
 
 
 async def move(session: "ImapSession", verb: commands.Move) -> Answer:
-    """RFC 6851: COPYUID is told before the EXPUNGEs, which are the updates that follow."""
+    """RFC 6851: COPYUID is told before the EXPUNGEs, which are the updates that follow; also of those moved before an error."""
     must_be_writable(session)
-    code = await _transfer(session, verb, session.view.move)
-    if code:
-        session.write(b"* " + responses.state("OK", "Moved", code))
+    transfer = await _begin(session, verb)
+    try:
+        await transfer.run(session.view.move)
+    finally:
+        if transfer.code:
+            session.write(b"* " + responses.state("OK", "Moved", transfer.code))
     return ok("Moved", await sync.told_all(session))
 
 
-async def _transfer(
-    session: "ImapSession",
-    verb: commands.Copy | commands.Move,
-    act: Callable[[Sequence[int], Folder], Awaitable[Copied]],
-) -> str:
-    uids = messages.uids_at(session.view, messages.places(session.view, verb.messages))
-    target = await find_target(session, verb.mailbox)
-    if not uids:
-        return ""
-    copied = await act(uids, target)
-    if not copied.source:
-        return ""
-    source, made = sequences.compress(copied.source), sequences.compress(copied.target)
-    return f"COPYUID {copied.target_folder.uidvalidity} {source.decode()} {made.decode()}"
+async def _begin(session: "ImapSession", verb: commands.Copy | commands.Move) -> "_Transfer":
+    spans = messages.places(session.view, verb.messages)
+    if sum(map(len, spans)) > session.config.message_limit:
+        raise Refused(no("Too many messages for one command", f"MESSAGELIMIT {session.config.message_limit}"))
+    return _Transfer(session, messages.uids_at(session.view, spans), await find_target(session, verb.mailbox))
+
+
+class _Transfer:
+    """Messages on their way to `target`: `made` are their UIDs there."""
+
+    def __init__(self, session: "ImapSession", uids: list[int], target: Folder) -> None:
+        self._session, self._uids, self.target = session, uids, target
+        self._source: list[int] = []
+        self.made: list[int] = []
+
+    async def run(self, act: Callable[[Sequence[int], Folder], Awaitable[Copied]]) -> None:
+        for start in range(0, len(self._uids), PAGE):
+            copied = await act(self._uids[start : start + PAGE], self.target)
+            self._source += copied.source
+            self.made += copied.target
+            await self._session.progress(start + PAGE, len(self._uids))
+
+    @property
+    def code(self) -> str:
+        """COPYUID, "" where nothing was there to go (RFC 4315 section 3)."""
+        if not self._source:
+            return ""
+        source, made = sequences.compress(self._source), sequences.compress(self.made)
+        return f"COPYUID {self.target.uidvalidity} {source.decode()} {made.decode()}"

@@ -49,9 +49,10 @@ async def fetch(session: "ImapSession", verb: commands.Fetch) -> Answer:
         spans = await sync.changed(session, verb, spans)
     if verb.messages.by_uid and not session.uid_only and Attribute.UID not in items:
         items = (Attribute.UID, *items)
+    spans, code = messages.limited(session, spans)
     if await answer(session, spans, items):
         return ok("Some messages were expunged meanwhile", "EXPUNGEISSUED")
-    return ok("Fetch completed")
+    return ok("Fetch completed", code)
 
 
 async def answer(session: "ImapSession", spans: messages.Spans, items: tuple[Item, ...]) -> int:

@@ -13,6 +13,8 @@ from .answers import Refused, bad
 if TYPE_CHECKING:
     from mailhub.mailbox.service import FolderView
 
+    from .session import ImapSession
+
 Spans = list[range]
 
 
@@ -30,6 +32,20 @@ def places(view: "FolderView", messages: Messages) -> Spans:
     if not ranges or ranges[-1][1] > len(uids):
         raise Refused(bad("There is no message of that number"))
     return [range(low - 1, high) for low, high in ranges]
+
+
+def limited(session: "ImapSession", spans: Spans) -> tuple[Spans, str]:
+    """The last `imap.message_limit` of them, and the response code that says so where there are more (RFC 9738 section 3)."""
+    limit = session.config.message_limit
+    over = sum(map(len, spans)) - limit
+    if over <= 0:
+        return spans, ""
+    kept: Spans = []
+    for span in spans:
+        if over < len(span):
+            kept.append(span[over:])
+        over = max(0, over - len(span))
+    return kept, f"MESSAGELIMIT {limit} {session.view.uids[kept[0].start]}"
 
 
 def pages(spans: Spans, size: int) -> Iterator[list[int]]:

@@ -26,6 +26,8 @@ from .states import State
 log = logging.getLogger("mailhub.imap")
 T = TypeVar("T")
 
+PROGRESS = 10.0  # seconds without a word, after which a command says that it is under way
+
 
 async def serve(
     stream: Stream, context: SessionContext[Imap], mailboxes: Mailboxes, authenticator: Authenticator
@@ -55,6 +57,7 @@ class ImapSession:
         self._over = False
         self._busy = False
         self._draining = False
+        self._silent_since = 0.0
         self._login_until = self.clock.monotonic() + self.config.login_timeout
 
     # --- what handlers look at and use
@@ -109,6 +112,7 @@ class ImapSession:
                 self.passwords_allowed,
                 () if self._account is not None else self.authenticator.offered(self.peer),
                 self.config.append_limit,
+                self.config.message_limit,
             )
         )
 
@@ -190,6 +194,15 @@ class ImapSession:
         except TimeoutError:
             self.stream.abort()
             raise ConnectionLost("the client reads no more") from None
+
+    async def progress(self, done: int, total: int) -> None:
+        """Called now and then by a command that has nothing to say for long: the client shall not take it for dead (RFC 9585)."""
+        now = self.clock.monotonic()
+        if now >= self._silent_since + PROGRESS and done < total:
+            self._silent_since = now
+            code = f'INPROGRESS ("{self.tag.decode("ascii")}" {done} {total})'
+            self.write(responses.untagged(f"OK [{code}] Still at it"))
+            await self.flush()
 
     async def patiently(self, waiting: Awaitable[T]) -> T:
         """Wait for the client, as long as it may be silent. TimeoutError ends the session."""
@@ -273,6 +286,7 @@ class ImapSession:
 
     async def _carry_out(self, command: Command) -> None:
         rule = rules.RULES[type(command.verb)]
+        self._silent_since = self.clock.monotonic()
         self.context.session.doing, self.tag = command.name, command.tag
         try:
             if self.state not in rule.states:

@@ -36,10 +36,14 @@ async def store(session: "ImapSession", verb: commands.Store) -> Answer:
     if verb.unchanged_since is not None:
         await sync.learn(session)
     storing = _Store(session, verb)
-    for page in messages.pages(spans, PAGE):
+    spans, code = messages.limited(session, spans)
+    total = sum(map(len, spans))
+    for n, page in enumerate(messages.pages(spans, PAGE), 1):
         await storing.page(page)
         await session.flush()
-    return storing.answer()
+        await session.progress(n * PAGE, total)
+    answer = storing.answer()
+    return ok(answer.text, code) if code and not answer.code else answer
 
 
 class _Store:

@@ -14,7 +14,7 @@ from mailhub.wire.imap import commands, responses
 from mailhub.wire.imap import urls as wire
 from mailhub.wire.imap.urls import BadUrl, MessageUrl
 
-from .answers import Answer, bad, ok
+from .answers import Answer, Refused, bad, no, ok
 from .sections import Octets, OpenMessage
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ async def gen_url_auth(session: "ImapSession", verb: commands.GenUrlAuth) -> Ans
             return bad("Not the URL of a message")
         if not url.access or url.mechanism or _whole(session, url.user) != session.account.name:
             return bad("Not a URL of this account that ends with its access")
-        key = await session.account.url_key(await session.account.find(url.mailbox, "r"))
+        key = await session.account.url_key(await _own(session, url.mailbox))
         signed.append(text + f":{MECHANISM}:{_token(key, text)}".encode())
     session.write(b"".join([b"* GENURLAUTH", *(b" " + responses.string(url) for url in signed), b"\r\n"]))
     return ok("URLs may be given away")
@@ -100,6 +100,14 @@ async def url_fetch(session: "ImapSession", verb: commands.UrlFetch) -> Answer:
             session.write(b"NIL")
     session.write(b"\r\n")
     return ok("URLs fetched")
+
+
+async def _own(session: "ImapSession", mailbox: str) -> Folder:
+    """Only an owner gives access to a folder by URLs."""
+    folder = await session.account.find(mailbox)
+    if folder.account != session.account.name:
+        raise Refused(no("Only its owner may do that", "NOPERM"))
+    return folder
 
 
 async def _send(session: "ImapSession", part: OpenPart) -> None:
@@ -142,6 +150,6 @@ def _token(key: bytes, rump: bytes) -> str:
 async def reset_key(session: "ImapSession", verb: commands.ResetKey) -> Answer:
     """RFC 4467 section 7: what was given away is worth nothing any more."""
     account = session.account
-    for folder in await account.folders() if verb.mailbox is None else [await account.find(verb.mailbox, "a")]:
+    for folder in await account.folders() if verb.mailbox is None else [await _own(session, verb.mailbox)]:
         await account.forget_url_key(folder)
     return ok("Keys forgotten", f"URLMECH {MECHANISM}" if verb.mailbox is not None else "")

@@ -51,8 +51,6 @@ ROWS = (
     Row(c.Replace, f"REPLACE 1 {BOX} {{{len(MAIL)}+}}\r\n{MAIL}", "i", selected=True),
     Row(c.Replace, f"REPLACE 1 INBOX {{{len(MAIL)}+}}\r\n{MAIL}", "t", selected=True),
     Row(c.Replace, f"UID REPLACE 1 INBOX {{{len(MAIL)}+}}\r\n{MAIL}", "e", selected=True),
-    Row(c.GenUrlAuth, f'GENURLAUTH "{URL}" INTERNAL', "r"),
-    Row(c.ResetKey, f"RESETKEY {BOX}", "a"),
     Row(c.Expunge, "EXPUNGE", "e", selected=True),
     Row(c.Expunge, "UID EXPUNGE 1:*", "e", selected=True),
     Row(c.Store, "STORE 1 +FLAGS (\\Seen)", "s", selected=True),
@@ -62,8 +60,9 @@ ROWS = (
 )
 WITH = {c.Move: "te", c.Replace: "te"}  # what else the command needs
 
-# what needs no right on a folder, or only says less without it
+# what needs no right on a folder, or only says less without it; GENURLAUTH and RESETKEY are their owner's alone
 OTHERS = {
+    c.GenUrlAuth, c.ResetKey,
     c.Capability, c.Noop, c.Logout, c.Id, c.StartTls, c.Authenticate, c.Login, c.Enable, c.Idle, c.Check, c.Close, c.Unselect,
     c.Compress, c.Notify, c.Unauthenticate, c.UrlFetch, c.Subscribe, c.Unsubscribe, c.Namespace, c.List, c.Xlist, c.Lsub, c.MyRights, c.GetMetadata, c.Fetch, c.Search,
 }  # fmt: skip
@@ -196,3 +195,13 @@ async def test_rights_taken_away_count_for_the_next_command(tmp_path: Path) -> N
         answer = await bob.ask("FETCH 1 BODY[]")
         assert "Subject" not in answer
         assert "t NO [NONEXISTENT]" in answer
+
+
+async def test_only_an_owner_gives_access_by_urls(tmp_path: Path) -> None:
+    """RFC 4467: whatever the rights; who may not know of the folder hears nothing of it."""
+    async with alice_and_bob(tmp_path, ROWS[0]) as (alice, bob):
+        for command in (f'GENURLAUTH "{URL}" INTERNAL', f"RESETKEY {BOX}"):
+            await alice.done(f'SETACL Box bob "{"".join(sorted(ALL))}"')
+            assert "t NO [NOPERM]" in await bob.ask(command)
+            await alice.done('SETACL Box bob ""')
+            assert "t NO [NONEXISTENT]" in await bob.ask(command)
