@@ -141,6 +141,7 @@ class Hub:
         undo.push_async_callback(self.trace.close)
         self.mailboxes = Mailboxes(self.store, config.mailbox, clock, self.trace)
         undo.callback(self.mailboxes.close)
+        await self.mailboxes.indexer.catch_up()
         await self._start_queue(undo)
         self._take_policy(config.smtp)
         own = {door.label: door.smtp for door in config.listener if door.smtp is not None}

@@ -300,6 +300,9 @@ class Store(Section, frozen=True, kw_only=True):
     sync_interval: Seconds = 0.1
     # Octets of free space below which MAIL and APPEND are refused.
     free_space_floor: Octets = 134_217_728
+    # Octets of an account's full-text index, which begins with its first search of text; what finds no room is searched in the
+    # messages. 0: no indexes.
+    search_index_limit: Annotated[int, Meta(ge=0)] = 1_073_741_824
 
 
 class Log(Section, frozen=True, kw_only=True):

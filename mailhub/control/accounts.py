@@ -2,7 +2,7 @@
 
 from mailhub.directory import Directory
 from mailhub.model.address import key
-from mailhub.store.api import MailboxStore
+from mailhub.store.api import MailboxStore, TextStore
 
 from . import words
 
@@ -10,8 +10,8 @@ from . import words
 class Accounts:
     """The actions on the directory; a removed account's index goes with it, its Maildir stays."""
 
-    def __init__(self, directory: Directory, mailboxes: MailboxStore) -> None:
-        self._directory, self._mailboxes = directory, mailboxes
+    def __init__(self, directory: Directory, mailboxes: MailboxStore, texts: TextStore) -> None:
+        self._directory, self._mailboxes, self._texts = directory, mailboxes, texts
 
     async def add_user(self, request: words.UserAdd) -> words.Done:
         await self._directory.add_account(request.address, request.password)
@@ -23,6 +23,7 @@ class Accounts:
 
     async def remove_user(self, request: words.UserRemove) -> words.Done:
         await self._directory.remove_account(request.address)
+        await self._texts.forget(key(request.address))
         await self._mailboxes.remove_account(key(request.address))
         return words.Done()
 

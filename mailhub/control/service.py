@@ -62,7 +62,7 @@ class Control:
     ) -> None:
         self._mailboxes = Mailboxes(directory, store.mailboxes)
         quotas = Quotas(directory, store.mailboxes)
-        accounts, traces = Accounts(directory, store.mailboxes), Traces(store.traces, trace)
+        accounts, traces = Accounts(directory, store.mailboxes, store.texts), Traces(store.traces, trace)
         queues = Queues(store.queue, clock, wake, deadline, traces)
         bans, suppressions = Bans(guard), Suppressions(store.suppressions, clock)
         credentials = Credentials(store.directory, clock, hostname)

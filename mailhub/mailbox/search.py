@@ -1,88 +1,130 @@
-"""Which messages of a view a query matches: index first, the message itself only where nothing else can tell.
+"""What a query says of one message: first by what the view knows, then by its row in the index, then by its text.
 
-A query is prepared once for a view; then each message is asked, first with what the view knows, then with its row, then,
-where the answer is still open, with its text, off the loop.
+A query is prepared once for a view. Each step answers True, False, or None: only the next step can tell.
 """
 
 import datetime
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from email.utils import parsedate_to_datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from mailhub.message import headers, parts, search_text
+from mailhub.message import envelope
 from mailhub.model import search as query
 from mailhub.model.mailbox import KEYWORD_SHIFT, Folder, MessageRow
-from mailhub.store.api import MessageFile
+from mailhub.store.api import Needle
 
-from .heavy import HeavyLane
+from .readable import Readable, folded
 from .resync import runs
 
 STEPS = 20_000  # keys asked between two pauses; some 10 ms
 PAGE = 200  # messages between two pauses, at most
-_FIRST = 16_384  # octets in which most headers end
-_HEADER = 1_048_576  # octets of a header that are looked through
+_LARGE = 1 << 63
 _NOTHING = query.Not(query.All())
+_NAMES: Mapping[str, Callable[[envelope.Envelope], str]] = {
+    "BCC": lambda found: envelope.addresses_text(found.bcc),
+    "CC": lambda found: envelope.addresses_text(found.cc),
+    "FROM": lambda found: envelope.addresses_text(found.origin),
+    "SUBJECT": lambda found: envelope.text(found.subject),
+    "TO": lambda found: envelope.addresses_text(found.to),
+}
 
 
-@dataclass(frozen=True, slots=True)
-class Readable:
-    """A message as a search sees it, decoded and case-folded. `body` is empty where only the header was asked for."""
-
-    fields: tuple[tuple[str, str], ...]
-    head: str
-    body: str
-    sent: datetime.date | None
-
-
-@dataclass(frozen=True, slots=True)
 class Candidate:
-    """A message of the view. `row` and `text` are None until they are needed."""
+    """A message of the view. `row` and `text` are None until they are needed; `hits`: where each needle was found by the
+    full-text index, None where that does not know the message."""
 
-    number: int
-    uid: int
-    flags: int
-    recent: bool
-    row: MessageRow | None = None
-    text: Readable | None = None
+    __slots__ = ("_envelope", "_fields", "flags", "hits", "recent", "row", "text", "uid")
+
+    def __init__(self, uid: int, flags: int, recent: bool) -> None:
+        self.uid, self.flags, self.recent = uid, flags, recent
+        self.row: MessageRow | None = None
+        self.text: Readable | None = None
+        self.hits: Mapping[Needle, frozenset[int]] | None = None
+        self._envelope: envelope.Envelope | None = None
+        self._fields: dict[str, str] = {}
+
+    def envelope(self, row: MessageRow) -> envelope.Envelope:
+        if self._envelope is None:
+            self._envelope = envelope.parse(row.envelope)
+        return self._envelope
+
+    def field(self, name: str, row: MessageRow) -> str:
+        """The folded text of a field of the envelope."""
+        found = self._fields.get(name)
+        if found is None:
+            found = self._fields[name] = folded(_NAMES[name](self.envelope(row)))
+        return found
 
 
 # --- before the search -----------------------------------------------------------------------------------------------
 
 
-def prepared(key: query.Key, folder: Folder, uids: Sequence[int], modseqs: Sequence[int]) -> query.Key:
-    """The query as this view understands it: "*" is a number, ranges ascend and do not overlap, keywords are bits,
-    mod-sequences are UIDs, text is case-folded."""
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a query is asked of: the view's folder and messages, the time, and what the last search saved (RFC 5182)."""
 
-    def known(inner: query.Key) -> query.Key:
+    folder: Folder
+    uids: Sequence[int]
+    modseqs: Sequence[int]
+    now: float
+    saved: query.Ranges = ()
+
+
+def pinned(key: query.Key, at: Moment) -> query.Key:
+    """The query with UIDs in place of message numbers and of what was saved: it means the same later on."""
+
+    def leaf(inner: query.Key) -> query.Key:
         match inner:
-            case query.And(keys):
-                return query.And(tuple([known(one) for one in keys]))
-            case query.Or(left, right):
-                return query.Or(known(left), known(right))
-            case query.Not(one):
-                return query.Not(known(one))
+            case query.Numbers(query.SAVED) | query.Uids(query.SAVED):
+                return query.Uids(at.saved)
             case query.Numbers(ranges):
-                return query.Numbers(merged(ranges, len(uids)))
-            case query.Uids(ranges):
-                return query.Uids(merged(ranges, uids[-1] if uids else 0))
-            case query.ModSeq(least):
-                return query.Uids(runs(uid for uid, modseq in zip(uids, modseqs, strict=True) if modseq >= least))
-            case query.Keyword(name):
-                return query.Flag(1 << KEYWORD_SHIFT + names[name.lower()]) if name.lower() in names else _NOTHING
-            case query.Header(name, text):
-                return query.Header(name.lower(), text.casefold())
-            case query.Text(text):
-                return query.Text(text.casefold())
-            case query.Body(text):
-                return query.Body(text.casefold())
+                return query.Uids(numbered(ranges, at.uids))
         return inner
 
-    names = {name.lower(): bit for bit, name in enumerate(folder.keywords)}
-    return known(key)
+    return _mapped(key, leaf)
 
 
-def merged(ranges: query.Ranges, last: int) -> query.Ranges:
+def prepared(key: query.Key, at: Moment) -> query.Key:
+    """The pinned query as this view understands it: ranges ascend and do not overlap, keywords are bits, ages are moments,
+    mod-sequences are UIDs, text is folded."""
+    names = {name.lower(): bit for bit, name in enumerate(at.folder.keywords)}
+
+    def leaf(inner: query.Key) -> query.Key:
+        match inner:
+            case query.Uids(ranges):
+                return query.Uids(merged(ranges, at.uids[-1] if at.uids else 0))
+            case query.Keyword(name):
+                return query.Flag(1 << KEYWORD_SHIFT + names[name.lower()]) if name.lower() in names else _NOTHING
+            case query.ModSeq(least):
+                pairs = zip(at.uids, at.modseqs, strict=True)
+                return query.Uids(runs(uid for uid, modseq in pairs if modseq >= least))
+            case query.Age(when, seconds):
+                return query.Arrived(when, int(at.now) - seconds)
+            case query.Envelope(name, text):
+                return query.Envelope(name, folded(text))
+            case query.Header(name, text):
+                return query.Header(folded(name), folded(text))
+            case query.Text(text):
+                return query.Text(folded(text)) if text else query.All()
+            case query.Body(text):
+                return query.Body(folded(text)) if text else query.All()
+        return inner
+
+    return _mapped(pinned(key, at), leaf)
+
+
+def _mapped(key: query.Key, leaf: Callable[[query.Key], query.Key]) -> query.Key:
+    match key:
+        case query.And(inner):
+            return query.And(tuple([_mapped(one, leaf) for one in inner]))
+        case query.Or(left, right):
+            return query.Or(_mapped(left, leaf), _mapped(right, leaf))
+        case query.Not(one):
+            return query.Not(_mapped(one, leaf))
+    return leaf(key)
+
+
+def merged(ranges: Sequence[tuple[int, int]], last: int) -> query.Ranges:
     """The same numbers in ascending ranges with gaps between them. STAR is `last`; nothing is in an empty mailbox."""
     out: list[tuple[int, int]] = []
     for low, high in sorted(tuple(sorted((first or last, end or last))) for first, end in ranges):
@@ -93,13 +135,16 @@ def merged(ranges: query.Ranges, last: int) -> query.Ranges:
     return tuple(out)
 
 
+def numbered(ranges: query.Ranges, uids: Sequence[int]) -> query.Ranges:
+    """The UIDs of those message numbers; numbers that are not there are left out."""
+    last = len(uids)
+    return tuple([(uids[low - 1], uids[min(high, last) - 1]) for low, high in merged(ranges, last) if 0 < low <= last])
+
+
 def within(number: int, ranges: query.Ranges) -> bool:
     """Is it in one of the merged ranges?"""
     at = bisect_right(ranges, (number, _LARGE)) - 1
     return at >= 0 and number <= ranges[at][1]
-
-
-_LARGE = 1 << 63
 
 
 def keys(key: query.Key) -> Iterator[query.Key]:
@@ -116,20 +161,39 @@ def keys(key: query.Key) -> Iterator[query.Key]:
             yield from keys(one)
 
 
+def needle(key: query.Key) -> Needle | None:
+    """What the full-text index is asked for this key; None for a key that is not about text."""
+    match key:
+        case query.Text(text):
+            return Needle("any", text)
+        case query.Body(text):
+            return Needle("body", text)
+        case query.Header(name, text):
+            return Needle("head", text, name)
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What answering takes. `row`: it asks for size or date; `body`: for more than the header; `page`: messages at a time."""
+    """What answering takes. `row`: the index; `rendered`: with the envelope; `body`: more than the header of the file;
+    `needles`: what the full-text index can tell; `page`: messages at a time."""
 
     row: bool
+    rendered: bool
     body: bool
+    needles: tuple[Needle, ...]
     page: int
 
 
 def plan(key: query.Key) -> Plan:
     found = list(keys(key))
+    rendered = any(isinstance(one, query.Envelope | query.Sent) for one in found)
     return Plan(
-        row=any(isinstance(one, query.Internal | query.Larger | query.Smaller) for one in found),
+        row=rendered
+        or any(isinstance(one, query.Internal | query.Arrived | query.Larger | query.Smaller) for one in found),
+        rendered=rendered,
         body=any(isinstance(one, query.Text | query.Body) for one in found),
+        needles=tuple(dict.fromkeys([asked for one in found if (asked := needle(one)) is not None])),
         page=max(1, min(PAGE, STEPS // len(found))),
     )
 
@@ -138,7 +202,7 @@ def plan(key: query.Key) -> Plan:
 
 
 def matches(key: query.Key, message: Candidate) -> bool | None:
-    """None: only the message's text can tell. The key is prepared."""
+    """None: what is there of the message can not tell. The key is prepared."""
     match key:
         case query.Flag(bit):
             return bool(message.flags & bit)
@@ -149,9 +213,16 @@ def matches(key: query.Key, message: Candidate) -> bool | None:
             return None if found is None else not found
         case query.Or(left, right):
             return _either(matches(left, message), right, message)
-        case query.Header() | query.Text() | query.Body() | query.Sent():
-            return None if message.text is None else _in_text(key, message.text)
-    return _in_index(key, message)
+        case query.All():
+            return True
+        case query.Recent():
+            return message.recent
+        case query.Uids(ranges):
+            return within(message.uid, ranges)
+    asked = needle(key)
+    if asked is not None:
+        return _in_text(asked, message)
+    return None if message.row is None else _in_row(key, message, message.row)
 
 
 def _all(inner: Sequence[query.Key], message: Candidate) -> bool | None:
@@ -172,22 +243,24 @@ def _either(first: bool | None, other: query.Key, message: Candidate) -> bool | 
     return first if second is False else second
 
 
-def _in_index(key: query.Key, message: Candidate) -> bool:
-    row = message.row
+def _in_row(key: query.Key, message: Candidate, row: MessageRow) -> bool:
     match key:
-        case query.Recent():
-            return message.recent
-        case query.Numbers(ranges):
-            return within(message.number, ranges)
-        case query.Uids(ranges):
-            return within(message.uid, ranges)
-        case query.Internal(when, day) if row is not None:
+        case query.Internal(when, day):
             return _compare(when, datetime.datetime.fromtimestamp(row.date, datetime.UTC).date(), day)
-        case query.Larger(size) if row is not None:
+        case query.Arrived(query.When.SINCE, moment):
+            return row.date >= moment
+        case query.Arrived(_, moment):
+            return row.date <= moment
+        case query.Larger(size):
             return row.size > size
-        case query.Smaller(size) if row is not None:
+        case query.Smaller(size):
             return row.size < size
-    return isinstance(key, query.All)
+        case query.Envelope(name, text):
+            return text in message.field(name, row)
+        case query.Sent(when, day):
+            found = envelope.sent_day(message.envelope(row).date)
+            return found is not None and _compare(when, found, day)
+    return False
 
 
 def _compare(when: query.When, found: datetime.date, day: datetime.date) -> bool:
@@ -199,63 +272,12 @@ def _compare(when: query.When, found: datetime.date, day: datetime.date) -> bool
     return found == day
 
 
-def _in_text(key: query.Key, text: Readable) -> bool:
-    match key:
-        case query.Header(name, wanted):
-            return any(field == name and wanted in value for field, value in text.fields)
-        case query.Text(wanted):
-            return wanted in text.head or wanted in text.body
-        case query.Body(wanted):
-            return wanted in text.body
-        case query.Sent(when, day):
-            return text.sent is not None and _compare(when, text.sent, day)
-    return False
-
-
-# --- the text of a message -------------------------------------------------------------------------------------------
-
-
-async def in_text(lane: HeavyLane, key: query.Key, message: Candidate, file: MessageFile, *, whole: bool) -> bool:
-    """The answer that needs the message itself: `whole`, or its header alone."""
-    read: Callable[[bytes], Readable] = read_whole if whole else read_header
-    async with lane.room(file.size if whole else 0):
-        data = await (file.read(0, file.size) if whole else _header(file))
-        return await lane.call(_decide, key, message, read, data)
-
-
-def _decide(key: query.Key, message: Candidate, read: Callable[[bytes], Readable], data: bytes) -> bool:
-    return bool(matches(key, replace(message, text=read(data))))
-
-
-async def _header(file: MessageFile) -> bytes:
-    """The header and its blank line; all there is where no blank line is."""
-    size = _FIRST
-    while True:
-        data = await file.read(0, size)
-        end = headers.header_end(data)
-        if end < len(data) or len(data) < size or size >= _HEADER:
-            return data[:end]
-        size *= 8
-
-
-def read_header(header: bytes) -> Readable:
-    """The searchable text of a header. Never raises."""
-    fields = tuple(
-        (name.decode("latin-1").lower(), headers.decode(value).casefold()) for name, value in headers.fields(header)
-    )
-    return Readable(fields, "\n".join([f"{name}: {value}" for name, value in fields]), "", _sent(header))
-
-
-def read_whole(data: bytes) -> Readable:
-    """The searchable text of a message. Never raises."""
-    root = parts.parse(data)
-    body = "".join(search_text.body(data, root)).casefold()
-    return replace(read_header(data[root.start : root.body]), body=body)
-
-
-def _sent(header: bytes) -> datetime.date | None:
-    value = headers.first(header, b"date")
-    try:
-        return None if value is None else parsedate_to_datetime(value.decode("latin-1")).date()
-    except (ValueError, TypeError, IndexError, OverflowError):
+def _in_text(asked: Needle, message: Candidate) -> bool | None:
+    if message.hits is not None:
+        return message.uid in message.hits[asked]
+    text = message.text
+    if text is None:
         return None
+    if asked.where == "head":
+        return text.field_has(asked.field, asked.text)
+    return asked.text in text.body or (asked.where == "any" and asked.text in text.head)

@@ -18,6 +18,7 @@ from mailhub.trace import Trace
 from .annotations import Annotations
 from .changes import ChangeBus
 from .heavy import SMALL, HeavyLane, quick
+from .indexer import Indexer
 from .namespaces import Namespaces
 from .sharing import Sharing, need
 from .snapshot import Snapshot
@@ -47,7 +48,7 @@ Appended = tuple[Body, int | None, int, Sequence[str]]  # body, INTERNALDATE or 
 
 
 class Mailboxes:
-    """`close()` ends its thread; the store is the hub's."""
+    """`close()` ends its thread and its background work; the store is the hub's."""
 
     def __init__(self, store: Store, config: schema.Mailbox, clock: Clock, trace: Trace | None = None) -> None:
         self._store, self.config, self._clock = store, config, clock
@@ -57,8 +58,11 @@ class Mailboxes:
         store.mailboxes.limits = Limits(config.quota_storage, config.quota_messages)
         store.mailboxes.subscribe(self.changes.publish)
         self._lane = HeavyLane()
+        self.indexer = Indexer(store, self._lane)
+        store.mailboxes.subscribe(self.indexer.publish)
 
     def close(self) -> None:
+        self.indexer.close()
         self._lane.close()
 
     def account(self, name: str) -> "AccountMail":
@@ -112,7 +116,9 @@ class Mailboxes:
         self, state: View, recent_from: int | None, rights: Callable[[], Awaitable[Rights]] | None = None
     ) -> FolderView:
         """`recent_from`: None for a view that only reads. `rights`: where they may change."""
-        return FolderView(self._store.mailboxes, self.changes, self._lane, state, recent_from, rights)
+        return FolderView(
+            self._store.mailboxes, self.changes, self._lane, self.indexer, self._clock, state, recent_from, rights
+        )
 
 
 class AccountMail:

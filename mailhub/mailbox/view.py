@@ -3,22 +3,27 @@
 import asyncio
 from array import array
 from bisect import bisect_left
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mailhub.model import search as query
+from mailhub.model.clock import Clock
 from mailhub.model.errors import Denied, NotFound
 from mailhub.model.mailbox import DELETED, Changes, FlagOp, Folder, MessageRow, View, settable
 from mailhub.model.rights import Rights
-from mailhub.store.api import Copied, MailboxStore, MessageFile
+from mailhub.model.sorting import Algorithm, Criterion, Node
+from mailhub.store.api import Copied, Looked, MailboxStore, MessageFile, Needle
 
-from . import search as searching
+from . import search as keys
+from . import searching, sorting, threads
 from .changes import ChangeBus
 from .heavy import HeavyLane
+from .indexer import Indexer
 from .resync import Known, agreed, common, gaps, runs
 from .sharing import need
 
 _ROWS = 1_000  # rows of one call to the store
+_PAGE = 200  # messages that are sorted or threaded between two pauses
 _NEVER = 1 << 32  # above every UID
 
 
@@ -43,10 +48,11 @@ class FolderView:
     """
 
     def __init__(
-        self, store: MailboxStore, bus: ChangeBus, lane: HeavyLane, state: View, recent_from: int | None,
-        rights: Callable[[], Awaitable[Rights]] | None = None,
+        self, store: MailboxStore, bus: ChangeBus, lane: HeavyLane, index: Indexer, clock: Clock, state: View,
+        recent_from: int | None, rights: Callable[[], Awaitable[Rights]] | None = None,
     ) -> None:  # fmt: skip
-        self._store, self._bus, self._lane, self._ask_rights = store, bus, lane, rights
+        self._store, self._bus, self.lane, self._index, self._clock = store, bus, lane, index, clock
+        self._ask_rights = rights
         self.folder: Folder = state.folder
         self.rights = state.folder.rights
         self._told_rights = self.rights
@@ -55,6 +61,7 @@ class FolderView:
         self.modseqs: array[int] = state.modseqs
         self.read_only = recent_from is None
         self.recent: set[int] = set() if recent_from is None else set(self.uids[bisect_left(self.uids, recent_from) :])
+        self.saved: query.Ranges = ()
         self.changed = asyncio.Event()
         self._gone: set[int] = set()
         self._told_keywords = self.folder.keywords
@@ -163,7 +170,7 @@ class FolderView:
             gone = gaps(self.uids, 1 if known.match is None else agreed(self.uids, known.match) + 1, last)
         else:
             gone = runs(uid for uid in changes.expunged if uid <= last and self.place(uid) is None)
-        return gone if known.uids is None else common(gone, searching.merged(known.uids, last))
+        return gone if known.uids is None else common(gone, keys.merged(known.uids, last))
 
     async def rows(self, uids: Sequence[int], *, rendered: bool) -> list[MessageRow]:
         """Rows of those that still exist, ascending."""
@@ -217,11 +224,11 @@ class FolderView:
     async def expunge(self, ranges: query.Ranges | None = None) -> list[int]:
         """Remove messages with \\Deleted; `ranges`: only among these UIDs. UIDs that are gone by this call."""
         need(self.rights, "e")
-        among = None if ranges is None else searching.merged(ranges, self.uids[-1] if self.uids else 0)
+        among = None if ranges is None else keys.merged(ranges, self.uids[-1] if self.uids else 0)
         chosen = [
             uid
             for uid, flags in zip(self.uids, self.flags, strict=True)
-            if flags & DELETED and (among is None or searching.within(uid, among))
+            if flags & DELETED and (among is None or keys.within(uid, among))
         ]
         return await self._store.expunge(self.folder.id, chosen) if chosen else []
 
@@ -230,33 +237,58 @@ class FolderView:
         need(self.rights, "te")
         return await self._store.expunge(self.folder.id, uids) if uids else []
 
-    async def search(self, key: query.Key) -> list[int]:
-        """UIDs that match, ascending. The loop is given back between pages."""
-        uids, flags = self.uids[:], self.flags[:]
-        key = searching.prepared(key, self.folder, uids, self.modseqs)
-        plan = searching.plan(key)
-        found: list[int] = []
-        for start in range(0, len(uids), plan.page):
-            page = range(start, min(start + plan.page, len(uids)))
-            rows = {}
-            if plan.row:
-                rows = {row.uid: row for row in await self.rows([uids[at] for at in page], rendered=False)}
-            for at in page:
-                uid = uids[at]
-                if plan.row and uid not in rows:
-                    continue
-                message = searching.Candidate(at + 1, uid, flags[at], uid in self.recent, rows.get(uid))
-                if await self._matches(key, message, plan):
-                    found.append(uid)
+    # --- searching
+
+    @property
+    def _moment(self) -> keys.Moment:
+        return keys.Moment(self.folder, self.uids[:], self.modseqs[:], self._clock.now(), self.saved)
+
+    def pinned(self, key: query.Key) -> query.Key:
+        """The query without message numbers and "$": it means the same when the view has moved on."""
+        return keys.pinned(key, self._moment)
+
+    async def search(self, key: query.Key, *, among: Sequence[int] | None = None) -> list[int]:
+        """UIDs that match, ascending; `among`: only of these, which are in the view. The loop is given back between pages."""
+        moment, flags = self._moment, self.flags[:]
+        uids: Sequence[int] = moment.uids
+        if among is not None:
+            flags = array("q", [flags[bisect_left(uids, uid)] for uid in among])
+            uids = among
+        return await searching.search(self, keys.prepared(key, moment), uids, flags)
+
+    def save(self, uids: Sequence[int]) -> None:
+        """What "$" stands for from now on (RFC 5182)."""
+        self.saved = runs(sorted(uids))
+
+    async def order(
+        self, uids: Sequence[int], criteria: Sequence[Criterion]
+    ) -> list[tuple[int, tuple[sorting.Value, ...]]]:
+        """Those of these UIDs that still exist, each with what it is compared by."""
+        found: list[tuple[int, tuple[sorting.Value, ...]]] = []
+        envelopes = sorting.needs_envelope(criteria)
+        for start in range(0, len(uids), _PAGE):
+            rows = await self.rows(uids[start : start + _PAGE], rendered=envelopes)
+            found += [(row.uid, sorting.values(row, criteria)) for row in rows]
             await asyncio.sleep(0)
         return found
 
-    async def _matches(self, key: query.Key, message: searching.Candidate, plan: searching.Plan) -> bool:
-        answer = searching.matches(key, message)
-        if answer is not None:
-            return answer
-        try:
-            async with await self.open(message.uid) as file:
-                return await searching.in_text(self._lane, key, message, file, whole=plan.body)
-        except NotFound:
-            return False
+    async def sort(self, uids: Sequence[int], criteria: Sequence[Criterion]) -> list[int]:
+        """The same ascending UIDs in that order, without those that are gone."""
+        return await self.lane.call(sorting.ordered, await self.order(uids, criteria), criteria)
+
+    async def threads(self, uids: Sequence[int], algorithm: Algorithm) -> list[Node]:
+        """Those messages in threads."""
+        references = {} if algorithm is Algorithm.ORDEREDSUBJECT else await searching.references(self, uids)
+        found: list[threads.Message] = []
+        for start in range(0, len(uids), _PAGE):
+            rows = await self.rows(uids[start : start + _PAGE], rendered=True)
+            found += [threads.message(row, references.get(row.uid, b"")) for row in rows]
+            await asyncio.sleep(0)
+        return await self.lane.call(threads.threads, found, algorithm)
+
+    async def look(self, needles: Sequence[Needle]) -> Looked:
+        """What the full-text index knows; it is told that somebody wants it."""
+        return await self._index.look(self.folder, needles)
+
+    async def known_references(self) -> Mapping[int, bytes]:
+        return await self._index.references(self.folder)

@@ -9,6 +9,7 @@ from enum import Enum
 
 Ranges = tuple[tuple[int, int], ...]
 STAR = 0  # in Ranges: the largest number in use
+SAVED: Ranges = ((-1, -1),)  # "$" of RFC 5182: what the last search saved
 
 
 class When(Enum):
@@ -74,6 +75,22 @@ class Internal:
 
 
 @dataclass(frozen=True, slots=True)
+class Age:
+    """Messages whose INTERNALDATE is as many seconds ago, or longer (BEFORE), or shorter (SINCE): RFC 5032."""
+
+    when: When
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """Messages with an INTERNALDATE of `moment` (seconds since 1970) or before it, or since: an Age once it is asked."""
+
+    when: When
+    moment: int
+
+
+@dataclass(frozen=True, slots=True)
 class Sent:
     """Messages whose Date: field lies so to `day`."""
 
@@ -93,6 +110,14 @@ class Smaller:
     """Messages of fewer than `size` octets."""
 
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Messages with `text` in the decoded ENVELOPE: `name` is BCC, CC, FROM, SUBJECT or TO."""
+
+    name: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +172,12 @@ Key = (
     | Keyword
     | Recent
     | Internal
+    | Age
+    | Arrived
     | Sent
     | Larger
     | Smaller
+    | Envelope
     | Header
     | Text
     | Body

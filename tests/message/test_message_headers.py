@@ -3,6 +3,7 @@
 import pytest
 
 from mailhub.message import charset, headers
+from mailhub.model import charsets
 
 
 @pytest.mark.parametrize(
@@ -81,6 +82,6 @@ def test_only_known_charsets_reach_the_codecs(name: str, codec: str) -> None:
 
 def test_every_codec_that_can_be_named_decodes_any_octets() -> None:
     every = bytes(range(256))
-    for name in sorted(charset.KNOWN):
+    for name in sorted(charsets.KNOWN):
         assert isinstance(charset.decode(every, name), str), name
         assert charset.decoder(name, every) is not None, name

@@ -38,13 +38,15 @@ class MailboxRoom:
 
 
 @asynccontextmanager
-async def mailbox_room(data: Path, mailbox: schema.Mailbox | None = None) -> AsyncIterator[MailboxRoom]:
+async def mailbox_room(
+    data: Path, mailbox: schema.Mailbox | None = None, *, store: schema.Store | None = None
+) -> AsyncIterator[MailboxRoom]:
     clock = VirtualClock()
-    store = SqliteStore(data, schema.Store(free_space_floor=0), clock, "mx.test")
-    await store.open()
-    service = Mailboxes(store, mailbox or schema.Mailbox(), clock)
+    opened = SqliteStore(data, store or schema.Store(free_space_floor=0), clock, "mx.test")
+    await opened.open()
+    service = Mailboxes(opened, mailbox or schema.Mailbox(), clock)
     try:
-        yield MailboxRoom(store, service, clock, service.account(ALICE))
+        yield MailboxRoom(opened, service, clock, service.account(ALICE))
     finally:
         service.close()
-        await store.close()
+        await opened.close()

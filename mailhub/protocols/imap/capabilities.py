@@ -99,6 +99,18 @@ TABLE: tuple[Capability, ...] = (
     Capability(
         "MESSAGELIMIT={facts.message_limit}", "RFC 9738", _always, "imap.message_limit: FETCH, STORE, COPY, MOVE"
     ),
+    Capability("ESEARCH", "RFC 4731", _always, "RETURN (MIN MAX ALL COUNT)"),
+    Capability("SEARCHRES", "RFC 5182", _always, "$ in place of a set of messages"),
+    Capability("WITHIN", "RFC 5032", _always, "OLDER and YOUNGER"),
+    Capability("SORT", "RFC 5256", _always, "from the index, never from files"),
+    Capability("SORT=DISPLAY", "RFC 5957", _always, "by the names of people"),
+    Capability("THREAD=ORDEREDSUBJECT", "RFC 5256", _always, "by subject"),
+    Capability("THREAD=REFERENCES", "RFC 5256", _always, "by References, then by subject"),
+    Capability("THREAD=REFS", "draft-ietf-morg-inthread", _always, "by References alone, as Dovecot does"),
+    Capability("ESORT", "RFC 5267", _always, "RETURN for SORT"),
+    Capability("CONTEXT=SEARCH", "RFC 5267", _always, "searches that stay alive"),
+    Capability("CONTEXT=SORT", "RFC 5267", _always, "the same in an order"),
+    Capability("MULTISEARCH", "RFC 7377", _always, "ESEARCH over mailboxes"),
 )
 
 

@@ -4,7 +4,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mailhub.model.search import STAR
+from mailhub.model.search import SAVED, STAR, Ranges
 from mailhub.wire.imap import sequences
 from mailhub.wire.imap.commands import Messages
 
@@ -22,9 +22,8 @@ def places(view: "FolderView", messages: Messages) -> Spans:
     """Where the messages are. UIDs that are not there are left out (RFC 3501 section 6.4.8); a message number that is
     not there is refused, "*" and "1:*" in an empty mailbox apart, which clients send without looking."""
     uids = view.uids
-    if messages.by_uid:
-        largest = uids[-1] if uids else 0
-        found = ((bisect_left(uids, a), bisect_right(uids, b)) for a, b in sequences.resolve(messages.ranges, largest))
+    if messages.by_uid or messages.ranges == SAVED:
+        found = ((bisect_left(uids, a), bisect_right(uids, b)) for a, b in uid_ranges(view, messages.ranges))
         return [range(low, high) for low, high in found if low < high]
     if not uids and all(STAR in pair for pair in messages.ranges):
         return []
@@ -46,6 +45,11 @@ def limited(session: "ImapSession", spans: Spans) -> tuple[Spans, str]:
             kept.append(span[over:])
         over = max(0, over - len(span))
     return kept, f"MESSAGELIMIT {limit} {session.view.uids[kept[0].start]}"
+
+
+def uid_ranges(view: "FolderView", ranges: Ranges) -> Ranges:
+    """A set of UIDs, or "$", ascending (RFC 5182)."""
+    return view.saved if ranges == SAVED else sequences.resolve(ranges, view.uids[-1] if view.uids else 0)
 
 
 def pages(spans: Spans, size: int) -> Iterator[list[int]]:

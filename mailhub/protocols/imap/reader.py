@@ -9,7 +9,7 @@ from mailhub.wire.imap import parser, responses
 from mailhub.wire.imap.commands import Command
 from mailhub.wire.imap.framing import Frame, Framer, Literal, TooBig
 
-from .answers import Answer, no
+from .answers import Answer
 
 BEFORE_LOGIN = 65_536  # octets of the literals of a command from somebody unknown
 BLOCK = 65_536
@@ -82,8 +82,6 @@ class Reader:
             return parser.parse(frame, utf8=self.utf8)
         except parser.BadCommand as error:
             raise Unreadable(error.tag, Answer("BAD", error.text)) from error
-        except parser.UnknownCharset as error:
-            raise Unreadable(error.tag, no("Unknown charset", "BADCHARSET (US-ASCII UTF-8)")) from error
 
     async def _before(self, literal: Literal) -> Command | None:
         """The APPEND or REPLACE that `literal` is a message of; None where it is an argument. Refuses those too big."""

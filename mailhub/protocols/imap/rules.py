@@ -19,6 +19,7 @@ from . import (
     idle,
     listing,
     metadata,
+    multisearch,
     notify,
     search,
     selected,
@@ -84,6 +85,10 @@ RULES: Mapping[type[c.Verb], Rule] = {
     c.Unselect: Rule(selected.unselect, SELECTED),
     c.Expunge: Rule(selected.expunge, SELECTED),
     c.Search: Rule(search.search, SELECTED),
+    c.Sort: Rule(search.sort, SELECTED),
+    c.Thread: Rule(search.thread, SELECTED),
+    c.Esearch: Rule(multisearch.esearch, LOGGED_IN),
+    c.CancelUpdate: Rule(search.cancel_update, SELECTED),
     c.Fetch: Rule(fetch.fetch, SELECTED),
     c.Store: Rule(store.store, SELECTED),
     c.Copy: Rule(copying.copy, SELECTED),
@@ -111,11 +116,12 @@ def uses_numbers(verb: c.Verb) -> bool:
 
 
 def tells_expunges(verb: c.Verb) -> bool:
-    """EXPUNGE must not be sent while FETCH, STORE or SEARCH by number is under way (RFC 3501 section 7.4.1)."""
+    """EXPUNGE must not be sent while FETCH, STORE or SEARCH by number is under way (RFC 3501 section 7.4.1), and the same
+    goes for SORT and THREAD (RFC 5256 section 3)."""
     match verb:
         case c.Fetch(messages=messages) | c.Store(messages=messages):
             return messages.by_uid
-        case c.Search(by_uid=by_uid):
+        case c.Search(by_uid=by_uid) | c.Sort(by_uid=by_uid) | c.Thread(by_uid=by_uid):
             return by_uid
         case _:
             return True

@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING
 
 from mailhub.model.mailbox import SEEN
-from mailhub.wire.imap import commands, responses, sequences
+from mailhub.wire.imap import commands, responses
 
 from . import sync, updates
 from .answers import Answer, Refused, bad, no, ok
 from .listing import listed
+from .messages import uid_ranges
 
 if TYPE_CHECKING:
     from mailhub.mailbox.service import FolderView
@@ -87,8 +88,7 @@ async def expunge(session: "ImapSession", verb: commands.Expunge) -> Answer:
     if verb.uids is None:
         await view.expunge()
     else:
-        ranges = sequences.resolve(verb.uids, view.uids[-1] if view.uids else 0)
-        await view.expunge(ranges)
+        await view.expunge(uid_ranges(view, verb.uids))
     return ok("Expunged", await sync.told_all(session))
 
 

@@ -19,6 +19,7 @@ from mailhub.wire.imap.framing import Literal
 from . import answers, notify, rules
 from .answers import Answer, Refused
 from .capabilities import Facts, announced
+from .contexts import Contexts
 from .reader import Hopeless, Reader, Unreadable
 from .sections import LastTree
 from .states import State
@@ -48,6 +49,7 @@ class ImapSession:
         self.literal: Literal | None = None  # the first of the APPEND or REPLACE under way
         self.login_failures = 0
         self.last_tree = LastTree()
+        self.contexts = Contexts()
         self.tag = b""  # of the command under way
         self.enabled: frozenset[str] = frozenset()  # in capitals (RFC 5161)
         self.watch: notify.Watch | None = None
@@ -176,6 +178,7 @@ class ImapSession:
         if self._view is not None:
             self._view.close()
             self._view = None
+            self.contexts = Contexts()
 
     def stop_watching(self) -> None:
         """What happens elsewhere is told no more (RFC 5465)."""
@@ -266,7 +269,7 @@ class ImapSession:
             return await self.flush()
         self._busy = True
         try:
-            self.literal = request.literal
+            self.literal, self.tag = request.literal, request.command.tag
             await self._carry_out(request.command)
             await self.flush()
         finally:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from mailhub.mailbox.resync import Known
 from mailhub.mailbox.search import keys, within
-from mailhub.model.search import Key, ModSeq
+from mailhub.model.search import SAVED, Key, ModSeq
 from mailhub.wire.imap import commands, responses, sequences
 
 from . import updates
@@ -70,7 +70,8 @@ async def changed(session: "ImapSession", verb: commands.Fetch, spans: Spans) ->
     if verb.vanished:
         if not verb.messages.by_uid or "QRESYNC" not in session.enabled:
             raise Refused(bad("VANISHED is for UID FETCH, once QRESYNC is enabled"))
-        asked = sequences.resolve(verb.messages.ranges, view.folder.uidnext - 1)
+        ranges = verb.messages.ranges
+        asked = view.saved if ranges == SAVED else sequences.resolve(ranges, view.folder.uidnext - 1)
         gone = await view.missed(Known(since, asked))
         if gone:
             session.write(responses.vanished_earlier(sequences.written(gone)))

@@ -18,7 +18,10 @@ PAGE = 1_000  # lines between two pauses
 async def tell(session: "ImapSession", *, expunges: bool) -> None:
     """Bring the view up to date, and the client with it. Raises NotFound where the mailbox is gone."""
     view = session.view
+    before = view.uids  # another array takes its place where messages go
     delta = await view.sync(expunges=expunges)
+    if delta.expunged:
+        session.contexts.expunged(session, before)
     if delta.keywords:
         session.write(flags_lines(view))
     if session.by_uid:
@@ -34,6 +37,7 @@ async def tell(session: "ImapSession", *, expunges: bool) -> None:
     for start in range(0, len(lines), PAGE):
         session.write(b"".join(lines[start : start + PAGE]))
         await session.flush()
+    await session.contexts.refresh(session)
 
 
 def fetch_of(session: "ImapSession", place: int) -> bytes:

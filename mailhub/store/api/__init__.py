@@ -52,6 +52,10 @@ from .suppression import HardBounce as HardBounce
 from .suppression import Memory as Memory
 from .suppression import SuppressionRow as SuppressionRow
 from .suppression import SuppressionStore as SuppressionStore
+from .texts import Document as Document
+from .texts import Looked as Looked
+from .texts import Needle as Needle
+from .texts import TextStore as TextStore
 from .tls import StsRow as StsRow
 from .tls import TlsCount as TlsCount
 from .tls import TlsStore as TlsStore
@@ -81,6 +85,9 @@ class Store(Protocol):
 
     @property
     def tls(self) -> TlsStore: ...
+
+    @property
+    def texts(self) -> TextStore: ...
 
     @property
     def traces(self) -> TraceStore: ...

@@ -6,6 +6,7 @@ Gives to: `hub` and `control`'s offline commands, as a `store.api.Store`. docs/A
     DATA/mailhub.db     WAL, synchronous=FULL
     DATA/mail/          Maildirs
     DATA/spool/         large bodies
+    DATA/search/        text of messages, to be searched; may be thrown away
 """
 
 import asyncio
@@ -32,6 +33,7 @@ from .queue_changes import RELEASE_ALL
 from .schema import connect, migrate
 from .sharing import SqliteSharing
 from .suppressions import SqliteSuppressions
+from .texts import SqliteTexts
 from .tls import SqliteTls
 from .traces import SqliteTraces
 from .writer import Told, Writer
@@ -41,7 +43,7 @@ _POOL = 4  # threads for spool files, syncs and reads of message files
 
 
 class SqliteStore:
-    """api.Store. `queue`, `mailboxes`, `sharing`, `directory`, `guard`, `suppressions`, `tls` and `traces` are there between `open` and `close`."""
+    """api.Store. `queue`, `mailboxes`, `sharing`, `directory`, `guard`, `suppressions`, `texts`, `tls` and `traces` are there between `open` and `close`."""
 
     queue: SqliteQueue
     mailboxes: SqliteMailboxes
@@ -49,6 +51,7 @@ class SqliteStore:
     directory: SqliteDirectory
     guard: SqliteGuard
     suppressions: SqliteSuppressions
+    texts: SqliteTexts
     tls: SqliteTls
     traces: SqliteTraces
 
@@ -134,7 +137,9 @@ class SqliteStore:
         self.suppressions = SqliteSuppressions(self._writer, self._reader, self._reading(database), db)
         self.tls = SqliteTls(self._writer, self._reader, self._reading(database), db)
         self.traces = SqliteTraces(f"{self._data}/trace.db", clock)
+        self.texts = SqliteTexts(f"{self._data}/search", files, self._config.search_index_limit)
         self._writer.start()
+        self.texts.start()
         self.traces.start()
         self._reader.start()
         self.mailboxes.staging.start()
@@ -148,6 +153,7 @@ class SqliteStore:
         await self.mailboxes.staging.stop()
         with contextlib.suppress(Temporary):
             await self._filer.stop()
+        await self.texts.stop()
         await self.traces.stop()
         await self._writer.close()
         await self._reader.stop()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mailhub.model.mailbox import FlagOp
-from mailhub.model.search import Key, Ranges
+from mailhub.model.search import Ranges
 
 from .fetch_items import Item
 from .folder_commands import Create as Create
@@ -28,6 +28,11 @@ from .folder_commands import Subscribe as Subscribe
 from .folder_commands import Unsubscribe as Unsubscribe
 from .folder_commands import Xlist as Xlist
 from .notify import Notify as Notify
+from .search_commands import CancelUpdate as CancelUpdate
+from .search_commands import Esearch as Esearch
+from .search_commands import Search as Search
+from .search_commands import Sort as Sort
+from .search_commands import Thread as Thread
 
 if TYPE_CHECKING:
     from .appending import Stretch
@@ -132,14 +137,6 @@ class Messages:
     """A set of messages: by UID, or by message number."""
 
     ranges: Ranges
-    by_uid: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """RFC 3501 section 6.4.4. `by_uid`: the answer is UIDs."""
-
-    key: Key
     by_uid: bool
 
 
@@ -256,6 +253,10 @@ Verb = (
     | Unselect
     | Expunge
     | Search
+    | Sort
+    | Thread
+    | Esearch
+    | CancelUpdate
     | Fetch
     | Store
     | Copy

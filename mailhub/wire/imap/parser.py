@@ -6,7 +6,7 @@ from collections.abc import Callable
 from mailhub.model.mailbox import FlagOp
 from mailhub.model.search import STAR
 
-from . import appending, commands, fetch_items, notify_syntax, search_keys, sequences, sync_options
+from . import appending, commands, fetch_items, notify_syntax, search_syntax, sequences, sync_options
 from .appending import Expected
 from .arguments import argument, flag_list, flags, mailbox, messages
 from .commands import Command, Messages, Verb
@@ -30,14 +30,6 @@ class BadCommand(Exception):
         self.tag, self.text = tag, text
 
 
-class UnknownCharset(Exception):
-    """The answer is "tag NO [BADCHARSET (...)]" (RFC 3501 section 6.4.4)."""
-
-    def __init__(self, tag: bytes) -> None:
-        super().__init__("unknown charset")
-        self.tag = tag
-
-
 def tag_of(frame: Frame) -> bytes | None:
     """The tag of a command that is not read further."""
     try:
@@ -49,7 +41,7 @@ def tag_of(frame: Frame) -> bytes | None:
 def parse(frame: Frame, *, utf8: bool = False) -> Command:
     """command = tag SP (command-any / command-auth / command-nonauth / command-select)
 
-    Raises BadCommand and UnknownCharset. APPEND and REPLACE with literals are read by `streamed`.
+    Raises BadCommand. APPEND and REPLACE with literals are read by `streamed`.
     """
     tag: bytes | None = None
     try:
@@ -65,8 +57,6 @@ def parse(frame: Frame, *, utf8: bool = False) -> Command:
         return Command(tag, name, verb)
     except BadSyntax as error:
         raise BadCommand(tag, error.text) from error
-    except search_keys.BadCharset as error:
-        raise UnknownCharset(tag or b"*") from error
 
 
 def streamed(frame: Frame, *, utf8: bool = False) -> Command | None:
@@ -223,14 +213,6 @@ def _uid_expunge(lexer: Lexer) -> Verb:
     return commands.Expunge(sequences.read(lexer))
 
 
-def _search(*, by_uid: bool) -> Callable[[Lexer], Verb]:
-    def read(lexer: Lexer) -> Verb:
-        lexer.space()
-        return commands.Search(search_keys.read(lexer), by_uid)
-
-    return read
-
-
 def _fetch(*, by_uid: bool) -> Callable[[Lexer], Verb]:
     def read(lexer: Lexer) -> Verb:
         chosen = messages(lexer, by_uid=by_uid)
@@ -283,8 +265,7 @@ _SYNTAX: dict[str, Callable[[Lexer], Verb]] = {
     "UNSELECT": _plain(commands.Unselect),
     "EXPUNGE": _plain(commands.Expunge),
     "UID EXPUNGE": _uid_expunge,
-    "SEARCH": _search(by_uid=False),
-    "UID SEARCH": _search(by_uid=True),
+    **search_syntax.SYNTAX,
     "FETCH": _fetch(by_uid=False),
     "UID FETCH": _fetch(by_uid=True),
     "STORE": _store(by_uid=False),

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from mailhub.model.mailbox import KEYWORD_SHIFT, SEPARATOR, SYSTEM_FLAGS
 
-from . import names, sequences
+from . import names
 
 _PLAIN = re.compile(rb"[\x20\x21\x23-\x5b\x5d-\x7e]{0,1000}\Z")  # fits between quotes as it is
 _QUOTABLE = re.compile(rb"[\x20-\x7e]{0,1000}\Z")
@@ -94,17 +94,11 @@ def status(name: bytes, items: Iterable[tuple[str, int | str]]) -> bytes:
     return b"* STATUS %b (%b)\r\n" % (name, pairs)
 
 
-def search(numbers: Iterable[int], modseq: int = 0) -> bytes:
-    """SEARCH (RFC 3501 section 7.2.5); `modseq`: the highest of what was found, where it is asked for (RFC 7162 section 3.1.5)"""
+def numbers(name: bytes, found: Iterable[int], modseq: int = 0) -> bytes:
+    """SEARCH (RFC 3501 section 7.2.5) and SORT (RFC 5256 section 4); `modseq`: the highest of what was found, where it is asked
+    for (RFC 7162 section 3.1.5)"""
     highest = b" (MODSEQ %d)" % modseq if modseq else b""
-    return b"".join([b"* SEARCH", *(b" %d" % number for number in numbers), highest, b"\r\n"])
-
-
-def esearch(tag: bytes, numbers: Iterable[int], by_uid: bool, modseq: int = 0) -> bytes:
-    """ESEARCH with all that was found (RFC 9051 section 7.3.4); ALL is left out where nothing was"""
-    found = sequences.compress(numbers)
-    highest = b" MODSEQ %d" % modseq if modseq else b""
-    return b'* ESEARCH (TAG "%b")%b%b%b\r\n' % (tag, b" UID" * by_uid, found and b" ALL " + found, highest)
+    return b"".join([b"* ", name, *(b" %d" % number for number in found), highest, b"\r\n"])
 
 
 def vanished(uids: bytes) -> bytes:

@@ -1,6 +1,5 @@
-"""SEARCH's keys (RFC 3501 section 6.4.4) to the query of `model.search`."""
+"""SEARCH's keys (RFC 3501 section 6.4.4; OLDER and YOUNGER: RFC 5032) to the query of `model.search`."""
 
-import codecs
 from collections.abc import Callable
 
 from mailhub.model import mailbox, search
@@ -11,28 +10,8 @@ from .dates import read_date
 from .lexer import BadSyntax, Lexer
 
 DEPTH = 50  # of parentheses, NOT and OR
-MAX_KEYS = 2_000
+MAX_KEYS = 10_000  # in one command
 NUMBER64_MAX = (1 << 63) - 1
-CHARSETS = (  # what CHARSET may name; Chinese clients search in the charset of their system
-    "US-ASCII",
-    "UTF-8",
-    "ISO-8859-1",
-    "ISO-8859-15",
-    "WINDOWS-1252",
-    "GB2312",
-    "GBK",
-    "GB18030",
-    "BIG5",
-    "SHIFT_JIS",
-    "EUC-JP",
-    "ISO-2022-JP",
-    "EUC-KR",
-    "KOI8-R",
-)
-
-
-class BadCharset(Exception):
-    """NO [BADCHARSET (...)]: the charset of a SEARCH is none of CHARSETS."""
 
 
 _FLAGS: dict[str, Key] = {
@@ -63,23 +42,14 @@ _FIELDS = ("BCC", "CC", "FROM", "SUBJECT", "TO")
 _SIZES: dict[str, Callable[[int], Key]] = {"LARGER": search.Larger, "SMALLER": search.Smaller}
 _TEXTS: dict[str, Callable[[str], Key]] = {"BODY": search.Body, "TEXT": search.Text}
 _KEYWORDS = ("KEYWORD", "UNKEYWORD")
-_DIGITS_AND_STAR = frozenset(b"0123456789*")
+_AGES = {"OLDER": When.BEFORE, "YOUNGER": When.SINCE}
+_SEQUENCE = frozenset(b"0123456789*$")
 
 
-def read(lexer: Lexer) -> Key:
-    """search-program = ["CHARSET" SP astring SP] search-key *(SP search-key)
-
-    Raises BadCharset where the charset is not known."""
-    codec = "utf-8"
-    if lexer.rest()[:8].upper() == b"CHARSET ":
-        lexer.keyword()
-        lexer.space()
-        name = lexer.astring().decode("ascii", "replace").upper()
-        if name not in CHARSETS:
-            raise BadCharset
-        codec = codecs.lookup(name).name
-        lexer.space()
-    return _Keys(lexer, codec).program(0)
+def read(lexer: Lexer, codec: str | None) -> Key | None:
+    """search-key *(SP search-key), its text in that codec; where it is None the keys are passed over."""
+    key = _Keys(lexer, codec or "latin-1").program(0)
+    return None if codec is None else key
 
 
 class _Keys:
@@ -99,13 +69,15 @@ class _Keys:
     def key(self, depth: int) -> Key:
         lexer = self._lexer
         self._left -= 1
-        if depth > DEPTH or self._left < 0:
-            raise BadSyntax("Search too complex")
+        if depth > DEPTH:
+            raise BadSyntax(f"Search nested deeper than {DEPTH}")
+        if self._left < 0:
+            raise BadSyntax(f"Search of more than {MAX_KEYS} keys")
         if lexer.skip(b"("):
             inner = self.program(depth + 1)
             lexer.expect(b")")
             return inner
-        if lexer.peek() in _DIGITS_AND_STAR:
+        if lexer.peek() in _SEQUENCE:
             return search.Numbers(sequences.read(lexer))
         return self._named(lexer.keyword(), depth)
 
@@ -129,6 +101,8 @@ class _Keys:
         if name in _DATES:
             make, when = _DATES[name]
             return make(when, read_date(lexer))
+        if name in _AGES:
+            return search.Age(_AGES[name], lexer.nz_number())
         if name in _SIZES:
             return _SIZES[name](lexer.number(NUMBER64_MAX))
         if name in _KEYWORDS:
@@ -137,16 +111,19 @@ class _Keys:
         if name in _TEXTS:
             return _TEXTS[name](self._text())
         if name == "HEADER":
-            name = lexer.astring().decode("ascii", "replace")
+            field = lexer.astring().decode("ascii", "replace")
             lexer.space()
-        return search.Header(name, self._text())
+            return search.Header(field, self._text())
+        return search.Envelope(name, self._text())
 
     def _text(self) -> str:
         raw = self._lexer.astring()
         try:
             return raw.decode(self._codec)
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
             raise BadSyntax("Search text is not in its charset") from error
 
 
-_ARGUMENTS = frozenset({"NOT", "OR", "UID", "MODSEQ", "HEADER", *_DATES, *_SIZES, *_KEYWORDS, *_TEXTS, *_FIELDS})
+_ARGUMENTS = frozenset(
+    {"NOT", "OR", "UID", "MODSEQ", "HEADER", *_DATES, *_AGES, *_SIZES, *_KEYWORDS, *_TEXTS, *_FIELDS}
+)

@@ -6,7 +6,7 @@ Nothing here expands a range: "1:4294967295" costs what "1:2" costs.
 import re
 from collections.abc import Iterable
 
-from mailhub.model.search import STAR, Ranges
+from mailhub.model.search import SAVED, STAR, Ranges
 
 from .lexer import NUMBER_MAX, BadSyntax, Lexer
 
@@ -14,7 +14,9 @@ _SET = re.compile(rb"(?:[0-9]{1,10}|\*)(?::(?:[0-9]{1,10}|\*))?(?:,(?:[0-9]{1,10
 
 
 def read(lexer: Lexer) -> Ranges:
-    """sequence-set = (seq-number / seq-range) *("," sequence-set)"""
+    """sequence-set = (seq-number / seq-range) *("," sequence-set) / "$", the result that a search has saved (RFC 5182)"""
+    if lexer.skip(b"$"):
+        return SAVED
     raw = lexer.match(_SET, "a sequence set")[0]
     return tuple(_range(piece) for piece in raw.split(b","))
 

@@ -38,8 +38,8 @@ def test_lines() -> None:
     assert (
         responses.status(b'"INBOX"', [("MESSAGES", 3), ("UNSEEN", 1)]) == b'* STATUS "INBOX" (MESSAGES 3 UNSEEN 1)\r\n'
     )
-    assert responses.search([1, 5]) == b"* SEARCH 1 5\r\n"
-    assert responses.search([]) == b"* SEARCH\r\n"
+    assert responses.numbers(b"SEARCH", [1, 5]) == b"* SEARCH 1 5\r\n"
+    assert responses.numbers(b"SEARCH", []) == b"* SEARCH\r\n"
 
 
 def test_flags() -> None:

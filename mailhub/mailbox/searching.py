@@ -1,0 +1,100 @@
+"""A search of a view, page by page: the loop is given back after each, and after each message whose file has to be read."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from mailhub.model import search as query
+from mailhub.model.errors import NotFound
+from mailhub.store.api import Looked
+
+from . import readable
+from .search import Candidate, Plan, matches, plan
+
+if TYPE_CHECKING:
+    from .view import FolderView
+
+NEEDLES = 200  # texts that the full-text index is asked for at once; with more the messages themselves are read
+
+
+async def search(view: "FolderView", key: query.Key, uids: Sequence[int], flags: Sequence[int]) -> list[int]:
+    """Those of `uids` that match, in their order; `flags` belong to them. The key is prepared."""
+    run = _Run(view, key, plan(key))
+    found: list[int] = []
+    for start in range(0, len(uids), run.plan.page):
+        stop = min(start + run.plan.page, len(uids))
+        page = [Candidate(uids[n], flags[n], uids[n] in view.recent) for n in range(start, stop)]
+        found += await run.page(page)
+        await asyncio.sleep(0)
+    return found
+
+
+class _Run:
+    """One search under way."""
+
+    def __init__(self, view: "FolderView", key: query.Key, how: Plan) -> None:
+        self._view, self._key, self.plan = view, key, how
+        self._looked: Looked | None = None
+
+    async def page(self, page: Sequence[Candidate]) -> list[int]:
+        answers = {message.uid: matches(self._key, message) for message in page}
+        open_ = [message for message in page if answers[message.uid] is None]
+        if open_ and self.plan.row:
+            open_ = await self._by_row(open_, answers)
+        if open_ and self.plan.needles:
+            await self._by_text(open_, answers)
+        return [message.uid for message in page if answers[message.uid]]
+
+    async def _by_row(self, page: Sequence[Candidate], answers: dict[int, bool | None]) -> list[Candidate]:
+        """Those that are still open. Messages without a row are gone, and match nothing."""
+        rows = await self._view.rows([message.uid for message in page], rendered=self.plan.rendered)
+        found = {row.uid: row for row in rows}
+        still: list[Candidate] = []
+        for message in page:
+            message.row = found.get(message.uid)
+            answers[message.uid] = False if message.row is None else matches(self._key, message)
+            if answers[message.uid] is None:
+                still.append(message)
+        return still
+
+    async def _by_text(self, page: Sequence[Candidate], answers: dict[int, bool | None]) -> None:
+        looked = await self._look()
+        for message in page:
+            if message.uid in looked.covered:
+                message.hits = looked.hits
+                answers[message.uid] = matches(self._key, message)
+            else:
+                answers[message.uid] = await self._in_file(message)
+
+    async def _look(self) -> Looked:
+        """What the full-text index says, asked once: it is one state of it, whatever is indexed meanwhile."""
+        if self._looked is None:
+            self._looked = _BLIND if len(self.plan.needles) > NEEDLES else await self._view.look(self.plan.needles)
+        return self._looked
+
+    async def _in_file(self, message: Candidate) -> bool | None:
+        try:
+            async with await self._view.open(message.uid) as file:
+                message.text = await readable.read(self._view.lane, file, whole=self.plan.body)
+        except NotFound:
+            return False
+        found = await self._view.lane.call(matches, self._key, message)
+        message.text = None
+        return found
+
+
+_BLIND = Looked(frozenset(), {})
+
+
+async def references(view: "FolderView", uids: Sequence[int]) -> Mapping[int, bytes]:
+    """The References of those messages, by the full-text index where it knows them."""
+    found: dict[int, bytes] = dict(await view.known_references())
+    for uid in uids:
+        if uid in found:
+            continue
+        try:
+            async with await view.open(uid) as file:
+                found[uid] = (await readable.read(view.lane, file, whole=False)).references
+        except NotFound:
+            continue
+    return found

@@ -1,0 +1,152 @@
+"""ENVELOPE read back from the index, where `structure` rendered it (RFC 9051 section 7.5.2): what SEARCH, SORT and THREAD ask of
+a message's header without opening its file."""
+
+import datetime
+import re
+from dataclasses import dataclass
+from email.utils import parsedate_tz
+
+from . import headers
+
+_TOKEN = re.compile(rb' *(?:([()])|"((?:[^"\\]|\\.)*)"|\{([0-9]+)\}\r\n|(NIL))', re.DOTALL)
+_ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
+_FIELDS = 10
+_Value = bytes | None | list["_Value"]
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """As ENVELOPE has it: `domain` None begins a group of the name `local`, or ends one where that is None too."""
+
+    name: bytes | None
+    local: bytes | None
+    domain: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Octets as written in the header, on one line."""
+
+    date: bytes | None = None
+    subject: bytes | None = None
+    origin: tuple[Address, ...] = ()  # From
+    to: tuple[Address, ...] = ()
+    cc: tuple[Address, ...] = ()
+    bcc: tuple[Address, ...] = ()
+    in_reply_to: bytes | None = None
+    message_id: bytes | None = None
+
+
+def parse(rendered: bytes) -> Envelope:
+    """Never raises: what is no ENVELOPE is an empty one."""
+    values = _values(rendered)
+    if len(values) != _FIELDS:
+        return Envelope()
+    date, subject, origin, _, _, to, cc, bcc, in_reply_to, message_id = values
+    return Envelope(
+        _text(date), _text(subject), _addresses(origin), _addresses(to), _addresses(cc), _addresses(bcc),
+        _text(in_reply_to), _text(message_id),
+    )  # fmt: skip
+
+
+def _values(rendered: bytes) -> list[_Value]:
+    """The fields of the outermost list."""
+    outermost: list[_Value] = []
+    stack = [outermost]
+    at = 0
+    while found := _TOKEN.match(rendered, at):
+        at = found.end()
+        bracket, quoted, size, _ = found.groups()
+        if bracket == b"(":
+            inner: list[_Value] = []
+            stack[-1].append(inner)
+            stack.append(inner)
+        elif bracket is not None:
+            if len(stack) > 1:
+                stack.pop()
+        elif quoted is not None:
+            stack[-1].append(_ESCAPE.sub(rb"\1", quoted) if b"\\" in quoted else quoted)
+        elif size is not None:
+            stack[-1].append(rendered[at : at + int(size)])
+            at += int(size)
+        else:
+            stack[-1].append(None)
+    first = outermost[0] if outermost else None
+    return first if isinstance(first, list) else []
+
+
+def _text(value: _Value) -> bytes | None:
+    return value if isinstance(value, bytes) else None
+
+
+def _addresses(value: _Value) -> tuple[Address, ...]:
+    if not isinstance(value, list):
+        return ()
+    return tuple(
+        Address(_text(one[0]), _text(one[2]), _text(one[3])) for one in value if isinstance(one, list) and len(one) == 4
+    )
+
+
+# --- for people and for comparing ------------------------------------------------------------------------------------
+
+
+def text(value: bytes | None) -> str:
+    """Decoded; "" for a field that is not there."""
+    return "" if value is None else headers.decode(value)
+
+
+def addresses_text(addresses: tuple[Address, ...]) -> str:
+    """What SEARCH FROM, TO, CC and BCC look at: `Name <local@domain>, ...`, names decoded."""
+    return ", ".join([_address_text(address) for address in addresses])
+
+
+def _address_text(address: Address) -> str:
+    if address.domain is None:
+        return text(address.local)
+    plain = f"{text(address.local)}@{text(address.domain)}"
+    return f"{text(address.name)} <{plain}>" if address.name else plain
+
+
+def first_mailbox(addresses: tuple[Address, ...]) -> str:
+    """What SORT compares: addr-mailbox of the first address (RFC 5256 section 3); in a group that is its name."""
+    return text(addresses[0].local) if addresses else ""
+
+
+def display(addresses: tuple[Address, ...]) -> str:
+    """The display form of the first address: its name, else the whole address (RFC 5957 section 3)."""
+    if not addresses:
+        return ""
+    first = addresses[0]
+    if first.domain is None:
+        return text(first.local)
+    return text(first.name) or f"{text(first.local)}@{text(first.domain)}"
+
+
+# --- dates -----------------------------------------------------------------------------------------------------------
+
+
+def sent_day(date: bytes | None) -> datetime.date | None:
+    """The day of a Date: field as it is written, whatever its zone (RFC 3501 section 6.4.4); None where there is none."""
+    parsed = parsedate_tz(date.decode("latin-1")) if date else None
+    if parsed is None:
+        return None
+    try:
+        return datetime.date(*parsed[:3])
+    except (ValueError, OverflowError):
+        return None
+
+
+def sent_moment(date: bytes | None) -> int | None:
+    """The moment of a Date: field, in seconds since 1970; a time that makes no sense is midnight (RFC 5256 section 2.2)."""
+    parsed = parsedate_tz(date.decode("latin-1")) if date else None
+    if parsed is None:
+        return None
+    year, month, day, hour, minute, second, *_, offset = parsed
+    try:
+        midnight = datetime.datetime(year, month, day, tzinfo=datetime.UTC)
+    except (ValueError, OverflowError):
+        return None
+    seconds = int(midnight.timestamp())
+    if 0 <= hour < 24 and 0 <= minute < 60 and 0 <= second <= 60:
+        seconds += hour * 3_600 + minute * 60 + second
+    return seconds - (offset or 0)

@@ -1,0 +1,71 @@
+"""SEARCH and its relatives as values: SORT and THREAD (RFC 5256), ESEARCH over mailboxes (RFC 7377), CANCELUPDATE (RFC 5267)."""
+
+from dataclasses import dataclass
+
+from mailhub.model.search import Key
+from mailhub.model.sorting import Algorithm, Criterion
+
+
+@dataclass(frozen=True, slots=True)
+class Returns:
+    """RETURN (...) of RFC 4731, 5182, 5267 and 9394: options in capitals; `partial`: places from 1, or from the end as -1."""
+
+    options: frozenset[str]
+    partial: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What is searched for. `key` None: in a charset that is not known. `returns` None: the answer of RFC 3501."""
+
+    key: Key | None
+    returns: Returns | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """RFC 3501 section 6.4.4, RFC 4731. `by_uid`: the answer is UIDs."""
+
+    program: Program
+    by_uid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """RFC 5256 section 3, RFC 5267."""
+
+    program: Program
+    criteria: tuple[Criterion, ...]
+    by_uid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """RFC 5256 section 3."""
+
+    program: Program
+    algorithm: Algorithm
+    by_uid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Mailboxes of RFC 7377: `what` is SELECTED, INBOXES, PERSONAL, SUBSCRIBED, SUBTREE, SUBTREE-ONE or MAILBOXES."""
+
+    what: str
+    mailboxes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Esearch:
+    """RFC 7377: the answer is UIDs, by mailbox."""
+
+    program: Program
+    sources: tuple[Source, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CancelUpdate:
+    """RFC 5267 section 4.4: the tags of searches that are to be kept up to date no longer."""
+
+    tags: tuple[bytes, ...]
