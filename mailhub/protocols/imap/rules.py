@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mailhub.mailbox.search import keys
-from mailhub.model.search import Numbers
+from mailhub.model.search import SAVED, Numbers
 from mailhub.wire.imap import commands as c
+from mailhub.wire.imap.search_commands import Program
 
 from . import (
     acl,
@@ -96,6 +97,13 @@ RULES: Mapping[type[c.Verb], Rule] = {
 }
 
 
+def _names_numbers(program: Program) -> bool:
+    """ "$" is none: it stands for UIDs (RFC 5182)."""
+    return program.key is not None and any(
+        isinstance(one, Numbers) and one.ranges != SAVED for one in keys(program.key)
+    )
+
+
 def uses_numbers(verb: c.Verb) -> bool:
     """What a client that has enabled UIDONLY may not say (RFC 9586 sections 3.1 and 3.5)."""
     match verb:
@@ -107,8 +115,10 @@ def uses_numbers(verb: c.Verb) -> bool:
             | c.Replace(messages=it)
         ):
             return not it.by_uid
-        case c.Search(key=key, by_uid=by_uid):
-            return not by_uid or any(isinstance(one, Numbers) for one in keys(key))
+        case c.Search(by_uid=by_uid) | c.Sort(by_uid=by_uid) | c.Thread(by_uid=by_uid):
+            return not by_uid or _names_numbers(verb.program)
+        case c.Esearch(program=program):
+            return _names_numbers(program)
         case c.Select(resync=resync) | c.Examine(resync=resync):
             return resync is not None and resync.match is not None
         case _:
