@@ -12,11 +12,12 @@ from urllib.parse import urlsplit
 
 from . import bounce_texts, commands, lookup, restrictions
 from .lines import Path
-from .schema import Config, Listener, OAuth, Queue, Relay, Smtp, Transport
+from .schema import Config, Listener, Mailbox, OAuth, Queue, Relay, Smtp, Transport
 
 _FIXED = ("local", "virtual", "error", "retry", "hold", "discard", "pipe")  # transports that have no settings
 _NEXTHOP = re.compile(r"(\[[^\[\]\s]+\]|[^\[\]\s:]+)(:[0-9]{1,5})?")
 _TRANSPORT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_PREFIX = frozenset(".*%/")  # have a meaning in folder names
 _CONTACT = re.compile(r"[!-;=?A-~]+@[A-Za-z0-9.-]+")
 _PROVIDERS = ("saslauthd", "dovecot", "authdaemon", "passwd-file", "table")
 
@@ -54,12 +55,28 @@ def check(config: Config) -> Iterator[Finding]:
     yield from _auth(config)
     yield from _queue(config.queue)
     yield from _delimiter(config.delivery.recipient_delimiter)
+    yield from _shared(config.mailbox)
     yield from _relay(("relay",), config.relay)
     yield from _transports(config)
     for key in ("nameservers", "validating"):
         for n, server in enumerate(getattr(config.resolver, key)):
             if not _is_nameserver(server):
                 yield Finding(("resolver", key, n), shown(server), '"192.0.2.1:53", "[2001:db8::1]:53" or an address')
+
+
+def _shared(mailbox: Mailbox) -> Iterator[Finding]:
+    prefixes = {key: getattr(mailbox, key) for key in ("other_users_prefix", "public_prefix")}
+    for key, prefix in prefixes.items():
+        if prefix and (not prefix.isprintable() or not _PREFIX.isdisjoint(prefix) or prefix.upper() == "INBOX"):
+            yield Finding(("mailbox", key), shown(prefix), 'a folder name of one level, such as "Shared", or ""')
+    if len(set(prefixes.values())) == 1 and mailbox.public_prefix:
+        yield Finding(
+            ("mailbox", "public_prefix"), shown(mailbox.public_prefix), "another name than other_users_prefix"
+        )
+    local, _, domain = mailbox.public_account.rpartition("@")
+    if mailbox.public_account and not (local and is_domain(domain) and mailbox.public_account.islower()):
+        found = shown(mailbox.public_account)
+        yield Finding(("mailbox", "public_account"), found, 'an account in lower case, such as "public@example.org"')
 
 
 def _relay(path: Path, relay: Relay) -> Iterator[Finding]:

@@ -135,6 +135,16 @@ def test_a_wrong_type_or_bound(text: str, said: str) -> None:
         ),
         ("queue.retry = [5, 0]", "queue.retry[2]: found 0.0; allowed: at least 1 second"),
         ('delivery.recipient_delimiter = "a"', 'delivery.recipient_delimiter: found "a"; allowed: one sign'),
+        ('mailbox.public_prefix = "a.b"', 'mailbox.public_prefix: found "a.b"; allowed: a folder name of one level'),
+        (
+            'mailbox.other_users_prefix = "%"',
+            'mailbox.other_users_prefix: found "%"; allowed: a folder name of one level',
+        ),
+        ('mailbox.public_prefix = "Other Users"', "allowed: another name than other_users_prefix"),
+        (
+            'mailbox.public_account = "public"',
+            'mailbox.public_account: found "public"; allowed: an account in lower case',
+        ),
         ('delivery.recipient_delimiter = "@"', 'delivery.recipient_delimiter: found "@"; allowed: one sign'),
         ('relay.source_ipv4 = "::1"', 'relay.source_ipv4: found "::1"; allowed: an IPv4 address'),
         ('relay.source_ipv6 = "mx"', 'relay.source_ipv6: found "mx"; allowed: an IPv6 address'),

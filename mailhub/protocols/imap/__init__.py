@@ -7,7 +7,7 @@ May import: mailbox, directory, net, wire, message, model, config.
     reader.py       lines and literals to commands
     rules.py        which function carries out which command, in which state
     capabilities.py what is announced, and why something is not
-    anystate, auth, folders, selected, fetch (+ sections), store, copying, search, append, idle: one file per command group
+    anystate, auth, folders, selected, listing, status, acl, metadata, fetch (+ sections), store, ...: one file per command group
 
 Invariants
 - Message numbers change only where `updates.tell` has told so, and never during FETCH, STORE and SEARCH by number.

@@ -55,4 +55,4 @@ async def my_rights(session: "ImapSession", verb: commands.MyRights) -> Answer:
 
 
 def _text(text: str) -> bytes:
-    return responses.string(text.encode())
+    return responses.astring(text.encode())

@@ -9,6 +9,7 @@ from . import names
 
 _PLAIN = re.compile(rb"[\x20\x21\x23-\x5b\x5d-\x7e]{0,1000}\Z")  # fits between quotes as it is
 _QUOTABLE = re.compile(rb"[\x20-\x7e]{0,1000}\Z")
+_ASTRING = re.compile(rb"[!#$&'+\-,./0-9:;<=>?@A-Z\[\]^_`a-z|}~]+")
 _UNSAFE = re.compile(r"[^\x20-\x7e]")
 
 
@@ -19,6 +20,11 @@ def string(value: bytes) -> bytes:
     if _QUOTABLE.match(value):
         return b'"' + value.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
     return b"{%d}\r\n%b" % (len(value), value)
+
+
+def astring(value: bytes) -> bytes:
+    """an atom where possible: some clients look at identifiers without their quotes"""
+    return value if _ASTRING.fullmatch(value) else string(value)
 
 
 def nstring8(value: bytes | None) -> bytes:
