@@ -13,6 +13,8 @@ from .folder_commands import DeleteAcl as DeleteAcl
 from .folder_commands import Examine as Examine
 from .folder_commands import GetAcl as GetAcl
 from .folder_commands import GetMetadata as GetMetadata
+from .folder_commands import GetQuota as GetQuota
+from .folder_commands import GetQuotaRoot as GetQuotaRoot
 from .folder_commands import List as List
 from .folder_commands import ListRights as ListRights
 from .folder_commands import Lsub as Lsub
@@ -23,6 +25,7 @@ from .folder_commands import Resync as Resync
 from .folder_commands import Select as Select
 from .folder_commands import SetAcl as SetAcl
 from .folder_commands import SetMetadata as SetMetadata
+from .folder_commands import SetQuota as SetQuota
 from .folder_commands import Status as Status
 from .folder_commands import Subscribe as Subscribe
 from .folder_commands import Unsubscribe as Unsubscribe
@@ -228,6 +231,9 @@ FolderVerb = (
     | MyRights
     | GetMetadata
     | SetMetadata
+    | GetQuota
+    | GetQuotaRoot
+    | SetQuota
 )
 Verb = (
     FolderVerb

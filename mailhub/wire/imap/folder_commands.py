@@ -170,3 +170,25 @@ class SetMetadata:
 
     mailbox: str
     values: tuple[tuple[str, bytes | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GetQuota:
+    """RFC 9208 section 4.1.1."""
+
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetQuotaRoot:
+    """RFC 9208 section 4.1.2."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetQuota:
+    """RFC 9208 section 4.1.3."""
+
+    root: str
+    limits: tuple[tuple[str, int], ...]

@@ -16,6 +16,8 @@ MAX_PATTERNS = 100  # in one LIST
 PATTERN_LIMIT = 1_000  # characters of a LIST pattern
 PATTERNS_LIMIT = 8_000  # of all in one LIST
 MAX_ENTRIES = 100  # of METADATA in one command
+MAX_RESOURCES = 10  # in one SETQUOTA
+QUOTA_MAX = (1 << 63) - 1  # RFC 9208 section 7: number64
 ENTRY_LIMIT = 250  # characters of an entry's name
 STATUS_ITEMS = (
     "MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "SIZE", "MAILBOXID", "HIGHESTMODSEQ", "DELETED", "DELETED-STORAGE",
@@ -269,6 +271,31 @@ def _set_metadata(lexer: Lexer) -> Verb:
     return commands.SetMetadata(target, tuple(values.values()))
 
 
+# --- RFC 9208 --------------------------------------------------------------------------------------------------------
+
+
+def _get_quota(lexer: Lexer) -> Verb:
+    return commands.GetQuota(_text(lexer))
+
+
+def _set_quota(lexer: Lexer) -> Verb:
+    """setquota = "SETQUOTA" SP quota-root SP "(" [resource SP limit *(SP resource SP limit)] ")" """
+    root = _text(lexer)
+    lexer.space()
+    lexer.expect(b"(")
+    limits: list[tuple[str, int]] = []
+    while lexer.peek() != 0x29:
+        resource = lexer.keyword()
+        lexer.space()
+        limits.append((resource, lexer.number(QUOTA_MAX)))
+        if len(limits) > MAX_RESOURCES:
+            lexer.fail("Too many resources")
+        if not lexer.skip(b" "):
+            break
+    lexer.expect(b")")
+    return commands.SetQuota(root, tuple(limits))
+
+
 FOLDER_SYNTAX: dict[str, Callable[[Lexer], Verb]] = {
     "SELECT": _selects(commands.Select),
     "EXAMINE": _selects(commands.Examine),
@@ -289,4 +316,7 @@ FOLDER_SYNTAX: dict[str, Callable[[Lexer], Verb]] = {
     "MYRIGHTS": _on_mailbox(commands.MyRights),
     "GETMETADATA": _get_metadata,
     "SETMETADATA": _set_metadata,
+    "GETQUOTA": _get_quota,
+    "GETQUOTAROOT": _on_mailbox(commands.GetQuotaRoot),
+    "SETQUOTA": _set_quota,
 }

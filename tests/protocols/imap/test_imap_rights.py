@@ -38,6 +38,7 @@ ROWS = (
     Row(c.Delete, f"DELETE {BOX}", "x"),
     Row(c.Rename, f'RENAME {BOX} {MOVABLE[:-1]}.sub"', "x"),
     Row(c.Rename, f'RENAME {MOVABLE} {BOX[:-1]}.sub"', "k"),
+    Row(c.GetQuotaRoot, f"GETQUOTAROOT {BOX}", "r"),
     Row(c.SetAcl, f"SETACL {BOX} carol l", "a"),
     Row(c.DeleteAcl, f"DELETEACL {BOX} carol", "a"),
     Row(c.GetAcl, f"GETACL {BOX}", "a"),
@@ -64,7 +65,7 @@ WITH = {c.Move: "te", c.Replace: "te"}  # what else the command needs
 OTHERS = {
     c.GenUrlAuth, c.ResetKey,
     c.Capability, c.Noop, c.Logout, c.Id, c.StartTls, c.Authenticate, c.Login, c.Enable, c.Idle, c.Check, c.Close, c.Unselect,
-    c.Compress, c.Notify, c.Unauthenticate, c.UrlFetch, c.Subscribe, c.Unsubscribe, c.Namespace, c.List, c.Xlist, c.Lsub, c.MyRights, c.GetMetadata, c.Fetch, c.Search,
+    c.GetQuota, c.SetQuota, c.Compress, c.Notify, c.Unauthenticate, c.UrlFetch, c.Subscribe, c.Unsubscribe, c.Namespace, c.List, c.Xlist, c.Lsub, c.MyRights, c.GetMetadata, c.Fetch, c.Search,
 }  # fmt: skip
 
 

@@ -19,6 +19,11 @@ def parse(*pieces: str | bytes) -> c.Verb:
 @pytest.mark.parametrize(
     ("text", "verb"),
     [
+        ("a GETQUOTA x", c.GetQuota("x")),
+        ('a GETQUOTA ""', c.GetQuota("")),
+        ("a GETQUOTAROOT inbox", c.GetQuotaRoot("INBOX")),
+        ("a SETQUOTA x (storage 9 MESSAGE 0)", c.SetQuota("x", (("STORAGE", 9), ("MESSAGE", 0)))),
+        ("a SETQUOTA x ()", c.SetQuota("x", ())),
         ("a CREATE x (USE (\\Drafts \\sent))", c.Create("x", ("\\Drafts", "\\sent"))),
         ("a CREATE x (use ())", c.Create("x")),
         ('a XLIST "" *', c.Xlist("", "*")),
@@ -54,7 +59,8 @@ def test_a_value_may_be_any_octets() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "a CREATE x (USE \\Drafts)", "a CREATE x (USE (Drafts))", "a CREATE x (USE (\\Drafts)", "a CREATE x ()", "a XLIST *",
+        "a GETQUOTA", "a GETQUOTAROOT", "a SETQUOTA x", "a SETQUOTA x (STORAGE)", "a SETQUOTA x (STORAGE -1)",
+        "a SETQUOTA x (STORAGE 9223372036854775808)", "a CREATE x (USE \\Drafts)", "a CREATE x (USE (Drafts))", "a CREATE x (USE (\\Drafts)", "a CREATE x ()", "a XLIST *",
         'a LIST "" * RETURN', 'a LIST "" * RETURN (STATUS)', 'a LIST "" * RETURN (STATUS ())', 'a LIST "" * RETURN (METADATA)',
         'a LIST "" * RETURN (METADATA (x))', 'a LIST "" (* ', 'a LIST "" ()', "a SETACL x bob", "a SETACL x bob lQ", "a SETACL x bob l+",
         "a SETACL x bob lé", "a DELETEACL x", "a GETACL", "a LISTRIGHTS x", "a MYRIGHTS", "a GETMETADATA x", "a GETMETADATA x ()",
