@@ -9,11 +9,13 @@ LIMIT = 2_000  # addresses read from one field
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """One address; octets as written, quotes and backslashes taken off. `local` or `domain` is b"" where it was missing."""
+    """One address; octets as written, quotes and backslashes taken off. `local` or `domain` is b"" where it was missing.
+    `route`: the hosts of an obs-route, as in <@a,@b:local@domain>."""
 
     name: bytes | None
     local: bytes
     domain: bytes
+    route: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,17 +138,23 @@ def _mailbox(words: list[_Word]) -> Mailbox | None:
     comment = next((text for kind, text in reversed(words) if kind == "c" and text), None)
     words = [word for word in words if word[0] != "c"]
     name: bytes | None = None
+    route: bytes | None = None
     opening = next((n for n, (kind, _) in enumerate(words) if kind == "<"), -1)
     if opening >= 0:
         name = _phrase(words[:opening]) or None
         words = words[opening + 1 :]
         closing = next((n for n, (kind, _) in enumerate(words) if kind == ">"), len(words))
         words = words[:closing]
-        route = next((n for n in range(len(words) - 1, -1, -1) if words[n][0] == ":"), -1)  # obs-route = "@a,@b:"
-        words = words[route + 1 :]
+        colon = next((n for n in range(len(words) - 1, -1, -1) if words[n][0] == ":"), -1)  # obs-route = "@a,@b:"
+        if colon >= 0 and words[0][0] == "@":
+            route = b"".join([text or kind.encode() for kind, text in words[:colon]])
+        words = words[colon + 1 :]
     at = next((n for n, (kind, _) in enumerate(words) if kind == "@"), len(words))
-    local, domain = b" ".join(_runs(words[:at])), next(_runs(words[at + 1 :]), b"")
-    return Mailbox(name or comment, local, domain) if name or local or domain else None
+    before = list(_runs(words[:at]))
+    local, domain = b" ".join(before), next(_runs(words[at + 1 :]), b"")
+    if opening < 0 and at == len(words) and len(before) > 1:  # words without an address are a name
+        name, local = local, b""
+    return Mailbox(name or comment, local, domain, route) if name or local or domain else None
 
 
 def _runs(words: list[_Word]) -> Iterator[bytes]:

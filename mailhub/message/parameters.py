@@ -22,7 +22,7 @@ def parse(value: bytes) -> tuple[bytes, Parameters]:
     """The first word of the field, and its parameters with names in lower case; `value` is unfolded."""
     head, semicolon, rest = value.partition(b";")
     if not semicolon:
-        return _plain(head), ()
+        return plain(head), ()
     found: list[tuple[bytes, bytes]] = []
     at, end, split = 0, len(rest), False
     while at < end and len(found) < LIMIT:
@@ -36,15 +36,15 @@ def parse(value: bytes) -> tuple[bytes, Parameters]:
         at = match.end()
         name, quoted, token = match[1].lower(), match[2], match[3]
         if token is not None:
-            text = _plain(token)
+            text = plain(token)
         else:
             text = _ESCAPED.sub(rb"\1", quoted) if b"\\" in quoted else quoted
         split = split or b"*" in name
         found.append((name, text))
-    return _plain(head), _joined(found) if split else tuple(found)
+    return plain(head), _joined(found) if split else tuple(found)
 
 
-def _plain(text: bytes) -> bytes:
+def plain(text: bytes) -> bytes:
     """A token without comments and white space around it."""
     if b"(" in text:
         text = _COMMENT.sub(b"", text).partition(b"(")[0]
@@ -62,7 +62,14 @@ def _joined(found: list[tuple[bytes, bytes]]) -> Parameters:
         else:
             pieces.setdefault(numbered[1], {}).setdefault(int(numbered[2]), (text, bool(numbered[3])))
     for name, by_number in pieces.items():
-        run = [by_number[n] for n in range(len(by_number)) if n in by_number]
+        run: list[tuple[bytes, bool]] = []
+        while (piece := by_number.pop(len(run), None)) is not None:
+            run.append(piece)
+        out += [
+            (b"%b*%d%b" % (name, n, b"*" * mark), text) for n, (text, mark) in by_number.items()
+        ]  # no run leads there
+        if not run:
+            continue
         if any(encoded for _, encoded in run):
             joined = b"".join([text if encoded else quote_from_bytes(text).encode() for text, encoded in run])
             out.append((name + b"*", joined))

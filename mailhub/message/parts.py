@@ -11,7 +11,7 @@ one; then a boundary that begins like another cuts parts in the wrong place.)
 from dataclasses import dataclass, field
 
 from . import parameters
-from .headers import FIELD
+from .headers import FIELD, unfold
 from .parameters import Parameters
 from .window import Window
 
@@ -27,6 +27,8 @@ _WANTED = frozenset(
 )
 _LISTS = frozenset(b"from sender reply-to to cc bcc".split())
 _LAST = frozenset(b"date subject in-reply-to message-id".split())
+# unfolded as RFC 5322 section 2.2.3 has it; in a subject and in lists white space is one space, for people
+_EXACT = _WANTED - _LISTS - {b"subject"}
 MULTIPART, TEXT, MESSAGE, RFC822 = b"multipart", b"text", b"message", b"rfc822"
 TEXT_PLAIN = (TEXT, b"plain")
 _TOKEN = bytes(n for n in range(33, 127) if n not in b'()<>@,;:\\"/[]?=')
@@ -233,8 +235,10 @@ def _fields(data: bytes | Window, start: int, end: int) -> dict[bytes, bytes]:
         if name not in _WANTED:
             continue
         value = value[:VALUE_LIMIT].strip(b" \t\r")
-        if b"\n" in value:  # a fold and the white space around it are shown as one space
-            value = b" ".join([line for fold in value.split(b"\n") if (line := fold.strip(b" \t\r"))])
+        if name in _EXACT:
+            value = unfold(value)
+        elif b"\n" in value or name == b"subject":
+            value = b" ".join(value.split())
         if name not in out or name in _LAST:
             out[name] = value
         elif name in _LISTS:

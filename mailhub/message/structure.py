@@ -47,7 +47,7 @@ def _addresses(value: bytes | None) -> bytes:
 
 def _address(mailbox: Mailbox) -> bytes:
     local, domain = mailbox.local or b"MISSING_MAILBOX", mailbox.domain or b"MISSING_DOMAIN"
-    return b"(%b NIL %b %b)" % (nstring(mailbox.name), nstring(local), nstring(domain))
+    return b"(%b %b %b %b)" % (nstring(mailbox.name), nstring(mailbox.route), nstring(local), nstring(domain))
 
 
 def _group(group: Group) -> list[bytes]:
@@ -141,10 +141,10 @@ def _extension(part: Part) -> bytes:
     disposition, language = b"NIL", b"NIL"
     if value := get(b"content-disposition"):
         head, params = parameters.parse(value)
-        if head:
+        if head or params:
             disposition = b"(%b %b)" % (nstring(head.lower()), _params(params, b""))
     if value := get(b"content-language"):
-        tags = [nstring(tag.strip()) for tag in value.split(b",")[:_LANGUAGES] if tag.strip()]
+        tags = [nstring(tag) for each in value.split(b",")[:_LANGUAGES] if (tag := parameters.plain(each))]
         language = b"(%b)" % b" ".join(tags) if tags else b"NIL"
     return b" %b %b %b %b" % (own, disposition, language, nstring(get(b"content-location")))
 

@@ -211,17 +211,19 @@ class OpenMessage:
 
 
 def pick(header: bytes, section: Section) -> bytes:
-    """The fields that HEADER.FIELDS or HEADER.FIELDS.NOT asks for as they stand, and the blank line."""
+    """The fields that HEADER.FIELDS or HEADER.FIELDS.NOT asks for as they stand, and the blank line where the message has
+    one (RFC 9051 section 6.4.5.1)."""
     wanted = {name.lower() for name in section.fields}
     keep = section.what is What.FIELDS
     out: list[bytes] = []
-    taken = False
+    taken, blank = False, b""
     for line in header.removesuffix(b"\n").split(b"\n"):
         if line in (b"\r", b""):
+            blank = b"\r\n"
             break
         if line[:1] not in (b" ", b"\t"):
             name = line.partition(b":")[0].rstrip(b" \t").lower()
             taken = (name in wanted) == keep
         if taken:
-            out.append(line + b"\n")
-    return b"".join([*out, b"\r\n"])
+            out.append(line.removesuffix(b"\r") + b"\r\n")
+    return b"".join([*out, blank])
