@@ -65,7 +65,7 @@ WITH = {c.Move: "te", c.Replace: "te"}  # what else the command needs
 OTHERS = {
     c.GenUrlAuth, c.ResetKey,
     c.Capability, c.Noop, c.Logout, c.Id, c.StartTls, c.Authenticate, c.Login, c.Enable, c.Idle, c.Check, c.Close, c.Unselect,
-    c.GetQuota, c.SetQuota, c.Compress, c.Notify, c.Unauthenticate, c.UrlFetch, c.Subscribe, c.Unsubscribe, c.Namespace, c.List, c.Xlist, c.Lsub, c.MyRights, c.GetMetadata, c.Fetch, c.Search,
+    c.Esearch, c.Sort, c.Thread, c.CancelUpdate, c.GetQuota, c.SetQuota, c.Compress, c.Notify, c.Unauthenticate, c.UrlFetch, c.Subscribe, c.Unsubscribe, c.Namespace, c.List, c.Xlist, c.Lsub, c.MyRights, c.GetMetadata, c.Fetch, c.Search,
 }  # fmt: skip
 
 
@@ -206,3 +206,24 @@ async def test_only_an_owner_gives_access_by_urls(tmp_path: Path) -> None:
             assert "t NO [NOPERM]" in await bob.ask(command)
             await alice.done('SETACL Box bob ""')
             assert "t NO [NONEXISTENT]" in await bob.ask(command)
+
+
+async def test_what_lists_and_searches_says_nothing_of_what_may_not_be_read(tmp_path: Path) -> None:
+    """A mailbox with "l" alone is listed; neither STATUS, METADATA nor a search of all mailboxes tells what is in it."""
+    async with alice_and_bob(tmp_path, ROWS[0]) as (alice, bob):
+        asked = (
+            'LIST "" "Other*" RETURN (STATUS (MESSAGES) METADATA (/shared/comment))',
+            'ESEARCH IN (personal subscribed subtree "Other Users") SUBJECT x',
+        )
+        await alice.done("SETACL Box bob l")
+        await alice.done('SETMETADATA Box (/shared/comment "hidden")')
+        await bob.done(f"SUBSCRIBE {BOX}")
+        hidden = [await bob.done(command) for command in asked]
+        assert "Box" in hidden[0]
+        assert not re.search("STATUS|METADATA|hidden", hidden[0])
+        assert "Box" not in hidden[1]
+        await alice.done("SETACL Box bob lr")
+        told = [await bob.done(command) for command in asked]
+        assert "MESSAGES 1" in told[0]
+        assert "hidden" in told[0]
+        assert "Box" in told[1]
