@@ -24,7 +24,10 @@ RELOADABLE = (
     "log",
 )
 # Keys of those sections that were given to something that lives as long as the hub.
-FIXED = ("auth.threads", "auth.backlog", "auth.providers", "auth.default_domain", "auth.oauth", "limits.table_limit")
+FIXED = (
+    "auth.threads", "auth.backlog", "auth.providers", "auth.default_domain", "auth.oauth", "limits.table_limit",
+    "delivery.recipient_delimiter",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ log = logging.getLogger("mailhub.queue")
 TROUBLE = Reply(451, "4.3.0", "Temporary local problem")
 NO_TRANSPORT = Reply(451, "4.3.5", "Mail transport unavailable")
 TOO_LATE = Reply(554, "5.4.7", "Delivery time expired (DELIVERBY)")
+BROKEN_PAUSE = 300.0  # seconds until a message whose attempt broke is tried again
 EXPIRED = "4.4.7"  # RFC 3463 section 3.5
 _PAUSES = (1.0, 60.0)  # seconds, first and longest, before a unit that the store could not take is given again
 _SLICE = 100  # recipients routed without a look at what else there is to do
@@ -106,6 +107,7 @@ class Attempt:
 
     async def make(self) -> float:
         """Try all recipients of the item. When something that came of it is due in the store: inf for never."""
+        again: float | None = None  # as before
         try:
             routed, nowhere = await self._route()
             hidden = self._shared.bounces.confidential
@@ -114,8 +116,11 @@ class Attempt:
             else:
                 self._rest = [self._outcome(result, "router") for result in nowhere]
                 await self._deliver(plan.jobs(self._item, routed, hidden))
+        except Exception:
+            again = self._shared.clock.now() + BROKEN_PAUSE
+            raise
         finally:
-            await self._finish()
+            await self._finish(again)
         return self._due
 
     async def _way(self, recipient: QueuedRecipient) -> Route:
@@ -255,14 +260,14 @@ class Attempt:
 
     # --- settling ---------------------------------------------------------------------------------------------------
 
-    async def _finish(self) -> None:
-        """Record the rest and give the lease back, also where the attempt was cancelled or broke."""
+    async def _finish(self, again: float | None) -> None:
+        """Record the rest and give the lease back, also where the attempt was cancelled or broke. `again`: when what is left is due."""
         item, store = self._item, self._shared.store
         if self._crowded:  # no attempt: they are due as before, and leased when their destination is not busy any more
             self._due = self._began
         if self._rest:
             await self._record(self._rest, last=not self._crowded)
-        await store.release(item.id, item.lease)
+        await store.release(item.id, item.lease, again)
 
     async def _record(self, outcomes: Sequence[Outcome], *, last: bool) -> None:
         """Settle, whatever happens meanwhile: a cancellation is felt afterwards."""

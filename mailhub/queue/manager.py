@@ -21,7 +21,7 @@ from mailhub.store.api import Act, Item, QueueFilter, QueueStore, State
 from mailhub.trace import Trace
 
 from .active import ActiveSet
-from .attempt import Attempt, Shared
+from .attempt import BROKEN_PAUSE, Attempt, Shared
 from .bounce import Bounces
 from .destinations import Destinations
 from .schedule import Schedule
@@ -30,7 +30,6 @@ from .suppression import Suppressions
 log = logging.getLogger("mailhub.queue")
 _PAGE = 100  # items leased at a time
 _STORE_PAUSE = 5.0  # seconds until a store that could not answer is asked again
-_BROKEN_PAUSE = 300.0  # seconds until a message whose attempt broke is tried again
 
 
 class Manager:
@@ -200,7 +199,7 @@ class Manager:
             raise
         except Exception:
             log.exception("the attempt broke, and will be made again")
-            due = self._clock.now() + _BROKEN_PAUSE
+            due = self._clock.now() + BROKEN_PAUSE
             await self._store.release(item.id, item.lease, due)
         self._due_at(due)
 

@@ -164,12 +164,11 @@ class MysqlTable:
         values = self._query.bound(key)
         if values is None:
             return None
-        async with self._room:
-            try:
-                async with self._clock.timeout(2 * SECONDS):
-                    rows = await self._ask(values)
-            except TimeoutError:
-                raise Temporary(f"mysql {' '.join(self._hosts)}: no answer in {2 * SECONDS:g} seconds") from None
+        try:
+            async with self._clock.timeout(2 * SECONDS), self._room:  # the time in line counts
+                rows = await self._ask(values)
+        except TimeoutError:
+            raise Temporary(f"mysql {' '.join(self._hosts)}: no answer in {2 * SECONDS:g} seconds") from None
         return self._query.joined(rows, key)
 
     async def _ask(self, values: list[str]) -> Sequence[Sequence[Any]]:

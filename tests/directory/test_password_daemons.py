@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from support.daemons import LOGIN, PASSWORD, authdaemond, dovecot_auth, saslauthd
-from support.hubs import running
+from support.hubs import running, until
 
 from mailhub.config import schema
-from mailhub.directory.providers.daemons import DAEMONS, Authdaemond, DovecotAuth, Saslauthd
-from mailhub.model.clock import SystemClock
+from mailhub.directory.providers.daemons import CONNECTIONS, DAEMONS, SECONDS, Authdaemond, DovecotAuth, Saslauthd
+from mailhub.model.clock import SystemClock, VirtualClock
 from mailhub.model.errors import Temporary
 
 CLIENTS = itertools.count()
@@ -85,6 +85,21 @@ async def test_one_that_is_away_or_talks_rubbish_is_temporary(tmp_path: Path, ki
                 assert await asked(provider, LOGIN, PASSWORD) in (None, LOGIN)
             except Temporary:
                 continue
+
+
+async def test_who_stands_in_line_is_answered_in_time_too(tmp_path: Path) -> None:
+    """However many guesses wait for a daemon that is slow."""
+    clock, path = VirtualClock(), str(tmp_path / "s")
+    provider = DAEMONS["dovecot"](path, clock)
+    silent: list[asyncio.StreamWriter] = []
+    async with await asyncio.start_unix_server(lambda _, writer: silent.append(writer), path):
+        asking = [asyncio.create_task(asked(provider, LOGIN, PASSWORD)) for _ in range(3 * CONNECTIONS)]
+        await until(lambda: len(silent) == CONNECTIONS)
+        await clock.advance(SECONDS)
+        ends = await asyncio.gather(*asking, return_exceptions=True)
+        assert all(isinstance(end, Temporary) for end in ends)
+        for writer in silent:
+            writer.close()
 
 
 def _saying(words: bytes) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from mailhub import hub_reload
-from mailhub.config.schema import Auth, Config, Imap, Listener, Log, Relay
+from mailhub.config.schema import Auth, Config, Delivery, Imap, Listener, Log, Relay
 
 
 def test_nothing_changed() -> None:
@@ -20,6 +20,11 @@ def test_nothing_changed() -> None:
         (Config(listener=(Listener(protocol="smtp"),)), (), ("listener",)),
         (Config(relay=Relay(port=26, ipv6=False)), (), ("relay.port", "relay.ipv6")),
         (Config(auth=Auth(threads=9, failure_limit=1)), ("auth.failure_limit",), ("auth.threads",)),
+        (
+            Config(delivery=Delivery(recipient_delimiter="-", srs=True)),
+            ("delivery.srs",),
+            ("delivery.recipient_delimiter",),
+        ),
         (Config(log=Log(level="debug")), ("log.level",), ()),
     ],
 )

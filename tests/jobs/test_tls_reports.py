@@ -270,6 +270,19 @@ async def test_the_store_counts_so_much_in_a_day_and_no_more(w: World) -> None:
         assert [domain for _, domain in await a.store.tls.reportable(10**6, found[1], 2)] == ["d2.test", "d3.test"]
 
 
+async def test_a_long_policy_is_not_repeated_in_each_row(w: World) -> None:
+    """Whoever has mail sent to him has as many rows as he likes: each failure with another text."""
+    basis = Basis("sts", ("version: STSv1", *(f"mx: {number:060}.test" for number in range(900))))
+    async with w.hub("a", A) as a:
+        sessions = TlsSessions(a.store.tls, w.clock, 5)
+        sessions.count("b.test", basis, Session("mx", "192.0.2.1"))
+        await sessions.flush()
+        (row,) = await a.store.tls.sessions(int(w.clock.now() // DAY), "b.test")
+        lines, _ = json.loads(row.policy)
+        assert lines == list(basis.lines[: len(lines)])
+        assert 3_900 < sum(map(len, lines)) <= 4_000
+
+
 @pytest.mark.parametrize(
     ("records", "places"),
     [

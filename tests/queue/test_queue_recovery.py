@@ -137,6 +137,8 @@ async def test_an_attempt_that_breaks_is_made_again_later(tmp_path: Path, caplog
         await w.put("alice@mailhub.test")
         await w.manager.idle()
         assert "the attempt broke" in caplog.text
+        (item,) = await w.queued()
+        assert [recipient.due - w.clock.now() for recipient in item.recipients] == [300.0]
         w.router.route = plain  # type: ignore[method-assign]
         assert await w.mail("alice@mailhub.test") == []
         await w.clock.advance(301)

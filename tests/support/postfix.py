@@ -8,15 +8,14 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from support.server import free_port
 
 START = 15.0  # seconds
-_SERVICES = """
-smtp inet n - n - - smtpd
+SERVICES = """
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 proxymap unix - - n - - proxymap
@@ -59,6 +58,22 @@ def resolved(folder: Path, sender: str, address: str) -> tuple[str, str]:
 @contextlib.contextmanager
 def postfix_in(services: str = "", **options: str) -> Iterator[tuple[Path, int]]:
     """The same with its folder, where its `log` lies. `services`: more lines of its master.cf."""
+    port = free_port()
+    settings = {
+        "myhostname": "postfix.test", "mydestination": "", "mynetworks": "", "inet_protocols": "ipv4",
+        "default_transport": "discard", "alias_maps": "", "local_recipient_maps": "", "smtpd_peername_lookup": "no",
+        "smtpd_error_sleep_time": "0", "smtpd_client_auth_rate_limit": "0", **options,
+    }  # fmt: skip
+    with private(f"127.0.0.1:{port} inet n - n - - smtpd\n{services}", settings, [port]) as folder:
+        yield folder, port
+
+
+@contextlib.contextmanager
+def private(
+    services: str, settings: Mapping[str, str], ports: Iterable[int], in_queue: Mapping[str, str] | None = None
+) -> Iterator[Path]:
+    """The folder of one that answers at all these ports. `services`: lines of its master.cf besides SERVICES; `settings`: its
+    main.cf; `in_queue`: files below its queue directory, for services that are chrooted."""
     program = shutil.which("postfix", path="/usr/sbin:/usr/bin")
     if program is None:
         pytest.skip("postfix is not installed")
@@ -66,21 +81,19 @@ def postfix_in(services: str = "", **options: str) -> Iterator[tuple[Path, int]]
         pytest.skip("postfix has to be started by root")
     folder = Path(tempfile.mkdtemp(prefix="mp"))
     folder.chmod(0o755)
-    port = free_port()
-    settings = {
+    places = {
         "compatibility_level": "3.6", "queue_directory": f"{folder}/queue", "data_directory": f"{folder}/data",
-        "myhostname": "postfix.test", "mydestination": "", "mynetworks": "", "inet_protocols": "ipv4",
-        "default_transport": "discard", "alias_maps": "", "local_recipient_maps": "", "maillog_file": "/dev/stdout", "smtpd_peername_lookup": "no",
-        "maillog_file_prefixes": "/dev/stdout", "smtpd_error_sleep_time": "0", "smtpd_client_auth_rate_limit": "0",
-        **options,
+        "maillog_file": "/dev/stdout", "maillog_file_prefixes": "/dev/stdout",
     }  # fmt: skip
     etc = folder / "etc"
-    etc.mkdir()
-    (folder / "queue").mkdir()
-    (folder / "data").mkdir()
+    for made in (etc, folder / "data", folder / "queue"):
+        made.mkdir()
     shutil.chown(folder / "data", "postfix")
-    (etc / "main.cf").write_text("".join(f"{key} = {value}\n" for key, value in settings.items()))
-    (etc / "master.cf").write_text(_SERVICES.replace("smtp inet", f"127.0.0.1:{port} inet") + services)
+    for name, text in (in_queue or {}).items():
+        (folder / "queue" / name).parent.mkdir(exist_ok=True)
+        (folder / "queue" / name).write_text(text)
+    (etc / "main.cf").write_text("".join(f"{key} = {value}\n" for key, value in {**places, **settings}.items()))
+    (etc / "master.cf").write_text(SERVICES + services)
     log = (folder / "log").open("wb")
     subprocess.run([program, "-c", str(etc), "check"], stdout=log, stderr=log, check=True)  # makes its folders
     process = subprocess.Popen(
@@ -88,8 +101,9 @@ def postfix_in(services: str = "", **options: str) -> Iterator[tuple[Path, int]]
         env={"MAIL_CONFIG": str(etc), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
     )  # fmt: skip
     try:
-        answers(port, process, folder / "log")
-        yield folder, port
+        for port in ports:
+            answers(port, process, folder / "log")
+        yield folder
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # with its children; nothing of theirs is kept

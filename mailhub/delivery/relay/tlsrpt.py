@@ -3,9 +3,10 @@
 What can not be counted because there is too much of it is left out of the reports; mail never waits for them.
 """
 
+import itertools
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mailhub.model.clock import Clock
@@ -17,6 +18,7 @@ from .demand import Basis
 TLS_REPORT = "tls-report"
 _DAY = 86_400
 _DETAIL = 200  # characters
+_POLICY = 4_000  # characters of a policy that each row repeats; it may have 64 KiB (RFC 8461 section 3.3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class TlsSessions:
             day=int(self._clock.now() // _DAY),
             domain=domain,
             kind=basis.kind,
-            policy=json.dumps([basis.lines, basis.mx]),
+            policy=json.dumps([_shortened(basis.lines), _shortened(basis.mx)]),
             result=session.result,
             source=session.source if failed else "",
             host=session.host if failed else "",
@@ -68,3 +70,9 @@ class TlsSessions:
         except BaseException:
             self._counts.update(counts)
             raise
+
+
+def _shortened(lines: Sequence[str]) -> list[str]:
+    """As many of them as may stand in a row."""
+    room = itertools.accumulate(lines, lambda left, line: left - len(line), initial=_POLICY)
+    return [line for line, left in zip(lines, itertools.islice(room, 1, None), strict=False) if left >= 0]

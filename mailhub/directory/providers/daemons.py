@@ -1,6 +1,6 @@
 """Asking another daemon on its unix socket: saslauthd, Dovecot's auth, courier-authdaemond.
 
-A connection for each question, a bounded number at a time, each with a time limit; answers are bounded. A login or password
+A connection for each question, a bounded number at a time, each with a time limit that begins in line; answers are bounded. A login or password
 that could end a field of a protocol is never sent: it is refused.
 """
 
@@ -44,7 +44,7 @@ class _Daemon:
 
     async def _ask(self, talk: Talk[T]) -> T:
         try:
-            async with self._room, self._clock.timeout(SECONDS):
+            async with self._clock.timeout(SECONDS), self._room:
                 reader, writer = await asyncio.open_unix_connection(self._path, limit=LINE_LIMIT)
                 try:
                     return await talk(reader, writer)
