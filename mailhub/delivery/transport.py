@@ -1,6 +1,7 @@
 """What a transport is asked and what it answers. Postfix's word: a way out of the queue, never a socket.
 
-`local.LocalTransport` (Maildirs), `relay.RelayTransport` (SMTP to MX hosts), `discard.Discard`.
+`local.LocalTransport` (Maildirs), `relay.RelayTransport` (SMTP to mail hosts), `relay.LmtpTransport`, `pipe.PipeTransport` (programs),
+`discard.Discard`.
 """
 
 from dataclasses import dataclass

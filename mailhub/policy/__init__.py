@@ -1,12 +1,14 @@
 """The one door for mail: whoever brings a message, it comes in by a `Transaction`, and every check stands here.
 
-Comes from: protocols.smtp (later also LMTP and webmail). Gives to: delivery.router (read-only), queue.spool.
+Comes from: protocols.smtp. Gives to: delivery.router (read-only), queue.spool.
 May import: queue, delivery, directory, tables, store.api, net, message, model, config. Never: speak SMTP, know a socket.
 
-    transaction      one message on its way in
+    transaction      one message on its way in; intake: its body, as it passes
+    policy           what all messages share: tables, lists, the way into the queue
     restrictions     the lists of the config at work: checks (the words), access (tables), orders, visit and caller (the facts)
     guard            what clients and accounts may do in a time; bans, account_limits, gateways, counters, alerts are its parts
     relay            mynetworks, and addresses that try to relay by a trick
+    ownership        whose an address is
 
 Invariants
 - "Yes" to `commit` is said after the store's commit; the commit is not undone by who asked for it going away.

@@ -249,34 +249,25 @@ class Policy:
         message_id: str,
     ) -> asyncio.Task[Reply]:
         """Put a message into the queue by a task of ours, so that it goes on when the session is gone."""
-        put = self._put(number, envelope, body, prefix, origin, orders, message_id)
-        task = asyncio.get_running_loop().create_task(put)
+
+        async def put() -> Reply:
+            try:
+                await self.spool.put(
+                    number, envelope, body, prefix, origin, held=bool(orders.held), content_filter=orders.filter
+                )
+            except MailError as error:
+                log.warning("%s: not queued: %s", ids.text(number), error)
+                return error.reply
+            except Exception:
+                log.exception("%s: not queued", ids.text(number))
+                return TEMPORARY
+            self.trace.accepted(number, envelope, origin, len(prefix) + body.size, message_id)
+            return Reply(250, "2.0.0", f"Ok: queued as {ids.text(number)}")
+
+        task = asyncio.get_running_loop().create_task(put())
         self._commits.add(task)
         task.add_done_callback(self._commits.discard)
         return task
-
-    async def _put(
-        self,
-        number: int,
-        envelope: Envelope,
-        body: Body,
-        prefix: bytes,
-        origin: Origin,
-        orders: Orders,
-        message_id: str,
-    ) -> Reply:
-        try:
-            await self.spool.put(
-                number, envelope, body, prefix, origin, held=bool(orders.held), content_filter=orders.filter
-            )
-        except MailError as error:
-            log.warning("%s: not queued: %s", ids.text(number), error)
-            return error.reply
-        except Exception:
-            log.exception("%s: not queued", ids.text(number))
-            return TEMPORARY
-        self.trace.accepted(number, envelope, origin, len(prefix) + body.size, message_id)
-        return Reply(250, "2.0.0", f"Ok: queued as {ids.text(number)}")
 
 
 def _networks(texts: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:

@@ -1,14 +1,15 @@
-"""SMTP and submission (RFC 5321, RFC 6409) on aiosmtpd's server class.
+"""SMTP, submission and LMTP (RFC 5321, RFC 6409, RFC 2033) on aiosmtpd's server class.
 
 Comes from: protocols.listener. Gives to: policy, directory. May import: policy, directory, wire.smtp, wire.sasl, model, config.
 
     channel     octets: lines and blocks in, replies out, timers, TLS, the end of the connection
     session     what one client has said so far; the loop that hands its lines to the commands
     commands    the verbs, each with its function:
-    hello       EHLO, STARTTLS, RSET, NOOP, QUIT, HELP, VRFY, EXPN
+    hello       EHLO, STARTTLS, RSET, NOOP, QUIT, HELP, VRFY, EXPN, ETRN
     auth        AUTH
     mail        MAIL, RCPT
-    content     DATA, and what follows it
+    content     DATA, BDAT, and what follows them
+    xclient     XCLIENT, XFORWARD
     extensions  what EHLO offers, and when
 
 Invariants

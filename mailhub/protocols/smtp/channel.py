@@ -9,7 +9,7 @@ session and envelope objects, and the names `_handle_client` and `smtp_*`.
 import asyncio
 import logging
 import ssl
-from typing import AnyStr, Final, cast
+from typing import Final, cast
 
 from aiosmtpd.smtp import SMTP
 
@@ -201,11 +201,6 @@ class Channel(SMTP):
         self._scanned = 0
 
     # --- writing ---
-
-    async def push(self, status: AnyStr) -> None:
-        """aiosmtpd's way to say something."""
-        self.say(status if isinstance(status, bytes) else status.encode("ascii", "replace"))
-        self.say(b"\r\n")
 
     def say(self, octets: bytes) -> None:
         self._output.append(octets)

@@ -1,4 +1,4 @@
-"""One SMTP or submission client (RFC 5321, RFC 6409): what it has said so far, and the loop that hands its lines to the commands."""
+"""One SMTP, submission or LMTP client (RFC 5321, RFC 6409, RFC 2033): what it has said so far, and the loop that hands its lines to the commands."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,6 @@ from ..session import SessionContext, peer_of
 from .channel import Channel, ConnectionLost, TimedOut
 from .commands import COMMANDS, FOREIGN
 from .content import Incoming
-from .xclient import Forwarded
 
 log = logging.getLogger("mailhub.protocols.smtp")
 
@@ -38,7 +37,7 @@ TOO_MANY_COMMANDS = Reply(421, "4.7.0", "Too many commands in one session")
 
 
 class SmtpSession(Channel):
-    """One client. `context.service`: "smtp" (the MX) or "submission", where nobody sends mail without signing in."""
+    """One client. `context.service`: "smtp" (the MX), "lmtp", or "submission", where nobody sends mail without signing in."""
 
     def __init__(self, context: SessionContext[schema.Smtp], policy: Policy, authenticator: Authenticator) -> None:
         super().__init__(context)
@@ -49,7 +48,6 @@ class SmtpSession(Channel):
         self.extended = False
         self.client = ""
         self.proxy = ""  # whose word XCLIENT and XFORWARD are: the peer of the connection
-        self.forwarded = Forwarded()
         self.caller = policy.caller("")
         self.denied: Reply | None = None  # the client's list refused it before it was greeted
         self.transaction: Transaction | None = None

@@ -4,7 +4,6 @@ Offered to hosts that the config names, and to nobody else. XCLIENT replaces the
 anew; XFORWARD is told for the log alone.
 """
 
-import dataclasses
 import ipaddress
 import logging
 import re
@@ -68,20 +67,8 @@ async def xforward(session: "SmtpSession", argument: str) -> None:
     if session.transaction is not None:
         return session.answer(IN_TRANSACTION)
     found = _attributes(argument, XFORWARD)
-    session.forwarded = dataclasses.replace(
-        session.forwarded, **{name.lower(): value for name, value in found.items() if name in ("NAME", "ADDR", "HELO")}
-    )
     log.info("%s: forwarded for %s", session.record, " ".join(f"{name}={value!r}" for name, value in found.items()))
     return session.answer(OK)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Forwarded:
-    """What XFORWARD said of the client behind a filter; "" where nothing."""
-
-    name: str = ""
-    addr: str = ""
-    helo: str = ""
 
 
 def _attributes(argument: str, known: tuple[str, ...]) -> dict[str, str]:
