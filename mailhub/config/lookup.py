@@ -84,11 +84,18 @@ def spec(text: str) -> Spec:
         parts = split(name)
         if not parts:
             raise Malformed(f"{kind}:{{...}} with something in its braces")
-        if TYPES[kind][0] == "tables":
-            for part in parts:
-                spec(part)
+        for part in parts if kind != "randmap" else ():
+            pair(part) if kind == "inline" else spec(part)
         return Spec(kind, name, parts)
     return Spec(kind, name)
+
+
+def pair(part: str) -> tuple[str, str]:
+    """One part of inline:{...}: the key in lower case, the value."""
+    key, equals, value = part.partition("=")
+    if not equals or not key.strip():
+        raise Malformed(f"inline: key=value, not {part!r}")
+    return key.strip().lower(), value.strip()
 
 
 def split(text: str) -> tuple[str, ...]:

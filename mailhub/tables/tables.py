@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from mailhub.config.lookup import Lookup, Malformed, Spec, spec
+from mailhub.config.lookup import Lookup, Malformed, Spec, pair, spec
 from mailhub.model.clock import Clock
 from mailhub.model.errors import Permanent, Temporary
 
@@ -141,7 +141,7 @@ class Tables:
             case "fail":
                 return Fail(found.name)
             case "inline":
-                return Pairs(dict(map(_pair, found.parts)))
+                return Pairs(dict(map(pair, found.parts)))
             case "randmap":
                 return Random(found.parts, self._chance)
             case "unionmap":
@@ -182,13 +182,6 @@ class Tables:
         for table in self._open.values():
             if isinstance(table, FileTable):
                 table.close()
-
-
-def _pair(part: str) -> tuple[str, str]:
-    key, equals, value = part.partition("=")
-    if not equals or not key.strip():
-        raise Malformed(f"inline: key=value, not {part!r}")
-    return key.strip().lower(), value.strip()
 
 
 def _pairs(source: str) -> Content:

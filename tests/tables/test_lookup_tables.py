@@ -37,7 +37,7 @@ def tables(clock: VirtualClock) -> Tables:
         ("", ()),
         ({"a": "b"}, ((("a", "b"),),)),
         (["static:x", {"a": "b", "c": "d"}], ("static:x", (("a", "b"), ("c", "d")))),
-        ("unionmap:{static:a, {inline:{b=c d}}}", ("unionmap:{static:a, {inline:{b=c d}}}",)),
+        ("unionmap:{static:a, {inline:{b=c d=e}}}", ("unionmap:{static:a, {inline:{b=c d=e}}}",)),
     ],
 )
 def test_names_of_tables(value: object, sources: object) -> None:
@@ -47,7 +47,7 @@ def test_names_of_tables(value: object, sources: object) -> None:
 @pytest.mark.parametrize(
     "value",
     ["/etc/aliases", "nosuch:x", "hash:", 3, [3], {"a": 1}, "unionmap:x", "unionmap:{}", "unionmap:{hash:}", "pipemap:{a}",
-     "inline:{a", "inline:}{", "unionmap:{static:a}}{"],
+     "inline:{a", "inline:{a}", "inline:{=a}", "pipemap:{inline:{a}}", "inline:}{", "unionmap:{static:a}}{"],
 )  # fmt: skip
 def test_what_names_no_table(value: object) -> None:
     with pytest.raises(Malformed):
