@@ -134,7 +134,6 @@ def _write(folder: Path, owner: pwd.struct_passwd, smtp: int, submission: int, t
     )  # fmt: skip
     (folder / "main.cf").write_text(main)
     (folder / "master.cf").write_text(_MASTER.format(smtp=smtp, submission=submission))
-    boxes = "".join(f"{user(n)} {user(n).partition('@')[0]}/Maildir/\n" for n in range(USERS))
     boxes = {user(n): f"{user(n).partition('@')[0]}/Maildir/" for n in range(USERS)}
     for name, table in (("vmailbox", boxes), ("transport", transports)):
         (folder / name).write_text("".join(f"{key} {value}\n" for key, value in table.items()))

@@ -52,12 +52,16 @@ def check(config: Config) -> Iterator[Finding]:
     yield from _listeners(config.listener)
     yield from _tls(config)
     yield from _smtp(("smtp",), config.smtp)
+    for n, network in enumerate(config.limits.allow):
+        yield from _network(("limits", "allow", n), network)
     yield from _auth(config)
     yield from _queue(config.queue)
     yield from _delimiter(config.delivery.recipient_delimiter)
     yield from _shared(config.mailbox)
     yield from _relay(("relay",), config.relay)
     yield from _transports(config)
+    if (contact := config.tls_reports.contact) and not _CONTACT.fullmatch(contact):
+        yield Finding(("tls_reports", "contact"), shown(contact), 'an address such as "postmaster@example.org", or ""')
     for key in ("nameservers", "validating"):
         for n, server in enumerate(getattr(config.resolver, key)):
             if not _is_nameserver(server):

@@ -2,7 +2,7 @@
 
     who                                     is
     allow-listed (`limits.allow`,           never limited, delayed by others' deeds or banned
-      trusted `mynetworks`), no address
+      networks of `mynetworks`), no address
     shared (`Gateways`)                     likewise, for anybody may stand behind it; and not trusted by address
     known: somebody signed in from there    never banned but by the operator; may not try other accounts without end
     anybody else                            counted, and banned for a time
@@ -33,7 +33,7 @@ from .alerts import Alerts
 from .bans import AUTH, EARLY, ERRORS, OPERATOR, Bans, network_of
 from .counters import Counters, Recent
 from .gateways import Gateways
-from .relay import Networks
+from .relay import Networks, networks_and_tables
 
 log = logging.getLogger("mailhub.policy")
 
@@ -101,7 +101,7 @@ class Guard:
         self.bans.limits = self.accounts.limits = sections.limits
         self.gateways.trust = sections.smtp.trust_gateway
         self._allowed = Networks(sections.limits.allow)
-        self._mynetworks = Networks(sections.smtp.mynetworks)
+        self._mynetworks = Networks(networks_and_tables(sections.smtp.mynetworks)[0])  # a table may take its time
 
     async def open(self) -> None:
         """Read what outlived the last process."""

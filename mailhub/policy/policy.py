@@ -1,7 +1,6 @@
 """What all messages share on their way in: the configuration, its tables and lists, and the way into the queue."""
 
 import asyncio
-import ipaddress
 import logging
 from collections.abc import Sequence
 
@@ -29,7 +28,7 @@ from .caller import BEFORE_MAIL, Caller, ClientName
 from .guard import Guard, unlimited
 from .orders import Orders
 from .ownership import Ownership
-from .relay import Networks
+from .relay import Networks, networks_and_tables
 from .restrictions import Restrictions
 from .transaction import CANNOT_VERIFY, TEMPORARY, UNKNOWN, Transaction
 from .visit import Visit
@@ -69,7 +68,7 @@ class Policy:
         self.hostname, self.router, self.spool, self.clock = hostname, router, spool, clock
         self.config, self.guard, self.resolver, self._delimiter = config, guard or unlimited(clock), resolver, delimiter
         tables = tables or Tables(clock)
-        networks, named = _networks(config.mynetworks)
+        networks, named = networks_and_tables(config.mynetworks)
         self.mynetworks = Networks(networks, self.guard.shared)
         self.xclient_hosts = addresses.Networks(config.xclient_hosts)
         self.xforward_hosts = addresses.Networks(config.xforward_hosts)
@@ -268,12 +267,3 @@ class Policy:
         self._commits.add(task)
         task.add_done_callback(self._commits.discard)
         return task
-
-
-def _networks(texts: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
-    """Networks, and the tables among them."""
-    named = tuple(text for text in texts if text.partition(":")[0] in lookup.TYPES)
-    networks = [text for text in texts if text not in named]
-    for network in networks:
-        ipaddress.ip_network(network, strict=False)
-    return networks, named

@@ -1,7 +1,8 @@
 """Relay control: who may send mail through us to others, and which addresses try to do it by a trick."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
+from mailhub.config import lookup
 from mailhub.model import address
 from mailhub.net import addresses
 
@@ -15,6 +16,12 @@ class Networks(addresses.Networks):
 
     def __contains__(self, client: str) -> bool:
         return super().__contains__(client) and not self._shared(client)
+
+
+def networks_and_tables(texts: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """What stands in `mynetworks`: networks, and the tables among them."""
+    named = tuple(text for text in texts if text.partition(":")[0] in lookup.TYPES)
+    return [text for text in texts if text not in named], named
 
 
 def names_another_host(local: str) -> bool:

@@ -175,6 +175,16 @@ async def test_a_reload_changes_new_sessions_and_leaves_old_ones(tmp_path: Path)
         writer.close()
 
 
+async def test_mynetworks_may_be_a_table_at_the_start_and_after_a_reload(tmp_path: Path) -> None:
+    (tmp_path / "nets").write_text("127.0.0.0/8 ok\n")
+    table = f"cidr:{tmp_path}/nets"
+    async with running(tmp_path / "data", smtp=Smtp(mynetworks=(table,))) as hub:
+        assert await hub.policy.trusted_network("127.0.0.1")
+        hub.reload(msgspec.structs.replace(hub.config, smtp=Smtp(mynetworks=(table, "198.51.100.0/24"))))
+        assert await hub.policy.trusted_network("127.0.0.1")
+        assert (hub.guard.trusts("198.51.100.1"), hub.guard.trusts("127.0.0.1")) == (True, False)
+
+
 async def test_limits_and_domains_change_with_a_reload(tmp_path: Path) -> None:
     async with running(tmp_path) as hub:
         hub.reload(
