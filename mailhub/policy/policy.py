@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
 
 from mailhub.config import lookup, schema
 from mailhub.config.restrictions import opens_to_all

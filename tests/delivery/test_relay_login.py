@@ -88,7 +88,7 @@ async def test_a_sender_s_password_is_for_relayhosts_not_for_whoever_gets_his_ma
     named = Lookup(((("a@here.test", f"{ANN}:{PASSWORD}"),),))
     clock = VirtualClock()
     async with world(
-        passwords=named, auth_in_clear=True, services=lambda far: TlsServices(tables=Tables(clock))
+        passwords=named, auth_in_clear=True, keep_seconds=0, services=lambda far: TlsServices(tables=Tables(clock))
     ) as far:
         (host,) = far.hosts
         host.extensions.append("AUTH PLAIN")
@@ -97,6 +97,9 @@ async def test_a_sender_s_password_is_for_relayhosts_not_for_whoever_gets_his_ma
         assert (result.fate, host.commands("AUTH")) == (Fate.RELAYED, [])
         (result,) = await far.deliver("b@elsewhere.test", nexthop="[mx1.far.test]")
         assert (result.fate, len(host.commands("AUTH"))) == (Fate.RELAYED, 1)
+        results = await far.deliver("b@far.test", "c@elsewhere.test")  # far.test is a relayhost here
+        assert [result.fate for result in results] == [Fate.RELAYED] * 2
+        assert len(host.commands("AUTH")) == 2
 
 
 async def test_each_sender_has_a_connection_of_his_own(tmp_path: Path) -> None:

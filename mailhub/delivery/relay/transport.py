@@ -261,7 +261,7 @@ class RelayTransport:
 
 def _is_written(job: Job) -> bool:
     """Whether the nexthop is one that an operator wrote, and not the recipients' own domain."""
-    return not any(domain_of(recipient.address) == job.nexthop for recipient in job.recipients)
+    return not all(domain_of(recipient.address) == job.nexthop for recipient in job.recipients)
 
 
 def _at_nexthop(job: Job, reply: Reply) -> Reply:
