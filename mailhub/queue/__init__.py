@@ -1,6 +1,6 @@
 """Accepted mail until it is delivered, bounced or removed: Postfix's qmgr and bounce in coroutines.
 
-Comes from: policy (spool.put). Gives to: delivery (jobs), store.api (units), control (inspect).
+Comes from: policy and jobs (spool.put). Gives to: delivery (jobs), store.api (units), control (inspect).
 May import: delivery, store.api, message, model, config, log. Never SMTP, Maildir or a database driver.
 
     spool         the way in: durable first, then straight into the active set

@@ -4,25 +4,16 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from support.signin import CountingHasher
 
 from mailhub.config import schema
-from mailhub.directory import Account, Alias, Directory, Domain, Hasher
+from mailhub.directory import Account, Alias, Directory, Domain
 from mailhub.model.clock import VirtualClock
 from mailhub.model.errors import Exists, NotFound, Permanent
 from mailhub.store.api import AccountRow
 from mailhub.store.sqlite import SqliteStore
 
 AUTH = schema.Auth(failure_delay=0)
-
-
-class CountingHasher(Hasher):
-    """A real hasher that tells how many hashes were verified."""
-
-    verified = 0
-
-    async def verify(self, stored: str, password: bytes, client: str = "") -> bool:
-        self.verified += 1
-        return await super().verify(stored, password, client)
 
 
 @pytest.fixture

@@ -13,6 +13,16 @@ from mailhub.model.errors import Temporary
 from mailhub.store.api import AccountRow
 
 
+class CountingHasher(Hasher):
+    """A real hasher that tells how many hashes were verified."""
+
+    verified = 0
+
+    async def verify(self, stored: str, password: bytes, client: str = "") -> bool:
+        self.verified += 1
+        return await super().verify(stored, password, client)
+
+
 class Passwords:
     """A Provider: `names(login, password)` is the account, None, or raises."""
 
