@@ -175,10 +175,11 @@ class AccountMail:
 
     async def _find(self, wanted: str) -> Folder | None:
         """Also where the account may not know of it."""
-        for folder in await (self._store.folders(self.name) if wanted == "INBOX" else self.folders()):
-            if folder.name == wanted:
-                return folder
+        own = await (self._store.folders(self.name) if wanted == "INBOX" else self.folders())
         owner, name = self._owner(wanted)
+        for folder in own:
+            if folder.name == wanted or (folder.name == name and owner == self.name):
+                return folder
         if owner == self.name or not await self.sharing.any_of(owner):
             return None
         for folder in await self._store.folders(owner):
@@ -188,7 +189,8 @@ class AccountMail:
 
     def _owner(self, name: str) -> tuple[str, str]:
         """Whose folder a name stands for, and what the owner calls it."""
-        return self.namespaces.owner_of(name) or (self.name, name)
+        owner, theirs = self.namespaces.owner_of(name) or (self.name, name)
+        return owner, _canonical(theirs)
 
     async def create(self, name: str, special_use: str = "") -> Folder:
         """Exists where there is one; LimitReached where it would be one too many. Another's needs the right "k" above it."""

@@ -65,6 +65,17 @@ async def test_entries_are_the_same_in_any_case_and_bounded(tmp_path: Path) -> N
         assert len(await sharing.annotations(place)) == 10
 
 
+async def test_what_is_over_a_limit_that_was_lowered_may_become_less(tmp_path: Path) -> None:
+    async with mailbox_room(tmp_path) as room:
+        sharing, place = room.store.sharing, Place(ALICE, 0, True)
+        await sharing.annotate({place: [(f"/private/{n}", bytes(100)) for n in range(9)]}, LIMITS)
+        few = AnnotationLimits(2, 50)
+        await sharing.annotate({place: [("/private/0", None), ("/private/1", b"less")]}, few)
+        assert len(await sharing.annotations(place)) == 8
+        with pytest.raises(LimitReached):
+            await sharing.annotate({place: [("/private/1", b"more than it was")]}, few)
+
+
 async def test_a_list_is_bounded_and_empty_entries_are_gone(tmp_path: Path) -> None:
     async with mailbox_room(tmp_path) as room:
         folder, sharing = await room.alice.create("Team"), room.store.sharing

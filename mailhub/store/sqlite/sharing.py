@@ -48,18 +48,20 @@ class Annotate:
         for place, values in self.values.items():
             if place.folder:
                 get_folder(db, place.folder)
+            count, octets = self._held(db, place)
             for entry, value in values:
                 self._set(db, place, entry, value)
-        for place in self.values:
-            (count,) = db.execute(
-                "select count(*) from annotation where holder=? and folder=? and private=?",
-                (place.holder, place.folder, place.private),
-            ).fetchone()
-            (octets,) = db.execute(
-                "select coalesce(sum(length(value)), 0) from annotation where holder=?", (place.holder,)
-            ).fetchone()
-            if count > self.limits.count or octets > self.limits.octets:
+            now, then = self._held(db, place), (max(count, self.limits.count), max(octets, self.limits.octets))
+            if now[0] > then[0] or now[1] > then[1]:  # what is over a limit that was lowered may still become less
                 raise LimitReached("mailbox.metadata_limit, mailbox.metadata_account_limit")
+
+    def _held(self, db: sqlite3.Connection, place: Place) -> tuple[int, int]:
+        """Annotations at that place, and octets of all that its holder has."""
+        found: tuple[int, int] = db.execute(
+            "select coalesce(sum(folder=? and private=?), 0), coalesce(sum(length(value)), 0) from annotation where holder=?",
+            (place.folder, place.private, place.holder),
+        ).fetchone()
+        return found
 
     def _set(self, db: sqlite3.Connection, place: Place, entry: str, value: bytes | None) -> None:
         key = (place.holder, place.folder, place.private, entry)
