@@ -86,8 +86,4 @@ def _trouble(recipient: JobRecipient, error: MailError) -> Result:
 async def delivered_before(content: Content) -> frozenset[str]:
     """The addresses (in key form) that the message was delivered to before."""
     start = await content.read(0, min(content.size, _HEADER_LIMIT))
-    header = start[: headers.header_end(start)]
-    if b"delivered-to:" not in header.lower():
-        return frozenset()
-    values = (value for name, value in headers.fields(header) if name.lower() == b"delivered-to")
-    return frozenset(key(value.decode("utf-8", "replace").strip()) for value in values)
+    return headers.delivered_to(start[: headers.header_end(start)])

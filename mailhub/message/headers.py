@@ -5,6 +5,8 @@ from base64 import b64decode
 from collections.abc import Iterator
 from quopri import decodestring
 
+from mailhub.model.address import key
+
 from .charset import decode as decode_charset
 
 # field = field-name ":" unstructured, CRLF before white space included; a space before the colon is obsolete syntax.
@@ -54,6 +56,14 @@ def count(header: bytes, name: bytes) -> int:
     """How many fields of that name there are."""
     wanted = name.lower()
     return sum(found[1].lower() == wanted for found in FIELD.finditer(header))
+
+
+def delivered_to(header: bytes) -> frozenset[str]:
+    """The addresses (in key form) of its Delivered-To fields: where the message has been (RFC 9228)."""
+    if b"delivered-to:" not in header.lower():
+        return frozenset()
+    values = (value for name, value in fields(header) if name.lower() == b"delivered-to")
+    return frozenset(key(value.decode("utf-8", "replace").strip()) for value in values)
 
 
 def text(value: bytes) -> str:

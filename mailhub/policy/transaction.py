@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mailhub.delivery.router import Known
+from mailhub.delivery.routes import Local
 from mailhub.message import address_list, headers, stamps, submission
 from mailhub.model import address, ids
 from mailhub.model.envelope import PLAIN, Envelope, MailParameters, Notify, Recipient
@@ -42,6 +43,7 @@ HEADER_TOO_LONG = Reply(552, "5.3.4", "The header is longer than smtp.header_siz
 PRIORITY_CHANGED = Reply(250, "2.3.6", "Ok, with priority 0")
 CANNOT_VERIFY = Reply(252, "2.5.0", "Cannot verify, but will take a message and try to deliver it")
 LOOP = Reply(554, "5.4.6", "Too many hops: this message is in a loop")
+CAME_BACK = Reply(554, "5.4.6", "Mail forwarding loop: the message was delivered to one of these addresses before")
 NOT_YOURS = Reply(553, "5.7.1", "Sender address rejected: not owned by user")
 TWO_AUTHORS = Reply(550, "5.6.0", "The message has two From fields")
 NO_AUTHOR = Reply(550, "5.6.0", "A From or Sender field names no address")
@@ -257,6 +259,8 @@ class Transaction:
         if self._intake.too_long and self._service == "submission":
             return HEADER_TOO_LONG
         try:
+            if await self._came_back():
+                return CAME_BACK
             refusal = await self._stage("end_of_data") or await self._foreign_author()
         except MailError as error:
             log.warning("message cannot be judged: %s", error)
@@ -265,6 +269,16 @@ class Transaction:
             return refusal
         self._body = body
         return CONTENT_OK
+
+    async def _came_back(self) -> bool:
+        """Whether local delivery would refuse it. Said later, that is a report to whoever the sender is said to be."""
+        assert self._intake is not None
+        seen = headers.delivered_to(self._intake.header)
+        for recipient in self._recipients if seen else ():
+            known = address.key(recipient.address) in seen
+            if known and isinstance(await self._policy.router.route(recipient.address), Local):
+                return True
+        return False
 
     async def _foreign_author(self) -> Reply | None:
         """On submission each address in From has to be the login's (RFC 6409 section 6.1)."""

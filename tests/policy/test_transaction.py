@@ -5,6 +5,7 @@ import pytest
 from support.smtp_rooms import MemorySpool, SmallRouter
 
 from mailhub.config import schema
+from mailhub.delivery.routes import Expand, Local
 from mailhub.model.clock import VirtualClock
 from mailhub.model.envelope import MailParameters, Origin, Recipient
 from mailhub.model.errors import Temporary
@@ -120,6 +121,32 @@ async def test_an_address_in_utf8_needs_the_extension() -> None:
     assert str(await transaction.recipient(Recipient("zoë@other.example"))).startswith("553 5.6.7 ")
     await transaction.sender("x@y.example", MailParameters(smtputf8=True))
     assert (await transaction.recipient(Recipient("zoë@other.example"))).ok
+
+
+@pytest.mark.parametrize(
+    ("field", "refused"),
+    [
+        (b"delivered-to: Alice@mailhub.test", True),
+        (b"Delivered-To: bob@mailhub.test", False),
+        (b"Delivered-To: list@mailhub.test", False),
+        (b"X: x\r\n\r\nDelivered-To: alice@mailhub.test", False),
+    ],
+)
+async def test_what_was_delivered_to_a_mailbox_before_is_refused_and_not_sent_back_later(
+    field: bytes, refused: bool
+) -> None:
+    """Anybody may write that field and a sender's name: the report would be his letter to somebody else."""
+    router = SmallRouter((ALICE.address, BOB.address, "list@mailhub.test"))
+    router.routes = {ALICE.address: Local(ALICE.address), "list@mailhub.test": Expand((BOB.address,))}
+    policy = Policy(schema.Smtp(), "mx.mailhub.test", router, MemorySpool(), VirtualClock())
+    transaction = policy.begin(Origin())
+    await transaction.sender("x@y.example")
+    for recipient in (Recipient("list@mailhub.test"), ALICE):
+        assert (await transaction.recipient(recipient)).ok
+    intake = transaction.body()
+    intake.feed(b"%b\r\n\r\nbody\r\n" % field)
+    verdict = await transaction.content(await intake.finish())
+    assert str(verdict).startswith("554 5.4.6 " if refused else "250 ")
 
 
 @pytest.mark.parametrize(("fields", "refused"), [(50, False), (51, True)])
