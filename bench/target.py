@@ -1,6 +1,7 @@
 """A server under test, whichever it is. What a case may know of it stands in Target."""
 
 import asyncio
+import os
 import shutil
 import sys
 import tempfile
@@ -30,8 +31,9 @@ class Target:
 
 
 def folder_on_disk() -> Path:
-    """A new folder on the file system of this checkout: memory file systems would flatter both sides."""
-    return Path(tempfile.mkdtemp(prefix="bench-", dir=Path(__file__).resolve().parent))
+    """A new folder in $BENCH_FOLDER, or else beside this file: memory file systems would flatter both sides, and ext4 without
+    a journal makes files dear for minutes after many were deleted."""
+    return Path(tempfile.mkdtemp(prefix="bench-", dir=os.environ.get("BENCH_FOLDER", Path(__file__).resolve().parent)))
 
 
 def user(number: int) -> str:
