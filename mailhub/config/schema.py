@@ -90,6 +90,8 @@ class Smtp(Lists, frozen=True, kw_only=True):
     deliver_by_minimum: Seconds = 0.0
     # How long a submitted message may wait for its release (RFC 4865); 0: FUTURERELEASE is not offered.
     future_release_limit: Seconds = 2_592_000.0
+    # Show AUTH in the spelling of old clients, too ("AUTH=LOGIN PLAIN"), such as Outlook Express 4.
+    broken_sasl_auth_clients: bool = False
     # Answer VRFY, EXPN and ETRN: to mynetworks and to who signed in.
     vrfy: bool = False
     expn: bool = False

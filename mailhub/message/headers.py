@@ -15,6 +15,8 @@ FIELD = re.compile(rb"^([!-9;-~]++)[ \t]*+:((?:[^\n]*+)(?:\n[ \t][^\n]*+)*)", re
 
 # encoded-word = "=?" charset ["*" language] "?" encoding "?" encoded-text "?="
 _WORD = re.compile(r"=\?([A-Za-z0-9!#$%&'+^_`{}~.:-]{1,80}+)(?:\*[^?\s]{0,40}+)?\?([bBqQ])\?([^?\r\n]*+)\?=")
+# characters of GB2312, each two octets; Western texts have hardly ever four letters with accents in a row
+_HIGH, _GB2312, _FEW = re.compile(rb"[\x80-\xff]++"), re.compile(rb"(?:[\xa1-\xa9\xb0-\xf7][\xa1-\xfe])++"), 4
 _BASE64_REST = re.compile(rb"[^A-Za-z0-9+/]+")
 
 
@@ -67,11 +69,14 @@ def delivered_to(header: bytes) -> frozenset[str]:
 
 
 def text(value: bytes) -> str:
-    """8-bit text of a header without decoding encoded words: UTF-8, or else Windows-1252."""
+    """8-bit text of a header without decoding encoded words: UTF-8, or what can hardly be anything but Chinese, or else
+    Windows-1252."""
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError:
-        return decode_charset(value, "windows-1252")
+        runs = _HIGH.findall(value)
+        chinese = max(map(len, runs)) >= _FEW and all(map(_GB2312.fullmatch, runs))
+        return decode_charset(value, "gb18030" if chinese else "windows-1252")
 
 
 def decode(value: bytes) -> str:

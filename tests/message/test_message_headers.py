@@ -46,6 +46,9 @@ def test_fields_keep_their_folding_and_order() -> None:
         (b"=?utf-8?x?a?=", "=?utf-8?x?a?="),
         ("grüße".encode(), "grüße"),
         (b"gr\xfc\xdfe", "grüße"),
+        ("informações".encode("latin-1"), "informações"),
+        ("周计划 2026".encode("gb2312"), "周计划 2026"),
+        ("周计划".encode("gb2312") + b" \xfc", "ÖÜ¼Æ»® ü"),
         (b"=?utf-8?q??= tail", " tail"),
     ],
 )

@@ -1,5 +1,6 @@
 """Commands about the session itself: EHLO, STARTTLS, RSET, NOOP, QUIT, HELP, VRFY, EXPN (RFC 5321 section 4.1.1)."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mailhub.model.reply import Reply
@@ -57,7 +58,14 @@ async def _hello(session: "SmtpSession", hostname: str, extended: bool) -> None:
         return session.answer(refusal)
     session.end_transaction()
     session.offered = offered(session)  # who says HELO may use what it does not ask for
-    return session.say(greeting(session.hostname, tuple(session.offered.values()) if extended else ()))
+    return session.say(greeting(session.hostname, tuple(_shown(session)) if extended else ()))
+
+
+def _shown(session: "SmtpSession") -> Iterator[str]:
+    for line in session.offered.values():
+        yield line
+        if line.startswith("AUTH ") and session.settings.broken_sasl_auth_clients:
+            yield line.replace(" ", "=", 1)  # as in the drafts of RFC 2554, from before AUTH was what it is
 
 
 async def starttls(session: "SmtpSession", argument: str) -> None:

@@ -88,6 +88,9 @@ _OLD = {
     "RFC822": Section(What.ALL, label=b"RFC822"),
     "RFC822.HEADER": Section(What.HEADER, peek=True, label=b"RFC822.HEADER"),
     "RFC822.TEXT": Section(What.TEXT, label=b"RFC822.TEXT"),
+    # of RFC 1730, and asked for by Outlook to this day (docs/interop.md)
+    "RFC822.PEEK": Section(What.ALL, peek=True, label=b"RFC822"),
+    "RFC822.TEXT.PEEK": Section(What.TEXT, peek=True, label=b"RFC822.TEXT"),
 }
 
 
