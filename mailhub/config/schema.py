@@ -305,6 +305,10 @@ class Store(Section, frozen=True, kw_only=True):
     # Octets of an account's full-text index, which begins with its first search of text; what finds no room is searched in the
     # messages. 0: no indexes.
     search_index_limit: Annotated[int, Meta(ge=0)] = 1_073_741_824
+    # Folders, those selected last, in which other programs' changes are noticed at once; how often they are looked at where the
+    # system can not tell.
+    watch_limit: Count = 1_000
+    watch_interval: Seconds = 30.0
 
 
 class Log(Section, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _BLOCK = 1 << 20
+_OURS = 10_000  # changes of ours that are remembered until the kernel has told of them
 
 
 class Files:
@@ -24,6 +25,21 @@ class Files:
         self._syncfs = getattr(libc, "syncfs", None)
         self._names = iter(range(1, 1 << 62))
         self._names_lock = threading.Lock()
+        self.watched: set[str] = set()  # folders of which somebody is told what happens
+        self._ours: dict[str, None] = {}  # paths in them that we changed
+
+    def _mark(self, *paths: str) -> None:
+        """What is done to these is our own doing."""
+        if self.watched:
+            for path in paths:
+                if path.rpartition("/")[0] in self.watched:
+                    if len(self._ours) >= _OURS:
+                        self._ours.clear()
+                    self._ours[path] = None
+
+    def was_ours(self, path: str) -> bool:
+        """Whether we have changed what lies there, since that was asked last."""
+        return self._ours.pop(path, self) is None
 
     def make_dirs(self, path: str) -> None:
         os.makedirs(path, mode=0o700, exist_ok=True)
@@ -92,10 +108,12 @@ class Files:
         return len(block)
 
     def rename(self, source: str, target: str) -> None:
+        self._mark(source, target)
         os.rename(source, target)
 
     def link(self, source: str, target: str) -> None:
         """A second name for a file; a target that is there already is taken for ours (the step is repeated after a crash)."""
+        self._mark(target)
         try:
             os.link(source, target)
         except FileExistsError:
@@ -106,6 +124,7 @@ class Files:
             self.write_whole(target, b"", None, source)
 
     def unlink(self, path: str) -> None:
+        self._mark(path)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
 
@@ -132,6 +151,23 @@ class Files:
 
     def modified(self, path: str) -> int:
         return int(os.stat(path).st_mtime)
+
+    def links(self, path: str) -> int:
+        """How many names a file has; 0 where it is gone."""
+        try:
+            return os.stat(path, follow_symlinks=False).st_nlink
+        except OSError:
+            return 0
+
+    def times(self, paths: Iterable[str]) -> tuple[int, ...]:
+        """When each was changed last, in nanoseconds; 0 where it is gone."""
+        found = []
+        for path in paths:
+            try:
+                found.append(os.stat(path).st_mtime_ns)
+            except OSError:
+                found.append(0)
+        return tuple(found)
 
     def set_modified(self, path: str, date: int) -> None:
         os.utime(path, (date, date))

@@ -129,7 +129,7 @@ class SqliteStore:
         self.queue = SqliteQueue(self._writer, self._reader, db, spool, clock, files, self._config.free_space_floor)
         self.mailboxes = SqliteMailboxes(
             self._writer, self._reader, db, spool, self._filer, files, self._pool, clock, self._hostname, mail,
-            self.queue.new_id, self.queue.load_body,
+            self.queue.new_id, self.queue.load_body, self._config,
         )  # fmt: skip
         self.sharing = SqliteSharing(self._writer, self._reader, db)
         self.directory = SqliteDirectory(self._writer, self._reader, self._reading(database), db)
@@ -143,6 +143,7 @@ class SqliteStore:
         self.traces.start()
         self._reader.start()
         self.mailboxes.staging.start()
+        self.mailboxes.watcher.start()
         await self._filer.start()
 
     def _told(self, told: Told) -> None:
@@ -150,6 +151,7 @@ class SqliteStore:
         self.mailboxes.told(told)
 
     async def close(self) -> None:
+        await self.mailboxes.watcher.stop()
         await self.mailboxes.staging.stop()
         with contextlib.suppress(Temporary):
             await self._filer.stop()

@@ -5,9 +5,10 @@ import json
 import secrets
 import sqlite3
 from array import array
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 
+from mailhub.config.schema import Store as StoreConfig
 from mailhub.model import ids
 from mailhub.model.clock import Clock
 from mailhub.model.errors import NotFound, Permanent, Temporary
@@ -36,6 +37,7 @@ from .sharing import CopyAnnotations
 from .tombstones import buried, forgotten
 from .upkeep import Upkeep
 from .url_keys import ForgetUrlKey, UrlKey, known_url_key
+from .watcher import Watcher
 from .writer import Told, Writer
 
 _CHUNK = 1000  # messages one unit may touch
@@ -48,7 +50,7 @@ class SqliteMailboxes(Upkeep):
     def __init__(
         self, writer: Writer, reader: Lane, db: sqlite3.Connection, spool: Spool, filer: Filer, files: Files,
         pool: Executor, clock: Clock, hostname: str, mail: str, new_id: Callable[[], int],
-        load_body: Callable[[int], Awaitable[bytes]],
+        load_body: Callable[[int], Awaitable[bytes]], config: StoreConfig,
     ) -> None:  # fmt: skip
         super().__init__(writer, reader, db, filer, files, mail, clock)
         self._spool, self._files, self._pool = spool, files, pool
@@ -59,6 +61,7 @@ class SqliteMailboxes(Upkeep):
         self._scanning: dict[str, asyncio.Future[None]] = {}
         self._made: set[str] = set()  # Maildirs known to be there; bounded below
         self.staging = Lane("mailhub-staging")
+        self.watcher = Watcher(files, clock, self._rescan, config.watch_limit, config.watch_interval)
 
     def subscribe(self, listener: Callable[[Sequence[Changed]], None]) -> None:
         self._listeners.append(listener)
@@ -159,7 +162,14 @@ class SqliteMailboxes(Upkeep):
     # --- looking -----------------------------------------------------------------------------------------------------
 
     async def view(self, folder: int) -> View:
-        return await self._reader.call(self._view, folder)
+        view = await self._reader.call(self._view, folder)
+        self.watcher.touch(folder, self._scan.directory(view.folder))
+        return view
+
+    async def _rescan(self, folder: int, busy: Collection[str]) -> None:
+        state = await self.folder(folder)
+        if not await self._filer.lane.call(self._scan.is_as_seen, state):
+            await self._scan.folder(state, busy)
 
     def _view(self, folder: int) -> View:
         state, columns = self._columns(folder, {"uid": "I", "flags": "q", "modseq": "q"})

@@ -8,7 +8,7 @@ left alone: its unit will enter it.
 import contextlib
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -31,6 +31,7 @@ log = logging.getLogger("mailhub.store")
 
 T = TypeVar("T")
 _CHUNK = 200
+_SEEN = 10_000  # folders
 _LISTS = ("dovecot-uidlist", "courierimapuiddb")  # the first that is there
 _SUBSCRIBED = ("subscriptions", "courierimapsubscribed")
 
@@ -51,6 +52,7 @@ class Scan:
                  clock: Clock) -> None:  # fmt: skip
         self._writer, self._reader, self._db = writer, reader, db
         self._filer, self._files, self._mail, self._clock = filer, files, mail, clock
+        self._seen: dict[int, tuple[int, ...]] = {}
 
     async def account(self, account: str) -> None:
         home = self.home(account)
@@ -97,8 +99,8 @@ class Scan:
         words = self._first(directory, ("dovecot-keywords",))
         return None if listed is None else read_uidlist(listed), () if words is None else read_keywords(words)
 
-    async def folder(self, folder: Folder) -> None:
-        """Take in what changed in one folder."""
+    async def folder(self, folder: Folder, busy: Collection[str] = ()) -> None:
+        """Take in what changed in one folder. `busy`: names of files that are still being written."""
         directory = self.directory(folder)
         if not await self._filer.lane.call(self._files.exists, f"{directory}/cur"):
             if (
@@ -106,9 +108,11 @@ class Scan:
             ):  # an operator's mistake, or a file system that is not mounted: nobody's wish to delete mail
                 log.warning("%s is gone; the index keeps its %d messages", directory, folder.messages)
             return
+        await self._filer.lane.call(self._see, folder)
         listed, _ = await self._filer.lane.call(self._side_files, directory)
         rows = await self._reader.call(self._known, folder.id)
-        found = {entry.base: entry for entry in await self._filer.lane.call(self.files_of, directory)}
+        found = {entry.base: entry for entry in await self._filer.lane.call(self.files_of, directory)
+                 if not busy or entry.path.rpartition("/")[2] not in busy}  # fmt: skip
         uids = listed.uids if listed and listed.uidvalidity == folder.uidvalidity else {}
         merged = tuple(
             (uid, found[base].name_flags) for base, (uid, last) in rows.items()
@@ -128,6 +132,21 @@ class Scan:
         await self._writer.do(Adopted(folder.id))
         if any(uids.get(base) != uid for base, (uid, last) in rows.items() if last != maildir.NO_FILE):
             self._filer.mark(folder.id)
+
+    def _see(self, folder: Folder) -> None:
+        """Remember when new/ and cur/ changed last; not where that was a moment ago, since more may come in the same moment."""
+        times = self._times(folder)
+        if len(self._seen) >= _SEEN:
+            self._seen.clear()
+        self._seen[folder.id] = times if self._clock.now() - max(times) / 1e9 > 1 else ()
+
+    def _times(self, folder: Folder) -> tuple[int, ...]:
+        directory = self.directory(folder)
+        return self._files.times([f"{directory}/new", f"{directory}/cur"])
+
+    def is_as_seen(self, folder: Folder) -> bool:
+        """Whether no name in it has changed since it was scanned."""
+        return self._seen.get(folder.id) == self._times(folder)
 
     async def _expunge_missing(self, folder: Folder, uids: Sequence[int], directory: str) -> None:
         """A second look first: a listing may miss a file that is renamed while it is read."""
