@@ -26,10 +26,12 @@ from mailhub.config import schema
 from mailhub.control import demo
 from mailhub.control.server import ControlServer
 from mailhub.control.service import Control
+from mailhub.delivery.sieve import files
 from mailhub.hub_mail import jobs, moving_mail
 from mailhub.hub_reload import Reloaded, reloaded
 from mailhub.hub_signin import signing_in
 from mailhub.hub_status import status_of
+from mailhub.mailbox.scripts import Scripts
 from mailhub.mailbox.service import Mailboxes
 from mailhub.model.clock import Clock, SystemClock, VirtualClock
 from mailhub.model.errors import Permanent
@@ -142,6 +144,7 @@ class Hub:
         self.mailboxes = Mailboxes(self.store, config.mailbox, clock, self.trace)
         undo.callback(self.mailboxes.close)
         await self.mailboxes.indexer.catch_up()
+        self.scripts = Scripts(self.store.sieve, config.sieve)
         await self._start_queue(undo)
         self._take_policy(config.smtp)
         own = {door.label: door.smtp for door in config.listener if door.smtp is not None}
@@ -183,8 +186,8 @@ class Hub:
     async def _start_queue(self, undo: AsyncExitStack) -> None:
         undo.push_async_callback(self.resolver.close)
         moving = await moving_mail(self, self._machine, undo)
-        self.router, self.suppressions, self.queue, self.spool = (
-            moving.router, moving.suppressions, moving.queue, moving.spool,
+        self.router, self.suppressions, self.queue, self.spool, self.sieve = (
+            moving.router, moving.suppressions, moving.queue, moving.spool, moving.sieve,
         )  # fmt: skip
         await self.queue.start()
         self._watch(asyncio.get_running_loop().create_task(self.queue.run(), name="the queue manager"))
@@ -304,10 +307,11 @@ class Hub:
     def reload(self, config: schema.Config) -> Reloaded:
         """Take over what can be changed while sessions go on, and say which keys can not: those need a restart.
 
-        Certificates are read again whether or not their keys changed. Permanent where they can not be used; then nothing
+        Certificates and the operator's Sieve scripts are read again whether or not their keys changed. Permanent where they can not be used; then nothing
         has changed.
         """
         done = reloaded(self.config, config)
+        scripts = files.read(done.config.sieve)
         self.tls.reload(done.config.tls)
         before, self.config = self.config, done.config
         self.sessions.limits = self.config.sessions
@@ -315,6 +319,8 @@ class Hub:
         self.trace.config = self.config.trace
         self.guard.configure(Sections(self.config.limits, self.config.smtp, self.config.auth, self.config.sessions))
         self.router.configure(self.config.delivery)
+        self.sieve.configure(self.config.sieve, scripts, self.config.delivery.recipient_delimiter)
+        self.scripts.configure(self.config.sieve)
         self.queue.configure(self.config.queue)
         self.suppressions.configure(self.config.suppression)
         if before.smtp != self.config.smtp:

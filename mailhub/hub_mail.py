@@ -13,6 +13,8 @@ from mailhub.delivery.local import LocalTransport
 from mailhub.delivery.relay.mx import own_addresses
 from mailhub.delivery.relay.tls_services import RelayTls
 from mailhub.delivery.router import Router
+from mailhub.delivery.sieve import files
+from mailhub.delivery.sieve.filtering import Filter
 from mailhub.delivery.transports import Transports
 from mailhub.directory.keys import kept_key
 from mailhub.jobs.daily import Daily
@@ -37,6 +39,7 @@ class Moving:
     queue: Manager
     spool: Spool
     tls: RelayTls
+    sieve: Filter
 
 
 async def moving_mail(hub: "Hub", machine: Machine, undo: AsyncExitStack) -> Moving:
@@ -45,7 +48,11 @@ async def moving_mail(hub: "Hub", machine: Machine, undo: AsyncExitStack) -> Mov
     sections = config.relay, config.resolver, config.tls_reports
     tls = RelayTls(*sections, hub.tables, hub.resolver, store.tls, clock)
     undo.push_async_callback(tls.close)
-    local = LocalTransport(hub.mailboxes, config.hostname, clock)
+    sieve = Filter(
+        store.sieve, store.queue, hub.mailboxes, config.sieve, files.read(config.sieve), config.hostname,
+        config.delivery.recipient_delimiter, clock,
+    )  # fmt: skip
+    local = LocalTransport(hub.mailboxes, config.hostname, clock, sieve)
     own = functools.partial(own_addresses, config.listener, machine)
     transports = Transports(
         config.transport, config.relay, hub.resolver, config.hostname, clock, local,
@@ -60,7 +67,7 @@ async def moving_mail(hub: "Hub", machine: Machine, undo: AsyncExitStack) -> Mov
         store.queue, router, transports.all, config.queue, config.hostname, clock, suppressions=suppressions,
         trace=hub.trace, limits=transports.limits,
     )  # fmt: skip
-    return Moving(router, suppressions, queue, Spool(store.queue, queue, clock), tls)
+    return Moving(router, suppressions, queue, Spool(store.queue, queue, clock), tls, sieve)
 
 
 def jobs(hub: "Hub", tls: RelayTls, undo: AsyncExitStack) -> Iterator["asyncio.Task[None]"]:

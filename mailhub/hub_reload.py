@@ -21,6 +21,8 @@ RELOADABLE = (
     "suppression",
     "trace",
     "delivery",
+    "sieve",
+    "managesieve",
     "log",
 )
 # Keys of those sections that were given to something that lives as long as the hub.

@@ -17,6 +17,8 @@ from .queueing import Suppression as Suppression
 from .queueing import Trace as Trace
 from .section import Count, Limit, Name, Octets, Port, Seconds
 from .section import Section as Section
+from .sieve import Managesieve as Managesieve
+from .sieve import Sieve as Sieve
 from .signin import Auth as Auth
 from .signin import AuthSocket as AuthSocket
 from .signin import OAuth as OAuth
@@ -386,4 +388,6 @@ class Config(Section, frozen=True, kw_only=True):
     resolver: Resolver = Resolver()
     store: Store = Store()
     mailbox: Mailbox = Mailbox()
+    sieve: Sieve = Sieve()
+    managesieve: Managesieve = Managesieve()
     log: Log = Log()

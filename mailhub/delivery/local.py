@@ -1,4 +1,4 @@
-"""Into Maildirs of our own accounts. The file is staged here; the queue's settling unit indexes it.
+"""Into Maildirs of our own accounts, by way of their Sieve scripts. Files are staged here; the queue's settling unit indexes them.
 
 The file's name derives from the queued message and its recipient alone, so that a delivery that is made again after a
 crash overwrites the file of the first one: exactly once.
@@ -6,6 +6,7 @@ crash overwrites the file of the first one: exactly once.
 
 import asyncio
 import logging
+from dataclasses import replace
 
 from mailhub.mailbox.service import Mailboxes
 from mailhub.message import headers, stamps
@@ -14,13 +15,16 @@ from mailhub.model.address import key
 from mailhub.model.clock import Clock
 from mailhub.model.errors import MailError, Permanent
 from mailhub.model.reply import Reply
-from mailhub.store.api import Content, Fate
+from mailhub.store.api import Content, Fate, Filing
 
+from .routes import Local
+from .sieve.filtering import INBOX, Filter, Place
 from .transport import Job, JobRecipient, Result
 
 log = logging.getLogger("mailhub.delivery")
 
 DELIVERED = Reply(250, "2.0.0", "Delivered to the mailbox")
+REDIRECTED = Reply(250, "2.1.5", "Sent on by the recipient's Sieve script")
 LOOP = Reply(554, "5.4.6", "Mail forwarding loop: the message was delivered to this address before")
 TROUBLE = Reply(451, "4.3.0", "Temporary local problem")
 _HEADER_LIMIT = 65_536  # octets that are searched for Delivered-To
@@ -32,8 +36,8 @@ class LocalTransport:
 
     name = "local"
 
-    def __init__(self, mailboxes: Mailboxes, hostname: str, clock: Clock) -> None:
-        self._mailboxes, self._clock = mailboxes, clock
+    def __init__(self, mailboxes: Mailboxes, hostname: str, clock: Clock, sieve: Filter | None = None) -> None:
+        self._mailboxes, self._clock, self._sieve = mailboxes, clock, sieve
         self._host = "".join(char if char.isascii() and (char.isalnum() or char in ".-") else "_" for char in hostname)
 
     async def deliver(self, job: Job) -> list[Result]:
@@ -59,21 +63,38 @@ class LocalTransport:
         try:
             if place is None:
                 raise ValueError("a recipient without a mailbox")
-            filing = await self._mailboxes.stage(
-                place.account,
-                place.folder,
-                head=stamps.return_path(job.sender) + stamps.delivered_to(recipient.address),
-                content=job.content,
-                file=f"{int(job.created)}.Q{ids.text(job.queue_id)}R{recipient.n}.{self._host}",
-                date=int(self._clock.now()),
-            )
+            decision = INBOX if self._sieve is None else await self._sieve.decide(job, recipient, place)
+            filings = [await self._stage(job, recipient, place, n, where) for n, where in enumerate(decision.places)]
         except MailError as error:
             log.warning("to %r: %s", recipient.address, error)
             return _trouble(recipient, error)
         except Exception:
             log.exception("to %r: the delivery broke", recipient.address)
             return Result(recipient.n, Fate.DEFERRED, TROUBLE)
-        return Result(recipient.n, Fate.DELIVERED, DELIVERED, filings=(filing,))
+        if decision.refusal is not None:
+            return Result(recipient.n, Fate.FAILED, decision.refusal, marks=decision.marks)
+        fate, reply = Fate.DELIVERED, DELIVERED if filings or not decision.children else REDIRECTED
+        if decision.children and not filings:
+            fate = Fate.EXPANDED
+        return Result(
+            recipient.n, fate, reply, filings=tuple(filings), children=decision.children, contents=decision.contents,
+            births=decision.births, marks=decision.marks,
+        )  # fmt: skip
+
+    async def _stage(self, job: Job, recipient: JobRecipient, local: Local, number: int, place: Place) -> Filing:
+        """One file. Those of one delivery differ in `number`, which is left out of the name of the first."""
+        apart = f"S{number}" if number else ""
+        filing = await self._mailboxes.stage(
+            local.account,
+            local.folder if place.folder == "INBOX" else place.folder,
+            head=stamps.return_path(job.sender) + stamps.delivered_to(recipient.address),
+            content=place.content or job.content,
+            file=f"{int(job.created)}.Q{ids.text(job.queue_id)}R{recipient.n}{apart}.{self._host}",
+            date=int(self._clock.now()),
+        )
+        if place.flags or place.keywords:
+            return replace(filing, flags=place.flags, keywords=place.keywords)
+        return filing
 
 
 def _trouble(recipient: JobRecipient, error: MailError) -> Result:

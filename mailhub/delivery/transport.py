@@ -9,7 +9,7 @@ from typing import Protocol
 
 from mailhub.model.envelope import PLAIN, MailParameters, Origin
 from mailhub.model.reply import Reply
-from mailhub.store.api import Content, Fate, Filing
+from mailhub.store.api import Birth, Content, Fate, Filing, NewContent, SieveMark
 
 from .routes import Local
 
@@ -57,7 +57,8 @@ class Result:
 
     `remote`: who gave the reply, "mx.example.org[192.0.2.1]", "" for ourselves. `tls`: how the peer was reached.
     `when`: wall time of that reply, 0 for the time at which the result came. `filings`: message files that the transport staged, to be indexed when the result is settled. `held`: of one that is
-    deferred: it is not tried again before an operator says so.
+    deferred: it is not tried again before an operator says so. `children`: addresses that the message goes on to (a redirect), with the
+    fate EXPANDED where it goes nowhere else. `contents`, `births`, `marks`: as in Settle.
     """
 
     n: int
@@ -68,6 +69,10 @@ class Result:
     tls: str = ""
     held: bool = False
     when: float = 0.0
+    children: tuple[str, ...] = ()
+    contents: tuple[NewContent, ...] = ()
+    births: tuple[Birth, ...] = ()
+    marks: tuple[SieveMark, ...] = ()
 
 
 class Transport(Protocol):

@@ -41,7 +41,13 @@ _SLICE = 100  # recipients routed without a look at what else there is to do
 _UNIT = 500  # recipients that one settling unit takes off the queue
 _DONE = (Fate.DELIVERED, Fate.RELAYED)
 _REPORTED = (Fate.FAILED, Fate.DEFERRED)
-_WORDS = {Fate.DELIVERED: "sent", Fate.RELAYED: "sent", Fate.DEFERRED: "deferred", Fate.FAILED: "bounced"}
+_WORDS = {
+    Fate.EXPANDED: "redirected",
+    Fate.DELIVERED: "sent",
+    Fate.RELAYED: "sent",
+    Fate.DEFERRED: "deferred",
+    Fate.FAILED: "bounced",
+}
 
 
 @dataclass(slots=True)
@@ -94,13 +100,14 @@ def _ring(turn: "asyncio.Future[None]") -> None:
 class Attempt:
     """`make()` once."""
 
-    __slots__ = ("_began", "_crowded", "_due", "_item", "_jobs", "_recipients", "_rest", "_shared")
+    __slots__ = ("_began", "_crowded", "_due", "_item", "_jobs", "_recipients", "_rest", "_results", "_shared")
 
     def __init__(self, shared: Shared, item: Item) -> None:
         self._shared, self._item = shared, item
         self._began = shared.clock.now()
         self._recipients: dict[int, QueuedRecipient] = {}
         self._rest: list[Outcome] = []  # to be recorded with the last job
+        self._results: dict[int, Result] = {}  # those that give birth to something
         self._crowded = False  # some recipients were not tried
         self._jobs = 0  # under way
         self._due = math.inf
@@ -228,6 +235,10 @@ class Attempt:
     def _outcome(self, result: Result, relay: str) -> Outcome:
         when = result.when or self._shared.clock.now()
         outcome = Outcome(result.n, result.fate, result.reply, result.remote, result.tls, when, filings=result.filings)
+        if result.children:
+            outcome = self._redirected(result, outcome)
+        if result.births or result.marks or result.contents:
+            self._results[result.n] = result
         if result.held:
             outcome = replace(outcome, held=True, due=self._began)
         elif result.fate == Fate.DEFERRED:
@@ -240,6 +251,13 @@ class Attempt:
         told = _told(result, outcome, relay, self._shared.clock.now())
         self._shared.trace.attempted(self._item.id, self._recipients[result.n].address, told)
         return outcome
+
+    def _redirected(self, result: Result, outcome: Outcome) -> Outcome:
+        recipient = self._recipients[result.n]
+        if recipient.depth >= self._shared.schedule.config.expansion_depth:
+            return Outcome(result.n, Fate.FAILED, plan.TOO_DEEP)
+        alone = len(result.children) == 1 and not result.filings
+        return replace(outcome, due=self._began, children=plan.redirected(recipient, result.children, alone=alone))
 
     def _deferred(self, outcome: Outcome) -> Outcome:
         """When to try again; or, where this attempt began past the deadline, never."""
@@ -294,7 +312,7 @@ class Attempt:
     async def _unit(self, outcomes: Sequence[Outcome], last: bool) -> None:
         shared, item = self._shared, self._item
         born, learnt = await shared.bounces.born(item, outcomes), shared.suppressions.learnt(item, outcomes)
-        unit = Settle(item.id, item.lease, tuple(outcomes), born, last, learnt)
+        unit = self._with_births(Settle(item.id, item.lease, tuple(outcomes), born, last, learnt))
         pause, longest = _PAUSES
         while True:
             try:
@@ -312,13 +330,24 @@ class Attempt:
                 log.error("the mail cannot be filed: %s", error)
                 outcomes = tuple(self._unfiled(outcome) for outcome in unit.outcomes)
                 unit = replace(unit, outcomes=outcomes, born=await shared.bounces.born(item, outcomes))
+                unit = self._with_births(unit)
         self._note_due(unit)
         for outcome in unit.outcomes:
-            if outcome.fate == Fate.EXPANDED:
+            if outcome.children:
                 children = [child.address for child in outcome.children]
                 shared.trace.expanded(item.id, self._recipients[outcome.n].address, children)
         for report in unit.born:
             shared.trace.reported(item.id, report.id, report.recipients[0].address)
+
+    def _with_births(self, unit: Settle) -> Settle:
+        """What Sieve scripts gave birth to, for those who leave the queue in this unit."""
+        leaving = [self._results[o.n] for o in unit.outcomes if o.n in self._results and o.fate != Fate.DEFERRED]
+        return replace(
+            unit,
+            contents=tuple(content for result in leaving for content in result.contents),
+            births=tuple(birth for result in leaving for birth in result.births),
+            marks=tuple(mark for result in leaving for mark in result.marks),
+        )
 
     def _unfiled(self, outcome: Outcome) -> Outcome:
         """The store will never take this filing as it is: try again later, and give up in time."""
@@ -327,8 +356,9 @@ class Attempt:
         return self._deferred(Outcome(outcome.n, Fate.DEFERRED, TROUBLE))
 
     def _note_due(self, unit: Settle) -> None:
-        dues = [o.due for o in unit.outcomes if o.fate in (Fate.DEFERRED, Fate.EXPANDED) and not o.held]
-        self._due = min([self._due, *dues, *(born.due for born in unit.born)])
+        dues = [o.due for o in unit.outcomes if (o.fate in (Fate.DEFERRED, Fate.EXPANDED) or o.children) and not o.held]
+        born = [*unit.born, *(birth.item for birth in unit.births)]
+        self._due = min([self._due, *dues, *(one.due for one in born)])
 
 
 def _told(result: Result, outcome: Outcome, transport: str, now: float) -> str:

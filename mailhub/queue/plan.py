@@ -66,6 +66,12 @@ def _without_success(notify: int) -> int:
     return int(asked & ~Notify.SUCCESS or Notify.NEVER) if Notify.SUCCESS in asked else notify
 
 
+def redirected(parent: QueuedRecipient, targets: Sequence[str], *, alone: bool) -> tuple[NewRecipient, ...]:
+    """The children of a recipient whose script sends the message on; `alone`: it goes to one place and nowhere else."""
+    asked = parent.notify if alone else _without_success(parent.notify)
+    return tuple(_child(parent, target, asked) for target in targets)
+
+
 def _child(parent: QueuedRecipient, address: str, notify: int) -> NewRecipient:
     """ORCPT and NOTIFY go along (RFC 3461 section 5.2.7)."""
     kind = "rfc822" if parent.address.isascii() else "utf-8"

@@ -17,7 +17,7 @@ BELOW: dict[str, tuple[str, ...]] = {
     "tables": ("model", "config"),
     "store": ("net", "message", "model", "config"),
     "directory": ("tables", "store.api", "wire", "model", "config"),
-    "mailbox": ("store.api", "trace", "message", "model", "config"),
+    "mailbox": ("store.api", "trace", "wire", "message", "model", "config"),
     "delivery": ("mailbox", "directory", "tables", "store.api", "net", "wire", "message", "model", "config"),
     "queue": ("delivery", "store.api", "trace", "message", "model", "config", "log"),
     "policy": (

@@ -42,6 +42,7 @@ FILES = {
     "control.socket_path": "the folder of the control socket",
     "control.demo": "var/demo-accounts.txt",
     "directory.oauth.files": "keys of token issuers, our credentials with them",
+    "delivery.sieve.files": "the operator's Sieve scripts",
     "hub": "the data folder",
     "hub_status": "the system's word on the memory in use",
 }

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from support.fuzzing import fuzz
 
 from mailhub.delivery.sieve import Environment, Limits, Mail, Verdict, run
-from mailhub.delivery.sieve.actions import Discard, FileInto, Mark, Notify, Redirect, Reject, Vacation
+from mailhub.delivery.sieve.actions import Discard, FileInto, Mark, Notify, Redirect, Reject, Vacation, remembered
 from mailhub.delivery.sieve.letters import Letter, Stamp, answer, notice
 from mailhub.wire.sieve import ScriptError, check, parse
 from mailhub.wire.sieve.regex import Regex, RegexError
@@ -46,7 +46,7 @@ ENVIRONMENT = Environment(
     now=1_248_115_483.0,
     folders={"INBOX": "", "Junk": "\\Junk", "lists.dev": ""},
     metadata={("INBOX", "/private/color"): "blue", ("", "/shared/motd"): "hello"},
-    seen=frozenset({"\0<1@example.org>"}),
+    seen=frozenset({remembered("duplicate", "", "<1@example.org>")}),
     items={"domain": "mailhub.test", "name": "mailhub"},
 )
 ALL = ", ".join(f'"{name}"' for name in EXTENSIONS)
@@ -244,7 +244,7 @@ def test_included_scripts_share_what_is_global() -> None:
 
 def test_what_duplicate_remembers() -> None:
     verdict = ran('if duplicate :handle "h" :seconds 60 { discard; }')
-    assert verdict.marks == (Mark("h\0<1@example.org>", 60),)
+    assert verdict.marks == (Mark(remembered("duplicate", "h", "<1@example.org>"), 60),)
 
 
 STAMP = Stamp("<q@mailhub.test>", 1_248_115_483.0)

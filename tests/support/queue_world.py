@@ -15,6 +15,8 @@ from mailhub.config import schema
 from mailhub.delivery.discard import Discard
 from mailhub.delivery.local import LocalTransport
 from mailhub.delivery.router import Router
+from mailhub.delivery.sieve.files import OperatorScripts
+from mailhub.delivery.sieve.filtering import Filter
 from mailhub.delivery.transport import Job, Result
 from mailhub.directory import Directory, Hasher
 from mailhub.mailbox.service import Mailboxes
@@ -24,7 +26,7 @@ from mailhub.model.reply import Reply
 from mailhub.queue.manager import Manager
 from mailhub.queue.spool import Spool
 from mailhub.queue.suppression import Suppressions
-from mailhub.store.api import Body, Fate, Item, QueueFilter, QueueStore, Settle
+from mailhub.store.api import Body, Fate, Item, QueueFilter, QueueStore, ScriptLimits, Settle
 from mailhub.store.sqlite import SqliteStore
 from mailhub.tables import Tables
 
@@ -127,7 +129,17 @@ class World:
         self.directory = Directory(self.store.directory, schema.Auth(), self.hasher, domains=["mailhub.test"])
         self.mailboxes = Mailboxes(self.store, schema.Mailbox(), self.clock)
         self.router = Router(self.directory, self.delivery, "mailhub.test", Tables(self.clock))
-        self.local = LocalTransport(self.mailboxes, "mx.test", self.clock)
+        self.sieve = Filter(
+            self.store.sieve,
+            self.queue,
+            self.mailboxes,
+            schema.Sieve(),
+            OperatorScripts((), (), {}),
+            "mx.test",
+            "+",
+            self.clock,
+        )
+        self.local = LocalTransport(self.mailboxes, "mx.test", self.clock, self.sieve)
         self.transports = {"local": self.local, "relay": self.hosts, "discard": Discard()}
         self.make_manager(self.queue)
 
@@ -197,9 +209,17 @@ class World:
         )
         return number
 
-    async def mail(self, account: str) -> list[bytes]:
-        """The messages of the account's INBOX."""
-        inbox = (await self.store.mailboxes.folders(account))[0]
+    async def script(self, text: str, account: str = "alice@mailhub.test") -> None:
+        """Make it the account's active script."""
+        await self.store.sieve.put(account, "main", text.encode(), ScriptLimits(10, 100_000))
+        await self.store.sieve.activate(account, "main")
+
+    async def mail(self, account: str, folder: str = "INBOX") -> list[bytes]:
+        """The messages of a folder, INBOX where nothing else is said; none where there is no such folder."""
+        found = [one for one in await self.store.mailboxes.folders(account) if one.name == folder]
+        if not found:
+            return []
+        inbox = found[0]
         out = []
         for uid in (await self.store.mailboxes.view(inbox.id)).uids:
             async with await self.store.mailboxes.open(inbox.id, uid) as file:

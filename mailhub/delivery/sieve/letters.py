@@ -56,7 +56,7 @@ def not_answered(mail: Mail, environment: Environment, own: Collection[str]) -> 
         return "it is from the account itself"
     if _MACHINES.fullmatch(sender.rpartition("@")[0]):
         return f"it is from a machine: {sender}"
-    for field in mail.fields:
+    for field in mail.received:
         name = field.name.lower()
         if name.startswith(b"list-"):
             return "it is from a mailing list"

@@ -30,12 +30,13 @@ class Field:
 
 
 class Mail:
-    """`changed`: whether a script has changed the header."""
+    """`changed`: whether a script has changed the header; `received`: its fields as they came."""
 
     def __init__(self, data: bytes | Window, text_limit: int = 1 << 20) -> None:
         self.data, self._limit = data, text_limit
         self.root = parse(data)
         self.fields = self._fields(self.root)
+        self.received = tuple(self.fields)  # as they came
         self.changed = False
 
     @property

@@ -10,7 +10,7 @@ from mailhub.wire.sieve import Node
 from mailhub.wire.sieve.signatures import CHANGE_STRINGS, EXTENSIONS
 
 from . import dates, notices
-from .actions import Mark
+from .actions import Mark, remembered
 from .commands import flags
 from .execution import Run, RunError, Test
 from .mail import Field
@@ -253,7 +253,7 @@ def _duplicate(run: Run, node: Node) -> bool:
         value = fields[0].text if fields else ""
     if not value:
         return False
-    key = f"{run.text(tags.get('handle', ''))}\0{value}"
+    key = remembered("duplicate", run.text(tags.get("handle", "")), value)
     seen = key in run.environment.seen
     last = "last" in tags
     if not seen or last:

@@ -30,6 +30,7 @@ from .mailboxes import MessageFile as MessageFile
 from .mailboxes import NewMessage as NewMessage
 from .queue import NOBODY as NOBODY
 from .queue import Act as Act
+from .queue import Birth as Birth
 from .queue import Busy as Busy
 from .queue import Fate as Fate
 from .queue import Filing as Filing
@@ -48,6 +49,10 @@ from .sharing import AnnotationLimits as AnnotationLimits
 from .sharing import Entries as Entries
 from .sharing import Place as Place
 from .sharing import SharingStore as SharingStore
+from .sieve import ScriptLimits as ScriptLimits
+from .sieve import ScriptRow as ScriptRow
+from .sieve import SieveMark as SieveMark
+from .sieve import SieveStore as SieveStore
 from .suppression import HardBounce as HardBounce
 from .suppression import Memory as Memory
 from .suppression import SuppressionRow as SuppressionRow
@@ -79,6 +84,9 @@ class Store(Protocol):
 
     @property
     def guard(self) -> GuardStore: ...
+
+    @property
+    def sieve(self) -> SieveStore: ...
 
     @property
     def suppressions(self) -> SuppressionStore: ...

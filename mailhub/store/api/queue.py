@@ -9,6 +9,7 @@ from mailhub.model.envelope import PLAIN, MailParameters, Origin
 from mailhub.model.reply import Reply
 
 from .content import Body, BodyWriter, Content, NewContent
+from .sieve import SieveMark
 from .suppression import Memory
 
 
@@ -140,12 +141,22 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Birth:
+    """A message that a delivery gives birth to (an answer, a redirect that changed the header). `once`: it is not born where that
+    mark is remembered already, and else is remembered in the same unit. `item.due` is when it is first tried."""
+
+    item: NewItem
+    once: SieveMark | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settle:
     """One unit: outcomes of an attempt on `item`, the messages they give birth to (bounces, reports), and what is learnt.
 
     A recipient that is DELIVERED, RELAYED, FAILED or EXPANDED leaves the queue; the last one takes the item with it.
     Outcomes of recipients that have left already are passed over, and `born` and `memory` with the last of them: settling
     twice does nothing.
+    `contents`: of filings that are not the item's own (a script changed the header); `births` and `marks`: of Sieve scripts.
     `last`: gives the lease back; an attempt that ends in parts (one for each job) says so with its last part only.
     """
 
@@ -155,6 +166,9 @@ class Settle:
     born: tuple[NewItem, ...] = ()
     last: bool = True
     memory: Memory | None = None
+    contents: tuple[NewContent, ...] = ()
+    births: tuple[Birth, ...] = ()
+    marks: tuple[SieveMark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from .queue import SqliteQueue
 from .queue_changes import RELEASE_ALL
 from .schema import connect, migrate
 from .sharing import SqliteSharing
+from .sieve import SqliteSieve
 from .suppressions import SqliteSuppressions
 from .texts import SqliteTexts
 from .tls import SqliteTls
@@ -43,13 +44,14 @@ _POOL = 4  # threads for spool files, syncs and reads of message files
 
 
 class SqliteStore:
-    """api.Store. `queue`, `mailboxes`, `sharing`, `directory`, `guard`, `suppressions`, `texts`, `tls` and `traces` are there between `open` and `close`."""
+    """api.Store. `queue`, `mailboxes`, `sharing`, `directory`, `guard`, `sieve`, `suppressions`, `texts`, `tls` and `traces` are there between `open` and `close`."""
 
     queue: SqliteQueue
     mailboxes: SqliteMailboxes
     sharing: SqliteSharing
     directory: SqliteDirectory
     guard: SqliteGuard
+    sieve: SqliteSieve
     suppressions: SqliteSuppressions
     texts: SqliteTexts
     tls: SqliteTls
@@ -134,6 +136,7 @@ class SqliteStore:
         self.sharing = SqliteSharing(self._writer, self._reader, db)
         self.directory = SqliteDirectory(self._writer, self._reader, self._reading(database), db)
         self.guard = SqliteGuard(self._writer, self._reader, self._reading(database), db)
+        self.sieve = SqliteSieve(self._writer, self._reader, self._reading(database), db)
         self.suppressions = SqliteSuppressions(self._writer, self._reader, self._reading(database), db)
         self.tls = SqliteTls(self._writer, self._reader, self._reading(database), db)
         self.traces = SqliteTraces(f"{self._data}/trace.db", clock)

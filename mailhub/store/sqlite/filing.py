@@ -174,7 +174,10 @@ def file_messages(db: sqlite3.Connection, told: Told, filings: Sequence[Filing],
             subscribe(db, account, ("INBOX",))
         entries = []
         for filing in found:
-            bits, folder = keyword_bits(db, folder, filing.keywords)
+            try:
+                bits, folder = keyword_bits(db, folder, filing.keywords)
+            except LimitReached:  # the mail is worth more than the keywords that a script gave it
+                bits = 0
             entries.append(
                 Entry(
                     flags=filing.flags | bits,

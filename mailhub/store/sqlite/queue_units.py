@@ -10,8 +10,9 @@ import msgspec
 from mailhub.model.address import key
 from mailhub.model.envelope import PLAIN, MailParameters
 
-from ..api import Fate, Filing, NewItem, NewRecipient, Outcome, Settle, State
+from ..api import Fate, Filing, NewContent, NewItem, NewRecipient, Outcome, Settle, State
 from .filing import file_messages
+from .sieve import fresh, remember_marks
 from .suppressions import remember
 from .writer import Told, insert_rows
 
@@ -46,9 +47,7 @@ def insert_items(db: sqlite3.Connection, items: Sequence[NewItem], leased: Colle
     """Idempotent by the items' ids. `leased`: those of them that the caller attempts at once."""
     if items:
         remember_id(db, max(item.id for item in items))
-    new = [item.content for item in items if not isinstance(item.content, int)]
-    contents = [(c.id, c.body.size, c.body.spool, c.prefix, c.body.data, c.tail) for c in new]
-    insert_rows(db, "insert into content", contents, "on conflict(id) do nothing")
+    insert_contents(db, [item.content for item in items if not isinstance(item.content, int)])
     rows = [
         (i.id, i.content if isinstance(i.content, int) else i.content.id, i.sender, i.created, i.parameters.priority,
          parameters_text(i.parameters), msgspec.json.encode(i.origin).decode(), i.filter)
@@ -61,6 +60,11 @@ def insert_items(db: sqlite3.Connection, items: Sequence[NewItem], leased: Colle
         for new in item.recipients
     ]
     _insert_recipients(db, recipients)
+
+
+def insert_contents(db: sqlite3.Connection, new: Sequence[NewContent]) -> None:
+    rows = [(c.id, c.body.size, c.body.spool, c.prefix, c.body.data, c.tail) for c in new]
+    insert_rows(db, "insert into content", rows, "on conflict(id) do nothing")
 
 
 def _first_state(item: NewItem, leased: Collection[int]) -> State:
@@ -120,9 +124,13 @@ class Record:
                 if outcome.children:
                     children.extend(_children(db, item, outcome, leaving))
         _insert_recipients(db, children)
+        insert_contents(db, [content for record, _ in taken for content in record.unit.contents])
         if filings:
             file_messages(db, told, filings, units[0].now)
-        insert_items(db, [born for record, _ in taken for born in record.unit.born])
+        births = [birth for record, _ in taken for birth in record.unit.births]
+        born = [birth.item for birth in births if birth.once is None or fresh(db, birth.once, units[0].now)]
+        insert_items(db, [*born, *(born for record, _ in taken for born in record.unit.born)])
+        remember_marks(db, [mark for record, _ in taken for mark in record.unit.marks], units[0].now)
         for record, _ in taken:
             if record.unit.memory is not None:
                 remember(db, record.unit.memory)

@@ -21,7 +21,7 @@ import sqlite3
 
 from mailhub.model.errors import Permanent
 
-VERSION = 12
+VERSION = 13
 
 # What orders and counts the queue. A trigger is one statement here: it holds no ";" before a line's end.
 _QUEUE_ORDER = """
@@ -88,6 +88,11 @@ create index sts_policy_fetched on sts_policy(fetched);
 create table tls_session(day integer not null, domain text not null, kind text not null, policy text not null,
   result text not null, source text not null, host text not null, address text not null, detail text not null,
   sessions integer not null, primary key(day, domain, kind, policy, result, source, host, address, detail)) without rowid;
+
+create table sieve_script(account text not null, name text not null, text blob not null, active integer not null,
+  primary key(account, name)) without rowid;
+create table sieve_mark(account text not null, key text not null, until real not null,
+  primary key(account, key)) without rowid;
 
 create table content(id integer primary key, size integer not null, spool text, prefix blob not null, body blob,
   tail blob not null default x'');
@@ -217,6 +222,12 @@ create index annotation_folder on annotation(folder);
     12: """
 alter table adopting add column known_below integer not null default 1;
 create table quota(name text primary key, storage integer, messages integer) without rowid;
+""",
+    13: """
+create table sieve_script(account text not null, name text not null, text blob not null, active integer not null,
+  primary key(account, name)) without rowid;
+create table sieve_mark(account text not null, key text not null, until real not null,
+  primary key(account, key)) without rowid;
 """,
 }
 
