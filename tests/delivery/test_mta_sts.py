@@ -289,6 +289,9 @@ def test_policies() -> None:
     assert read(b"mode: testing\nx-new: 1\nmx: A.test.\nversion: STSv1\nmax_age:0").mx == ("a.test",)
     with pytest.raises(NoPolicy):
         read(b"version: STSv1\nmode: enforce\nmax_age: 5\n")
+    with pytest.raises(NoPolicy, match="more than 500 mx"):
+        read(text("enforce", *(f"mx{number}.test" for number in range(501))))
+    assert len(read(text("enforce", *(f"mx{number}.test" for number in range(500)))).mx) == 500
 
 
 @given(st.binary(max_size=300), st.sampled_from([b"", b"version: STSv1\n", text(), b"v=STSv1; id="]))

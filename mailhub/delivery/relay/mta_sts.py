@@ -26,6 +26,7 @@ from .tlsrpt import Session, TlsSessions
 log = logging.getLogger("mailhub.relay")
 
 _SIZE = 65_536  # octets of a policy (RFC 8461 section 3.3)
+_HOSTS = 500  # of a policy: it is read with each message, and others wait meanwhile
 _LONGEST = 31_557_600  # seconds that a policy may be in force (section 3.2)
 _PAGE = 10  # policies fetched at one time
 _AGAIN = 300.0  # seconds after a failed fetch in which the domain is left in peace (section 3.3)
@@ -75,6 +76,8 @@ def read(body: bytes) -> Text:
     if not (age.isascii() and age.isdigit() and len(age) <= 10):
         raise NoPolicy("it has no max_age")
     mx = tuple(value.lower().rstrip(".") for key, value in pairs if key == "mx")
+    if len(mx) > _HOSTS:
+        raise NoPolicy(f"it names more than {_HOSTS} mx")
     if any(not is_domain(name.removeprefix("*.")) for name in mx):
         raise NoPolicy("it names an mx that is no host name")
     if mode != "none" and not mx:
