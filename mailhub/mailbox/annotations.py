@@ -1,6 +1,6 @@
 """Annotations of folders and of the server (RFC 5464): "/private/..." are the account's own, "/shared/..." everybody's."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mailhub.config import schema
 from mailhub.model.errors import Denied, Permanent
@@ -33,6 +33,12 @@ class Annotations:
         if folder.account == self._account and folder.special_use:
             found.append((SPECIAL_USE, folder.special_use.encode()))
         return found + await self._store.annotations(self._place(folder, private=False))
+
+    async def among(self, folders: Iterable[Folder]) -> frozenset[int]:
+        """Those that may have any, by their ids: of the others nothing need be asked."""
+        known = list(folders)
+        special = {folder.id for folder in known if folder.special_use}
+        return await self._store.annotated([folder.id for folder in known]) | special
 
     async def set(self, folder: Folder | None, values: Values) -> None:
         """All or none. What everybody sees of a folder needs the right "w"; of the server, nobody here may set it."""

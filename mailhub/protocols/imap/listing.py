@@ -67,6 +67,7 @@ async def list_(session: "ImapSession", verb: commands.List) -> Answer:
     chosen = tree.chosen(verb.selection)
     above = _parents(chosen) if "RECURSIVEMATCH" in verb.selection else set()
     bases = [f'"{option}"' for option in ("SUBSCRIBED", "SPECIAL-USE") if option in verb.selection]
+    annotated = await session.account.annotations.among(tree.folders.values()) if verb.metadata else frozenset[int]()
     childinfo = f' ("CHILDINFO" ({" ".join(bases)}))'.encode()
     async for name in _matching(session, chosen | above, verb.reference, verb.patterns):
         attributes = tree.attributes(name)
@@ -76,18 +77,20 @@ async def list_(session: "ImapSession", verb: commands.List) -> Answer:
             responses.listing(b"LIST", attributes, session.mailbox(name), childinfo if name in above else b"")
         )
         if name in tree.folders:
-            await _besides(session, verb, name, tree.folders[name])
+            await _besides(session, verb, name, tree.folders[name], annotated)
     return ok("List completed")
 
 
-async def _besides(session: "ImapSession", verb: commands.List, name: str, folder: Folder) -> None:
+async def _besides(
+    session: "ImapSession", verb: commands.List, name: str, folder: Folder, annotated: frozenset[int]
+) -> None:
     """What RFC 5819, RFC 8440 and RFC 9590 add to the LIST of a folder, as far as its rights go."""
     if verb.status and "r" in folder.rights:
         session.write(await status.line(session, name, folder, verb.status))
     if "MYRIGHTS" in verb.returns:
         session.write(b"* MYRIGHTS %b %b\r\n" % (session.mailbox(name), rights.told(folder.rights).encode()))
     if verb.metadata and metadata.readable(folder):
-        await metadata.tell(session, name, folder, verb.metadata)
+        await metadata.tell(session, name, folder, verb.metadata, annotated)
 
 
 async def listed(session: "ImapSession", name: str) -> bytes:

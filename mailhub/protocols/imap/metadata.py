@@ -47,9 +47,10 @@ def readable(folder: Folder) -> bool:
     return usable(folder.rights)
 
 
-async def tell(session: "ImapSession", name: str, folder: Folder, entries: Sequence[str]) -> None:
-    """The METADATA response that follows a LIST (RFC 9590)."""
-    _write(session, name, list(_asked(await session.account.annotations.get(folder), entries, 0)))
+async def tell(session: "ImapSession", name: str, folder: Folder, entries: Sequence[str], some: frozenset[int]) -> None:
+    """The METADATA response that follows a LIST (RFC 9590); `some`: the folders that have any."""
+    known = await session.account.annotations.get(folder) if folder.id in some else []
+    _write(session, name, list(_asked(known, entries, 0)))
 
 
 def _asked(

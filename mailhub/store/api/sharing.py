@@ -46,6 +46,10 @@ class SharingStore(Protocol):
         """(entry as it was first written, value), by entry. Entries are the same in any case."""
         ...
 
+    async def annotated(self, folders: Sequence[int]) -> frozenset[int]:
+        """Which of the folders have annotations of anybody."""
+        ...
+
     async def annotate(
         self, values: Mapping[Place, Sequence[tuple[str, bytes | None]]], limits: AnnotationLimits
     ) -> None:

@@ -139,6 +139,16 @@ class SqliteSharing:
             (place.holder, place.folder, place.private),
         ).fetchall()
 
+    async def annotated(self, folders: Sequence[int]) -> frozenset[int]:
+        return await self._reader.call(self._annotated, tuple(folders))
+
+    def _annotated(self, folders: tuple[int, ...]) -> frozenset[int]:
+        rows = self._db.execute(
+            "select value from json_each(?) where exists (select 1 from annotation a where a.folder=json_each.value)",
+            (json.dumps(folders),),
+        )
+        return frozenset(row[0] for row in rows.fetchall())
+
     async def annotate(
         self, values: Mapping[Place, Sequence[tuple[str, bytes | None]]], limits: AnnotationLimits
     ) -> None:
