@@ -2,7 +2,7 @@
 
 l  know that it exists, subscribe            k  create folders below it
 r  read it                                   x  delete or rename it
-s  set \\Seen                               t  set \\Deleted
+s  set \\Seen                                t  set \\Deleted
 w  set other flags                           e  expunge
 i  put messages into it                      a  administer its rights
 p  send mail to its address: nothing here asks for it
@@ -10,16 +10,14 @@ p  send mail to its address: nothing here asks for it
 
 from collections.abc import Iterable
 
-STANDARD = frozenset("lrswipkxtea")
+ALL = frozenset("lrswipkxtea")
 MEMBERS = {"c": "kx", "d": "et"}  # rights of RFC 2086 and what they stand for (section 2.1.1)
 ORDER = "lrswipkxtecda"
-FLAG_RIGHTS = frozenset("swt")
-WRITING = FLAG_RIGHTS | frozenset("ie")  # any one of them: not read-only (section 5.2)
+WRITING = frozenset("swtie")  # any one of them: not read-only (section 5.2)
 KNOWING = frozenset("lrikxa")  # any one of them: may ask which he has (section 4)
-ALL = STANDARD
 NONE: frozenset[str] = frozenset()
 
-Rights = frozenset[str]  # of STANDARD
+Rights = frozenset[str]  # of ALL
 
 
 def expanded(letters: Iterable[str]) -> Rights:
@@ -35,12 +33,11 @@ def told(rights: Rights) -> str:
 
 def effective(entries: Iterable[tuple[str, str]], identifiers: Iterable[str]) -> Rights:
     """What entries (identifier, rights) of a list give to who is called by any of `identifiers`: all that is granted, without
-    what "-identifier" takes away (section 2)."""
+    what "-identifier" takes away (section 2). A name that begins with "-" is thus nobody's, and gets nothing."""
     names = set(identifiers)
     granted, taken = set[str](), set[str]()
     for identifier, rights in entries:
-        if identifier in names:
-            granted.update(rights)
-        elif identifier[:1] == "-" and identifier[1:] in names:
-            taken.update(rights)
+        minus, name = identifier.startswith("-"), identifier.removeprefix("-")
+        if name in names:
+            (taken if minus else granted).update(rights)
     return frozenset(granted - taken)

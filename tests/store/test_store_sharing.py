@@ -44,6 +44,8 @@ async def test_a_folder_made_again_and_an_account_made_again_have_none(tmp_path:
         await room.alice.delete("Team")
         assert await sharing.acl(folder.id) == ()
         assert [shared.name for shared, _ in await sharing.shared_with([BOB], BOB)] == ["Other"]
+        await room.store.mailboxes.remove_account(f"-{BOB}")
+        assert len(await sharing.acl(other.id)) == 2
         await room.store.mailboxes.remove_account(BOB)
         assert await sharing.acl(other.id) == ()
         assert await sharing.annotations(private) == []

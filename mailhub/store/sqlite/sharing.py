@@ -97,7 +97,8 @@ def forget_folder(db: sqlite3.Connection, folder: int) -> None:
 
 def forget_account(db: sqlite3.Connection, account: str) -> None:
     """What was granted to an account that is gone is not granted to the next one of that name."""
-    db.execute("delete from acl where identifier in (?, ?)", (account, f"-{account}"))
+    if not account.startswith("-"):  # that entry is another's
+        db.execute("delete from acl where identifier in (?, ?)", (account, f"-{account}"))
     db.execute("delete from annotation where holder=?", (account,))
 
 

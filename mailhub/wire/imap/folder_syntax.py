@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 from mailhub.model.mailbox import FlagOp
-from mailhub.model.rights import MEMBERS, STANDARD
+from mailhub.model.rights import ALL, MEMBERS
 
 from . import folder_commands as commands
 from . import sync_options
@@ -171,7 +171,7 @@ def _set_acl(lexer: Lexer) -> Verb:
     op = _OPS.get(rights[:1], FlagOp.REPLACE)
     if op is not FlagOp.REPLACE:
         rights = rights[1:]
-    if not set(rights) <= STANDARD | MEMBERS.keys():
+    if not set(rights) <= ALL | MEMBERS.keys():
         lexer.fail("There is no such right")
     return commands.SetAcl(target, identifier, op, rights)
 
