@@ -24,7 +24,7 @@ lint: setup  ## style, types, and the rules by which rooms import each other
 	$(BIN)/mypy --strict
 	$(BIN)/python -m pytest -q tests/architecture
 
-fuzz: setup  ## SMTP and POP3 against anything, for MINUTES=5; `make test` does it in short
+fuzz: setup  ## sessions, grammars and the reader of messages against anything, for MINUTES=5; `make test` does it in short
 	@scripts/fuzz $(BIN)/python $(MINUTES)
 
 bench: setup packages  ## measure beside Debian's Postfix; writes bench/out/bench.json

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.fuzzing import fuzz
 
 from mailhub.message import address_list, headers, parameters, search_text, structure
 from mailhub.message.parts import Part, find, parse
@@ -152,7 +153,7 @@ _PIECES = [
 ]  # fmt: skip
 
 
-@settings(max_examples=600, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@fuzz(600)
 @given(st.lists(st.sampled_from(_PIECES) | st.binary(max_size=8), max_size=60).map(b"".join))
 def test_no_input_raises(data: bytes) -> None:
     check(data)

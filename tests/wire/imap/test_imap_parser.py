@@ -5,6 +5,7 @@ import datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fuzzing import fuzz
 
 from mailhub.model import search
 from mailhub.model.mailbox import FLAGGED, SEEN, FlagOp
@@ -180,10 +181,11 @@ def test_no_tag_no_tagged_answer(text: str) -> None:
 
 WORDS = st.sampled_from(
     [b"a ", b"UID ", b"FETCH ", b"SEARCH ", b"STORE ", b"LIST ", b"APPEND ", b"1:* ", b"(", b")", b"BODY[", b"]", b'"', b"\\",
-     b"OR ", b"NOT ", b"FLAGS ", b"HEADER.FIELDS ", b"<0.1>", b"CHARSET ", b"&", b"\xff", b"\0", b"RETURN ", b"*", b" "]
+     b"CATENATE (", b"URL ", b"TEXT ", b"UTF8 (", b"REPLACE 1 INBOX ", b"BINARY[", b"PREVIEW (LAZY)", b"GENURLAUTH ", b"OR ", b"NOT ", b"FLAGS ", b"HEADER.FIELDS ", b"<0.1>", b"CHARSET ", b"&", b"\xff", b"\0", b"RETURN ", b"*", b" "]
 )  # fmt: skip
 
 
+@fuzz(200)
 @given(
     st.lists(st.one_of(WORDS, st.binary(max_size=5)), min_size=1, max_size=12),
     st.lists(st.binary(max_size=5), max_size=2),

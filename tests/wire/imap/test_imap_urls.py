@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fuzzing import fuzz
 
 from mailhub.wire.imap import urls
 from mailhub.wire.imap.fetch_items import Section, What
@@ -53,6 +54,7 @@ WORDS = st.sampled_from(
 )  # fmt: skip
 
 
+@fuzz(200)
 @given(st.lists(st.one_of(WORDS, st.binary(max_size=3)), max_size=14))
 def test_any_octets_give_a_url_or_a_refusal(words: list[bytes]) -> None:
     try:
