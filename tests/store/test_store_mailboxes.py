@@ -316,3 +316,18 @@ async def test_a_maildir_that_is_gone_is_not_mail_that_was_deleted(store: Sqlite
     (tmp_path / "unmounted").rename(home)
     async with await store.mailboxes.open(folder, 1) as opened:
         assert opened.size == 21
+
+
+async def test_a_large_message_is_read_to_its_end_while_it_gets_its_file(store: SqliteStore, tmp_path: Path) -> None:
+    """Who opened it before its spool file went has it still; where that is lost, the message is not given up."""
+    body = b"Subject: large\r\n\r\n" + b"x" * 300_000
+    folder = await inbox(store)
+    writer = store.queue.body_writer()
+    writer.feed(body)
+    new = NewMessage(await writer.finish(), 1_000_000_000, b"(E)", b"(B)")
+    (spool,) = [path for path in (tmp_path / "spool").rglob("*") if path.is_file()]
+    (uid,) = await store.mailboxes.append(folder, [new])
+    async with await store.mailboxes.open(folder, uid) as opened:
+        start = await opened.read(0, 1_000)
+        spool.unlink(missing_ok=True)
+        assert start + await opened.read(1_000, 1_000_000) == body

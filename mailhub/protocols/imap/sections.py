@@ -161,14 +161,14 @@ class OpenMessage:
 
     async def _blank_line(self) -> int:
         """Behind the first one that ends at FIRST or later."""
-        at, seam = len(self._head), self._head[-2:]
+        at, seam = len(self._head), self._head[-3:]
         async for block in self._blocks(Octets(at, self._file.size)):
             window = seam + block
             ends = [n + len(line) for line in (b"\n\n", b"\n\r\n") if (n := window.find(line)) >= 0]
             if ends:
                 return at - len(seam) + min(ends)
             at += len(block)
-            seam = window[-2:]
+            seam = window[-3:]
         return self._file.size
 
     async def _tree(self) -> Part:

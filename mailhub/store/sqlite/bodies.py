@@ -230,6 +230,22 @@ def with_crlf(text: bytes) -> bytes:
     return text.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
+class HeldContent(StoredContent):
+    """A large body whose spool file is open: it may go meanwhile, as it does when the message has got its own file."""
+
+    __slots__ = ("_held",)
+
+    def __init__(self, stored: StoredContent, held: OpenFile) -> None:
+        super().__init__(stored.id, stored.prefix, stored.body, stored._spool, stored._load, stored.tail)
+        self._held = held
+
+    async def _body(self, start: int, length: int) -> bytes:
+        return await self._held.read(start, length)
+
+    async def close(self) -> None:
+        await self._held.__aexit__()
+
+
 class OpenContent:
     """api.MessageFile on content whose file is not written yet; `head` stands before it."""
 
@@ -248,4 +264,5 @@ class OpenContent:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        return None
+        if isinstance(self._content, HeldContent):
+            await self._content.close()

@@ -18,7 +18,7 @@ from .. import maildir
 from ..api import Body, Content, Copied, Filing, MessageFile, NewContent, NewMessage
 from ..files import Files
 from ..lane import Lane
-from .bodies import OpenContent, OpenFile, OpenLines, Spool, StoredContent
+from .bodies import HeldContent, OpenContent, OpenFile, OpenLines, Spool, StoredContent
 from .filer import Filer, find, make_maildir
 from .filing import FOLDER, folder_of, get_folder
 from .mailbox_units import (
@@ -277,16 +277,27 @@ class SqliteMailboxes(Upkeep):
             yield found
 
     def _open_content(self, file: str, folder: int, uid: int) -> MessageFile | None:
-        row = self._db.execute(
-            "select id, prefix, size, body, spool, tail, head from filed join content on content.id = filed.content"
-            " where folder=? and uid=?",
-            (folder, uid),
-        ).fetchone()
-        if row is None:
-            return None
-        number, prefix, size, body, spool, tail, head = row
-        stored = StoredContent(number, prefix, Body(size, body, spool), self._spool, self._load_body, tail)
-        return OpenContent(file, head, stored)
+        for _ in range(2):  # between row and file the message may have got its own, and the row is gone then
+            row = self._db.execute(
+                "select id, prefix, size, body, spool, tail, head from filed join content on content.id = filed.content"
+                " where folder=? and uid=?",
+                (folder, uid),
+            ).fetchone()
+            if row is None:
+                return None
+            number, prefix, size, body, spool, tail, head = row
+            stored = StoredContent(number, prefix, Body(size, body, spool), self._spool, self._load_body, tail)
+            if spool is None:
+                return OpenContent(file, head, stored)
+            try:
+                descriptor = self._files.open_read(self._spool.path(spool))
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise Temporary(f"spool file {spool}: {error}") from error
+            held = OpenFile(spool, self._files, self._pool, descriptor, size)
+            return OpenContent(file, head, HeldContent(stored, held))
+        raise Temporary(f"message {uid} of folder {folder} has lost its spool file")
 
     # --- changing ----------------------------------------------------------------------------------------------------
 
