@@ -17,6 +17,7 @@ from mailhub.delivery.sieve import files
 from mailhub.delivery.sieve.filtering import Filter
 from mailhub.delivery.transports import Transports
 from mailhub.directory.keys import kept_key
+from mailhub.jobs.autoexpunge import Retention
 from mailhub.jobs.daily import Daily
 from mailhub.jobs.tls_reports import TlsReports
 from mailhub.model.clock import VirtualClock
@@ -80,6 +81,9 @@ def jobs(hub: "Hub", tls: RelayTls, undo: AsyncExitStack) -> Iterator["asyncio.T
         https = Https(hub.resolver, clock, config.relay.tls_ca)
         section, store = config.tls_reports, hub.store.tls
         begun.append(TlsReports(section, config.hostname, sessions, store, hub.resolver, https, hub.spool, clock))
+    if config.mailbox.autoexpunge:
+        retention = Retention(config.mailbox.autoexpunge, hub.store.mailboxes, clock)
+        begun.append(Daily("autoexpunge", retention.work, clock, _REFRESH_SPREAD, random.Random()))
     for job in begun:
         yield job.start()
         undo.push_async_callback(job.stop)

@@ -4,7 +4,15 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from .section import Count, Limit, Octets, Section
+from .section import Count, Limit, Name, Octets, Seconds, Section
+
+
+class AutoExpunge(Section, frozen=True, kw_only=True):
+    """[[mailbox.autoexpunge]]: what leaves a folder by itself, once a day. `folder`: "Trash"; "Trash.*": all below it."""
+
+    folder: Name
+    age: Seconds = 0.0  # since a message came into the folder; 0: any
+    count: Limit = 0  # the newest stay; 0: all
 
 
 class Mailbox(Section, frozen=True, kw_only=True):
@@ -29,6 +37,8 @@ class Mailbox(Section, frozen=True, kw_only=True):
     # account limits of its own.
     quota_storage: Octets = 0
     quota_messages: Limit = 0
+    # What leaves folders by itself, once a day: by the time since it came there, or because there are newer ones.
+    autoexpunge: tuple[AutoExpunge, ...] = ()
     # The part of a limit by which mail that comes in may pass it.
     quota_grace: Annotated[float, Meta(ge=0, le=1)] = 0.1
     # What a sender is told at RCPT of a mailbox that is full: to try again (452 4.2.2), or not to (552 5.2.2).

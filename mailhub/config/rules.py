@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from . import bounce_texts, commands, lookup, restrictions
 from .lines import Path
-from .schema import Config, Listener, Mailbox, OAuth, Queue, Relay, Smtp, Transport
+from .schema import AutoExpunge, Config, Listener, Mailbox, OAuth, Queue, Relay, Smtp, Transport
 
 _FIXED = ("local", "virtual", "error", "retry", "hold", "discard", "pipe")  # transports that have no settings
 _NEXTHOP = re.compile(r"(\[[^\[\]\s]+\]|[^\[\]\s:]+)(:[0-9]{1,5})?")
@@ -58,6 +58,7 @@ def check(config: Config) -> Iterator[Finding]:
     yield from _queue(config.queue)
     yield from _delimiter(config.delivery.recipient_delimiter)
     yield from _shared(config.mailbox)
+    yield from _retention(config.mailbox.autoexpunge)
     yield from _relay(("relay",), config.relay)
     yield from _transports(config)
     if (contact := config.tls_reports.contact) and not _CONTACT.fullmatch(contact):
@@ -81,6 +82,12 @@ def _shared(mailbox: Mailbox) -> Iterator[Finding]:
     if mailbox.public_account and not (local and is_domain(domain) and mailbox.public_account.islower()):
         found = shown(mailbox.public_account)
         yield Finding(("mailbox", "public_account"), found, 'an account in lower case, such as "public@example.org"')
+
+
+def _retention(rules: tuple[AutoExpunge, ...]) -> Iterator[Finding]:
+    for n, rule in enumerate(rules):
+        if not rule.age and not rule.count:
+            yield Finding(("mailbox", "autoexpunge", n), "neither age nor count", "one of them, or both")
 
 
 def _relay(path: Path, relay: Relay) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from msgspec import Meta, field
 
 from .lists import Lists
 from .lookup import Lookup
+from .mailboxes import AutoExpunge as AutoExpunge
 from .mailboxes import Mailbox as Mailbox
 from .queueing import BounceText as BounceText
 from .queueing import Destination as Destination

@@ -1,6 +1,7 @@
 """The mailbox service: one for a hub, and the mail of one account."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -45,6 +46,7 @@ SPECIAL_USE = (
     ("Junk", "\\Junk"),
     ("Archive", "\\Archive"),
 )
+_USES = dict(SPECIAL_USE)
 Appended = tuple[Body, int | None, int, Sequence[str]]  # body, INTERNALDATE or None for now, system flags, keywords
 
 
@@ -86,6 +88,8 @@ class Mailboxes:
         temporary: who was told 250 at a time when there was room waits for it."""
         if not await self.has_room(account, content.size):
             raise OverQuota(f"{account} has no room for {content.size} octets")
+        if folder in _USES:
+            await self.account(account).have(folder)
         body = content.body.data
         if body is not None and quick(body):
             envelope, structure = render(head + content.prefix + body + content.tail)
@@ -204,7 +208,7 @@ class AccountMail:
         if owner != self.name:
             await self._may_create(name, theirs)
         else:
-            special_use = special_use or dict(SPECIAL_USE).get(name, "")
+            special_use = special_use or _USES.get(name, "")
         known = {folder.name for folder in await self._store.folders(owner)}
         levels = theirs.split(SEPARATOR)
         new = {SEPARATOR.join(levels[:n]) for n in range(1, len(levels) + 1)}
@@ -263,6 +267,12 @@ class AccountMail:
         """Where a message to be appended is fed. LimitReached where the disk is nearly full."""
         self._whole.queue.check_space()
         return self._whole.queue.body_writer()
+
+    async def have(self, name: str) -> None:
+        """A special-use folder is made on first use."""
+        if all(folder.name != name for folder in await self.folders()):
+            with suppress(Exists):
+                await self._store.create(self.name, name, _USES[name])
 
     async def append(
         self, folder: Folder, messages: Sequence[Appended], replaces: tuple[FolderView, int] | None = None

@@ -97,6 +97,10 @@ def test_a_wrong_type_or_bound(text: str, said: str) -> None:
         ),
         ('limits.allow = ["10.0.0.1/8"]', 'limits.allow[1]: found "10.0.0.1/8"; allowed: "10.0.0.0/8" (the'),
         ('tls_reports.contact = "the boss"', 'tls_reports.contact: found "the boss"; allowed: an address'),
+        (
+            '[[mailbox.autoexpunge]]\nfolder = "Trash"',
+            "mailbox.autoexpunge[1]: found neither age nor count; allowed: one of them",
+        ),
         ('smtp.mynetworks = ["localhost"]', 'smtp.mynetworks[1]: found "localhost"; allowed: a network such as'),
         ('[transport.hold]\nprotocol = "smtp"', 'transport.hold: found "hold"; allowed: a word of letters'),
         ("[transport.x]", 'transport.x.protocol: found nothing; allowed: "lmtp", "pipe", "smtp"'),

@@ -191,6 +191,14 @@ class MailboxStore(Protocol):
         """Of an account, or of all in a domain ("@domain") that have none of their own. 0: no limit; None: as the next one says."""
         ...
 
+    async def folders_named(self, name: str, after: int) -> list[int]:
+        """Folders of that name of all accounts, by id from above `after`, some at a time; "Name.*" stands for all below Name."""
+        ...
+
+    async def expire(self, folder: int, before: int, keep: int) -> int:
+        """Expunge what came into a folder before that time, and what is not among the `keep` newest (0: all may stay); how many."""
+        ...
+
     async def recount(self, account: str) -> None:
         """Make the sums of the account's folders what their messages say."""
         ...

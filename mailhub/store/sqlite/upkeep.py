@@ -12,9 +12,14 @@ from ..lane import Lane
 from .adopting import Recount
 from .checkup import Checkup
 from .filer import Filer
+from .mailbox_units import Expunge
 from .quota import SetLimits, quota_of
+from .retention import expired, folders_named
 from .scan import Scan
 from .writer import Writer
+
+_PAGE = 500  # folders
+_CHUNK = 1_000  # messages one unit may touch
 
 
 class Upkeep:
@@ -48,6 +53,15 @@ class Upkeep:
     async def recount(self, account: str) -> None:
         for folder in await self._reader.call(self._scan.folders, account):
             await self._writer.do(Recount(folder.id))
+
+    async def folders_named(self, name: str, after: int) -> list[int]:
+        return await self._reader.call(folders_named, self._db, name, after, _PAGE)
+
+    async def expire(self, folder: int, before: int, keep: int) -> int:
+        gone = 0
+        while uids := await self._reader.call(expired, self._db, folder, before, keep, _CHUNK):
+            gone += len(await self._writer.do(Expunge(folder, tuple(uids))))
+        return gone
 
     async def check(self, account: str) -> list[Disagreement]:
         return await self._checkup.check(account, self._clock.now())
