@@ -16,7 +16,7 @@ FIELD = re.compile(rb"^([!-9;-~]++)[ \t]*+:((?:[^\n]*+)(?:\n[ \t][^\n]*+)*)", re
 # encoded-word = "=?" charset ["*" language] "?" encoding "?" encoded-text "?="
 _WORD = re.compile(r"=\?([A-Za-z0-9!#$%&'+^_`{}~.:-]{1,80}+)(?:\*[^?\s]{0,40}+)?\?([bBqQ])\?([^?\r\n]*+)\?=")
 # characters of GB2312, each two octets; Western texts have hardly ever four letters with accents in a row
-_HIGH, _GB2312, _FEW = re.compile(rb"[\x80-\xff]++"), re.compile(rb"(?:[\xa1-\xa9\xb0-\xf7][\xa1-\xfe])++"), 4
+_HIGH, _GB2312, _FEW = re.compile(rb"[\x80-\xff]++"), re.compile(rb"(?:[\xa1-\xa9\xb0-\xf7][\xa1-\xfe])+"), 4
 _BASE64_REST = re.compile(rb"[^A-Za-z0-9+/]+")
 
 
