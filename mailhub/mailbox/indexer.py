@@ -164,7 +164,7 @@ class Indexer:
             text = await readable.read(self._lane, file, whole=True)
         if len(text.head) + len(text.body) > TEXT_LIMIT:
             return Document(uid, "", "", b"", whole=False)
-        return Document(uid, text.head, text.body, text.references)
+        return Document(uid, text.head, text.body, text.references, text.thread)
 
 
 def _slices(uids: Sequence[int]) -> Iterator[Sequence[int]]:

@@ -3,10 +3,11 @@ full-text index keeps, so the two can not differ.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mailhub.message import headers, parts, search_text
 from mailhub.message.collation import casemap
+from mailhub.message.threads import thread_id
 from mailhub.store.api import MessageFile
 
 from .heavy import HeavyLane
@@ -24,6 +25,7 @@ class Readable:
     head: str
     body: str
     references: bytes
+    thread: str = ""  # THREADID, "" where it has none
 
     def field_has(self, name: str, wanted: str) -> bool:
         """Does a field of that name have that text? Both are folded."""
@@ -50,14 +52,14 @@ def read_header(header: bytes) -> Readable:
     fields = [(name.decode("latin-1"), value) for name, value in headers.fields(header)]
     head = "\n".join([f"{name}: {headers.decode(value).translate(_LINE_ENDS)}" for name, value in fields])
     references = headers.first(header, b"references") or headers.first(header, b"in-reply-to") or b""
-    return Readable(folded(head), "", references)
+    return Readable(folded(head), "", references, thread_id(header) or "")
 
 
 def read_whole(data: bytes) -> Readable:
     """The searchable text of a message. Never raises."""
     root = parts.parse(data)
     head = read_header(data[root.start : root.body])
-    return Readable(head.head, folded("".join(search_text.body(data, root))), head.references)
+    return replace(head, body=folded("".join(search_text.body(data, root))))
 
 
 async def read(lane: HeavyLane, file: MessageFile, *, whole: bool) -> Readable:

@@ -170,6 +170,8 @@ def needle(key: query.Key) -> Needle | None:
             return Needle("body", text)
         case query.Header(name, text):
             return Needle("head", text, name)
+        case query.ThreadId(thread):
+            return Needle("thread", thread)
     return None
 
 
@@ -190,7 +192,10 @@ def plan(key: query.Key) -> Plan:
     rendered = any(isinstance(one, query.Envelope | query.Sent) for one in found)
     return Plan(
         row=rendered
-        or any(isinstance(one, query.Internal | query.Arrived | query.Larger | query.Smaller) for one in found),
+        or any(
+            isinstance(one, query.Internal | query.Arrived | query.Saved | query.EmailId | query.Larger | query.Smaller)
+            for one in found
+        ),
         rendered=rendered,
         body=any(isinstance(one, query.Text | query.Body) for one in found),
         needles=tuple(dict.fromkeys([asked for one in found if (asked := needle(one)) is not None])),
@@ -251,6 +256,11 @@ def _in_row(key: query.Key, message: Candidate, row: MessageRow) -> bool:
             return row.date >= moment
         case query.Arrived(_, moment):
             return row.date <= moment
+        case query.Saved(when, day):
+            saved = row.date if row.saved is None else row.saved
+            return _compare(when, datetime.datetime.fromtimestamp(saved, datetime.UTC).date(), day)
+        case query.EmailId(email):
+            return row.email_id == email
         case query.Larger(size):
             return row.size > size
         case query.Smaller(size):
@@ -278,6 +288,8 @@ def _in_text(asked: Needle, message: Candidate) -> bool | None:
     text = message.text
     if text is None:
         return None
+    if asked.where == "thread":
+        return text.thread == asked.text
     if asked.where == "head":
         return text.field_has(asked.field, asked.text)
     return asked.text in text.body or (asked.where == "any" and asked.text in text.head)

@@ -4,7 +4,7 @@ Nothing recurses: an answer to an answer may be as deep as the folder has messag
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mailhub.message import envelope
@@ -21,11 +21,10 @@ _ID = re.compile(rb"<([^<>\s]+@[^<>\s]*)>")
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What threading looks at. `date`: sent; `arrived`: INTERNALDATE; `subject`: base, folded; `answer`: a reply or forward."""
+    """What threading looks at. `date`: sent; `subject`: base, folded; `answer`: a reply or forward."""
 
     uid: int
     date: int
-    arrived: int
     subject: str
     answer: bool
     id: bytes
@@ -38,7 +37,7 @@ def message(row: MessageRow, references: bytes) -> Message:
     subject, answer = base_subject(envelope.text(found.subject))
     own = _ID.search(found.message_id or b"")
     named = tuple(_ID.findall(references)[-MAX_REFERENCES:]) or tuple(_ID.findall(found.in_reply_to or b"")[:1])
-    return Message(row.uid, sent(row, found), row.date, casemap(subject), answer, own[1] if own else b"", named)
+    return Message(row.uid, sent(row, found), casemap(subject), answer, own[1] if own else b"", named)
 
 
 def threads(messages: Sequence[Message], algorithm: Algorithm) -> list[Node]:
@@ -46,26 +45,17 @@ def threads(messages: Sequence[Message], algorithm: Algorithm) -> list[Node]:
     if algorithm is Algorithm.ORDEREDSUBJECT:
         return _by_subject(messages)
     roots = _pruned(_linked(messages))
+    _sort(roots)
     if algorithm is Algorithm.REFERENCES:
-        _sort(roots, _sent)
         roots = _same_subjects(roots)
-        _sort(roots, _sent)
-    else:
-        _sort(roots, _arrived)
+        _sort(roots)
+    else:  # as Dovecot has it
         roots.sort(key=_latest)
     return [_node(root) for root in roots]
 
 
-def _sent(one: Message) -> int:
-    return one.date
-
-
-def _arrived(one: Message) -> int:
-    return one.arrived
-
-
 def _latest(root: "_Box") -> int:
-    return max(box.message.arrived for box in _all([root]) if box.message is not None)
+    return max(box.message.date for box in _all([root]) if box.message is not None)
 
 
 def _by_subject(messages: Sequence[Message]) -> list[Node]:
@@ -171,12 +161,12 @@ def _all(roots: Sequence[_Box]) -> Iterator[_Box]:
         waiting += box.children.values()
 
 
-def _sort(roots: list[_Box], date: Callable[[Message], int]) -> None:
+def _sort(roots: list[_Box]) -> None:
     """Steps 4 and 6: siblings by date, equals in the order of the mailbox; a missing one has the date of its first child."""
 
     def order(box: _Box) -> tuple[int, int]:
         first = box if box.message is not None else next(iter(box.children.values()))
-        return date(first.first), first.place
+        return first.first.date, first.place
 
     for box in reversed(list(_all(roots))):
         if len(box.children) > 1:

@@ -75,6 +75,28 @@ class Internal:
 
 
 @dataclass(frozen=True, slots=True)
+class Saved:
+    """Messages that came into this folder so to `day` (SAVEDATE, RFC 8514); by INTERNALDATE where nobody knows."""
+
+    when: When
+    day: datetime.date
+
+
+@dataclass(frozen=True, slots=True)
+class EmailId:
+    """The message with that EMAILID (RFC 8474)."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadId:
+    """Messages with that THREADID (RFC 8474)."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Age:
     """Messages whose INTERNALDATE is as many seconds ago, or longer (BEFORE), or shorter (SINCE): RFC 5032."""
 
@@ -172,6 +194,9 @@ Key = (
     | Keyword
     | Recent
     | Internal
+    | Saved
+    | EmailId
+    | ThreadId
     | Age
     | Arrived
     | Sent

@@ -13,7 +13,7 @@ from mailhub.model.sorting import Algorithm, Node
 
 def made(uid: int, *references: str, subject: str = "S", answer: bool = False, date: int = 0, own: str = "") -> Message:
     names = tuple(name.encode() + b"@x" for name in references)
-    return Message(uid, date or uid, date or uid, subject, answer, (own or str(uid)).encode() + b"@x", names)
+    return Message(uid, date or uid, subject, answer, (own or str(uid)).encode() + b"@x", names)
 
 
 def shown(nodes: Sequence[Node]) -> list[object]:
@@ -124,9 +124,8 @@ def test_rows_give_dates_and_subjects() -> None:
     envelope = b'("Mon, 2 Feb 2026 10:00:00 +0100" "Re: =?utf-8?q?Caf=C3=A9?=" NIL NIL NIL NIL NIL NIL "<a@x>" "<b@x>")'
     row = MessageRow(7, 0, 0, 42, 0, envelope)
     found = message(row, b"")
-    assert (found.date, found.arrived, found.answer, found.id, found.references) == (
+    assert (found.date, found.answer, found.id, found.references) == (
         1770022800,
-        42,
         True,
         b"b@x",
         (b"a@x",),

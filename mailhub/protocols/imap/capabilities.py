@@ -115,6 +115,7 @@ TABLE: tuple[Capability, ...] = (
     Capability("CONTEXT=SEARCH", "RFC 5267", _always, "searches that stay alive"),
     Capability("CONTEXT=SORT", "RFC 5267", _always, "the same in an order"),
     Capability("MULTISEARCH", "RFC 7377", _always, "ESEARCH over mailboxes"),
+    Capability("PARTIAL", "RFC 9394", _always, "some of the results of SEARCH, SORT and UID FETCH"),
 )
 
 

@@ -12,7 +12,7 @@ from mailhub.wire.imap.dates import date_time
 from mailhub.wire.imap.fetch_items import Attribute, Binary, Derived, Item, Section
 
 from . import messages, sync, updates
-from .answers import Answer, ok
+from .answers import Answer, Refused, bad, ok
 from .sections import Decoded, FromFile, Octets, OpenMessage, Piece, Value
 
 if TYPE_CHECKING:
@@ -47,6 +47,10 @@ async def fetch(session: "ImapSession", verb: commands.Fetch) -> Answer:
         await sync.learn(session)
     if verb.changed_since is not None:
         spans = await sync.changed(session, verb, spans)
+    if verb.partial is not None:
+        if not verb.messages.by_uid:
+            raise Refused(bad("PARTIAL is for UID FETCH"))
+        spans = messages.part(spans, verb.partial)
     if verb.messages.by_uid and not session.uid_only and Attribute.UID not in items:
         items = (Attribute.UID, *items)
     spans, code = messages.limited(session, spans)

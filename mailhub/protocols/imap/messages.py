@@ -33,6 +33,21 @@ def places(view: "FolderView", messages: Messages) -> Spans:
     return [range(low - 1, high) for low, high in ranges]
 
 
+def part(spans: Spans, partial: tuple[int, int]) -> Spans:
+    """Of all those places in their order, those from one to another, from 1, or from the end as -1 (RFC 9394 section 3.1)."""
+    low, high = partial
+    count = sum(map(len, spans))
+    first, last = (low - 1, high) if low > 0 else (count + high, count + low + 1)
+    kept: Spans = []
+    at = 0
+    for span in spans:
+        piece = span[max(0, first - at) : max(0, last - at)]
+        if piece:
+            kept.append(piece)
+        at += len(span)
+    return kept
+
+
 def limited(session: "ImapSession", spans: Spans) -> tuple[Spans, str]:
     """The last `imap.message_limit` of them, and the response code that says so where there are more (RFC 9738 section 3)."""
     limit = session.config.message_limit

@@ -9,9 +9,10 @@ from mailhub.model.mailbox import Folder
 
 @dataclass(frozen=True, slots=True)
 class Needle:
-    """A folded text to be found: in the "body", in "any" place, or in the "head" in a field of that (folded) name."""
+    """A folded text to be found: in the "body", in "any" place, or in the "head" in a field of that (folded) name; or,
+    not folded, the THREADID of a "thread"."""
 
-    where: Literal["head", "body", "any"]
+    where: Literal["head", "body", "any", "thread"]
     text: str
     field: str = ""
 
@@ -32,6 +33,7 @@ class Document:
     head: str
     body: str
     references: bytes
+    thread: str = ""
     whole: bool = True
 
 

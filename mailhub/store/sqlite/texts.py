@@ -25,7 +25,7 @@ from ..lane import Lane
 log = logging.getLogger("mailhub.store")
 T = TypeVar("T")
 
-VERSION = 1  # of the tables, and of what `mailbox.readable` makes of a message
+VERSION = 2  # of the tables, and of what `mailbox.readable` makes of a message
 # a database of another version is thrown away; another Python may fold letters in another way
 STAMP = VERSION * 1_000_000 + sum(int(part) * 100**n for n, part in enumerate(unidata_version.split(".")[::-1]))
 _OPEN = 16  # databases
@@ -35,7 +35,7 @@ _TABLES = f"""
 create table place(id integer primary key, name text not null, uidvalidity integer not null, modseq integer not null default 0,
   unique(name, uidvalidity));
 create table document(id integer primary key, place integer not null, uid integer not null, whole integer not null,
-  refs blob not null, head text not null, body text not null, unique(place, uid));
+  refs blob not null, thread text not null, head text not null, body text not null, unique(place, uid));
 create virtual table grams using fts5(head, body, content='document', content_rowid='id', detail=none, columnsize=0,
   tokenize='trigram case_sensitive 1');
 pragma user_version={STAMP};
@@ -221,6 +221,8 @@ def _look(db: sqlite3.Connection, folder: Folder, needles: Sequence[Needle]) -> 
 
 def _found(db: sqlite3.Connection, place: int, needle: Needle) -> frozenset[int]:
     text = needle.text
+    if needle.where == "thread":
+        return _uids(db, "place=? and whole and thread=?", place, text)
     values: list[object] = [place]
     named = "place=? and whole"
     if len(text) >= _GRAM:
@@ -272,8 +274,8 @@ def _add(db: sqlite3.Connection, folder: Folder, documents: Sequence[Document]) 
     place = _place(db, folder)
     _remove(db, place, [document.uid for document in documents])
     db.executemany(
-        "insert into document(place, uid, whole, refs, head, body) values (?, ?, ?, ?, ?, ?)",
-        [(place, one.uid, one.whole, one.references, one.head, one.body) for one in documents],
+        "insert into document(place, uid, whole, refs, thread, head, body) values (?, ?, ?, ?, ?, ?, ?)",
+        [(place, one.uid, one.whole, one.references, one.thread, one.head, one.body) for one in documents],
     )
     db.execute(
         "insert into grams(rowid, head, body) select id, head, body from document"

@@ -145,12 +145,14 @@ class Messages:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """RFC 3501 section 6.4.5; with `changed_since`: RFC 7162 section 3.1.4, `vanished`: section 3.2.6."""
+    """RFC 3501 section 6.4.5; with `changed_since`: RFC 7162 section 3.1.4, `vanished`: section 3.2.6; with `partial`:
+    RFC 9394 section 3.3."""
 
     messages: Messages
     items: tuple[Item, ...]
     changed_since: int | None = None
     vanished: bool = False
+    partial: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
-"""SEARCH's keys (RFC 3501 section 6.4.4; OLDER and YOUNGER: RFC 5032) to the query of `model.search`."""
+"""SEARCH's keys (RFC 3501 section 6.4.4; OLDER and YOUNGER: RFC 5032; SAVEDBEFORE and the like: RFC 8514;
+EMAILID and THREADID: RFC 8474) to the query of `model.search`."""
 
 from collections.abc import Callable
 
@@ -28,12 +29,16 @@ _FLAGS: dict[str, Key] = {
     "UNSEEN": search.Not(search.Flag(mailbox.SEEN)),
     "RECENT": search.Recent(),
     "OLD": search.Not(search.Recent()),
+    "SAVEDATESUPPORTED": search.All(),
     "NEW": search.And((search.Recent(), search.Not(search.Flag(mailbox.SEEN)))),
 }
-_DATES: dict[str, tuple[type[search.Internal] | type[search.Sent], When]] = {
+_DATES: dict[str, tuple[type[search.Internal] | type[search.Saved] | type[search.Sent], When]] = {
     "BEFORE": (search.Internal, When.BEFORE),
     "ON": (search.Internal, When.ON),
     "SINCE": (search.Internal, When.SINCE),
+    "SAVEDBEFORE": (search.Saved, When.BEFORE),
+    "SAVEDON": (search.Saved, When.ON),
+    "SAVEDSINCE": (search.Saved, When.SINCE),
     "SENTBEFORE": (search.Sent, When.BEFORE),
     "SENTON": (search.Sent, When.ON),
     "SENTSINCE": (search.Sent, When.SINCE),
@@ -41,6 +46,7 @@ _DATES: dict[str, tuple[type[search.Internal] | type[search.Sent], When]] = {
 _FIELDS = ("BCC", "CC", "FROM", "SUBJECT", "TO")
 _SIZES: dict[str, Callable[[int], Key]] = {"LARGER": search.Larger, "SMALLER": search.Smaller}
 _TEXTS: dict[str, Callable[[str], Key]] = {"BODY": search.Body, "TEXT": search.Text}
+_IDS: dict[str, Callable[[str], Key]] = {"EMAILID": search.EmailId, "THREADID": search.ThreadId}
 _KEYWORDS = ("KEYWORD", "UNKEYWORD")
 _AGES = {"OLDER": When.BEFORE, "YOUNGER": When.SINCE}
 _SEQUENCE = frozenset(b"0123456789*$")
@@ -108,6 +114,8 @@ class _Keys:
         if name in _KEYWORDS:
             keyword = search.Keyword(lexer.atom().decode("ascii"))
             return keyword if name == "KEYWORD" else search.Not(keyword)
+        if name in _IDS:
+            return _IDS[name](lexer.atom().decode("ascii"))
         if name in _TEXTS:
             return _TEXTS[name](self._text())
         if name == "HEADER":
@@ -125,5 +133,5 @@ class _Keys:
 
 
 _ARGUMENTS = frozenset(
-    {"NOT", "OR", "UID", "MODSEQ", "HEADER", *_DATES, *_AGES, *_SIZES, *_KEYWORDS, *_TEXTS, *_FIELDS}
+    {"NOT", "OR", "UID", "MODSEQ", "HEADER", *_DATES, *_AGES, *_SIZES, *_KEYWORDS, *_IDS, *_TEXTS, *_FIELDS}
 )

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from mailhub.model import charsets
 from mailhub.model.sorting import Algorithm, By, Criterion
 
-from . import search_keys
+from . import search_keys, sequences
 from .arguments import mailbox
-from .lexer import END, NUMBER_MAX, Lexer
+from .lexer import END, Lexer
 from .search_commands import CancelUpdate, Esearch, Program, Returns, Search, Sort, Source, Thread
 
 OPTIONS = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE", "UPDATE", "CONTEXT"})
@@ -17,7 +17,6 @@ MAX_MAILBOXES = 1_000  # named in one ESEARCH
 MAX_TAGS = 100
 _SIMPLE_SOURCES = frozenset({"SELECTED", "INBOXES", "PERSONAL", "SUBSCRIBED"})
 _NAMED_SOURCES = frozenset({"SUBTREE", "SUBTREE-ONE", "MAILBOXES"})
-_PARTIAL = re.compile(rb"(-?)([0-9]{1,10}):(-?)([0-9]{1,10})")
 _RETURN, _CHARSET, _IN = (re.compile(word, re.IGNORECASE) for word in (rb"RETURN \(", rb"CHARSET ", rb" IN \("))
 
 
@@ -50,7 +49,7 @@ def _returns(lexer: Lexer) -> Returns:
         word = lexer.keyword()
         if word == "PARTIAL" and partial is None:
             lexer.space()
-            partial = _partial(lexer)
+            partial = sequences.read_partial(lexer)
         elif word in OPTIONS:
             options.add(word)
         else:
@@ -63,16 +62,6 @@ def _returns(lexer: Lexer) -> Returns:
         options.add("ALL")
     lexer.space()
     return Returns(frozenset(options), partial)
-
-
-def _partial(lexer: Lexer) -> tuple[int, int]:
-    """partial-range = nz-number ":" nz-number / MINUS nz-number ":" MINUS nz-number  (RFC 9394)"""
-    found = lexer.match(_PARTIAL, "a range of results")
-    low, high = int(found[2]), int(found[4])
-    if found[1] != found[3] or not (0 < low <= NUMBER_MAX and 0 < high <= NUMBER_MAX):
-        lexer.fail("Not a range of results")
-    low, high = min(low, high), max(low, high)
-    return (-low, -high) if found[1] else (low, high)
 
 
 def _codec(lexer: Lexer) -> str | None:

@@ -11,6 +11,7 @@ from mailhub.model.search import SAVED, STAR, Ranges
 from .lexer import NUMBER_MAX, BadSyntax, Lexer
 
 _SET = re.compile(rb"(?:[0-9]{1,10}|\*)(?::(?:[0-9]{1,10}|\*))?(?:,(?:[0-9]{1,10}|\*)(?::(?:[0-9]{1,10}|\*))?)*")
+_PARTIAL = re.compile(rb"(-?)([0-9]{1,10}):(-?)([0-9]{1,10})")
 
 
 def read(lexer: Lexer) -> Ranges:
@@ -34,6 +35,16 @@ def _number(text: bytes) -> int:
     if not 0 < value <= NUMBER_MAX:
         raise BadSyntax("Number in a sequence set out of range")
     return value
+
+
+def read_partial(lexer: Lexer) -> tuple[int, int]:
+    """partial-range = nz-number ":" nz-number / MINUS nz-number ":" MINUS nz-number  (RFC 9394)"""
+    found = lexer.match(_PARTIAL, "a range of results")
+    low, high = int(found[2]), int(found[4])
+    if found[1] != found[3] or not (0 < low <= NUMBER_MAX and 0 < high <= NUMBER_MAX):
+        lexer.fail("Not a range of results")
+    low, high = min(low, high), max(low, high)
+    return (-low, -high) if found[1] else (low, high)
 
 
 def resolve(ranges: Ranges, largest: int) -> Ranges:

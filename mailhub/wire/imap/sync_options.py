@@ -62,11 +62,11 @@ def _known(lexer: Lexer) -> Ranges:
     return ranges
 
 
-def fetch_modifiers(lexer: Lexer) -> tuple[int | None, bool]:
-    """[SP "(" fetch-modifier *(SP fetch-modifier) ")"]: CHANGEDSINCE, and whether VANISHED is among them"""
+def fetch_modifiers(lexer: Lexer) -> tuple[int | None, bool, tuple[int, int] | None]:
+    """[SP "(" fetch-modifier *(SP fetch-modifier) ")"]: CHANGEDSINCE; whether VANISHED is among them; PARTIAL (RFC 9394)"""
     if not lexer.skip(b" ") or lexer.peek() == -1:
-        return None, False
-    since, vanished = None, False
+        return None, False, None
+    since, vanished, partial = None, False, None
     lexer.expect(b"(")
     while True:
         name = lexer.keyword()
@@ -75,6 +75,9 @@ def fetch_modifiers(lexer: Lexer) -> tuple[int | None, bool]:
             since = lexer.number(MODSEQ_MAX)
         elif name == "VANISHED":
             vanished = True
+        elif name == "PARTIAL":
+            lexer.space()
+            partial = sequences.read_partial(lexer)
         else:
             lexer.fail("Unknown modifier")
         if not lexer.skip(b" "):
@@ -82,7 +85,7 @@ def fetch_modifiers(lexer: Lexer) -> tuple[int | None, bool]:
     lexer.expect(b")")
     if vanished and since is None:
         lexer.fail("VANISHED goes with CHANGEDSINCE")
-    return since, vanished
+    return since, vanished, partial
 
 
 def store_modifier(lexer: Lexer) -> int | None:
