@@ -42,12 +42,12 @@ class Server:
         self.config.write_text(f'domains = ["example.test"]\ndata = "./var"\n{extra}\n{listeners}')
         self.process: asyncio.subprocess.Process | None = None
 
-    async def accounts(self, *names: str) -> None:
-        """Accounts that receive mail and cannot sign in, made while no server runs."""
+    async def accounts(self, *names: str, password: str = "") -> None:
+        """Accounts made while no server runs; without a password they receive mail and cannot sign in."""
         store = SqliteStore(self.folder / "var", StoreConfig(), SystemClock(), "mailhub.test")
         await store.open()
         for name in names:
-            await store.directory.put_account(AccountRow(name, ""), replace=False)
+            await store.directory.put_account(AccountRow(name, password and f"{{PLAIN}}{password}"), replace=False)
         await store.close()
 
     async def start(self) -> None:
