@@ -207,9 +207,11 @@ class AccountMail:
         owner, theirs = self._owner(name)
         if owner != self.name:
             await self._may_create(name, theirs)
-        else:
-            special_use = special_use or _USES.get(name, "")
-        known = {folder.name for folder in await self._store.folders(owner)}
+        folders = await self._store.folders(owner)
+        use = _USES.get(name, "")
+        if not special_use and all(folder.special_use != use for folder in folders):
+            special_use = use
+        known = {folder.name for folder in folders}
         levels = theirs.split(SEPARATOR)
         new = {SEPARATOR.join(levels[:n]) for n in range(1, len(levels) + 1)}
         if len(known | new) > self._service.config.folder_limit:
