@@ -45,6 +45,7 @@ async def test_any_two_hosts(scripts: list[tuple[dict[str, Answer], list[str]]],
                     assert all(body.removesuffix(b".\r\n").replace(b"\r\n..", b"\r\n.") == TEXT for body in host.bodies)
             assert sum(grown) <= len(results)
             if not any("LIMITS" in word for _, extensions in scripts for word in extensions):
-                assert sum(grown) <= 1 or {"452 4.5.3 too many", "552 full"} & {
-                    answer for script, _ in scripts for answer in script.values()
-                }
+                # the rest of the recipients asks again; 421 means that the host closes (RFC 5321 section 3.8): one that takes
+                # the message nevertheless, where it came in one breath with its envelope, has it beside the next host
+                again = {"452 4.5.3 too many", "552 full", "421 4.3.2 bye"}
+                assert sum(grown) <= 1 or again & {answer for script, _ in scripts for answer in script.values()}

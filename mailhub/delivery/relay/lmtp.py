@@ -21,7 +21,7 @@ from .demand import Rule
 from .errors import NONSENSE, Lost
 from .mx import Found, Host
 from .tls_policy import Policy, TlsServices
-from .transaction import Answers, Transaction, unread
+from .transaction import Answers, Transaction, last_word, unread
 from .transport import RelayTransport
 
 BAD_SOCKET = Reply(451, "4.3.5", "The LMTP server's socket is not named by its whole path")
@@ -123,7 +123,7 @@ class LmtpTransaction(Transaction):
             reply = await self._spoken(self._message.blocks(), asked[0])
             for waiting in asked[1:]:
                 replies[left.pop(0)] = await self._at_end(reply)
-                reply = await client.verdict(waiting)
+                reply = await last_word(client, waiting)
             replies[left.pop(0)] = await self._at_end(reply)
             client.unfinished = False
         except (Lost, MailError) as error:

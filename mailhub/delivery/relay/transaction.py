@@ -121,7 +121,7 @@ class Transaction:
         try:
             for waiting in asked:
                 answers.append(await client.answer(waiting))  # noqa: PERF401 - those before a loss count
-            answers.append(await client.verdict(last))
+            answers.append(await last_word(client, last))
         except Lost as lost:
             mail = len(first) - 1
             if len(answers) > mail and not answers[mail].ok:
@@ -163,7 +163,7 @@ class Transaction:
             if early := final.done():
                 break
             await client.write(block, over=final.done)
-        reply = await client.verdict(final)
+        reply = await (client.verdict(final) if early else last_word(client, final))
         if early:
             client.close()
             if reply.ok:
@@ -179,7 +179,8 @@ class Transaction:
             head = b"BDAT %d%b\r\n" % (len(chunk), b" LAST" if last else b"")
             await client.write(head, chunk, over=partial(_refused, asked))
             while asked and (last or not self._pipelining or asked[0].done()):
-                reply = await client.verdict(asked.popleft())
+                one = asked.popleft()
+                reply = await (client.verdict(one) if asked or not last else last_word(client, one))
                 if reply.code // 100 != 2:
                     if self._pipelining and not last:
                         client.close()  # octets may be under way that nobody reads
@@ -194,6 +195,15 @@ class Transaction:
             self._client.close()
             raise Lost(f"{self._client.host} answered the message, at its end, with {reply}", NONSENSE)
         return reply
+
+
+async def last_word(client: Client, asked: Asked) -> Reply:
+    """The answer when all is sent: where it is lost nobody knows whether the message was taken (a window for
+    doubles), and whoever reads the trace is told."""
+    try:
+        return await client.verdict(asked)
+    except Lost as lost:
+        raise Lost(f"{lost}; all of the message was sent, so it may arrive twice", lost.enhanced) from lost
 
 
 def _refused(asked: Iterable[Asked]) -> bool:
