@@ -103,12 +103,17 @@ def keywords_file(names: Sequence[str]) -> bytes:
 
 
 def read_subscriptions(text: bytes) -> tuple[str, ...]:
-    """Names of a subscriptions file: Dovecot's first version, or Courier's (a name a line), or Dovecot's second (levels by tabs)."""
+    """Names of a subscriptions file: Dovecot's first version (a name a line) or its second (levels by tabs)."""
     lines = text.decode("ascii", "replace").splitlines()
     if lines and lines[0].startswith("V\t2"):
         lines = [".".join(map(_unescaped, line.split("\t"))) for line in lines[1:]]
     names = (decode_name(line) for line in lines if line)
     return tuple(sorted({name for name in names if name}))
+
+
+def read_courier_subscriptions(text: bytes) -> tuple[str, ...]:
+    """Names of a courierimapsubscribed: there all folders stand below INBOX."""
+    return tuple(sorted({name.removeprefix("INBOX.") for name in read_subscriptions(text)}))
 
 
 def _unescaped(level: str) -> str:

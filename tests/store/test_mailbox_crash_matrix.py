@@ -74,3 +74,4 @@ async def test_a_crash_at_each_moment_of_a_story(tmp_path: Path) -> None:
     step = max(1, moments // (LIVES * 3))  # all of them by `make crash`
     for moment in range(1 + LIVES % step, moments, step):
         await lived(tmp_path / str(moment), moment, moment)
+    print(f"\nmailbox: {len(range(1 + LIVES % step, moments, step))} crashes at {moments} moments")

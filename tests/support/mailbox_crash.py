@@ -131,9 +131,6 @@ class Owner:
         await deed
         self.is_so, self.may = steps[-1], []
 
-    def next_uid(self, folder: Folder) -> int:
-        return folder.uidnext
-
     async def append(self, name: str, *texts: bytes, flags: int = 0, keywords: tuple[str, ...] = ()) -> None:
         folder = await self.find(name)
         messages = []

@@ -19,7 +19,13 @@ from mailhub.model.mailbox import Folder
 from .. import maildir
 from ..files import Files
 from ..lane import Lane
-from ..side_files import UidList, read_keywords, read_subscriptions, read_uidlist
+from ..side_files import (
+    UidList,
+    read_courier_subscriptions,
+    read_keywords,
+    read_subscriptions,
+    read_uidlist,
+)
 from .adopting import Adopt, Adopted, Again, Enter, MergeNames
 from .bodies import with_crlf
 from .filer import Filer, find
@@ -33,7 +39,7 @@ T = TypeVar("T")
 _CHUNK = 200
 _SEEN = 10_000  # folders
 _LISTS = ("dovecot-uidlist", "courierimapuiddb")  # the first that is there
-_SUBSCRIBED = ("subscriptions", "courierimapsubscribed")
+_SUBSCRIBED = (("subscriptions", read_subscriptions), ("courierimapsubscribed", read_courier_subscriptions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +81,14 @@ class Scan:
         names = {entry: maildir.folder_name(entry) for entry in entries if self._files.exists(f"{home}/{entry}/cur")}
         for entry in (entry for entry, name in names.items() if name is None):
             log.warning("%s/%r: not a folder name in modified UTF-7; it is left alone", home, entry)
-        text = self._first(home, _SUBSCRIBED)
-        return [
-            "INBOX",
-            *sorted(name for name in names.values() if name),
-        ], None if text is None else read_subscriptions(text)
+        return ["INBOX", *sorted(name for name in names.values() if name)], self._subscribed(home)
+
+    def _subscribed(self, home: str) -> tuple[str, ...] | None:
+        for name, read in _SUBSCRIBED:
+            text = self._first(home, (name,))
+            if text is not None:
+                return read(text)
+        return None
 
     def _first(self, directory: str, names: Sequence[str]) -> bytes | None:
         for name in names:
