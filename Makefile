@@ -74,4 +74,4 @@ clean:
 	rm -rf .debian .venv .venv-* .mypy_cache .ruff_cache .hypothesis bench/out
 
 help:
-	@sed -n 's/^\([a-z]*\):.*##  */make \1: /p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*##  */make \1: /p' Makefile

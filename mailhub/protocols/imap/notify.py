@@ -37,11 +37,14 @@ async def notify(session: "ImapSession", verb: Notify) -> Answer:
     session.stop_watching()
     if not verb.groups:
         return ok("Nothing will be told")
-    watch = Watch(session, verb.groups)
-    if not await watch.begin():
-        watch.close()
-        return no("Too many mailboxes", _OVERFLOW)
-    session.watch = watch
+    session.watch = watch = Watch(session, verb.groups)
+    try:
+        if not await watch.begin():
+            session.stop_watching()
+            return no("Too many mailboxes", _OVERFLOW)
+    except BaseException:
+        session.stop_watching()
+        raise
     if verb.status:
         await watch.tell_status()
     return ok("Will be told")
