@@ -301,7 +301,7 @@ class AccountMail:
         return await self._store.quota(self.name)
 
     async def remove(self, folder: Folder, uids: Sequence[int]) -> None:
-        """Expunge these, whatever their flags."""
+        """Take back what the command under way has put there: that needs no right."""
         if uids:
             await self._store.expunge(folder.id, uids)
 
