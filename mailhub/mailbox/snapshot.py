@@ -17,6 +17,10 @@ class Snapshot:
         """NotFound where the message is gone."""
         return await self._store.open(self.folder.id, uid)
 
+    async def former_ids(self) -> dict[int, str]:
+        """By UID: unique ids from another server, of messages that came with an adopted Maildir."""
+        return await self._store.former_ids(self.folder.id)
+
     async def remove(self, uids: Sequence[int]) -> list[int]:
         """Expunge these, whatever their flags; those that are gone by this call."""
         return await self._store.expunge(self.folder.id, uids) if uids else []

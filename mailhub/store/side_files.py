@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from .maildir import KEYWORD_LETTERS, decode_name, encode_name
 
 LAST_UID = (1 << 32) - 2
+_UNIQUE_ID = re.compile(r"[!-~]{1,70}")
 _SIZED = re.compile(r",S=\d+")
 _ESCAPES = {"\x01t": "\t", "\x01n": "\n", "\x01r": "\r", "\x010": "\0", "\x011": "\x01"}
 
@@ -64,6 +65,16 @@ def read_uidlist(text: bytes) -> UidList | None:
     uidnext = min(max([1, values["N"], *(uid + 1 for uid in seen)]), LAST_UID + 1)
     kept = {base: uid for base, uid in uids.items() if uid not in twice}
     return UidList(values["V"], uidnext, kept, fields, guid)
+
+
+def former_ids(listed: UidList) -> dict[int, str]:
+    """By UID: what POP3 called a message at a server before Dovecot (field P), where it can be said there (RFC 1939 section 7)."""
+    return {
+        listed.uids[base]: word[1:]
+        for base, fields in listed.fields.items()
+        for word in fields.split(" ")
+        if word[:1] == "P" and base in listed.uids and _UNIQUE_ID.fullmatch(word[1:])
+    }
 
 
 def uidlist_head(uidvalidity: int, uidnext: int, guid: str) -> bytes:

@@ -4,6 +4,7 @@ import contextlib
 import imaplib
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,12 +14,13 @@ PROGRAM = "/usr/lib/dovecot/imap"
 
 
 @contextlib.contextmanager
-def dovecot_imap(maildir: Path, folder: Path) -> Iterator[imaplib.IMAP4]:
-    """A session on `maildir`, whose files are given to the user that Dovecot takes; `folder` is short and open to that one."""
-    if not Path(PROGRAM).exists():
-        pytest.skip("dovecot-imapd is not installed")
+def _borrowed(program: str, maildir: Path, folder: Path) -> Iterator[str]:
+    """The command that runs Dovecot's program on a copy of `maildir`, whose files are given to the user that Dovecot takes; what
+    it makes of them comes back. `folder` is short and open to that one."""
+    if not Path(program).exists():
+        pytest.skip(f"dovecot-{Path(program).name}d is not installed")
     if os.getuid():
-        pytest.skip("dovecot-imapd has to be started by root")
+        pytest.skip("Dovecot has to be started by root")
     maildir.mkdir(parents=True, exist_ok=True)
     home = folder / "home"
     shutil.rmtree(home, ignore_errors=True)
@@ -43,14 +45,29 @@ namespace inbox {{
   separator = .
 }}
 """)
-    session = imaplib.IMAP4_stream(f"exec env USER=alice HOME={home} {PROGRAM} -c {conf}")
-    try:
-        yield session
-    finally:
-        session.logout()
-        session.process.wait(10)
-        shutil.rmtree(maildir)
-        shutil.copytree(home / "Maildir", maildir, symlinks=True)
+    yield f"exec env USER=alice HOME={home} {program} -c {conf}"
+    shutil.rmtree(maildir)
+    shutil.copytree(home / "Maildir", maildir, symlinks=True)
+
+
+@contextlib.contextmanager
+def dovecot_imap(maildir: Path, folder: Path) -> Iterator[imaplib.IMAP4]:
+    """A session on `maildir`, as `_borrowed` has it."""
+    with _borrowed(PROGRAM, maildir, folder) as command:
+        session = imaplib.IMAP4_stream(command)
+        try:
+            yield session
+        finally:
+            session.logout()
+            session.process.wait(10)
+
+
+def dovecot_pop3(maildir: Path, folder: Path, *commands: bytes) -> list[bytes]:
+    """What Dovecot's POP3 program answers to these commands on `maildir`, line by line."""
+    with _borrowed(PROGRAM.replace("imap", "pop3"), maildir, folder) as command:
+        said = b"".join(line + b"\r\n" for line in (*commands, b"QUIT"))
+        heard = subprocess.run(command, shell=True, input=said, capture_output=True, timeout=15, check=True)
+    return heard.stdout.split(b"\r\n")
 
 
 Message = tuple[frozenset[str], str, int, bytes]

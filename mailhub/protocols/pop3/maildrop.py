@@ -18,6 +18,7 @@ class Maildrop:
         self._inbox = inbox
         self._deleted: set[int] = set()
         self._retrieved: set[int] = set()
+        self._former: dict[int, str] | None = None
 
     @classmethod
     async def open(cls, account: AccountMail) -> "Maildrop":
@@ -55,9 +56,17 @@ class Maildrop:
     def scan_listing(self, n: int) -> str:
         return f"{n} {self.octets(n)}"
 
+    async def learn_ids(self) -> None:
+        """To be called before `unique_id`."""
+        if self._former is None:
+            self._former = await self._inbox.former_ids()
+
     def unique_id(self, n: int) -> str:
-        """RFC 1939 section 7; Dovecot's default (%08Xu%08Xv), so that a client which moves here fetches nothing twice."""
-        return f"{n} {self._inbox.uids[n - 1]:08x}{self._inbox.folder.uidvalidity:08x}"
+        """RFC 1939 section 7; Dovecot's default (what it was before Dovecot, else %08Xu%08Xv), so that a client which moves
+        here fetches nothing twice."""
+        uid = self._inbox.uids[n - 1]
+        former = self._former.get(uid) if self._former else None
+        return f"{n} {former or f'{uid:08x}{self._inbox.folder.uidvalidity:08x}'}"
 
     def delete(self, n: int) -> None:
         self._deleted.add(n)

@@ -33,6 +33,7 @@ async def _list(session: "Pop3Session", command: Command) -> None:
 
 
 async def _uidl(session: "Pop3Session", command: Command) -> None:
+    await _mail(session).learn_ids()
     await _listing(session, command, _mail(session).unique_id)
 
 

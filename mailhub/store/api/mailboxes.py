@@ -97,6 +97,10 @@ class MailboxStore(Protocol):
         """The folder, its UIDs ascending ("I") and the sizes in octets ("q") of the messages, all at one moment."""
         ...
 
+    async def former_ids(self, folder: int) -> dict[int, str]:
+        """By UID: the unique ids that POP3 gave at another server, of messages that came with a Maildir."""
+        ...
+
     async def take_recent(self, folder: int) -> int:
         """The first UID that is \\Recent for the caller, and none of those for anybody later."""
         ...

@@ -21,6 +21,7 @@ from ..files import Files
 from ..lane import Lane
 from ..side_files import (
     UidList,
+    former_ids,
     read_courier_subscriptions,
     read_keywords,
     read_subscriptions,
@@ -29,7 +30,7 @@ from ..side_files import (
 from .adopting import Adopt, Adopted, Again, Enter, MergeNames
 from .bodies import with_crlf
 from .filer import Filer, find
-from .filing import FOLDER, Entry, folder_of
+from .filing import FOLDER, Entry, folder_of, get_folder
 from .mailbox_units import Expunge
 from .writer import Writer
 
@@ -107,6 +108,13 @@ class Scan:
         listed = self._first(directory, _LISTS)
         words = self._first(directory, ("dovecot-keywords",))
         return None if listed is None else read_uidlist(listed), () if words is None else read_keywords(words)
+
+    def former_ids(self, folder: int) -> dict[int, str]:
+        """From Dovecot's list, where they stay; nearly always there are none, and the list is not read line by line."""
+        state = get_folder(self._db, folder)
+        listed = self._first(self.directory(state), ("dovecot-uidlist",)) or b""
+        found = read_uidlist(listed) if b" P" in listed else None
+        return former_ids(found) if found is not None and found.uidvalidity == state.uidvalidity else {}
 
     async def folder(self, folder: Folder, busy: Collection[str] = ()) -> None:
         """Take in what changed in one folder. `busy`: names of files that are still being written."""

@@ -40,6 +40,9 @@ class Upkeep:
     async def rebuild(self, account: str, progress: Callable[[int, int], None]) -> None:
         await self._scan.rebuild(account, progress)
 
+    async def former_ids(self, folder: int) -> dict[int, str]:
+        return await self._reader.call(self._scan.former_ids, folder)
+
     async def quota(self, account: str) -> Quota:
         return await self._reader.call(quota_of, self._db, account, self.limits)
 
