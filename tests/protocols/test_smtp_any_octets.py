@@ -2,15 +2,13 @@
 
 import asyncio
 import contextlib
-import logging
 import ssl
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.fuzzing import fuzz
+from support.fuzzing import fuzz, no_errors
 from support.smtp_fuzz import converse, dialogues, kept_well, spoken_well
 from support.smtp_peer import Server
 
@@ -20,21 +18,6 @@ SEEDS = Path(__file__).parent / "smtp_seeds"
 SERVICES = ["smtp", "submission", "lmtp"]
 STEPS = st.sampled_from([1, 2, 7, 64, 100_000])
 PLAIN = b"AUTH PLAIN AGFsaWNlQG1haWxodWIudGVzdABzZWNyZXQ=\r\n"
-
-
-@contextlib.contextmanager
-def no_errors() -> Iterator[None]:
-    """Nothing is logged as an error."""
-    records: list[str] = []
-    handler = logging.Handler(logging.ERROR)
-    handler.emit = lambda record: records.append(record.getMessage())  # type: ignore[method-assign]
-    logger = logging.getLogger("mailhub")
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-    assert records == []
 
 
 @fuzz(300)

@@ -3,8 +3,10 @@
 What breaks one is printed by Hypothesis; as a file in the folder of seeds it is tried first for ever after.
 """
 
+import contextlib
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -23,3 +25,18 @@ def fuzz(examples: int) -> Callable[[Any], Any]:
         return pytest.mark.fuzz(pytest.mark.timeout(120 * FACTOR)(limits(test)))
 
     return marked
+
+
+@contextlib.contextmanager
+def no_errors() -> Iterator[None]:
+    """Nothing is logged as an error."""
+    records: list[str] = []
+    handler = logging.Handler(logging.ERROR)
+    handler.emit = lambda record: records.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("mailhub")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+    assert records == []

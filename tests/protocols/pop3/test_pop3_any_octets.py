@@ -2,15 +2,13 @@
 
 import asyncio
 import contextlib
-import logging
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.fuzzing import fuzz
+from support.fuzzing import fuzz, no_errors
 from support.imap_server import deliver
 from support.pop3_server import Pop3Server, pop3_server
 
@@ -26,21 +24,6 @@ LINES = st.lists(st.one_of(WORDS, WORDS, st.binary(max_size=30)), max_size=12).m
 )
 LOGINS = st.sampled_from([b"", b"USER alice\r\nPASS secret\r\n", b"AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n"])
 STEPS = st.sampled_from([1, 7, 64, 100_000])
-
-
-@contextlib.contextmanager
-def no_errors() -> Iterator[None]:
-    """Nothing is logged as an error."""
-    records: list[str] = []
-    handler = logging.Handler(logging.ERROR)
-    handler.emit = lambda record: records.append(record.getMessage())  # type: ignore[method-assign]
-    logger = logging.getLogger("mailhub")
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-    assert records == []
 
 
 async def heard(server: Pop3Server, octets: bytes, step: int) -> bytes:
