@@ -41,7 +41,7 @@ from mailhub.net.resolver import DnsResolver, Resolver
 from mailhub.net.stream import Stream
 from mailhub.net.tls import ServerTls
 from mailhub.policy import Guard, Policy, Sections
-from mailhub.protocols import pop3
+from mailhub.protocols import managesieve, pop3
 from mailhub.protocols.auth import session as auth
 from mailhub.protocols.imap import session as imap
 from mailhub.protocols.listener import Listener
@@ -58,7 +58,7 @@ log = logging.getLogger("mailhub.hub")
 _SWITCH_INTERVAL = 0.0005  # seconds a thread may hold the interpreter; at Python's 5 ms a busy one triples latencies
 _GOODBYE_TURNS = 20  # turns of the loop in which sessions may say goodbye where there is no grace
 _LINGER = 30.0  # seconds for a client to take the last words of a session
-Settings = TypeVar("Settings", schema.Smtp, schema.Imap, schema.Pop3, schema.AuthSocket)
+Settings = TypeVar("Settings", schema.Smtp, schema.Imap, schema.Pop3, schema.Managesieve, schema.AuthSocket)
 
 
 class Hub:
@@ -144,7 +144,7 @@ class Hub:
         self.mailboxes = Mailboxes(self.store, config.mailbox, clock, self.trace)
         undo.callback(self.mailboxes.close)
         await self.mailboxes.indexer.catch_up()
-        self.scripts = Scripts(self.store.sieve, config.sieve)
+        self.scripts = Scripts(self.store.sieve, config.sieve, self.mailboxes.lane)
         await self._start_queue(undo)
         self._take_policy(config.smtp)
         own = {door.label: door.smtp for door in config.listener if door.smtp is not None}
@@ -160,6 +160,7 @@ class Hub:
             self.trace,
             self.router,
             self.queue.deadline,
+            self.scripts,
         )
         commands = ControlServer(self.data, self.control)
         await commands.start()
@@ -250,6 +251,9 @@ class Hub:
         if door.protocol == "pop3":
             talk = functools.partial(self._pop3, self._context(door, tls, session, config.pop3))
             return Stream(self.clock, functools.partial(_begin, self.clock, session, talk))
+        if door.protocol == "managesieve":
+            talk = functools.partial(self._managesieve, self._context(door, tls, session, config.managesieve))
+            return Stream(self.clock, functools.partial(_begin, self.clock, session, talk))
         if door.protocol == "auth":
             talk = functools.partial(self._auth, self._context(door, tls, session, config.auth_socket))
             return Stream(self.clock, functools.partial(_begin, self.clock, session, talk))
@@ -261,6 +265,9 @@ class Hub:
 
     def _pop3(self, context: SessionContext[schema.Pop3], stream: Stream) -> Coroutine[Any, Any, None]:
         return pop3.serve(stream, context, self.mailboxes, self.authenticator, self._turns)
+
+    def _managesieve(self, context: SessionContext[schema.Managesieve], stream: Stream) -> Coroutine[Any, Any, None]:
+        return managesieve.serve(stream, context, self.scripts, self.authenticator)
 
     def _auth(self, context: SessionContext[schema.AuthSocket], stream: Stream) -> Coroutine[Any, Any, None]:
         return auth.serve(stream, context, self.authenticator, self.guard.connected)

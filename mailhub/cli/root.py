@@ -19,6 +19,7 @@ _COMMANDS = {
     "flush": ("queues:flush", "Attempt now all mail that waits, or that for a domain."),
     "trace": ("traces:trace", "Show what happened to a message."),
     "mailbox": ("mailboxes:mailbox", "Maintain mailboxes."),
+    "sieve": ("sieve:sieve", "Check and try Sieve scripts; keep those of accounts."),
     "quota": ("quotas:quota", "What accounts hold and may hold."),
     "config": ("config:show", "Say what can be configured: lookup tables, ways to sign in."),
     "table": ("tables:table", "Ask lookup tables."),

@@ -324,7 +324,7 @@ class Log(Section, frozen=True, kw_only=True):
 class Listener(Section, frozen=True, kw_only=True):
     """One door. `name` is how `hub.port(name)` and the logs call it; default: the protocol, with an "s" for implicit TLS."""
 
-    protocol: Literal["smtp", "submission", "lmtp", "pop3", "imap", "auth"]
+    protocol: Literal["smtp", "submission", "lmtp", "pop3", "imap", "managesieve", "auth"]
     address: str = "127.0.0.1"
     port: Port = 0  # 0: any free port
     tls: Literal["none", "starttls", "implicit"] = "starttls"
@@ -355,6 +355,7 @@ LISTENERS = (
     Listener(protocol="pop3", port=2995, tls="implicit"),
     Listener(protocol="imap", port=2143),
     Listener(protocol="imap", port=2993, tls="implicit"),
+    Listener(protocol="managesieve", port=4190),
 )
 
 

@@ -12,12 +12,12 @@ class Sieve(Section, frozen=True, kw_only=True):
     after: tuple[str, ...] = ()
     global_folder: str = ""
     # Octets of one script; scripts of one account, and octets of all of them.
-    script_limit: Octets = 262_144
+    script_limit: Octets = 131_072
     script_count: Count = 50
     quota: Octets = 1_048_576
-    # How far a script may go: steps (a million take about a second), addresses it redirects to, actions, notices, scripts it includes,
+    # How far a script may go: steps (300,000 take half a second), addresses it redirects to, actions, notices, scripts it includes,
     # octets of a variable, variables, octets it adds to the header.
-    step_limit: Count = 1_000_000
+    step_limit: Count = 300_000
     redirect_limit: Count = 4
     action_limit: Count = 32
     notice_limit: Count = 10

@@ -12,6 +12,7 @@ from mailhub.delivery.forwarding import SRS_KEY, Forwarding
 from mailhub.delivery.router import Router
 from mailhub.directory import Directory, Hasher
 from mailhub.directory.keys import kept_key
+from mailhub.mailbox.scripts import Scripts
 from mailhub.model.clock import SystemClock
 from mailhub.model.errors import MailError
 from mailhub.model.mailbox import Limits
@@ -66,6 +67,7 @@ class Offline:
             trace,
             router,
             Schedule(config.queue, random.Random()).deadline,
+            Scripts(self._store.sieve, config.sieve),
         )
 
     def ask(self, request: Request[Answer], progress: Callable[[int, int], None] | None = None) -> Answer:

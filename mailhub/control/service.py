@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 
 from mailhub.delivery.router import Router
 from mailhub.directory import Directory
+from mailhub.mailbox.scripts import Scripts as KeptScripts
 from mailhub.model import errors
 from mailhub.model.clock import Clock
 from mailhub.policy import Guard
@@ -25,6 +26,7 @@ from .mailboxes import Mailboxes
 from .queues import Deadline, Queues
 from .quotas import Quotas
 from .routes import Routes
+from .scripts import Scripts
 from .suppressions import Suppressions
 from .traces import Traces
 
@@ -59,12 +61,14 @@ class Control:
         trace: Trace,
         router: Router,
         deadline: Deadline,
+        scripts: KeptScripts,
     ) -> None:
         self._mailboxes = Mailboxes(directory, store.mailboxes)
         quotas = Quotas(directory, store.mailboxes)
         accounts, traces = Accounts(directory, store.mailboxes, store.texts), Traces(store.traces, trace)
         queues = Queues(store.queue, clock, wake, deadline, traces)
         bans, suppressions = Bans(guard), Suppressions(store.suppressions, clock)
+        sieve = Scripts(directory, scripts)
         credentials = Credentials(store.directory, clock, hostname)
         self._actions: dict[type, Callable[..., Awaitable[Any]]] = {
             words.Status: status,
@@ -92,6 +96,11 @@ class Control:
             words.QuotaSet: quotas.set,
             words.QuotaRecalculate: quotas.recalculate,
             words.RouteShow: Routes(router).show,
+            words.SieveList: sieve.page,
+            words.SieveGet: sieve.get,
+            words.SievePut: sieve.put,
+            words.SieveActivate: sieve.activate,
+            words.SieveDelete: sieve.delete,
             words.BanList: bans.page,
             words.BanAdd: bans.add,
             words.BanRemove: bans.remove,

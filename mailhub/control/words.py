@@ -53,6 +53,13 @@ from .request import answer_type as answer_type
 from .request import checked as checked
 from .route_words import RouteShow as RouteShow
 from .route_words import Stop as Stop
+from .sieve_words import SieveActivate as SieveActivate
+from .sieve_words import SieveDelete as SieveDelete
+from .sieve_words import SieveGet as SieveGet
+from .sieve_words import SieveList as SieveList
+from .sieve_words import SievePut as SievePut
+from .sieve_words import SieveScript as SieveScript
+from .sieve_words import SieveText as SieveText
 from .suppression_words import Refusal as Refusal
 from .suppression_words import Suppression as Suppression
 from .suppression_words import SuppressionAdd as SuppressionAdd
@@ -251,6 +258,7 @@ AnyRequest = (
     | AliasAdd | AppPasswordAdd | AppPasswordList | AppPasswordRemove | SecondFactorBegin
     | SecondFactorConfirm | SecondFactorRemove | AliasRemove | AliasList | QueueList | QueueSummary | QueueShow | QueueRetry | QueueHold
     | QueueRelease | QueueRequeue | QueueRemove | BanList | BanAdd | BanRemove | MailboxRebuild
+    | SieveList | SieveGet | SievePut | SieveActivate | SieveDelete
     | QuotaGet | QuotaSet | QuotaRecalculate | MailboxCheck | MailboxRepair | MailboxSync | RouteShow | QueueAges | TraceFind | SuppressionList | SuppressionAdd | SuppressionRemove
 )  # fmt: skip
 

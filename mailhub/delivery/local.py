@@ -18,7 +18,8 @@ from mailhub.model.reply import Reply
 from mailhub.store.api import Content, Fate, Filing
 
 from .routes import Local
-from .sieve.filtering import INBOX, Filter, Place
+from .sieve.decision import INBOX, Place
+from .sieve.filtering import Filter
 from .transport import Job, JobRecipient, Result
 
 log = logging.getLogger("mailhub.delivery")

@@ -7,6 +7,8 @@ from mailhub.model.errors import LimitReached, Permanent
 from mailhub.store.api import ScriptLimits, ScriptRow, SieveStore
 from mailhub.wire.sieve import Limits, ScriptError, check, parse
 
+from .heavy import HeavyLane
+
 __all__ = ["BadScript", "ScriptRow", "Scripts"]
 
 _NAME_LIMIT = 128  # characters (RFC 5804 section 1.6 wants them)
@@ -19,17 +21,34 @@ class BadScript(Permanent):
 class Scripts:
     """Accounts by their key form. NotFound, Exists, LimitReached as in store.api."""
 
-    def __init__(self, store: SieveStore, config: schema.Sieve) -> None:
-        self._store, self._config = store, config
+    def __init__(self, store: SieveStore, config: schema.Sieve, lane: HeavyLane | None = None) -> None:
+        self._store, self._config, self._lane = store, config, lane
 
     def configure(self, config: schema.Sieve) -> None:
         """Take over a new configuration."""
         self._config = config
 
-    def check(self, text: bytes) -> None:
-        """BadScript."""
+    @property
+    def size_limit(self) -> int:
+        """Octets of one script."""
+        return self._config.script_limit
+
+    @property
+    def redirect_limit(self) -> int:
+        return self._config.redirect_limit
+
+    async def check(self, text: bytes) -> None:
+        """BadScript. In the lane, where there is one: a large script takes a while."""
+        limits = Limits(size=self._config.script_limit)
+
+        def work() -> None:
+            check(parse(text, limits))
+
         try:
-            check(parse(text, Limits(size=self._config.script_limit)))
+            if self._lane is None:
+                work()
+            else:
+                await self._lane.call(work)
         except ScriptError as error:
             raise BadScript(str(error)) from error
 
@@ -52,7 +71,7 @@ class Scripts:
         return await self._store.script(account, name)
 
     async def put(self, account: str, name: str, text: bytes) -> None:
-        self.check(text)
+        await self.check(text)
         await self._store.put(
             account, _checked(name), text, ScriptLimits(self._config.script_count, self._config.quota)
         )

@@ -9,7 +9,6 @@ from mailhub.config import schema
 from mailhub.message.parts import Part, parse
 from mailhub.message.preview import READ, preview
 from mailhub.message.structure import render
-from mailhub.message.window import Window
 from mailhub.model.clock import Clock
 from mailhub.model.errors import Denied, Exists, LimitReached, NotFound, OverQuota, Permanent
 from mailhub.model.mailbox import SEPARATOR, UNLIMITED, Folder, Limits, Quota, View, settable
@@ -19,7 +18,7 @@ from mailhub.trace import Trace
 
 from .annotations import Annotations
 from .changes import ChangeBus
-from .heavy import SMALL, HeavyLane, T, quick
+from .heavy import SMALL, HeavyLane, quick
 from .indexer import Indexer
 from .namespaces import Namespaces
 from .sharing import Sharing, need
@@ -100,9 +99,10 @@ class Mailboxes:
         await self._store.mailboxes.stage(filing, content)
         return filing
 
-    async def look(self, work: Callable[[Window], T], size: int, read: Callable[[int, int], Awaitable[bytes]]) -> T:
-        """`work` over a message of `size` octets, where it can not hold the loop."""
-        return await self._lane.over(work, size, read)
+    @property
+    def lane(self) -> HeavyLane:
+        """For work on messages that would hold the loop."""
+        return self._lane
 
     async def render(self, body: Body) -> tuple[bytes, bytes]:
         """ENVELOPE and BODYSTRUCTURE of a message that is to be appended."""

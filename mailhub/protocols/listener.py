@@ -33,7 +33,12 @@ _PAUSE = 1.0  # seconds until the next try where none can be accepted, for other
 _LIBRARY_TIMEOUT = 86_400.0  # asyncio's own handshake timer reads real time: ours, on the clock, comes first
 
 _CROWDED = Reply(421, "4.7.0", "Too many connections, try again later")
-_REFUSALS = {"auth": "", "pop3": "-ERR [SYS/TEMP] {0.text}\r\n", "imap": "* BYE [UNAVAILABLE] {0.text}\r\n"}
+_REFUSALS = {
+    "auth": "",
+    "pop3": "-ERR [SYS/TEMP] {0.text}\r\n",
+    "imap": "* BYE [UNAVAILABLE] {0.text}\r\n",
+    "managesieve": 'BYE (TRYLATER) "{0.text}"\r\n',
+}
 
 
 class ListenError(Permanent):

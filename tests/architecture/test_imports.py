@@ -60,7 +60,7 @@ BELOW["cli"] = tuple(BELOW)
 BELOW["__main__"] = ("cli",)
 BELOW[""] = ()
 
-PROTOCOLS = ("auth", "smtp", "pop3", "imap")
+PROTOCOLS = ("auth", "smtp", "pop3", "imap", "managesieve")
 IMPURE = {
     "asyncio", "concurrent", "fcntl", "glob", "io", "mmap", "multiprocessing", "os", "pathlib", "random", "secrets",
     "select", "selectors", "shutil", "signal", "socket", "sqlite3", "ssl", "subprocess", "tempfile", "threading", "time",

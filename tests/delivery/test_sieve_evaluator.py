@@ -8,6 +8,7 @@ from support.fuzzing import fuzz
 from mailhub.delivery.sieve import Environment, Limits, Mail, Verdict, run
 from mailhub.delivery.sieve.actions import Discard, FileInto, Mark, Notify, Redirect, Reject, Vacation, remembered
 from mailhub.delivery.sieve.letters import Letter, Stamp, answer, notice
+from mailhub.delivery.sieve.mail import untagged
 from mailhub.wire.sieve import ScriptError, check, parse
 from mailhub.wire.sieve.regex import Regex, RegexError
 from mailhub.wire.sieve.signatures import EXTENSIONS
@@ -348,3 +349,14 @@ def test_any_script_ends_over_any_message(words: list[str], message: bytes) -> N
     except ScriptError:
         return
     assert run([script], Mail(message), ENVIRONMENT).actions
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("<p>a<b>b</b></p>", "ab"), ("a<!-- <b> -->b", "ab"), ("<SCRIPT x>no</script >yes", "yes"), ("<style>no", ""),
+        ("1 < 2", "1 "), ("<script>" * 100_000, ""), ("<!--" * 100_000, ""), ("<" * 100_000, ""),
+    ],
+)  # fmt: skip
+def test_tags_are_taken_off_in_linear_time(text: str, left: str) -> None:
+    assert untagged(text) == left

@@ -236,3 +236,32 @@ async def test_a_crash_before_the_settling_unit_does_all_again_and_once(tmp_path
         await w.manager.idle()
         assert sorted(w.hosts.addresses()) == ["sender@far.test", "x@far.test"]
         assert len(await w.mail(ALICE, "f")) == 1
+
+
+async def test_annotations_are_known(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        mail = w.mailboxes.account(ALICE)
+        await mail.annotations.set(await mail.find("Junk"), [("/private/vendor/x", b"yes")])
+        await mail.annotations.set(None, [("/private/away", b"1")])
+        await w.script(
+            'require ["mboxmetadata", "servermetadata", "fileinto"];'
+            'if allof (metadata "Junk" "/private/vendor/x" "yes", servermetadataexists "/private/away") { fileinto "Junk"; }'
+        )
+        await w.put(ALICE, text=NAMED)
+        await w.manager.idle()
+        assert len(await w.mail(ALICE, "Junk")) == 1
+
+
+async def test_a_bug_keeps_the_mail_and_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with world(tmp_path) as w:
+
+        async def broken(*arguments: object) -> None:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(w.sieve, "_run", broken)
+        await w.script("discard;")
+        await w.put(ALICE, text=NAMED)
+        await w.manager.idle()
+        kept, note = await w.mail(ALICE)
+        assert b"how are you" in kept
+        assert b"internal trouble" in note

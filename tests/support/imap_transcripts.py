@@ -74,6 +74,7 @@ class MailboxStage(Stage):
         config = self.config
         store = SqliteStore(self.directory, config.store, self.clock, config.hostname)
         await store.open()
+        self.store = store
         try:
             self.mailboxes = Mailboxes(store, config.mailbox, self.clock)
             yield

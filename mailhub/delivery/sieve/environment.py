@@ -8,9 +8,9 @@ from mailhub.wire.sieve import Script
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`steps`: of comparing, matching and commands, one or two million a second. `variable`: octets."""
+    """`steps`: of comparing, matching and commands, half a million a second. `variable`: octets."""
 
-    steps: int = 1_000_000
+    steps: int = 300_000
     redirects: int = 4
     actions: int = 32
     notices: int = 10

@@ -6,8 +6,7 @@ what they remember and send is born in the unit that settles the delivery, so th
 
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 from mailhub.config import schema
 from mailhub.delivery.routes import Local
@@ -28,6 +27,7 @@ from mailhub.wire.sieve import Script, ScriptError, check, parse
 from . import letters
 from .actions import Action, FileInto, Redirect, Reject, Vacation, Verdict, remembered
 from .actions import Notify as NotifyAction
+from .decision import INBOX, Decision, Edited, Place
 from .environment import Environment, Limits
 from .files import OperatorScripts
 from .mail import Mail
@@ -36,57 +36,11 @@ from .running import run
 log = logging.getLogger("mailhub.delivery")
 
 _COMPILED = 256  # scripts of accounts kept ready to run
-_NEED_FOLDERS = frozenset({"mailbox", "special-use"})
+_METADATA = frozenset({"mboxmetadata", "servermetadata"})
+_NEED_FOLDERS = frozenset({"mailbox", "special-use"}) | _METADATA
+_ANNOTATED = 200  # folders whose annotations are read for a script that asks for any
 _ERROR_SECONDS = 86_400.0  # an owner is told once of an error in this time
 _SYSTEM = {"\\seen": 1, "\\answered": 2, "\\flagged": 4, "\\deleted": 8, "\\draft": 16}
-
-
-@dataclass(slots=True)
-class Edited:
-    """A Content: the message with the header that a script made."""
-
-    id: int
-    size: int
-    body: Body
-    queue: QueueStore
-    prefix: bytes = b""
-    tail: bytes = b""
-
-    async def read(self, offset: int, length: int) -> bytes:
-        return await self.queue.read_body(self.body, offset, length)
-
-    async def blocks(self, size: int = 262_144) -> AsyncIterator[bytes]:
-        for at in range(0, self.size, size):
-            yield await self.read(at, size)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A folder that the message goes to. `content` None: as it came."""
-
-    folder: str
-    flags: int
-    keywords: tuple[str, ...]
-    content: Edited | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What local delivery does for one recipient. `refusal`: nothing else is done."""
-
-    places: tuple[Place, ...]
-    children: tuple[str, ...] = ()
-    births: tuple[Birth, ...] = ()
-    marks: tuple[SieveMark, ...] = ()
-    refusal: Reply | None = None
-
-    @property
-    def contents(self) -> tuple[NewContent, ...]:
-        found = {place.content.id: place.content for place in self.places if place.content is not None}
-        return tuple(NewContent(one.id, b"", one.body) for one in found.values())
-
-
-INBOX = Decision((Place("INBOX", 0, ()),))
 
 
 class Filter:
@@ -121,22 +75,29 @@ class Filter:
         if key(recipient.address) in recipient.path:  # a script sent it on, and it came back
             return INBOX
         try:
-            own = [] if text is None else [self.compiled(text)]
+            own = [] if text is None else [await self._compiled_script(text)]
         except ScriptError as error:
             return await self._broken(job, recipient, place, f"the script does not compile: {error.problems[0]}")
         scripts = [*operator.before, *own, *operator.after]
         environment = await self._environment(job, recipient, place, scripts)
-        verdict, mail = await self._run(scripts, job.content, environment)
+        try:
+            verdict, mail = await self._run(scripts, job.content, environment)
+        except MailError:
+            raise
+        except Exception:
+            log.exception("Sieve for %r broke", place.account)
+            return await self._broken(job, recipient, place, "internal trouble, see the server's log")
         if verdict.error is not None:
             log.warning("Sieve for %r: %s", place.account, verdict.error)
             return await self._broken(job, recipient, place, verdict.error, mail, verdict)
         return await self._decision(job, recipient, place, verdict, mail, environment)
 
-    def compiled(self, text: bytes) -> Script:
+    async def _compiled_script(self, text: bytes) -> Script:
         """ScriptError."""
         script = self._compiled.get(text)
         if script is None:
-            script = check(parse(text, ParseLimits(size=self._config.script_limit)))
+            limits = ParseLimits(size=self._config.script_limit)
+            script = await self._mailboxes.lane.call(lambda: check(parse(text, limits)))
             self._compiled[text] = script
             if len(self._compiled) > _COMPILED:
                 self._compiled.popitem(last=False)
@@ -147,7 +108,7 @@ class Filter:
             mail = Mail(window, environment.limits.text)
             return run(scripts, mail, environment), mail
 
-        return await self._mailboxes.look(work, content.size, content.read)
+        return await self._mailboxes.lane.over(work, content.size, content.read)
 
     # --- what scripts may know ---------------------------------------------------------------------------------------------
 
@@ -157,9 +118,15 @@ class Filter:
         wanted = frozenset().union(*(script.extensions for script in scripts))
         now, config = self._clock.now(), self._config
         folders: Mapping[str, str] = {}
+        metadata: dict[tuple[str, str], str] = {}
         if wanted & _NEED_FOLDERS:
-            found = await self._mailboxes.account(place.account).folders()
+            mail = self._mailboxes.account(place.account)
+            found = await mail.folders()
             folders = {folder.name: folder.special_use for folder in found}
+            for one in (None, *found[:_ANNOTATED]) if wanted & _METADATA else ():
+                name = "" if one is None else one.name
+                for entry, value in await mail.annotations.get(one):
+                    metadata[name, entry.lower()] = value.decode("utf-8", "replace")
         return Environment(
             sender=job.sender,
             recipient=recipient.address,
@@ -168,6 +135,7 @@ class Filter:
             now=now,
             delimiter=self._delimiter,
             folders=folders,
+            metadata=metadata,
             scripts=await self._library(place.account) if "include" in wanted else {},
             seen=await self._store.seen(place.account, now) if "duplicate" in wanted else frozenset(),
             items={
@@ -195,7 +163,7 @@ class Filter:
         found = {("global", name): script for name, script in self._operator.shared.items()}
         for name, text in await self._store.texts(account):
             try:
-                found["personal", name] = self.compiled(text)
+                found["personal", name] = await self._compiled_script(text)
             except ScriptError:
                 log.info("Sieve for %r: the script %r does not compile and can not be included", account, name)
         return found

@@ -1,7 +1,6 @@
 """A message as scripts see it: its header, which they may change, its envelope's fields, its parts, its text."""
 
 import html
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,8 +8,6 @@ from mailhub.message import charset, headers
 from mailhub.message.decoding import octets
 from mailhub.message.parts import MULTIPART, TEXT, Part, parse
 from mailhub.message.window import Window
-
-_TAGS = re.compile(r"<(?:script|style)\b[^>]*>.*?</(?:script|style)\s*>|<!--.*?-->|<[^>]*>", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +75,7 @@ class Mail:
         """A part's text; of HTML what is left without its tags."""
         decoded = self.decoded(part)
         if (part.type, part.subtype) == (TEXT, b"html"):
-            return html.unescape(_TAGS.sub("", decoded))
+            return html.unescape(untagged(decoded))
         return decoded
 
     def raw_body(self) -> str:
@@ -122,3 +119,28 @@ def _is_of(kind: bytes, wanted: bytes) -> bool:
     if b"/" not in wanted:
         return kind.partition(b"/")[0] == wanted
     return kind == wanted and wanted.count(b"/") == 1
+
+
+def untagged(text: str) -> str:
+    """HTML without its tags, comments, scripts and styles: each character is looked at a few times, however it is nested."""
+    lowered = text.lower()
+    if len(lowered) != len(text):  # of a few letters
+        lowered = text
+    out: list[str] = []
+    at = 0
+    while (opening := text.find("<", at)) >= 0:
+        out.append(text[at:opening])
+        if text.startswith("<!--", opening):
+            at = _behind(text, "-->", opening + 4)
+            continue
+        at = _behind(text, ">", opening)
+        for word in ("script", "style"):
+            if lowered.startswith(f"<{word}", opening):
+                closing = lowered.find(f"</{word}", at)
+                at = _behind(text, ">", closing) if closing >= 0 else len(text)
+    return "".join(out) + text[at:]
+
+
+def _behind(text: str, sign: str, start: int) -> int:
+    found = text.find(sign, start)
+    return found + len(sign) if found >= 0 else len(text)

@@ -68,17 +68,22 @@ class Match:
         for key in keys:
             compiled = test(key)
             for value in values:
-                tick(1 + (len(value) >> 6))
+                tick(1 + (len(value) >> self._price))
                 captured: Captured | None = compiled(value, tick)
                 if captured is not None:
                     return captured
         return None
 
+    @property
+    def _price(self) -> int:
+        """One step for so many characters, as a power of two."""
+        return 2 if self.comparator == "i;unicode-casemap" else 6
+
     def _map(self) -> Callable[[str], str]:
         return COMPARATORS.get(self.comparator, _same)
 
     def _related(self, value: str, key: str, tick: Tick) -> bool:
-        tick(1 + (len(value) >> 6))
+        tick(1 + (len(value) >> self._price))
         if self.comparator == "i;ascii-numeric":
             left, right = _numeric(value), _numeric(key)
             order = (left > right) - (left < right)
@@ -170,7 +175,7 @@ def _singles(piece: Piece, at: int) -> list[tuple[int, int]]:
 
 
 def _fits(piece: Piece, text: str, at: int, tick: Tick) -> bool:
-    tick(1)
+    tick(1 + (len(piece) >> 3))
     if at + len(piece) > len(text):
         return False
     return all(sign is None or text[at + n] == sign for n, sign in enumerate(piece))

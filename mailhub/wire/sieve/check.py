@@ -10,12 +10,14 @@ from dataclasses import dataclass
 
 from . import static
 from .errors import Place, Problem, ScriptError
+from .regex import Regex, RegexError
 from .signatures import CHANGE_STRINGS, EXTENSIONS, IMPLIED, SIGNATURES, Signature, TagRule
 from .tree import Argument, Command, Number, Strings, Tag, Test
 
 Value = int | str | tuple[str, ...]
 _LETTERS = {"s": "a string", "l": "a string list", "n": "a number", "v": "the name of a variable"}
 _PROBLEMS = 20  # told of one script
+_WORK = 50_000  # for regular expressions
 _BUILT_IN = frozenset({"comparator-i;octet", "comparator-i;ascii-casemap"})
 _ENCODED = re.compile(r"\$\{(hex|unicode):([0-9A-Fa-f\s]*)\}", re.IGNORECASE)
 
@@ -59,6 +61,7 @@ class _Checker:
         self._signatures, self._extensions = signatures, extensions
         self.required: set[str] = set()
         self.problems: list[Problem] = []
+        self._work = 0  # characters and instructions of regular expressions
         self._loops: list[str | None] = []  # names of the foreverypart around
 
     def _wrong(self, place: Place, text: str) -> None:
@@ -157,10 +160,26 @@ class _Checker:
             self.problems += [
                 Problem(item.place, text) for text in static.wrong(node.name, tags, values, self.required)
             ]
+            if "regex" in tags and isinstance(values[-1], tuple):
+                self._expressions(item.place, values[-1])
         elif "ihave" in self.required:
             del self.problems[before:]
             return _unknown(item.place)
         return node
+
+    def _expressions(self, place: Place, texts: tuple[str, ...]) -> None:
+        """Those without variables, as long as they are not too much work together."""
+        for text in texts:
+            if "variables" in self.required and "${" in text:
+                continue
+            if self._work > _WORK:
+                return self._wrong(place, "the regular expressions of the script are too large together")
+            try:
+                self._work += len(text) + Regex(text).size
+            except RegexError as error:
+                self._work += len(text)
+                self._wrong(place, f"the regular expression {text[:80]!r}: {error}")
+        return None
 
     def _nested(self, item: Command | Test, signature: Signature) -> None:
         if signature.tests == "none" and (item.tests or item.listed):

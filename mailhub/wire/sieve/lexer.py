@@ -13,7 +13,7 @@ class Limits:
     """Bounds of one script: octets, tokens, and how deep blocks, tests and lists may lie in each other."""
 
     size: int = 1 << 20
-    tokens: int = 100_000
+    tokens: int = 20_000
     nesting: int = 32
 
 

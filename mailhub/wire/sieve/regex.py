@@ -271,7 +271,8 @@ def _bounded(code: list[_Word]) -> list[_Word]:
 
 def _repeat(code: list[_Word], least: int, most: int | None) -> list[_Word]:
     size = len(code)
-    _bounded([*code[:1]] * ((max(least, most or 0) + 1) * (size + 2)))
+    if (max(least, most or 0) + 1) * (size + 1) > 2 * _SIZE:  # before it is made
+        raise RegexError("too large")
     if most is not None:
         out = code * least
         rest = most - least

@@ -3,8 +3,6 @@
 import re
 from collections.abc import Collection, Iterator, Mapping
 
-from .regex import Regex, RegexError
-
 COMPARATORS = ("i;octet", "i;ascii-casemap", "i;ascii-numeric", "i;unicode-casemap")
 RELATIONS = ("gt", "ge", "lt", "le", "eq", "ne")
 ADDRESS_FIELDS = frozenset({
@@ -76,8 +74,6 @@ def wrong(name: str, tags: Tags, values: Values, required: Collection[str]) -> I
         yield "'size' wants ':over' or ':under'"
     elif name == "fileinto":
         yield from ("the name of a mailbox is empty or too long" for text in first if not 0 < len(text) <= 1000)
-    if "regex" in tags and values:
-        yield from _expressions(constant(values[-1]))
     if "last" in tags and "index" not in tags and name not in ("addheader", "duplicate"):
         yield "':last' without ':index'"
     if tags.get("index") == 0:
@@ -86,14 +82,6 @@ def wrong(name: str, tags: Tags, values: Values, required: Collection[str]) -> I
         for tag in ("anychild", "type", "subtype", "contenttype", "param"):
             if tag in tags:
                 yield f"':{tag}' without ':mime'"
-
-
-def _expressions(texts: list[str]) -> Iterator[str]:
-    for text in texts:
-        try:
-            Regex(text)
-        except RegexError as error:
-            yield f"the regular expression {text[:80]!r}: {error}"
 
 
 def _matching(name: str, tags: Tags, required: Collection[str]) -> Iterator[str]:

@@ -113,6 +113,11 @@ def test_what_is_no_script(script: bytes, problem: str) -> None:
         ('require "relational"; if header :count "xx" "a" "b" { }', "':count' wants one of gt, ge"),
         ('require "encoded-character"; redirect "${unicode:D800}";', "is no character of Unicode"),
         ('require "encoded-character"; redirect "${hex: ff}";', "encoded character"),
+        ('require "regex"; if header :regex "a" "(" { }', "the regular expression '(': '(' without ')'"),
+        (
+            'require "regex"; ' + 'if header :regex "a" "((a{40}){40})" { }' * 50,
+            "the regular expressions of the script are too large",
+        ),
         ('require "foreverypart"; break;', "'break' outside of the 'foreverypart'"),
         ('require "date"; if date "a" "aeon" "b" { }', "'aeon' is no part of a date"),
         ('require "variables"; set "a b" "c";', "'a b' is no name of a variable"),

@@ -1,0 +1,55 @@
+"""What local delivery does for one recipient, once his scripts have spoken."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from mailhub.model.reply import Reply
+from mailhub.store.api import Birth, Body, NewContent, QueueStore, SieveMark
+
+
+@dataclass(slots=True)
+class Edited:
+    """A Content: the message with the header that a script made."""
+
+    id: int
+    size: int
+    body: Body
+    queue: QueueStore
+    prefix: bytes = b""
+    tail: bytes = b""
+
+    async def read(self, offset: int, length: int) -> bytes:
+        return await self.queue.read_body(self.body, offset, length)
+
+    async def blocks(self, size: int = 262_144) -> AsyncIterator[bytes]:
+        for at in range(0, self.size, size):
+            yield await self.read(at, size)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder that the message goes to. `content` None: as it came."""
+
+    folder: str
+    flags: int
+    keywords: tuple[str, ...]
+    content: Edited | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What local delivery does for one recipient. `refusal`: nothing else is done."""
+
+    places: tuple[Place, ...]
+    children: tuple[str, ...] = ()
+    births: tuple[Birth, ...] = ()
+    marks: tuple[SieveMark, ...] = ()
+    refusal: Reply | None = None
+
+    @property
+    def contents(self) -> tuple[NewContent, ...]:
+        found = {place.content.id: place.content for place in self.places if place.content is not None}
+        return tuple(NewContent(one.id, b"", one.body) for one in found.values())
+
+
+INBOX = Decision((Place("INBOX", 0, ()),))
