@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 BACKLOG = 1_048_576  # octets that may wait for the disk
 MOST = 1_000  # messages of one command: what one unit may touch
+HELD = 8_388_608  # octets of small messages, which stay in memory until all are there
 TOTAL = 10  # times `imap.append_limit`: octets of one command
 
 
@@ -68,7 +69,7 @@ class _Incoming:
     def __init__(self, session: "ImapSession", stretch: Stretch) -> None:
         self._session, self._reader, self._stretch = session, session.reader, stretch
         self._literal: Literal | None = session.literal
-        self._unread = self._size = self._total = 0
+        self._unread = self._size = self._total = self._held = 0
         self._sending = False
         self._begun = Begin((), None)
         self._writers: list[BodyWriter] = []
@@ -188,6 +189,9 @@ class _Incoming:
             raise Refused(no("Message is empty", "CANNOT"))
         bits, keywords = split_flags(self._begun.flags)
         body = await self._writers[-1].finish()
+        self._held += 0 if body.data is None else body.size
+        if self._held > HELD:
+            raise Refused(no("Too many messages for one command", "LIMIT"))
         self._taken.append((body, self._begun.date, bits, keywords))
 
     async def _pass_over(self) -> None:

@@ -36,8 +36,8 @@ async def line(session: "ImapSession", name: str, folder: Folder, items: Sequenc
     """The STATUS response for a folder that may be read."""
     if "HIGHESTMODSEQ" in items:
         await sync.learn(session)
-    counted: dict[str, int] = {}
+    counted = {"APPENDLIMIT": session.config.append_limit}  # RFC 7889: the same for all
     if not set(items).isdisjoint(_COUNTED):
-        counted = dict(zip(_COUNTED, await session.account.deleted(folder), strict=True))
+        counted |= zip(_COUNTED, await session.account.deleted(folder), strict=True)
     values = [(item, counted[item] if item in counted else VALUES[item](folder)) for item in items]
     return responses.status(session.mailbox(name), values)

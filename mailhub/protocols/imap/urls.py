@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mailhub.mailbox.service import AccountMail
-from mailhub.model.errors import NotFound
+from mailhub.model.errors import MailError, NotFound
 from mailhub.model.mailbox import Folder
 from mailhub.wire.imap import commands, responses
 from mailhub.wire.imap import urls as wire
@@ -96,7 +96,7 @@ async def url_fetch(session: "ImapSession", verb: commands.UrlFetch) -> Answer:
         try:
             async with _granted(session, text) as part:
                 await _send(session, part)
-        except (BadUrl, NotFound):
+        except (BadUrl, MailError):
             session.write(b"NIL")
     session.write(b"\r\n")
     return ok("URLs fetched")

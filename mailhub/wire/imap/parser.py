@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable
 
 from mailhub.model.mailbox import FlagOp
-from mailhub.model.search import STAR
 
 from . import appending, commands, fetch_items, notify_syntax, search_syntax, sequences, sync_options
 from .appending import Expected
@@ -96,7 +95,7 @@ def _name(lexer: Lexer) -> str:
 def _appends(lexer: Lexer, place: Messages | None, target: str, stretch: appending.Stretch) -> Verb:
     if place is None:
         return commands.Append(target, stretch)
-    if len(place.ranges) != 1 or place.ranges[0][0] != place.ranges[0][1] or place.ranges[0][0] == STAR:
+    if len(place.ranges) != 1 or place.ranges[0][0] != place.ranges[0][1]:
         lexer.fail("REPLACE takes one message")
     return commands.Replace(place, target, stretch)
 

@@ -12,6 +12,7 @@ from support.imap_memory import imap_memory
 from support.imap_server import deliver
 
 from mailhub.config import schema
+from mailhub.mailbox.service import AccountMail
 from mailhub.message import structure
 from mailhub.message.parts import MAX_PARTS
 from mailhub.model.errors import Temporary
@@ -229,3 +230,37 @@ async def test_a_line_that_inflates_a_thousandfold(tmp_path: Path) -> None:
         finally:
             Stream._inflated = inflated  # type: ignore[method-assign]
         assert 0 < longest < 1_000_000
+
+
+async def test_small_messages_are_not_gathered_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of a MULTIAPPEND that stay in memory are counted together, and so are all."""
+    monkeypatch.setattr(append, "HELD", 2_500)
+    async with imap_memory(tmp_path) as server:
+        talk = await server.login()
+        literal = b" {1000+}\r\n" + b"x" * 1_000
+        talk.stream.write(b"x APPEND INBOX" + literal * 5 + b"\r\n")
+        assert (await talk.stream.readline(1_000)).startswith(b"x NO [LIMIT]")
+        assert (await talk.ask("STATUS INBOX (MESSAGES)"))[0] == b'* STATUS "INBOX" (MESSAGES 0)\r\n'
+        talk.stream.write(b"x APPEND INBOX" + b" {1+}\r\nx" * 1_001 + b"\r\n")
+        assert (await talk.stream.readline(1_000)).startswith(b"x NO [LIMIT]")
+        assert b" OK " in (await talk.ask("NOOP"))[-1]
+
+
+async def test_a_url_that_can_not_be_read_just_now_is_told_as_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line that was begun is ended."""
+    async with imap_memory(tmp_path) as server:
+        await deliver(server.alice, b"Subject: x\r\n\r\nx")
+        talk = await server.login()
+        made = await talk.ask('GENURLAUTH "imap://alice@mx/INBOX/;UID=1;URLAUTH=anonymous" INTERNAL')
+        url = made[0].split(b'"')[1].decode()
+
+        async def refuse(self: object, folder: object, uid: int) -> None:
+            raise Temporary("no disk")
+
+        monkeypatch.setattr(AccountMail, "open", refuse)
+        assert await talk.ask(f'URLFETCH "{url}"') == [
+            f'* URLFETCH "{url}" NIL\r\n'.encode(),
+            b"t3 OK URLs fetched\r\n",
+        ]
