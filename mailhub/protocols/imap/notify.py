@@ -122,6 +122,8 @@ class Watch:
     def _on_annotated(self, told: Annotated) -> None:
         ours = told.account in ("", self._session.account.name)
         if ours and (told.folder in self._heard if told.folder else self._server):
+            if len(self._annotated) > self._session.config.notify_limit:
+                return  # `tell` gives up all the same
             self._annotated.update(((told.folder, entry), None) for entry in told.entries)
             self.changed.set()
 
@@ -140,16 +142,21 @@ class Watch:
         if not self.changed.is_set():
             return
         self.changed.clear()
-        before, self._seen = self._seen, await self._look()
+        try:
+            before, self._seen = self._seen, await self._look()
+        except BaseException:
+            self.changed.set()
+            raise
         annotated, self._annotated = self._annotated, {}
         if not self._listen() or len(annotated) > self._session.config.notify_limit:
             self._session.stop_watching()
             self._session.write(responses.untagged(f"OK [{_OVERFLOW}] Too much to tell"))
             return
         await self._tell_names(before)
+        known = {folder.id: folder for folder in before.folders.values()}
         for name, folder in self._seen.folders.items():
-            if name in before.folders and before.folders[name].id == folder.id and not self._is_selected(folder):
-                await self._tell_messages(name, before.folders[name], folder)
+            if folder.id in known and not self._is_selected(folder):
+                await self._tell_messages(name, known[folder.id], folder)
         self._tell_annotations(annotated)
         await self._session.flush()
 

@@ -14,6 +14,7 @@ from mailhub.wire.imap import parser
 from mailhub.wire.imap.appending import Begin, Stretch, Whole
 from mailhub.wire.imap.fetch_items import Attribute, Section, What
 from mailhub.wire.imap.framing import Frame
+from mailhub.wire.imap.notify import Event, Group, Which
 from mailhub.wire.imap.search_commands import Program
 
 
@@ -38,6 +39,22 @@ def parse(*pieces: str | bytes) -> c.Verb:
         ("a ID NIL", c.Id(())),
         ('a ID ("name" "Outlook" "os" NIL)', c.Id(((b"name", b"Outlook"), (b"os", None)))),
         ("a SELECT inbox", c.Select("INBOX")),
+        ("a SELECT x (CONDSTORE)", c.Select("x", True)),
+        ("a EXAMINE x (QRESYNC (7 9))", c.Examine("x", False, c.Resync(7, 9))),
+        ("a SELECT x (CONDSTORE QRESYNC (7 9 1:3,5 (1,3 1,5)))",
+         c.Select("x", True, c.Resync(7, 9, ((1, 3), (5, 5)), (((1, 1), (3, 3)), ((1, 1), (5, 5)))))),
+        ("a SELECT x (QRESYNC (7 9 (1 2)))", c.Select("x", False, c.Resync(7, 9, None, (((1, 1),), ((2, 2),))))),
+        ("a UID FETCH 1:* FLAGS (CHANGEDSINCE 12 VANISHED)",
+         c.Fetch(c.Messages(((1, 0),), True), (Attribute.FLAGS,), 12, True)),
+        ("a STORE 1 (UNCHANGEDSINCE 0) +FLAGS.SILENT ()",
+         c.Store(c.Messages(((1, 1),), False), FlagOp.ADD, True, (), 0)),
+        ("a NOTIFY NONE", c.Notify()),
+        ("a NOTIFY SET STATUS (selected (MessageNew (UID BODY[]) MessageExpunge)) (subtree (A inbox.B) NONE)",
+         c.Notify((Group(Which.SELECTED, frozenset({Event.NEW, Event.EXPUNGE}), (),
+                         (Attribute.UID, Section(What.ALL, peek=True, label=b"BODY[]"))),
+                   Group(Which.SUBTREE, frozenset(), ("A", "INBOX.B"))), status=True)),
+        ("a NOTIFY SET (personal (AnnotationChange MailboxName))",
+         c.Notify((Group(Which.PERSONAL, frozenset({Event.NAME})),), unknown=True)),
         ("a EXAMINE Entw&APw-rfe", c.Examine("Entwürfe")),
         ("a RENAME a b", c.Rename("a", "b")),
         ('a LIST "" *', c.List("", ("*",))),
@@ -158,7 +175,11 @@ def test_append_is_known_before_its_message_is_read() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "a", "a ", "a XYZZY", "a UID NOOP", "a NOOP x", "a LOGIN", "a LOGIN x", 'a LOGIN "x y', "a SELECT", "a SELECT &",
+        "a", "a ", "a XYZZY", "a UID NOOP", "a NOOP x", "a LOGIN", "a LOGIN x", 'a LOGIN "x y', "a SELECT", "a SELECT &", "a SELECT x (", "a SELECT x ()", "a SELECT x (QRESYNC)",
+        "a SELECT x (QRESYNC (0 1))", "a SELECT x (QRESYNC (1 1 3:1))", "a SELECT x (QRESYNC (1 1 (1:* 1:*)))", "a FETCH 1 FLAGS (VANISHED)",
+        "a FETCH 1 FLAGS (CHANGEDSINCE 9223372036854775808)", "a STORE 1 (UNCHANGEDSINCE) FLAGS ()", "a STORE 1 (X 1) FLAGS ()",
+        "a NOTIFY", "a NOTIFY SET", "a NOTIFY SET (personal)", "a NOTIFY SET (nobody NONE)", "a NOTIFY SET (mailboxes NONE)",
+        "a NOTIFY SET (personal (FlagChange))", "a NOTIFY SET (selected NONE) (selected NONE)",
         "a FETCH 1", "a FETCH 1 (", "a FETCH 1 BODY[", "a FETCH 1 BODY[0]", "a FETCH 1 BODY[MIME]", "a FETCH 0 UID",
         "a FETCH 1 BODY[]<0.0>", "a FETCH 1 BODY[HEADER.FIELDS ()]", "a FETCH 1 BODY[HEADER.FIELDS (a:b)]", "a FETCH 1 NONSENSE",
         "a STORE 1 FLAG x", "a STORE 1 FLAGS", "a SEARCH", "a SEARCH OR SEEN", "a SEARCH (", "a SEARCH SINCE 31-Feb-2026",
