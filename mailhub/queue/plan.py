@@ -1,10 +1,12 @@
 """What an attempt does with its routes: children for aliases, jobs for destinations. Pure."""
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from hashlib import blake2b
 
 from mailhub.config import schema
 from mailhub.delivery.routes import Expand, Local, Refuse, Relay, Route
+from mailhub.delivery.sieve.decision import sent_on_by
 from mailhub.delivery.transport import Job, JobRecipient
 from mailhub.model.address import key
 from mailhub.model.envelope import Notify
@@ -69,7 +71,8 @@ def _without_success(notify: int) -> int:
 def redirected(parent: QueuedRecipient, targets: Sequence[str], *, alone: bool) -> tuple[NewRecipient, ...]:
     """The children of a recipient whose script sends the message on; `alone`: it goes to one place and nowhere else."""
     asked = parent.notify if alone else _without_success(parent.notify)
-    return tuple(_child(parent, target, asked) for target in targets)
+    children = (_child(parent, target, asked) for target in targets)
+    return tuple(replace(child, path=(*child.path, sent_on_by(parent.address))) for child in children)
 
 
 def _child(parent: QueuedRecipient, address: str, notify: int) -> NewRecipient:

@@ -265,3 +265,25 @@ async def test_a_bug_keeps_the_mail_and_is_told(tmp_path: Path, monkeypatch: pyt
         kept, note = await w.mail(ALICE)
         assert b"how are you" in kept
         assert b"internal trouble" in note
+
+
+async def test_an_alias_of_the_accounts_own_name_does_not_switch_its_script_off(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await w.directory.set_alias(ALICE, [ALICE, "x@far.test"])
+        await w.script('require "fileinto"; fileinto "Junk";')
+        await w.mailboxes.account(ALICE).folders()
+        await w.put(ALICE, text=NAMED)
+        await w.manager.idle()
+        assert w.hosts.addresses() == ["x@far.test"]
+        assert [len(await w.mail(ALICE, name)) for name in ("INBOX", "Junk")] == [0, 1]
+
+
+async def test_two_who_send_everything_changed_to_each_other(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        for account, other in ((ALICE, BOB), (BOB, ALICE)):
+            await w.script(f'require "editheader"; addheader "X-Via" "{account}"; redirect "{other}";', account)
+        await w.put(ALICE, text=NAMED)
+        await w.manager.idle()
+        await w.clock.advance(1)
+        assert [len(await w.mail(name)) for name in (ALICE, BOB)] == [0, 1]
+        assert await w.queued() == []

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from mailhub.model.address import key
 from mailhub.model.reply import Reply
 from mailhub.store.api import Birth, Body, NewContent, QueueStore, SieveMark
 
@@ -50,6 +51,12 @@ class Decision:
     def contents(self) -> tuple[NewContent, ...]:
         found = {place.content.id: place.content for place in self.places if place.content is not None}
         return tuple(NewContent(one.id, b"", one.body) for one in found.values())
+
+
+def sent_on_by(address: str) -> str:
+    """What stands in the path of a recipient behind the address whose script sent the message on: a script runs once for it, while an
+    alias of the account's own name is no reason not to run it."""
+    return f"{key(address)} (sieve)"
 
 
 INBOX = Decision((Place("INBOX", 0, ()),))

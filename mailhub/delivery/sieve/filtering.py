@@ -27,7 +27,7 @@ from mailhub.wire.sieve import Script, ScriptError, check, parse
 from . import letters
 from .actions import Action, FileInto, Redirect, Reject, Vacation, Verdict, remembered
 from .actions import Notify as NotifyAction
-from .decision import INBOX, Decision, Edited, Place
+from .decision import INBOX, Decision, Edited, Place, sent_on_by
 from .environment import Environment, Limits
 from .files import OperatorScripts
 from .mail import Mail
@@ -72,7 +72,7 @@ class Filter:
         operator = self._operator
         if not self._config.enabled or not (text or operator.before or operator.after):
             return INBOX
-        if key(recipient.address) in recipient.path:  # a script sent it on, and it came back
+        if sent_on_by(recipient.address) in recipient.path:  # the script sent it on, and it came back
             return INBOX
         try:
             own = [] if text is None else [await self._compiled_script(text)]
@@ -177,7 +177,8 @@ class Filter:
         actions = [
             FileInto(header=one.header) if isinstance(one, Redirect) and key(one.address) in own else one
             for one in verdict.actions
-        ]
+            if not (isinstance(one, Redirect) and key(one.address) in recipient.path and key(one.address) not in own)
+        ]  # what it came through is not gone through again
         marks = tuple(SieveMark(place.account, mark.key, environment.now + mark.seconds) for mark in verdict.marks)
         reject = next((one for one in actions if isinstance(one, Reject)), None)
         if reject is not None:
@@ -201,7 +202,7 @@ class Filter:
         for one in actions:
             born = self._letter(one, mail, environment, place)
             births += [] if born is None else [born]
-        children = tuple(address for address in dict.fromkeys(plain) if key(address) not in map(key, recipient.path))
+        children = tuple(dict.fromkeys(plain))
         if not (places or children or births or any(_drops(one) for one in actions)):
             return Decision(INBOX.places, (), (), marks)  # all it was sent on to has had it before
         return Decision(tuple(places.values()), children, tuple(births), marks)
@@ -246,7 +247,7 @@ class Filter:
     def _forwarded(self, job: Job, recipient: JobRecipient, target: str, content: Edited) -> Birth:
         """A redirect of a message whose header was changed: a message of its own, that knows where it came through."""
         now, number = self._clock.now(), self._queue.new_id()
-        path = (*recipient.path, key(recipient.address))
+        path = (*recipient.path, key(recipient.address), sent_on_by(recipient.address))
         return Birth(
             NewItem(
                 id=number,
