@@ -64,6 +64,7 @@ class FolderView:
         self.saved: query.Ranges = ()
         self.changed = asyncio.Event()
         self._gone: set[int] = set()
+        self.told = self.folder.modseq  # the mod-sequence up to which nothing is untold, expunges neither
         self._told_keywords = self.folder.keywords
         bus.listen(self.folder.id, self.changed)
 
@@ -98,6 +99,8 @@ class FolderView:
         self.folder = changes.folder
         self._gone.update(uid for uid in changes.expunged if self.place(uid) is not None)
         expunged, vanished = self._remove() if expunges else ((), ())
+        if not self._gone:
+            self.told = self.folder.modseq
         flags, fresh = self._apply(changes.rows)
         self.recent.update(uid for uid in fresh if uid >= recent_from)
         keywords = (self.folder.keywords, self.rights) != (self._told_keywords, self._told_rights)

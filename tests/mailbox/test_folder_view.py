@@ -292,3 +292,14 @@ async def test_uids_of_forgotten_messages_are_not_given_again(
         await room.store.mailboxes._writer.do(Enter(view.folder.id, (entry,)))
     await view.sync(expunges=True)
     assert view.uids[-3:].tolist() == [uidnext, uidnext + 1, uidnext + 4]
+
+
+async def test_what_is_told_up_to_leaves_out_expunges_that_are_not(room: MailboxRoom) -> None:
+    view, other = await room.view(), await room.view()
+    before = view.told
+    await other.remove([2])
+    await other.set_flags([3], FlagOp.ADD, SEEN)
+    await view.sync(expunges=False)
+    assert view.told == before < view.folder.modseq
+    await view.sync(expunges=True)
+    assert view.told == view.folder.modseq

@@ -22,7 +22,7 @@ PAGE = 1_000  # messages between two pauses
 
 def highest(view: "FolderView") -> bytes:
     """The mod-sequence that the client is at when it has heard all before this line."""
-    return responses.untagged(f"OK [HIGHESTMODSEQ {view.folder.modseq}] Highest mod-sequence")
+    return responses.untagged(f"OK [HIGHESTMODSEQ {view.told}] Highest mod-sequence")
 
 
 async def learn(session: "ImapSession") -> None:
@@ -42,7 +42,7 @@ async def begin(session: "ImapSession") -> None:
 async def told_all(session: "ImapSession") -> str:
     """Tell what the command did; the code for its OK (RFC 7162 sections 3.2.7 and 3.2.11), "" for who does not know it."""
     await updates.tell(session, expunges=True)
-    return f"HIGHESTMODSEQ {session.view.folder.modseq}" if session.condstore else ""
+    return f"HIGHESTMODSEQ {session.view.told}" if session.condstore else ""
 
 
 async def resync(session: "ImapSession", client: commands.Resync) -> None:

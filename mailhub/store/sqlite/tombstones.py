@@ -28,10 +28,11 @@ def bury(db: sqlite3.Connection, folder: int, uids: Sequence[int], modseq: int) 
 
 def forgotten(db: sqlite3.Connection, folder: int) -> int:
     """The mod-sequence up to which tombstones were dropped; 0: none was."""
-    found: int = db.execute(
-        "select coalesce(max(modseq), 0) from expunged where folder=? and uid=0", (folder,)
-    ).fetchone()[0]
-    return found
+    # nothing of the folder stands before that row, so it is found without a look at the others
+    first = db.execute(
+        "select modseq, uid from expunged where folder=? order by modseq, uid limit 1", (folder,)
+    ).fetchone()
+    return first[0] if first is not None and first[1] == 0 else 0
 
 
 def buried(db: sqlite3.Connection, folder: int, since: int) -> tuple[int, ...]:
