@@ -65,9 +65,8 @@ def _joined(found: list[tuple[bytes, bytes]]) -> Parameters:
         run: list[tuple[bytes, bool]] = []
         while (piece := by_number.pop(len(run), None)) is not None:
             run.append(piece)
-        out += [
-            (b"%b*%d%b" % (name, n, b"*" * mark), text) for n, (text, mark) in by_number.items()
-        ]  # no run leads there
+        # pieces that no run from 0 leads to stay as they are
+        out += [(b"%b*%d%b" % (name, n, b"*" * mark), text) for n, (text, mark) in by_number.items()]
         if not run:
             continue
         if any(encoded for _, encoded in run):

@@ -94,6 +94,7 @@ def python(hub: Hub, home: Path, protocol: str) -> Download:
     return lambda leave: to_thread(session, leave)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("prepare", "protocol"),
