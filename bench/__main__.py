@@ -18,8 +18,8 @@ from typing import Any
 
 import uvloop
 
-from bench import hostile, meters, relay, smtp
-from bench.peers import postfix
+from bench import hostile, imap_search, meters, relay, smtp
+from bench.peers import dovecot, postfix
 from bench.target import Target, mailhub
 
 Row = dict[str, object]
@@ -55,7 +55,20 @@ CASES = {
         hostile.FULL, hostile.SHORT, hostile.measure,
         {"mailhub": lambda: mailhub(hostile.CONFIG)}, "message_p50_ms",
     ),
+    "imap-search": Case(
+        imap_search.loads(imap_search.SIZES), imap_search.loads(imap_search.SIZES[:1]), imap_search.measure,
+        {"mailhub": lambda: imap_search.mailhub(imap_search.SIZES), "dovecot": lambda: imap_search.dovecot(imap_search.SIZES)},
+        "body_ms",
+    ),
+    "imap-search-large": Case(
+        imap_search.loads(imap_search.LARGE), (), imap_search.measure,
+        {"mailhub": lambda: imap_search.mailhub(imap_search.LARGE), "dovecot": lambda: imap_search.dovecot(imap_search.LARGE)},
+        "body_ms",
+    ),
 }  # fmt: skip
+
+
+MISSING = {"postfix": postfix.missing, "dovecot": dovecot.missing}  # why it can not be measured here
 
 
 async def run(name: str, case: Case, runs: int, *, short: bool) -> dict[str, object]:
@@ -64,7 +77,7 @@ async def run(name: str, case: Case, runs: int, *, short: bool) -> dict[str, obj
     versions: dict[str, str] = {}
     for turn in range(runs):
         for label, start in case.targets.items():
-            if why := postfix.missing() if label == "postfix" else "":
+            if why := MISSING[label]() if label in MISSING else "":
                 print(f"{name}: {label} is left out: {why}", file=sys.stderr)
                 continue
             async with start() as target:
@@ -76,7 +89,7 @@ async def run(name: str, case: Case, runs: int, *, short: bool) -> dict[str, obj
     rows = [{"target": label, **medians(rows)} for (_, label), rows in found.items()]
     ratios = compare(found, case.compared)
     for load, ratio in ratios.items():
-        print(f"{load}: {case.compared.replace('_', ' ')} is {ratio:.2f} times Postfix's")
+        print(f"{load}: {case.compared.replace('_', ' ')} is {ratio:.2f} times that of the other")
     return {"case": name, "versions": versions, "runs": runs, "rows": rows, "ratios": ratios}
 
 
@@ -98,7 +111,7 @@ def compare(found: Results, key: str) -> dict[str, float]:
     """mailhub's median through the other's, for each load that both did."""
     ratios = {}
     for (load, label), rows in found.items():
-        other = found.get((load, "postfix"))
+        other = found.get((load, "postfix")) or found.get((load, "dovecot"))
         if label == "mailhub" and other:
             ours, theirs = (statistics.median(float(str(row[key])) for row in each) for each in (rows, other))
             ratios[load] = round(ours / theirs, 2)

@@ -27,15 +27,6 @@ class Readable:
     references: bytes
     thread: str = ""  # THREADID, "" where it has none
 
-    def field_has(self, name: str, wanted: str) -> bool:
-        """Does a field of that name have that text? Both are folded."""
-        return field_has(self.head, name, wanted)
-
-
-def field_has(head: str, name: str, wanted: str) -> bool:
-    start = f"{name}: "
-    return any(line.startswith(start) and wanted in line[len(start) :] for line in head.split("\n"))
-
 
 def folded(text: str) -> str:
     """Text as it is compared (RFC 5051), without what no database keeps: NUL, halves of surrogate pairs."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from mailhub.message import envelope
 from mailhub.model import search as query
 from mailhub.model.mailbox import KEYWORD_SHIFT, Folder, MessageRow
-from mailhub.store.api import Needle
+from mailhub.store.api import Needle, in_field
 
 from .readable import Readable, folded
 from .resync import runs
@@ -291,5 +291,5 @@ def _in_text(asked: Needle, message: Candidate) -> bool | None:
     if asked.where == "thread":
         return text.thread == asked.text
     if asked.where == "head":
-        return text.field_has(asked.field, asked.text)
+        return in_field(text.head, asked.field, asked.text)
     return asked.text in text.body or (asked.where == "any" and asked.text in text.head)

@@ -15,7 +15,7 @@ from mailhub.config import schema
 from mailhub.mailbox import readable
 from mailhub.mailbox.view import FolderView
 from mailhub.model import search as query
-from mailhub.store.api import Document, Looked, Needle
+from mailhub.store.api import Document, Looked, Needle, in_field
 
 
 def message(subject: str, body: str, *, charset: str = "utf-8", encoding: str = "base64", kind: str = "plain") -> bytes:
@@ -64,7 +64,7 @@ def scanned(text: readable.Readable, key: query.Key) -> bool:
         case query.Body(wanted):
             return readable.folded(wanted) in text.body
         case query.Header(name, wanted):
-            return text.field_has(readable.folded(name), readable.folded(wanted))
+            return in_field(text.head, readable.folded(name), readable.folded(wanted))
     raise AssertionError(key)
 
 

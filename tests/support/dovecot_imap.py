@@ -13,22 +13,9 @@ import pytest
 PROGRAM = "/usr/lib/dovecot/imap"
 
 
-@contextlib.contextmanager
-def _borrowed(program: str, maildir: Path, folder: Path) -> Iterator[str]:
-    """The command that runs Dovecot's program on a copy of `maildir`, whose files are given to the user that Dovecot takes; what
-    it makes of them comes back. `folder` is short and open to that one."""
-    if not Path(program).exists():
-        pytest.skip(f"dovecot-{Path(program).name}d is not installed")
-    if os.getuid():
-        pytest.skip("Dovecot has to be started by root")
-    maildir.mkdir(parents=True, exist_ok=True)
-    home = folder / "home"
-    shutil.rmtree(home, ignore_errors=True)
-    shutil.copytree(maildir, home / "Maildir", symlinks=True)  # `cp -a`: times are INTERNALDATEs
-    for path in (home, *home.rglob("*")):
-        shutil.chown(path, "nobody", "nogroup")
-    conf = folder / "dovecot.conf"
-    conf.write_text(f"""
+def configuration(folder: Path, home: Path) -> str:
+    """What the program has to be told: what is its own lies in `folder`, the Maildir in `home`."""
+    return f"""
 base_dir = {folder}/run
 state_dir = {folder}/state
 log_path = {folder}/log
@@ -44,7 +31,25 @@ namespace inbox {{
   inbox = yes
   separator = .
 }}
-""")
+"""
+
+
+@contextlib.contextmanager
+def _borrowed(program: str, maildir: Path, folder: Path) -> Iterator[str]:
+    """The command that runs Dovecot's program on a copy of `maildir`, whose files are given to the user that Dovecot takes; what
+    it makes of them comes back. `folder` is short and open to that one."""
+    if not Path(program).exists():
+        pytest.skip(f"dovecot-{Path(program).name}d is not installed")
+    if os.getuid():
+        pytest.skip("Dovecot has to be started by root")
+    maildir.mkdir(parents=True, exist_ok=True)
+    home = folder / "home"
+    shutil.rmtree(home, ignore_errors=True)
+    shutil.copytree(maildir, home / "Maildir", symlinks=True)  # `cp -a`: times are INTERNALDATEs
+    for path in (home, *home.rglob("*")):
+        shutil.chown(path, "nobody", "nogroup")
+    conf = folder / "dovecot.conf"
+    conf.write_text(configuration(folder, home))
     yield f"exec env USER=alice HOME={home} {program} -c {conf}"
     shutil.rmtree(maildir)
     shutil.copytree(home / "Maildir", maildir, symlinks=True)

@@ -61,6 +61,7 @@ from .texts import Document as Document
 from .texts import Looked as Looked
 from .texts import Needle as Needle
 from .texts import TextStore as TextStore
+from .texts import in_field as in_field
 from .tls import StsRow as StsRow
 from .tls import TlsCount as TlsCount
 from .tls import TlsStore as TlsStore

@@ -17,6 +17,12 @@ class Needle:
     field: str = ""
 
 
+def in_field(head: str, name: str, text: str) -> bool:
+    """Does a folded header, a line "NAME: VALUE" for each field, have that text in a field of that name?"""
+    start = f"{name}: "
+    return any(line.startswith(start) and text in line[len(start) :] for line in head.split("\n"))
+
+
 @dataclass(frozen=True, slots=True)
 class Looked:
     """`covered`: messages that the index knows wholly; for those alone `hits` tells which of them have each needle."""

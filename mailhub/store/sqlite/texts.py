@@ -18,7 +18,7 @@ from urllib.parse import unquote
 from mailhub.model.mailbox import Folder
 
 from .. import maildir
-from ..api import Document, Looked, Needle
+from ..api import Document, Looked, Needle, in_field
 from ..files import Files
 from ..lane import Lane
 
@@ -236,11 +236,7 @@ def _found(db: sqlite3.Connection, place: int, needle: Needle) -> frozenset[int]
     rows = db.execute(
         f"select uid, head from document where {named} and instr(head, ?) and instr(head, ?)", (*values, text, line)
     )
-    return frozenset([uid for uid, head in rows if _in_field(head, line, text)])
-
-
-def _in_field(head: str, line: str, text: str) -> bool:
-    return any(field.startswith(line) and text in field[len(line) :] for field in head.split("\n"))
+    return frozenset([uid for uid, head in rows if in_field(head, needle.field, text)])
 
 
 def _grams(text: str) -> str:
