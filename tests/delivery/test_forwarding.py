@@ -113,3 +113,23 @@ async def test_a_bounce_comes_back_through_two_hubs(tmp_path: Path) -> None:
         (put,) = sender_side.spool.messages
         assert put.envelope.sender == ""
         assert [recipient.address for recipient in put.envelope.recipients] == ["alice@mailhub.test"]
+
+
+async def test_what_a_script_sends_on_leaves_under_an_address_of_ours(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.router = forwarding(w)
+        await w.restart(w.queue)
+        senders = []
+        relay = w.hosts.deliver
+
+        async def deliver(job: Job) -> list[Result]:
+            senders.append(job.sender)
+            return await relay(job)
+
+        w.hosts.deliver = deliver  # type: ignore[method-assign]
+        await w.script('redirect "x@far.test";')
+        await w.put("alice@mailhub.test", sender="s@elsewhere.test")
+        await w.manager.idle()
+        (sender,) = senders
+        assert sender.startswith("SRS0=")
+        assert sender.endswith("=elsewhere.test=s@mailhub.test")

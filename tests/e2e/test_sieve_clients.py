@@ -1,5 +1,6 @@
 """Debian's sieve-connect puts a script by ManageSieve under TLS, and the next mail goes where the script says."""
 
+import asyncio
 from pathlib import Path
 
 from support.hubs import PASSWORD, running, send
@@ -40,3 +41,15 @@ async def test_sieve_connect(tmp_path: Path) -> None:
         await asked("--deactivate")
         await asked("--remotesieve", "main", "--delete")
         assert "main" not in await asked("--list")
+
+
+async def test_plaintext_behind_starttls_ends_the_connection(tmp_path: Path) -> None:
+    async with running(tmp_path / "data", listener=LISTENERS) as hub:
+        reader, writer = await asyncio.open_connection("127.0.0.1", hub.port("managesieve"))
+        greeting = await reader.readuntil(b'ready"\r\n')
+        assert b'"SASL" ""\r\n' in greeting
+        assert b'"STARTTLS"\r\n' in greeting
+        writer.write(b'STARTTLS\r\nNOOP "inside"\r\n')
+        rest = await reader.read()
+        assert b"inside" not in rest
+        writer.close()
