@@ -85,7 +85,7 @@ class OpenMessage:
                 thread = thread_id(await self._read_header())
                 return None if thread is None else Value(b"(%b)" % thread.encode())
         words = await self._mailboxes.preview(self._file)  # it costs little: LAZY gets it too
-        return None if words is None else Value(responses.utf8_string(words))
+        return None if words is None else Value(responses.string(words.encode("utf-8", "replace")))
 
     async def section(self, section: Section) -> bytes | Octets | None:
         """What a section means."""

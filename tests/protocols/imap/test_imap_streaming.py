@@ -7,6 +7,7 @@ import random
 import re
 import socket
 import ssl
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -190,3 +191,35 @@ async def test_under_tls(tmp_path: Path, seen: Seen) -> None:
     assert digest.digest() == hashlib.sha256(message).digest()
     assert seen.ahead <= len(message) / 2
     assert seen.longest <= sections.BLOCK
+
+
+async def test_compression_under_tls(tmp_path: Path) -> None:
+    """RFC 4978 section 3: compressed first, encrypted then; with zlib alone at the client's end."""
+    authority = trustme.CA()
+    ours, theirs = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(ours)
+    authority.configure_trust(theirs)
+
+    def talk(port: int) -> bytes:
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as plain:
+            plain.recv(1_000)
+            plain.sendall(b"a STARTTLS\r\n")
+            plain.recv(1_000)
+            with theirs.wrap_socket(plain, server_hostname="127.0.0.1") as sock:
+                sock.sendall(b"b LOGIN alice secret\r\nc EXAMINE INBOX\r\nd COMPRESS DEFLATE\r\n")
+                heard = b""
+                while b"d OK" not in heard:
+                    heard += sock.recv(10_000)
+                out, back = zlib.compressobj(9, zlib.DEFLATED, -15), zlib.decompressobj(-15)
+                sock.sendall(out.compress(b"e FETCH 1 BODY.PEEK[]\r\n") + out.flush(zlib.Z_SYNC_FLUSH))
+                body = b""
+                while not body.endswith(b"e OK Fetch completed\r\n"):
+                    body += back.decompress(sock.recv(100_000))
+                return body
+
+    async with imap_server(tmp_path, tls=ours) as server:
+        await deliver(server.alice, MESSAGE)
+        body = await asyncio.to_thread(talk, server.port)
+    start = b"* 1 FETCH (BODY[] {%d}\r\n" % len(MESSAGE)
+    assert body[: len(start)] == start
+    assert body[len(start) : len(start) + len(MESSAGE)] == MESSAGE
