@@ -201,6 +201,8 @@ class Dialect(Run):
                 self.settings(limits=replace(limits, includes=int(value)))
             case "sieve_include_max_nesting_depth":
                 self.settings(limits=replace(limits, include_depth=int(value)))
+            case "sieve_editheader_max_header_size":
+                self.settings(limits=replace(limits, header=int(value)))
             case "sieve_max_redirects":
                 self.settings(limits=replace(limits, redirects=int(value)))
             case "sieve_max_actions":

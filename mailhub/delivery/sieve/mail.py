@@ -86,7 +86,7 @@ class Mail:
 
     def content(self, kinds: tuple[str, ...]) -> Iterator[str]:
         """The parts of these types (RFC 5173 section 5.2): of a multipart what stands before and behind its parts, of a message
-        its header, of all others what is in them."""
+        its header without the blank line, of all others what is in them."""
         for part in self.parts():
             kind = b"%b/%b" % (part.type, part.subtype)
             if part.body >= part.end or not any(_is_of(kind, wanted.lower().encode()) for wanted in kinds):
@@ -96,7 +96,8 @@ class Mail:
                     yield self._raw(part.body, part.parts[0].start)
                     yield self._raw(part.parts[-1].end, part.end)
             elif part.message:
-                yield self._raw(part.parts[0].start, part.parts[0].body)
+                header = self._raw(part.parts[0].start, part.parts[0].body)
+                yield header.removesuffix("\r\n") if header.endswith("\n\r\n") else header
             else:
                 yield self.decoded(part)
 
