@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import signal
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -32,7 +33,8 @@ async def dovecot(prepare: Callable[[Path], object]) -> AsyncIterator[Target]:
             shutil.chown(path, "nobody", "nogroup")
         conf = folder / "dovecot.conf"
         conf.write_text(configuration(folder, folder))
-        command = ["env", "USER=reader", f"HOME={folder}", PROGRAM, "-c", str(conf)]
+        # it speaks to pipes, and to sockets only where its own login service made them
+        command = ["sh", "-c", f"cat | env USER=reader HOME={folder} {PROGRAM} -c {conf} | cat"]
 
         with socket.create_server(("127.0.0.1", 0)) as door:
             door.setblocking(False)
@@ -52,7 +54,7 @@ async def dovecot(prepare: Callable[[Path], object]) -> AsyncIterator[Target]:
     finally:
         for program in programs:
             with contextlib.suppress(ProcessLookupError):
-                program.kill()
+                os.killpg(program.pid, signal.SIGKILL)  # the shell and its children
             await program.wait()
         shutil.rmtree(folder)
 
@@ -62,4 +64,8 @@ async def _serve(door: socket.socket, command: list[str], programs: "list[asynci
         connection, _ = await asyncio.get_running_loop().sock_accept(door)
         with connection:
             connection.setblocking(True)
-            programs.append(await asyncio.create_subprocess_exec(*command, stdin=connection, stdout=connection))
+            programs.append(
+                await asyncio.create_subprocess_exec(
+                    *command, stdin=connection, stdout=connection, start_new_session=True
+                )
+            )

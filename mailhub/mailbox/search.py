@@ -18,6 +18,7 @@ from .resync import runs
 
 STEPS = 20_000  # keys asked between two pauses; some 10 ms
 PAGE = 200  # messages between two pauses, at most
+ENVELOPES = 50  # of them, where each one's envelope is read: a millisecond or so
 _LARGE = 1 << 63
 _NOTHING = query.Not(query.All())
 _NAMES: Mapping[str, Callable[[envelope.Envelope], str]] = {
@@ -199,7 +200,7 @@ def plan(key: query.Key) -> Plan:
         rendered=rendered,
         body=any(isinstance(one, query.Text | query.Body) for one in found),
         needles=tuple(dict.fromkeys([asked for one in found if (asked := needle(one)) is not None])),
-        page=max(1, min(PAGE, STEPS // len(found))),
+        page=max(1, min(ENVELOPES if rendered else PAGE, STEPS // len(found))),
     )
 
 

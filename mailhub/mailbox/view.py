@@ -23,7 +23,7 @@ from .resync import Known, agreed, common, gaps, runs
 from .sharing import need
 
 _ROWS = 1_000  # rows of one call to the store
-_PAGE = 200  # messages that are sorted or threaded between two pauses
+_PAGE = 50  # messages that are sorted or threaded between two pauses
 _NEVER = 1 << 32  # above every UID
 
 

@@ -71,6 +71,7 @@ async def test_a_scan_gives_way_after_each_message(tmp_path: Path) -> None:
         ("SEEN " * 10_001, b"BAD Search of more than 10000 keys"),
         ("SEEN " * 9_999 + "SEEN", b"OK Search completed"),
         ("OR BODY a BODY b " * 2_500 + "BODY c", b"OK Search completed"),
+        ("BODY x " * 20_000, b"BAD [TOOBIG] Line too long"),
     ],
 )  # fmt: skip
 async def test_what_wants_too_much_is_told_so(command: str, answer: bytes, tmp_path: Path) -> None:
@@ -78,7 +79,7 @@ async def test_what_wants_too_much_is_told_so(command: str, answer: bytes, tmp_p
         await deliver(server.alice, b"Subject: one\r\n\r\nx\r\n")
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1 << 20)
         writer.write(b"a LOGIN alice secret\r\nb SELECT INBOX\r\nc SEARCH %b\r\n" % command.strip().encode())
-        while not (line := await asyncio.wait_for(reader.readline(), 20)).startswith((b"c ", b"* BYE")):
+        while not (line := await asyncio.wait_for(reader.readline(), 20)).startswith((b"c ", b"* BAD")):
             assert line
         assert answer in line
         writer.close()
