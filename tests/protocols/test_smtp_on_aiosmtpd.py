@@ -9,7 +9,7 @@ from mailhub.protocols.smtp.commands import COMMANDS
 
 
 def test_the_names_overridden_exist_and_take_what_they_took() -> None:
-    for name in ("connection_made", "connection_lost", "eof_received", "push", "_handle_client", "_reset_timeout"):
+    for name in ("connection_made", "connection_lost", "eof_received", "_handle_client", "_reset_timeout"):
         ours, theirs = getattr(SmtpSession, name), getattr(SMTP, name)
         assert ours is not theirs, name
         assert len(inspect.signature(ours).parameters) == len(inspect.signature(theirs).parameters), name
