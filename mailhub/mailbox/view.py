@@ -235,11 +235,6 @@ class FolderView:
         ]
         return await self._store.expunge(self.folder.id, chosen) if chosen else []
 
-    async def remove(self, uids: Sequence[int]) -> list[int]:
-        """Expunge these, whatever their flags (POP3)."""
-        need(self.rights, "te")
-        return await self._store.expunge(self.folder.id, uids) if uids else []
-
     # --- searching
 
     @property

@@ -40,23 +40,23 @@ async def test_what_is_new_is_told(room: MailboxRoom) -> None:
 
 
 async def test_expunged_numbers_come_from_the_highest_down(room: MailboxRoom) -> None:
-    view, other = await room.view(), await room.view()
-    await other.remove([1, 3])
+    view = await room.view()
+    await room.remove([1, 3])
     assert await view.sync(expunges=True) == Delta(expunged=(3, 1), vanished=(1, 3))
     assert list(view.uids) == [2, 4]
     assert (view.place(2), view.place(3), view.place(4)) == (0, None, 1)
 
 
 async def test_numbers_hold_still_while_they_must(room: MailboxRoom) -> None:
-    view, other = await room.view(), await room.view()
-    await other.remove([1])
+    view = await room.view()
+    await room.remove([1])
     await room.put(TEXT)
     assert await view.sync(expunges=False) == Delta(exists=5, recent=5)
     assert list(view.uids) == [1, 2, 3, 4, 5]
     with pytest.raises(NotFound):
         await view.open(1)
     assert [row.uid for row in await view.rows(view.uids, rendered=False)] == [2, 3, 4, 5]
-    await other.remove([3])
+    await room.remove([3])
     assert await view.sync(expunges=False) == Delta()
     assert await view.sync(expunges=True) == Delta(expunged=(3, 1), vanished=(1, 3))
     assert list(view.uids) == [2, 4, 5]
@@ -64,8 +64,8 @@ async def test_numbers_hold_still_while_they_must(room: MailboxRoom) -> None:
 
 
 async def test_come_and_gone_between_two_looks_is_never_told(room: MailboxRoom) -> None:
-    view, other = await room.view(), await room.view()
-    await other.remove(await room.put(TEXT))
+    view = await room.view()
+    await room.remove(await room.put(TEXT))
     assert await view.sync(expunges=True) == Delta()
 
 
@@ -86,7 +86,7 @@ async def test_flags_of_others_are_told_and_own_ones_are_not_repeated(room: Mail
 async def test_flags_are_told_by_the_numbers_after_the_expunges(room: MailboxRoom) -> None:
     view, other = await room.view(), await room.view()
     await other.set_flags([3], FlagOp.ADD, SEEN)
-    await other.remove([1])
+    await room.remove([1])
     assert await view.sync(expunges=True) == Delta(expunged=(1,), vanished=(1,), flags=((2, 3, SEEN),))
 
 
@@ -115,7 +115,7 @@ async def test_recent_is_for_one_view(room: MailboxRoom) -> None:
 async def test_an_error_loses_nothing(room: MailboxRoom, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whichever of the calls to the store fails: the next look tells all there was to tell."""
     view, other = await room.view(), await room.view()
-    await other.remove([1])
+    await room.remove([1])
     await other.set_flags([2], FlagOp.ADD, SEEN)
     await room.put(TEXT)
 
@@ -167,7 +167,7 @@ async def test_more_than_a_page_of_rows(room: MailboxRoom) -> None:
     await room.put(*[TEXT] * 100)
     view = await room.view(read_only=True)
     assert [row.uid for row in await view.rows(view.uids, rendered=False)] == list(range(1, 1105))
-    await view.remove(list(range(1, 1105, 2)))
+    await room.remove(list(range(1, 1105, 2)))
     rows = await view.rows(view.uids, rendered=True)
     assert [row.uid for row in rows] == list(range(2, 1105, 2))
     assert all(row.envelope.startswith(b"(") and row.structure.startswith(b"(") for row in rows)
@@ -237,7 +237,7 @@ async def act(room: MailboxRoom, client: Client, choice: random.Random) -> None:
         case 2:
             await client.view.expunge()
         case 3:
-            await client.view.remove(uids[:2])
+            await room.remove(uids[:2])
         case 4:
             await client.view.move(uids[:1], client.view.folder)
         case _:
@@ -263,10 +263,10 @@ async def test_a_view_that_slept_longer_than_tombstones_last_compares_uids(
 ) -> None:
     monkeypatch.setattr(tombstones, "TOMBSTONES", 2)
     await room.put(*[TEXT] * 8)
-    view, other = await room.view(), await room.view()
+    view = await room.view()
     known = Known(view.folder.modseq)
     for uid in (7, 2, 4, 5):
-        await other.remove([uid])
+        await room.remove([uid])
     assert (await room.store.mailboxes.changes(view.folder.id, known.modseq)).forgotten > known.modseq
     assert await view.sync(expunges=True) == Delta(expunged=(7, 5, 4, 2), vanished=(2, 4, 5, 7))
     assert await view.missed(known) == ((2, 2), (4, 5), (7, 7))
@@ -285,7 +285,7 @@ async def test_uids_of_forgotten_messages_are_not_given_again(
     monkeypatch.setattr(tombstones, "TOMBSTONES", 1)
     view = await room.view()
     for uid in (3, 2, 1):
-        await view.remove([uid])
+        await room.remove([uid])
     uidnext = view.folder.uidnext
     for n, uid in enumerate((1, 2, uidnext + 4)):
         entry = Entry(0, 0, 1, maildir.IN_NEW, f"{n}.M1.host", b"NIL", b"NIL", uid=uid)
@@ -297,7 +297,7 @@ async def test_uids_of_forgotten_messages_are_not_given_again(
 async def test_what_is_told_up_to_leaves_out_expunges_that_are_not(room: MailboxRoom) -> None:
     view, other = await room.view(), await room.view()
     before = view.told
-    await other.remove([2])
+    await room.remove([2])
     await other.set_flags([3], FlagOp.ADD, SEEN)
     await view.sync(expunges=False)
     assert view.told == before < view.folder.modseq

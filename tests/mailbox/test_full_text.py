@@ -123,7 +123,7 @@ async def test_what_comes_and_goes_is_followed(tmp_path: Path) -> None:
         assert await view.search(query.Body("common")) == first  # the view knows nothing of it yet
         await view.sync(expunges=True)
         assert await view.search(query.Body("common")) == [*first, *more]  # indexed or not
-        await view.remove(first[:1])
+        await room.remove(first[:1])
         await room.service.indexer.settled()
         assert (await room.store.texts.look(view.folder, ())).covered == {first[1], *more}
         await view.sync(expunges=True)

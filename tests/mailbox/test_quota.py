@@ -80,9 +80,8 @@ async def test_accepted_mail_waits_for_room(tmp_path: Path) -> None:
         (last,) = await queued(hub)
         assert "4.2.2" in last
         mail = hub.mailboxes.account(ANN)
-        view = await mail.open_view(await mail.find("INBOX"), read_only=False)
-        await view.remove(list(view.uids))
-        view.close()
+        inbox = await mail.snapshot(await mail.find("INBOX"))
+        await inbox.remove(inbox.uids)
         await hub.control.perform(words.QueueRetry(which=words.Which()))
         await hub.queue.idle()
         assert [len(found) > 5_000 for found in await messages(hub, ANN)] == [True]

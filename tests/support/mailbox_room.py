@@ -33,6 +33,10 @@ class MailboxRoom:
             messages.append((await writer.finish(), None, flags, keywords))
         return (await self.alice.append(await self.alice.find(folder), messages))[1]
 
+    async def remove(self, uids: Sequence[int], folder: str = "INBOX") -> None:
+        """Expunge these, whatever their flags."""
+        await (await self.alice.snapshot(await self.alice.find(folder))).remove(uids)
+
     async def view(self, folder: str = "INBOX", *, read_only: bool = False) -> FolderView:
         return await self.alice.open_view(await self.alice.find(folder), read_only=read_only)
 

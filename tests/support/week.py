@@ -21,7 +21,7 @@ from .hubs import send
 
 LETTERS = {"S": SEEN, "R": ANSWERED, "F": FLAGGED, "T": DELETED, "D": DRAFT}
 Picture = dict[str, list[tuple[str, str]]]
-_OWN = re.compile(rb"^(?:X-TUID|X-OfflineIMAP|X-getmail-retrieved)[^\n]*\n", re.MULTILINE)
+_OWN = re.compile(rb"^(?:X-TUID|X-OfflineIMAP|X-getmail-retrieved|X-Mozilla-(?:Status2?|Keys):)[^\n]*\n", re.MULTILINE)
 
 ODD = [
     b"Subject: plain\r\n\r\nhello\r\n",
@@ -66,9 +66,8 @@ class Server:
 
     async def expunge(self, *places: int, folder: str = "INBOX") -> None:
         mail = self.hub.mailboxes.account(self.account)
-        view = await mail.open_view(await mail.find(folder), read_only=False)
-        await view.remove(sorted(view.uids[at] for at in places))
-        view.close()
+        there = await mail.snapshot(await mail.find(folder))
+        await there.remove(sorted(there.uids[at] for at in places))
 
     async def move(self, target: str, *places: int, folder: str = "INBOX") -> None:
         mail = self.hub.mailboxes.account(self.account)

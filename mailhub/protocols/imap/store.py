@@ -92,7 +92,8 @@ class _Store:
     def _expected(self, was: int) -> int:
         """The flags as the client will think they are; where another session changed them too, silence would mislead it."""
         names = {name.lower(): n for n, name in enumerate(self._view.folder.keywords)}
-        asked = self._bits | sum(1 << KEYWORD_SHIFT + names[name] for name in {word.lower() for word in self._keywords})
+        words = {word.lower() for word in self._keywords} & names.keys()  # one taken away need not be known
+        asked = self._bits | sum(1 << KEYWORD_SHIFT + names[word] for word in words)
         return {FlagOp.REPLACE: asked, FlagOp.ADD: was | asked, FlagOp.REMOVE: was & ~asked}[self._verb.op]
 
     def answer(self) -> Answer:

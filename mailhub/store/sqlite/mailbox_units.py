@@ -182,7 +182,11 @@ class SetFlags:
 
     def apply(self, db: sqlite3.Connection, told: Told) -> tuple[Folder, list[tuple[int, int, int]], list[int]]:
         folder = get_folder(db, self.folder)
-        bits, folder = keyword_bits(db, folder, self.keywords)
+        keywords = self.keywords
+        if self.op is FlagOp.REMOVE:  # one that the folder does not know need not be learnt to be taken away
+            known = {name.lower() for name in folder.keywords}
+            keywords = tuple([name for name in keywords if name.lower() in known])
+        bits, folder = keyword_bits(db, folder, keywords)
         since = (1 << 62) if self.unchanged_since is None else self.unchanged_since
         new, modseq = _new_flags(self.op, self.may), folder.modseq + 1
         chosen = "folder=?2 and uid in (select value from json_each(?3)) and modseq <= ?4"
