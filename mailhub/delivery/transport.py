@@ -58,7 +58,7 @@ class Result:
     `remote`: who gave the reply, "mx.example.org[192.0.2.1]", "" for ourselves. `tls`: how the peer was reached.
     `when`: wall time of that reply, 0 for the time at which the result came. `filings`: message files that the transport staged, to be indexed when the result is settled. `held`: of one that is
     deferred: it is not tried again before an operator says so. `children`: addresses that the message goes on to (a redirect), with the
-    fate EXPANDED where it goes nowhere else. `contents`, `births`, `marks`: as in Settle.
+    fate EXPANDED where it goes nowhere else. `doubt`: why it may arrive twice, for the trace. `contents`, `births`, `marks`: as in Settle.
     """
 
     n: int
@@ -73,6 +73,7 @@ class Result:
     contents: tuple[NewContent, ...] = ()
     births: tuple[Birth, ...] = ()
     marks: tuple[SieveMark, ...] = ()
+    doubt: str = ""
 
 
 class Transport(Protocol):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from mailhub.delivery.router import Router
 from mailhub.delivery.routes import Hold, Refuse, Relay, Route
 from mailhub.delivery.transport import Job, Result, Transport
-from mailhub.model.address import domain_of
+from mailhub.model.address import domain_of, key
 from mailhub.model.clock import Clock
 from mailhub.model.envelope import Notify
 from mailhub.model.errors import MailError, Temporary
@@ -100,12 +100,15 @@ def _ring(turn: "asyncio.Future[None]") -> None:
 class Attempt:
     """`make()` once."""
 
-    __slots__ = ("_began", "_crowded", "_due", "_item", "_jobs", "_recipients", "_rest", "_results", "_shared")
+    __slots__ = ("_began", "_crowded", "_due", "_item", "_jobs", "_open", "_recipients", "_rest", "_results", "_shared")
 
     def __init__(self, shared: Shared, item: Item) -> None:
         self._shared, self._item = shared, item
         self._began = shared.clock.now()
         self._recipients: dict[int, QueuedRecipient] = {}
+        self._open = {
+            recipient.n for recipient in item.recipients
+        }  # those that stay, and may yet be replaced by others
         self._rest: list[Outcome] = []  # to be recorded with the last job
         self._results: dict[int, Result] = {}  # those that give birth to something
         self._crowded = False  # some recipients were not tried
@@ -167,6 +170,8 @@ class Attempt:
                 nowhere.append(Result(recipient.n, Fate.DEFERRED, route.reply, held=True))
             else:
                 routed.append((recipient, route))
+                if isinstance(route, Relay):
+                    self._open.discard(recipient.n)
             if not count % _SLICE:
                 await asyncio.sleep(0)
         return routed, nowhere
@@ -332,6 +337,7 @@ class Attempt:
                 unit = replace(unit, outcomes=outcomes, born=await shared.bounces.born(item, outcomes))
                 unit = self._with_births(unit)
         self._note_due(unit)
+        self._open.difference_update(outcome.n for outcome in unit.outcomes if outcome.fate != Fate.DEFERRED)
         for outcome in unit.outcomes:
             if outcome.children:
                 children = [child.address for child in outcome.children]
@@ -340,14 +346,24 @@ class Attempt:
             shared.trace.reported(item.id, report.id, report.recipients[0].address)
 
     def _with_births(self, unit: Settle) -> Settle:
-        """What Sieve scripts gave birth to, for those who leave the queue in this unit."""
+        """What Sieve scripts gave birth to, for those who leave the queue in this unit, and whom it has reached."""
         leaving = [self._results[o.n] for o in unit.outcomes if o.n in self._results and o.fate != Fate.DEFERRED]
         return replace(
             unit,
             contents=tuple(content for result in leaving for content in result.contents),
             births=tuple(birth for result in leaving for birth in result.births),
             marks=tuple(mark for result in leaving for mark in result.marks),
+            reached=self._reached(unit.outcomes),
         )
+
+    def _reached(self, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+        """Whom no alias leads to any more: of those who leave, where others stay that may turn out to be one. Nobody's loop is
+        among them, nor an alias: what it stands for is known one by one."""
+        leaving = [o for o in outcomes if o.fate != Fate.DEFERRED]
+        if self._item.whole and self._open.issubset(o.n for o in leaving):
+            return ()
+        ends = [o for o in leaving if o.fate != Fate.EXPANDED or (o.n in self._results and self._results[o.n].births)]
+        return tuple(key(self._recipients[o.n].address) for o in ends if o.reply.enhanced != plan.TOO_DEEP.enhanced)
 
     def _unfiled(self, outcome: Outcome) -> Outcome:
         """The store will never take this filing as it is: try again later, and give up in time."""
@@ -366,6 +382,7 @@ def _told(result: Result, outcome: Outcome, transport: str, now: float) -> str:
     words = [f"status={'held' if outcome.held else _WORDS[outcome.fate]}", f"relay={result.remote or transport}"]
     words += [result.tls] if result.tls else []
     words += [f"said: {outcome.reply}"]
+    words += [f"before that: {result.doubt}"] if result.doubt else []
     words += [f"filed for {f.account} in {f.folder} as {f.file}" for f in outcome.filings]
     words += (
         [f"next attempt in {outcome.due - now:.0f} s"] if outcome.fate == Fate.DEFERRED and not outcome.held else []

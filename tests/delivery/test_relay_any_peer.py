@@ -25,6 +25,12 @@ def accepts(host: FarHost) -> bool:
     return isinstance(answer, str) and answer.startswith("2")
 
 
+def lost(script: dict[str, Answer]) -> bool:
+    """Whether it refuses the envelope, takes the message nevertheless, and its last answer is lost: a window for doubles."""
+    refuses = any(stage in script for stage in ("MAIL", "RCPT", "RCPT TO:<c@far.test>"))
+    return refuses and "." in script and script["."] in (HANG_UP, "nonsense")
+
+
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(some.lists(SCRIPT, min_size=2, max_size=2), some.integers(1, 2))
 async def test_any_two_hosts(scripts: list[tuple[dict[str, Answer], list[str]]], messages: int) -> None:
@@ -45,7 +51,8 @@ async def test_any_two_hosts(scripts: list[tuple[dict[str, Answer], list[str]]],
                     assert all(body.removesuffix(b".\r\n").replace(b"\r\n..", b"\r\n.") == TEXT for body in host.bodies)
             assert sum(grown) <= len(results)
             if not any("LIMITS" in word for _, extensions in scripts for word in extensions):
-                # the rest of the recipients asks again; 421 means that the host closes (RFC 5321 section 3.8): one that takes
-                # the message nevertheless, where it came in one breath with its envelope, has it beside the next host
-                again = {"452 4.5.3 too many", "552 full", "421 4.3.2 bye"}
-                assert sum(grown) <= 1 or again & {answer for script, _ in scripts for answer in script.values()}
+                # the rest of the recipients asks again
+                again = {"452 4.5.3 too many", "552 full"} & {
+                    answer for script, _ in scripts for answer in script.values()
+                }
+                assert sum(grown) <= 1 or again or any(lost(script) for script, _ in scripts)

@@ -74,6 +74,32 @@ async def test_once_the_message_is_said_a_loss_asks_no_other_host(stage: str) ->
         assert (result.fate, far.hosts[1].connections) == (Fate.DEFERRED, 0)
 
 
+async def test_a_host_that_takes_leave_and_takes_the_message_has_it() -> None:
+    async with world(hosts=2) as far:
+        chunking(far).script["RCPT TO:<c@far.test>"] = "421 4.3.2 bye"
+        taken, waiting = await far.deliver("b@far.test", "c@far.test")
+        assert (taken.fate, str(taken.reply)) == (Fate.RELAYED, "250 2.0.0 taken")
+        assert (waiting.fate, str(waiting.reply)) == (Fate.DEFERRED, "421 4.3.2 bye")
+        assert [len(host.bodies) for host in far.hosts] == [1, 0]
+
+
+async def test_a_host_that_takes_leave_without_a_last_word_may_have_it_beside_the_next() -> None:
+    async with world(hosts=2) as far:
+        chunking(far).script.update({"RCPT": "421 4.3.2 bye", ".": HANG_UP})
+        (result,) = await far.deliver("b@far.test")
+        assert (result.fate, far.hosts[1].bodies) == (Fate.RELAYED, [TEXT])
+        assert "so it may arrive twice" in result.doubt
+        assert "mx1.far.test" in result.doubt
+
+
+async def test_a_host_that_refuses_the_sender_and_takes_the_message_may_have_it() -> None:
+    async with world(hosts=2) as far:
+        chunking(far).script.update({"MAIL": "450 4.2.0 later", "RCPT": "250 2.1.5 ok"})
+        (result,) = await far.deliver("b@far.test")
+        assert (result.fate, [len(host.bodies) for host in far.hosts]) == (Fate.DEFERRED, [1, 0])
+        assert "may arrive twice" in result.reply.text
+
+
 async def test_before_that_another_one_is_asked() -> None:
     async with world(hosts=2) as far:
         chunking(far, pipelining=False).script["RCPT"] = HANG_UP

@@ -20,6 +20,11 @@ class Net:
         self.dns, self.clock = server, clock
         self.resolver = DnsResolver(server.config(), clock)
 
+    async def impatient(self) -> None:
+        """From now on silence is soon trouble."""
+        await self.resolver.close()
+        self.resolver = DnsResolver(self.dns.config(timeout=0.5), self.clock)
+
 
 @pytest.fixture
 async def net() -> AsyncIterator[Net]:
@@ -82,6 +87,7 @@ async def test_what_can_not_be_a_name_is_not_asked(net: Net, name: str) -> None:
 
 @pytest.mark.parametrize("trouble", [Rcode.SERVFAIL, Rcode.REFUSED, None])
 async def test_trouble_is_temporary_and_not_kept(net: Net, trouble: Rcode | None) -> None:
+    await net.impatient()
     net.dns.broken["a.test"] = trouble
     with pytest.raises(DnsTemporary):
         await net.resolver.mx("a.test")
@@ -90,6 +96,7 @@ async def test_trouble_is_temporary_and_not_kept(net: Net, trouble: Rcode | None
 
 
 async def test_one_kind_of_address_is_better_than_none(net: Net) -> None:
+    await net.impatient()
     net.dns.broken["mx1.a.test", "AAAA"] = None
     assert await net.resolver.addresses("mx1.a.test") == ["192.0.2.1"]
     net.dns.broken["mx3.a.test", "AAAA"] = None

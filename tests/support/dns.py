@@ -50,8 +50,9 @@ class DnsServer:
         self._talks: set[asyncio.StreamWriter] = set()
 
     def config(self, **options: Any) -> Resolver:
-        """A resolver's section that asks here, once, and does not wait long for silence."""
-        return Resolver(**{"nameservers": (self.address,), "timeout": 0.2, "tries": 1, **options})
+        """A resolver's section that asks here, once, and waits for an answer however busy the machine is: c-ares reads real time,
+        so a test of silence names a `timeout` of its own."""
+        return Resolver(**{"nameservers": (self.address,), "timeout": 20.0, "tries": 1, **options})
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()

@@ -157,11 +157,15 @@ class Client:
 
     async def answer(self, asked: Asked) -> Reply:
         """The answer to a command. 421 is a refusal for all, wherever it comes."""
-        reply = await self._heard(asked, self._config.command_timeout)
+        reply = await self.heard(asked)
         if reply.code == 421:
             self.close()
             raise Refused(reply, str(self.host))
         return reply
+
+    async def heard(self, asked: Asked) -> Reply:
+        """The answer to a command, whatever it is."""
+        return await self._heard(asked, self._config.command_timeout)
 
     async def verdict(self, asked: Asked) -> Reply:
         """The answer to octets of a message."""

@@ -11,11 +11,12 @@ BAD_TLS = "4.7.5"  # Postfix's word; 4.7.4: none was offered
 
 
 class Refused(Exception):
-    """The peer, `remote`, said no: to the session, or to MAIL for all recipients."""
+    """The peer, `remote`, said no: to the session, or to MAIL for all recipients. `doubt`: what the trace is told, where the peer
+    may have the message nevertheless."""
 
-    def __init__(self, reply: Reply, remote: str) -> None:
+    def __init__(self, reply: Reply, remote: str, doubt: str = "") -> None:
         super().__init__(str(reply))
-        self.reply, self.remote = reply, remote
+        self.reply, self.remote, self.doubt = reply, remote, doubt
 
 
 class Lost(Exception):

@@ -112,25 +112,40 @@ class Transaction:
     # --- the message -------------------------------------------------------------------------------------------------
 
     async def _at_once(self, first: Sequence[bytes]) -> Answers:
-        """Envelope and message in one breath (RFC 3030 section 4.2). The last answer may be lost, and then the message is
-        taken for all we know, but for those who were refused before."""
-        client = self._client
+        """Envelope and message in one breath (RFC 3030 section 4.2): nothing is decided before the last answer. Where that is
+        lost, the message is taken for all we know, but for those who were refused before, and but for one who took leave."""
+        client, mail = self._client, len(first) - 1
         content = b"".join([chunk async for chunk, _ in chunks(self._message)])
         *asked, last = await client.say([*first, *self._to, b"BDAT %d LAST" % len(content)], content)
         answers: list[Reply] = []
         try:
             for waiting in asked:
-                answers.append(await client.answer(waiting))  # noqa: PERF401 - those before a loss count
-            answers.append(await last_word(client, last))
+                answers.append(await client.heard(waiting))  # noqa: PERF401 - those before a loss count
+            final = await last_word(client, last)
         except Lost as lost:
-            mail = len(first) - 1
-            if len(answers) > mail and not answers[mail].ok:
-                raise Refused(answers[mail], str(client.host)) from lost
+            refused = [answer for answer in answers[mail : mail + 1] if not answer.ok]
+            refused += [answer for answer in answers if answer.code == 421]
+            if refused:
+                raise Refused(refused[0], str(client.host), str(lost)) from lost
             unknown = Reply(451, lost.enhanced, str(lost))
-            replies = [words.of_recipient(answer) for answer in answers[mail + 1 :]]
-            known = replies[: len(self._to)]
+            known = [words.of_recipient(answer) for answer in answers[mail + 1 :]]
             return Answers(known + [unknown] * (len(self._to) - len(known)), unknown, ours=True)
-        *answers, final = answers
+        return await self._weighed(answers, final)
+
+    async def _weighed(self, answers: Sequence[Reply], final: Reply) -> Answers:
+        """All is answered. A host that takes the message has it, whatever else it said: also 421, or no to MAIL."""
+        client, mail = self._client, answers[-len(self._to) - 1]
+        replies = [words.of_recipient(answer) for answer in answers[-len(self._to) :]]
+        taken = final.ok and any(reply.ok for reply in replies)
+        closing = [answer for answer in answers if answer.code == 421]
+        if closing or (taken and mail.code // 100 != 2):
+            client.close()
+        if closing and not taken:
+            raise Refused(closing[0], str(client.host))
+        if taken and mail.code // 100 != 2:
+            cause = f"{client.host} answered MAIL with {mail}, and the message with {final}; so it may arrive twice"
+            odd = Reply(451, NONSENSE, cause)
+            return Answers([odd if reply.ok else reply for reply in replies], odd, ours=True)
         replies = self._welcome(answers, final)
         if not any(reply.ok for reply in replies):
             return Answers(replies, replies[-1])

@@ -119,6 +119,7 @@ class RelayTransport:
                     return
                 except Refused as refused:
                     trouble, remote, unfit = refused.reply, refused.remote, False
+                    delivery.doubt = refused.doubt or delivery.doubt
                 except Lost as lost:
                     trouble, remote = Reply(451, lost.enhanced, str(lost)), ""
                     unfit = unfit and isinstance(lost, TlsFailed) and lost.result not in _PASSING
@@ -288,6 +289,7 @@ class _Delivery:
     def __init__(self, job: Job, clock: Clock) -> None:
         self.job, self._clock = job, clock
         self.waiting: list[JobRecipient] = list(job.recipients)
+        self.doubt = ""  # which host may have the message beside the one that answers
         self._results: dict[int, Result] = {}
 
     def decide(
@@ -302,7 +304,9 @@ class _Delivery:
         """`taken`: the fate of those to whom the reply says yes."""
         fate = taken if reply.ok else Fate.FAILED if reply.permanent else Fate.DEFERRED
         for recipient in recipients:
-            self._results[recipient.n] = Result(recipient.n, fate, reply, remote, tls=tls, when=self._clock.now())
+            self._results[recipient.n] = Result(
+                recipient.n, fate, reply, remote, tls=tls, when=self._clock.now(), doubt=self.doubt
+            )
         self.waiting = [recipient for recipient in self.waiting if recipient.n not in self._results]
 
     def results(self) -> list[Result]:

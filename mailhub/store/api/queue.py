@@ -77,7 +77,7 @@ class QueuedRecipient:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A message of the queue with some or all of its recipients."""
+    """A message of the queue with some or all of its recipients. `whole`: the lease has all that the queue has of them."""
 
     id: int
     content: Content
@@ -88,6 +88,7 @@ class Item:
     origin: Origin = Origin()
     filter: str = ""
     lease: int = 0
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,8 @@ class Settle:
     Outcomes of recipients that have left already are passed over, and `born` and `memory` with the last of them: settling
     twice does nothing.
     `contents`: of filings that are not the item's own (a script changed the header); `births` and `marks`: of Sieve scripts.
+    `reached`: addresses (model.address.key) of those who leave, where others stay that may yet be expanded: no child of this
+    message is made for them any more. Forgotten with the item.
     `last`: gives the lease back; an attempt that ends in parts (one for each job) says so with its last part only.
     """
 
@@ -169,6 +172,7 @@ class Settle:
     contents: tuple[NewContent, ...] = ()
     births: tuple[Birth, ...] = ()
     marks: tuple[SieveMark, ...] = ()
+    reached: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,7 @@ class SqliteQueue:
         self._unsure = [unit for unit in self._unsure if unit.item != item.id]  # given again, it is sure now
         if isinstance(item.content, int):
             found = (await self._read(self._reads.shown, [item.id]))[0]
-            return replace(found, lease=self._lease(found)) if leased else found
+            return replace(found, lease=self._lease(found), whole=True) if leased else found
         new = item.content
         state = State.HOLD if item.held else State.ACTIVE if leased else State.INCOMING
         recipients = tuple(
@@ -125,7 +125,7 @@ class SqliteQueue:
         )
         put = Item(item.id, self._content(new.id, new.prefix, new.body, new.tail), item.sender, item.created, recipients,
                    item.parameters, item.origin, item.filter)  # fmt: skip
-        return replace(put, lease=self._lease(put)) if leased else put
+        return replace(put, lease=self._lease(put), whole=True) if leased else put
 
     def _lease(self, item: Item) -> int:
         number = next(self._numbers)

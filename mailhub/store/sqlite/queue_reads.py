@@ -4,6 +4,7 @@ queue, but by bounded steps."""
 import json
 import sqlite3
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -128,8 +129,9 @@ class QueueReads:
             raise Damaged(f"its body has {there} octets of {row[7]}")
         wanted = set(recipients)
         try:
-            found = [r for r in recipients_of.get(number, ()) if r.n in wanted]
-            return self._item(row, tuple(found))
+            there_are = recipients_of.get(number, [])
+            found = tuple(r for r in there_are if r.n in wanted)
+            return replace(self._item(row, found), whole=len(found) == len(there_are))
         except (ValueError, TypeError, msgspec.MsgspecError) as error:
             raise Damaged(str(error)) from error
 

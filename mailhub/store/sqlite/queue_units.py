@@ -112,6 +112,7 @@ class Record:
         gone: list[tuple[int, int]] = []
         filings: list[Filing] = []
         children: list[tuple[object, ...]] = []
+        named: dict[int, set[str]] = {}  # those of children, by item
         for record, outcomes in taken:
             item = record.unit.item
             leaving = {outcome.n for outcome in outcomes if outcome.fate == Fate.EXPANDED}
@@ -122,7 +123,13 @@ class Record:
                     gone.append((item, outcome.n))
                 filings.extend(outcome.filings)
                 if outcome.children:
-                    children.extend(_children(db, item, outcome, leaving))
+                    children.extend(_children(db, item, outcome, leaving, named.setdefault(item, set())))
+        insert_rows(
+            db,
+            "insert into reached",
+            [(record.unit.item, address) for record, _ in taken for address in record.unit.reached],
+            "on conflict(item, address) do nothing",
+        )
         _insert_recipients(db, children)
         insert_contents(db, [content for record, _ in taken for content in record.unit.contents])
         if filings:
@@ -152,9 +159,11 @@ def _present(db: sqlite3.Connection, asked: Iterable[tuple[int, int]]) -> set[tu
     return {(item, n) for item, n in json.loads(found)}
 
 
-def _children(db: sqlite3.Connection, item: int, outcome: Outcome, leaving: set[int]) -> list[tuple[object, ...]]:
-    """They are held where their parent was to be. An address that the message is queued for anyway, by another lease, is left
-    out, unless it is expanded in this unit, too."""
+def _children(
+    db: sqlite3.Connection, item: int, outcome: Outcome, leaving: set[int], named: set[str]
+) -> list[tuple[object, ...]]:
+    """They are held where their parent was to be. Left out: an address that the message is queued for anyway, unless it is
+    expanded in this unit, too; one that it has reached; one that is `named` by another child, to which these are added."""
     state, sender, priority = db.execute(
         "select state, sender, priority from recipient where item=? and n=?", (item, outcome.n)
     ).fetchone()
@@ -162,12 +171,16 @@ def _children(db: sqlite3.Connection, item: int, outcome: Outcome, leaving: set[
     queued = db.execute(
         "select n, address from recipient where item=? and domain in (select value from json_each(?))", (item, domains)
     ).fetchall()
-    taken = {key(address) for n, address in queued if n not in leaving}
+    names = {key(child.address): child for child in outcome.children}
+    reached = db.execute(
+        "select address from reached where item=? and address in (select value from json_each(?))",
+        (item, json.dumps(list(names))),
+    ).fetchall()
+    taken = named | {key(address) for n, address in queued if n not in leaving} | {row[0] for row in reached}
+    named.update(names)
     first = State.HOLD if state in (State.HOLD, HELD) else State.INCOMING
     return [
-        _row(item, child, outcome.due, first, sender, priority)
-        for child in outcome.children
-        if key(child.address) not in taken
+        _row(item, child, outcome.due, first, sender, priority) for name, child in names.items() if name not in taken
     ]
 
 

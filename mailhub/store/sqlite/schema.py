@@ -2,6 +2,7 @@
 
 content     prefix, body and tail of queued mail, and of filed mail whose file is not known to be synced
 item        a queued message; recipient: one row for each recipient still to be dealt with
+reached     addresses that a queued message needs no more, for aliases that may yet lead there; goes with the item
 flow        a sender's mail for a domain, where some of it waits: when its turn to be leased is, never after any of it is due
 tally       recipients by domain and state; total: of the whole queue. Kept by triggers, so that counting reads a few rows
 folder      a folder and its counters; message: its index rows, narrow, so that a view loads quickly
@@ -21,7 +22,7 @@ import sqlite3
 
 from mailhub.model.errors import Permanent
 
-VERSION = 13
+VERSION = 14
 
 # What orders and counts the queue. A trigger is one statement here: it holds no ";" before a line's end.
 _QUEUE_ORDER = """
@@ -57,6 +58,11 @@ create trigger recipient_moved after update of state on recipient when old.state
 create trigger recipient_due_now after update of state, due on recipient when new.state in (0, 2) begin
   insert into flow values (new.domain, new.sender, new.due)
     on conflict(domain, sender) do update set due = min(due, excluded.due); end;
+"""
+
+_REACHED = """
+create table reached(item integer not null, address text not null, primary key(item, address)) without rowid;
+create trigger item_reached after delete on item begin delete from reached where item = old.id; end;
 """
 
 
@@ -106,6 +112,7 @@ create table recipient(item integer not null, n integer not null, address text n
   warned integer not null, domain text not null, sender text not null, priority integer not null,
   tls text not null default '', tried real not null default 0, primary key(item, n)) without rowid;
 """
+    + _REACHED
     + _QUEUE_ORDER
     + """
 
@@ -229,6 +236,7 @@ create table sieve_script(account text not null, name text not null, text blob n
 create table sieve_mark(account text not null, key text not null, until real not null,
   primary key(account, key)) without rowid;
 """,
+    14: _REACHED,
 }
 
 
