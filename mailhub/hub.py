@@ -73,7 +73,7 @@ class Hub:
         store: Store | None = None,
         machine: local.Machine | None = None,
     ) -> None:
-        self.config = config
+        self.config = config = schema.captured(config) if config.mode == "capture" else config
         self._machine = local.read() if machine is None else machine
         self.clock: Clock = clock or SystemClock()
         self.data = Path(config.data).absolute()
@@ -88,7 +88,7 @@ class Hub:
         self.demo_accounts: demo.Accounts = ()
         self.started = 0.0
         self._undo = AsyncExitStack()
-        self._commits: set[asyncio.Task[Reply]] = set()  # messages on their way into the queue, of all policies
+        self.commits: set[asyncio.Task[Reply]] = set()  # messages on their way into the queue, of all policies
         self._own_policies: dict[str, Policy] = {}  # of listeners with an own [listener.smtp]
         self._turns = pop3.Turns(self.clock)
         self._stopping = False
@@ -247,18 +247,24 @@ class Hub:
         config = self.config
         if door.protocol == "imap":
             talk = functools.partial(self._imap, self._context(door, tls, session, config.imap))
-            return Stream(self.clock, functools.partial(_begin, self.clock, session, talk))
-        if door.protocol == "pop3":
+        elif door.protocol == "pop3":
             talk = functools.partial(self._pop3, self._context(door, tls, session, config.pop3))
-            return Stream(self.clock, functools.partial(_begin, self.clock, session, talk))
-        if door.protocol == "managesieve":
+        elif door.protocol == "managesieve":
             talk = functools.partial(self._managesieve, self._context(door, tls, session, config.managesieve))
-            return Stream(self.clock, functools.partial(_begin, self.clock, session, talk))
-        if door.protocol == "auth":
+        elif door.protocol == "auth":
             talk = functools.partial(self._auth, self._context(door, tls, session, config.auth_socket))
-            return Stream(self.clock, functools.partial(_begin, self.clock, session, talk))
-        policy = self._own_policies.get(door.label, self.policy)
-        return SmtpSession(self._context(door, tls, session, policy.config), policy, self.authenticator)
+        else:
+            policy = self._own_policies.get(door.label, self.policy)
+            return self.new_smtp(self._context(door, tls, session, policy.config), policy)
+        return self.new_stream(session, functools.partial(_begin, self.clock, session, talk))
+
+    def new_smtp(self, context: SessionContext[schema.Smtp], policy: Policy) -> SmtpSession:
+        """The protocol object of an SMTP, submission or LMTP client. The test kit has one of its own."""
+        return SmtpSession(context, policy, self.authenticator)
+
+    def new_stream(self, session: Session, on_connect: Callable[[Stream], object]) -> Stream:
+        """The same for all other protocols."""
+        return Stream(self.clock, on_connect)
 
     def _imap(self, context: SessionContext[schema.Imap], stream: Stream) -> Coroutine[Any, Any, None]:
         return imap.serve(stream, context, self.mailboxes, self.authenticator)
@@ -303,7 +309,7 @@ class Hub:
             tables=self.tables,
             resolver=self.resolver,
             delimiter=self.config.delivery.recipient_delimiter,
-            commits=self._commits,
+            commits=self.commits,
             suppressions=self.suppressions,
             trace=self.trace,
             mailboxes=self.mailboxes,

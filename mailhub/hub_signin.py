@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from mailhub.config.schema import Config
 from mailhub.directory import Authenticator, Directory, Hasher
 from mailhub.directory.authenticator import Tokens
+from mailhub.directory.capture import AnyPassword, CapturingDirectory
+from mailhub.directory.providers import Provider
 from mailhub.directory.providers.chain import chain
 from mailhub.directory.providers.stored import StoredPasswords
 from mailhub.model.clock import Clock
@@ -36,15 +38,19 @@ async def signing_in(
     auth, cached = config.auth, config.directory.cache_limit
     hasher = Hasher(auth.threads, auth.backlog, guard.key, guard.known)
     undo.callback(hasher.close)
-    directory = Directory(store.directory, auth, hasher, domains=config.domains, cache_limit=cached)
+    kind = CapturingDirectory if config.mode == "capture" else Directory
+    directory = kind(store.directory, auth, hasher, domains=config.domains, cache_limit=cached)
     stored = StoredPasswords(directory, auth, hasher)
+    providers: list[Provider] = chain(auth, stored, tables, hasher, clock)
+    if isinstance(directory, CapturingDirectory):
+        providers = [AnyPassword(directory.capture(config.capture), config.capture)]
     authenticator = Authenticator(
         directory,
         store.directory,
         auth,
         clock,
         hasher,
-        chain(auth, stored, tables, hasher, clock),
+        providers,
         cached,
         guard,
         hostname=config.hostname,

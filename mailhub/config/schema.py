@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
+from .capture import Capture as Capture
+from .capture import captured as captured
 from .lists import Lists
 from .lookup import Lookup
 from .mailboxes import AutoExpunge as AutoExpunge
@@ -362,6 +364,8 @@ LISTENERS = (
 class Config(Section, frozen=True, kw_only=True):
     """The whole of config.toml; only `hub` and `cli` see it whole."""
 
+    # "server", or "capture": every address is a mailbox here, every login is right, and nothing leaves by itself.
+    mode: Literal["server", "capture"] = "server"
     # The name this host calls itself in greetings, Received and Message-ID.
     hostname: Name = "mailhub.test"
     # Domains whose mail is ours, besides those added by `mailhub domain add`.
@@ -371,6 +375,7 @@ class Config(Section, frozen=True, kw_only=True):
     # Create alice@ and bob@ of the first domain at the first start.
     demo: bool = False
     listener: tuple[Listener, ...] = LISTENERS
+    capture: Capture = Capture()
     tls: Tls = Tls()
     sessions: Sessions = Sessions()
     smtp: Smtp = Smtp()

@@ -57,6 +57,7 @@ BELOW["hub_signin"] = tuple(BELOW)  # a part of hub
 BELOW["hub"] = (*BELOW, "hub_status", "hub_mail")
 BELOW["hub_status"] = BELOW["hub_mail"] = (*BELOW["hub"], "hub")  # parts of hub
 BELOW["cli"] = tuple(BELOW)
+BELOW["testing"] = (*BELOW["hub"], "hub")
 BELOW["__main__"] = ("cli",)
 BELOW[""] = ()
 

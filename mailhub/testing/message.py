@@ -1,0 +1,258 @@
+"""A message as a test looks at it: what a person would see, ready to be compared."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from html.parser import HTMLParser
+
+from mailhub.message import charset, headers, parameters
+from mailhub.message.decoding import blocks
+from mailhub.message.parts import TEXT, Part, parse
+from mailhub.message.parts import TEXT_PLAIN as PLAIN
+
+_HTML = (TEXT, b"html")
+_DELIVERY = re.compile(r"\d+\.Q([0-9A-Z]{1,13})R\d+\.")
+_URL = re.compile(r"\bhttps?://[^\s<>\"']+[^\s<>\"'.,;:!?)\]]")
+_DIGITS = re.compile(r"(?<![\w.,/=-])(?:\d{4,10}|\d{3}[ -]\d{3})(?![\w/=-]|[.,]\d)")
+_SIGNS = re.compile(r"(?<![\w./=-])(?=[A-Z0-9-]*\d)(?=[A-Z0-9-]*[A-Z])[A-Z0-9]{4,10}(?:-[A-Z0-9]{3,10})*(?![\w./=-])")
+_BLOCKS = frozenset(
+    ("address", "article", "blockquote", "br", "div", "dd", "dt", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "p", "pre",
+     "section", "table", "td", "th", "tr", "ul")
+)  # fmt: skip
+_SILENT = frozenset(("head", "script", "style", "title"))
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """`name`: as the sender gave it, "" for none; `type`: "application/pdf"; `content`: decoded."""
+
+    name: str
+    type: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message in one mailbox.
+
+    `mailbox`: the account's address; `folder`: its folder there; `sender` and `recipient`: of the SMTP envelope, as the
+    delivery wrote them down; `flags`: those of IMAP; `received`: seconds since 1970 on the server's clock.
+    """
+
+    mailbox: str
+    folder: str
+    uid: int
+    raw: bytes = field(repr=False)
+    flags: tuple[str, ...] = ()
+    received: float = 0.0
+    folder_id: int = field(default=0, repr=False)
+    file: str = field(default="", repr=False)  # its base name in the Maildir
+
+    def __str__(self) -> str:
+        return f"to {self.mailbox}, from {self.sender or '<>'}, subject {self.subject!r}"
+
+    @property
+    def queue_id(self) -> str:
+        """Of the delivery that brought it, as logs and `trace` call it; "" of a message that a client put here."""
+        found = _DELIVERY.match(self.file)
+        return found[1] if found else ""
+
+    # --- header ---
+
+    @cached_property
+    def headers(self) -> "Headers":
+        """All fields: `message.headers["X-Tag"]`, in any case; decoded for people."""
+        end = headers.header_end(self.raw)
+        return Headers(
+            [(name.decode("ascii"), headers.decode(value)) for name, value in headers.fields(self.raw[:end])]
+        )
+
+    @property
+    def subject(self) -> str:
+        return self.headers.get("Subject")
+
+    @property
+    def to(self) -> tuple[str, ...]:
+        """The addresses in To and Cc, in lower case."""
+        return self._addresses("To", "Cc")
+
+    @property
+    def from_(self) -> str:
+        """The first address in From, in lower case; "" for none."""
+        return next(iter(self._addresses("From")), "")
+
+    @property
+    def sender(self) -> str:
+        """The envelope sender; "" for that of reports."""
+        return self.headers.get("Return-Path").strip("<>")
+
+    @property
+    def recipient(self) -> str:
+        """The envelope recipient as the client named it."""
+        return self.headers.get("Delivered-To") or self.mailbox
+
+    def _addresses(self, *names: str) -> tuple[str, ...]:
+        from email.utils import getaddresses
+
+        values = [value for name in names for value in self.headers.all(name)]
+        return tuple(address.lower() for _, address in getaddresses(values) if address)
+
+    # --- body ---
+
+    @cached_property
+    def text(self) -> str:
+        """The plain text with "\\n" for line ends; where there is none, that of the HTML."""
+        plain = [
+            self._decoded(part) for part in self._leaves if (part.type, part.subtype) == PLAIN and not _named(part)
+        ]
+        return "\n".join(plain).replace("\r\n", "\n") if plain else _Reader.of(self.html).text
+
+    @cached_property
+    def html(self) -> str:
+        """The HTML, "" where there is none."""
+        pieces = [
+            self._decoded(part) for part in self._leaves if (part.type, part.subtype) == _HTML and not _named(part)
+        ]
+        return "\n".join(pieces).replace("\r\n", "\n")
+
+    @cached_property
+    def links(self) -> tuple[str, ...]:
+        """The URLs in HTML and text, in their order, each once."""
+        return tuple(dict.fromkeys((*_Reader.of(self.html).links, *_URL.findall(self.text))))
+
+    @cached_property
+    def codes(self) -> tuple[str, ...]:
+        """What looks like a code to be typed in: 4 to 10 digits that stand alone, or capitals and digits mixed; in their order."""
+        text = _URL.sub(" ", self.text)
+        found = [*_DIGITS.finditer(text), *_SIGNS.finditer(text)]
+        return tuple(dict.fromkeys(match[0] for match in sorted(found, key=lambda match: match.start())))
+
+    @property
+    def code(self) -> str:
+        """The only code; AssertionError where there is none, or more than one."""
+        assert len(self.codes) == 1, (
+            f"{len(self.codes)} codes in the message ({self}): {', '.join(self.codes) or 'none'}"
+        )
+        return self.codes[0]
+
+    @cached_property
+    def attachments(self) -> tuple[Attachment, ...]:
+        """The parts that have a file name, or are neither text nor HTML."""
+        found = []
+        for part in self._leaves:
+            if _named(part) or part.type != TEXT:
+                kind = f"{part.type.decode('ascii', 'replace')}/{part.subtype.decode('ascii', 'replace')}"
+                found.append(Attachment(_named(part), kind, self._octets(part)))
+        return tuple(found)
+
+    @cached_property
+    def _leaves(self) -> list[Part]:
+        waiting, found = [parse(self.raw)], []
+        while waiting:
+            part = waiting.pop()
+            if part.multipart:
+                waiting += reversed(part.parts)
+            else:
+                found.append(part)
+        return found
+
+    def _octets(self, part: Part) -> bytes:
+        return b"".join(blocks(self.raw, part.body, part.end, part.encoding))
+
+    def _decoded(self, part: Part) -> str:
+        name = dict(part.params).get(b"charset", b"utf-8").decode("ascii", "ignore")
+        return charset.decode(self._octets(part), name)
+
+
+class Headers:
+    """The fields of a message in their order, as (name, text)."""
+
+    def __init__(self, fields: Sequence[tuple[str, str]]) -> None:
+        self._fields = tuple(fields)
+
+    def get(self, name: str, default: str = "") -> str:
+        """The first field of that name."""
+        return next((text for key, text in self._fields if key.lower() == name.lower()), default)
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """Each field of that name."""
+        return tuple(text for key, text in self._fields if key.lower() == name.lower())
+
+    def __contains__(self, name: str) -> bool:
+        return bool(self.all(name))
+
+    def __getitem__(self, name: str) -> str:
+        if name not in self:
+            raise KeyError(f"no {name} among {', '.join(name for name, _ in self._fields)}")
+        return self.get(name)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def __repr__(self) -> str:
+        return f"Headers({list(self._fields)!r})"
+
+
+def _named(part: Part) -> str:
+    """The file name of a part, "" for none (RFC 2231)."""
+    for field_name, wanted in ((b"content-disposition", b"filename"), (b"content-type", b"name")):
+        for name, value in parameters.parse(part.fields.get(field_name, b""))[1]:
+            if name == wanted:
+                return headers.decode(value)
+            if name == wanted + b"*":
+                encoding, octets = parameters.extended_value(value)
+                return charset.decode(octets, encoding)
+    return ""
+
+
+class _Reader(HTMLParser):
+    """The text of HTML as a person reads it, and where its links go."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self._pieces: list[str] = []
+        self._silent = 0
+        self.links: list[str] = []
+
+    @classmethod
+    def of(cls, html: str) -> "_Reader":
+        reader = cls()
+        reader.feed(html)
+        reader.close()
+        return reader
+
+    @property
+    def text(self) -> str:
+        lines = (" ".join(line.split()) for line in "".join(self._pieces).split("\n"))
+        return "\n".join(_without_double_blanks(lines)).strip()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in _BLOCKS:
+            self._pieces.append("\n")
+        if tag in _SILENT:
+            self._silent += 1
+        target = dict(attrs).get("href")
+        if tag in ("a", "area") and target:
+            self.links.append(target)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in _BLOCKS:
+            self._pieces.append("\n")
+        if tag in _SILENT and self._silent:
+            self._silent -= 1
+
+    def handle_data(self, data: str) -> None:
+        if not self._silent:
+            self._pieces.append(data.replace("\n", " "))
+
+
+def _without_double_blanks(lines: Iterator[str]) -> Iterator[str]:
+    before = ""
+    for line in lines:
+        if line or before:
+            yield line
+        before = line
