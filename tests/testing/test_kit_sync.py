@@ -46,6 +46,7 @@ def test_a_message_is_handed_out_once(mailhub: MailHub) -> None:
 def test_a_missing_message_is_explained(mailhub: MailHub) -> None:
     post(mailhub, "bob@example.test", "Subject: Your code\r\n\r\n1\r\n")
     post(mailhub, "eve@example.test", "Subject: hello\r\n\r\n1\r\n")
+    mailhub.settled()
     with pytest.raises(AssertionError) as caught:
         mailhub.expect(to="bob@example.test", subject="your kode", timeout=0.01)
     told = str(caught.value).splitlines()
