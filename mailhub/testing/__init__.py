@@ -19,9 +19,12 @@ Invariants
 
 from .clock import AsyncTestClock as AsyncTestClock
 from .inbox import Inbox as Inbox
+from .internet import AsyncInternet as AsyncInternet
 from .message import Attachment as Attachment
 from .message import Message as Message
+from .remote import RemoteHost as RemoteHost
 from .server import AsyncMailHub as AsyncMailHub
+from .sync import Internet as Internet
 from .sync import MailHub as MailHub
 from .sync import TestClock as TestClock
 from .waiting import Waiting as Waiting

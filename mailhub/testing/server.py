@@ -16,7 +16,7 @@ from typing import Any, Self
 import msgspec
 
 from mailhub.config.capture import Capture
-from mailhub.config.schema import Config, Listener, Resolver
+from mailhub.config.schema import Config, Listener, Queue, Resolver
 from mailhub.model import ids
 from mailhub.model.address import key
 from mailhub.model.clock import Clock, SystemClock, VirtualClock
@@ -68,6 +68,7 @@ class AsyncMailHub:
         self.clock = AsyncTestClock(self._time)
         options.setdefault("hostname", "mailhub.test")
         options.setdefault("listener", tuple(msgspec.structs.replace(door, address=host) for door in DOORS))
+        options.setdefault("queue", Queue(jitter=0.0))  # nothing is left to chance
         options.setdefault("resolver", Resolver(nameservers=(f"{host}:9",), timeout=0.2, tries=1))  # nobody is there
         if capture:
             options.setdefault("mode", "capture")
@@ -233,6 +234,11 @@ class AsyncMailHub:
         except TimeoutError:
             under_way = ", ".join(self._traffic.mail_under_way) or "a delivery"
             raise AssertionError(f"not settled within {timeout:g} s of real time: {under_way}") from None
+
+    @property
+    def heard(self) -> int:
+        """How often an SMTP client has said something; where it stays the same nothing has come in."""
+        return self._traffic.heard
 
     async def _is_quiet(self) -> bool:
         """Wait for one thing that is in flight; True where nothing was."""

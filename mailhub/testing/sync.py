@@ -2,13 +2,16 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from .clock import AsyncTestClock
+from .dns import DnsServer
 from .inbox import Inbox, Pattern
+from .internet import AsyncInternet
 from .message import Message
+from .remote import RemoteHost
 from .server import PATIENCE, SETTLING, AsyncMailHub
 from .waiting import Waiting
 
@@ -50,7 +53,15 @@ class MailHub:
 
     # --- life ---
 
+    @classmethod
+    def around(cls, server: AsyncMailHub, thread: LoopThread) -> Self:
+        """Of a server that runs in that thread already, and is its maker's to stop."""
+        hub = cls(thread=thread)
+        hub._server = server
+        return hub
+
     def start(self) -> None:
+        """Return when every door is open."""
         self._server = self._thread.run(_made(self._domains, self._options))
 
     def stop(self) -> None:
@@ -128,6 +139,52 @@ class MailHub:
     def trace(self, message: Message | str) -> list[str]:
         """Every step of a message that arrived, or of a queue id, a Message-ID or an address."""
         return self._thread.run(self._server.trace(message))
+
+
+class Internet:
+    """`with Internet() as net:`, then `net.hub("a.test")` for each server. See `AsyncInternet`."""
+
+    def __init__(self, *, thread: LoopThread | None = None) -> None:
+        self._own = thread is None
+        self._thread = thread or LoopThread()
+
+    def __enter__(self) -> Self:
+        self._net = self._thread.run(_opened())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._thread.run(self._net.__aexit__(kind, error, trace))
+        finally:
+            if self._own:
+                self._thread.close()
+
+    @property
+    def dns(self) -> DnsServer:
+        """Zones, their failures, what was asked."""
+        return self._net.dns
+
+    @property
+    def clock(self) -> "TestClock":
+        return TestClock(self._net.clock, self._thread)
+
+    def hub(self, *domains: str, **options: Any) -> MailHub:
+        """A mail server for these domains. See `AsyncInternet.hub`."""
+        return MailHub.around(self._thread.run(self._net.hub(*domains, **options)), self._thread)
+
+    def remote(self, *domains: str, name: str = "", script: Mapping[str, Sequence[str]] | None = None) -> RemoteHost:
+        """A host for these domains that does what `script` says."""
+        return self._thread.run(self._net.remote(*domains, name=name, script=script))
+
+    def settled(self) -> None:
+        """Return when nothing is in flight in any of the servers."""
+        self._thread.run(self._net.settled())
+
+
+async def _opened() -> AsyncInternet:
+    return await AsyncInternet().__aenter__()
 
 
 class TestClock:

@@ -21,6 +21,7 @@ class Traffic:
     def __init__(self) -> None:
         self.moved = asyncio.Event()
         self.talks: set[TappedSmtp] = set()
+        self.heard = 0  # pieces of what SMTP clients said
 
     @property
     def mail_under_way(self) -> list[str]:
@@ -42,6 +43,7 @@ class TappedSmtp(SmtpSession):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        self.traffic.heard += 1
         self.traffic.moved.set()
 
     async def _wait(self, seconds: float) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mailhub.testing import MailHub
+from mailhub.testing import Internet, MailHub
 
 pytest_plugins = ["mailhub.testing.plugin"]
 
@@ -172,3 +172,17 @@ def test_nothing_is_left_behind(mailhub: MailHub) -> None:
         post(hub, "bob@example.test", "Subject: x\r\n\r\n")
         hub.settled()
     assert (threading.active_count(), set(Path("/dev/shm").glob("mailhub-*"))) == before
+
+
+def test_an_internet_of_plain_calls() -> None:
+    with Internet() as net:
+        hub, away = net.hub("a.test"), net.remote("b.test", script={"MAIL": ["421 4.3.2 Later", "250 2.1.0 Ok"]})
+        hub.add_account("ann@a.test")
+        with smtplib.SMTP(hub.host, hub.port("smtp")) as client:
+            client.sendmail("ann@a.test", ["bob@b.test"], "Subject: x\r\n\r\n")
+        hub.settled()
+        assert [str(one).split(": ")[1] for one in hub.waiting()] == [
+            "deferred after 1 attempt, next in 300 s; 421 4.3.2 Later"
+        ]
+        net.clock.advance(minutes=6)
+        assert len(away.taken) == 1

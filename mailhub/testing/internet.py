@@ -1,0 +1,116 @@
+"""Several mail servers, the names that lead to them, and one clock: an internet of a test's own.
+
+Each host has a loopback address of its own, all one port (as mail hosts have 25), and asks a real DNS server that lives in
+the test. Messages travel by the real code over real connections.
+"""
+
+import errno
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from mailhub.config.schema import Relay, Resolver, Smtp
+from mailhub.model.clock import Clock, SystemClock, VirtualClock
+
+from .clock import AsyncTestClock
+from .dns import DnsServer
+from .remote import RemoteHost
+from .server import DOORS, AsyncMailHub
+
+_TRIES = 20  # for a port that is free on all addresses
+
+
+class AsyncInternet:
+    """`async with AsyncInternet() as net:`, then `await net.hub("a.test")` for each server.
+
+    `dns`: zones (`dns.zone["b.test", "MX"] = ["10 mx.b.test."]`), their failures (`dns.broken`), what was asked (`dns.asked`).
+    `clock`: of all servers. Loopback addresses beyond 127.0.0.1 are needed: Linux has them.
+    """
+
+    def __init__(self, *, clock: Clock | None = None) -> None:
+        self._time = clock or VirtualClock(SystemClock().now())
+        self.clock = AsyncTestClock(self._time)
+        self.dns = DnsServer()
+        self.hubs: list[AsyncMailHub] = []
+        self._hosts = 0
+        self.port = 0
+        self._undo = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        await self._undo.enter_async_context(self.dns)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._undo.aclose()
+
+    async def hub(self, *domains: str, name: str = "", **options: Any) -> AsyncMailHub:
+        """A mail server for these domains, found by DNS; mail to all others it relays. Its users sign in, or post from 127.0.0.1.
+        `name`: what it calls itself, "mx." and the first domain. `options`: as of AsyncMailHub."""
+        name = name or f"mx.{domains[0]}"
+        address = self._address()
+        self._announce(name, address, domains)
+        smtp, relay = options.pop("smtp", Smtp()), options.pop("relay", Relay())
+        here = {"port": self.port, "ipv6": False, "source_ipv4": address, "mta_sts": relay.mta_sts}
+        doors = [msgspec.structs.replace(door, address=address) for door in DOORS]
+        doors[0] = msgspec.structs.replace(doors[0], port=self.port, tls="starttls")
+        hub = AsyncMailHub(
+            *domains, capture=False, clock=self._time, host=address, hostname=name, listener=tuple(doors),
+            smtp=msgspec.structs.replace(smtp, greet_pause=0.0, mynetworks=("127.0.0.1/32", f"{address}/32")), relay=msgspec.structs.replace(relay, **here),
+            resolver=options.pop("resolver", self.resolver()), **options,
+        )  # fmt: skip
+        await hub.start()
+        self.hubs.append(hub)
+        self._undo.push_async_callback(hub.stop)
+        return hub
+
+    async def remote(
+        self, *domains: str, name: str = "", script: Mapping[str, Sequence[str]] | None = None
+    ) -> RemoteHost:
+        """A host for these domains that does what `script` says; see RemoteHost."""
+        host = RemoteHost(name or f"mx.{domains[0]}", script)
+        address = self._address()
+        self._announce(host.name, address, domains)
+        await host.start(address, self.port)
+        self._undo.push_async_callback(host.stop)
+        return host
+
+    def resolver(self) -> Resolver:
+        """The section of who asks here."""
+        return self.dns.config()
+
+    async def settled(self) -> None:
+        """Return when nothing is in flight in any of the servers."""
+        before = -1
+        while before != sum(hub.heard for hub in self.hubs):
+            before = sum(hub.heard for hub in self.hubs)
+            for hub in self.hubs:
+                await hub.settled()
+
+    def _announce(self, name: str, address: str, domains: Sequence[str]) -> None:
+        """One more MX for each domain, after those it has."""
+        self.dns.zone[name, "A"] = [address]
+        backwards = ".".join(reversed(address.split(".")))
+        self.dns.zone[f"{backwards}.in-addr.arpa", "PTR"] = [f"{name}."]
+        for domain in domains:
+            known = self.dns.zone.get((domain, "MX"), [])
+            self.dns.zone[domain, "MX"] = [*known, f"{10 * (len(known) + 1)} {name}."]
+
+    def _address(self) -> str:
+        """The next address, with the port free on it."""
+        self._hosts += 1
+        address = f"127.{100 + os.getpid() % 100}.{self._hosts // 250}.{self._hosts % 250 + 1}"
+        if self.port:
+            return address
+        for _ in range(_TRIES):
+            with socket.socket() as probe:
+                probe.bind((address, 0))
+                self.port = probe.getsockname()[1]
+            return address
+        raise OSError(errno.EADDRINUSE, "no port is free")
