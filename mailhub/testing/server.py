@@ -7,6 +7,7 @@ outside: names resolve only as an `Internet` says.
 import asyncio
 import contextlib
 import shutil
+import ssl
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from mailhub.model.mailbox import KEYWORD_SHIFT, SYSTEM_FLAGS, Changed, Folder
 from mailhub.net.local import Machine
 
 from .clock import AsyncTestClock
+from .hub_faults import HubFaults
 from .inbox import Inbox, Pattern, Wanted, explained
 from .message import Message
 from .taps import TappedHub, Traffic
@@ -79,6 +81,7 @@ class AsyncMailHub:
         self._known: dict[tuple[int, int], Message] = {}
         self._changed = asyncio.Event()
         self._traffic = Traffic()
+        self.faults = HubFaults(self._time)
         self.hub: TappedHub
 
     # --- life ---
@@ -89,8 +92,9 @@ class AsyncMailHub:
         try:
             config = Config(data=str(self._folder / "var"), **self._options)
             self.hub = TappedHub(config, clock=self._time, machine=Machine())
-            self.hub.traffic = self._traffic
+            self.hub.traffic, self.hub.doors = self._traffic, self.faults.doors
             await self.hub.start()
+            self.faults.attach(self.hub, self._folder)
         except BaseException:
             self._forget_files()
             raise
@@ -122,6 +126,13 @@ class AsyncMailHub:
     def port(self, name: str = "smtp") -> int:
         """The port of "smtp", "submission", "submissions", "pop3", "pop3s", "imap" or "imaps"."""
         return self.hub.port(name)
+
+    def client_tls(self) -> ssl.SSLContext:
+        """A client's context that trusts this server's certificate, and no other."""
+        return ssl.create_default_context(cadata=self._certificate())
+
+    def _certificate(self) -> str:
+        return (self.hub.data / "tls" / "certificate.pem").read_text("ascii")
 
     async def add_account(self, address: str, password: str = "password") -> None:
         """An account of one of `domains`, or with a password that is checked."""

@@ -1,6 +1,7 @@
 """The same server for tests that know no event loop: Django, Flask, unittest, scripts. It runs in a thread of its own."""
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
 from types import TracebackType
@@ -8,6 +9,7 @@ from typing import Any, Self, TypeVar
 
 from .clock import AsyncTestClock
 from .dns import DnsServer
+from .hub_faults import HubFaults
 from .inbox import Inbox, Pattern
 from .internet import AsyncInternet
 from .message import Message
@@ -90,6 +92,19 @@ class MailHub:
     def clock(self) -> "TestClock":
         return TestClock(self._server.clock, self._thread)
 
+    @property
+    def faults(self) -> HubFaults:
+        """What goes wrong, by script. Those of mailboxes are `break_mailbox` here."""
+        return self._server.faults
+
+    def break_mailbox(self, address: str) -> "MailboxBreaker":
+        """`renumber()`, `vanish(folder)`, `full()`: what may happen to somebody's mailbox."""
+        return MailboxBreaker(self._server, address, self._thread)
+
+    def client_tls(self) -> ssl.SSLContext:
+        """A client's context that trusts this server's certificate, and no other."""
+        return self._server.client_tls()
+
     def port(self, name: str = "smtp") -> int:
         """The port of "smtp", "submission", "submissions", "pop3", "pop3s", "imap" or "imaps"."""
         return self._server.port(name)
@@ -139,6 +154,22 @@ class MailHub:
     def trace(self, message: Message | str) -> list[str]:
         """Every step of a message that arrived, or of a queue id, a Message-ID or an address."""
         return self._thread.run(self._server.trace(message))
+
+
+class MailboxBreaker:
+    """See `mailhub.testing.hub_faults.MailboxFaults`."""
+
+    def __init__(self, server: AsyncMailHub, address: str, thread: LoopThread) -> None:
+        self._faults, self._address, self._thread = server.faults.mailbox, address, thread
+
+    def renumber(self, folder: str = "INBOX") -> None:
+        self._thread.run(self._faults.renumber(self._address, folder))
+
+    def vanish(self, folder: str) -> None:
+        self._thread.run(self._faults.vanish(self._address, folder))
+
+    def full(self) -> None:
+        self._thread.run(self._faults.full(self._address))
 
 
 class Internet:

@@ -6,13 +6,22 @@ server that people run.
 
 import asyncio
 from collections.abc import Callable
+from typing import Any, cast
 
 from mailhub.config import schema
 from mailhub.hub import Hub
+from mailhub.model.clock import SystemClock
+from mailhub.model.reply import Reply
 from mailhub.net.stream import Stream
-from mailhub.policy import Policy
+from mailhub.policy import Policy, Transaction
 from mailhub.protocols.session import Session, SessionContext
 from mailhub.protocols.smtp import SmtpSession
+from mailhub.protocols.smtp.channel import ConnectionLost
+
+from .faults import DoorFaults, Rule, Seen
+from .stream_taps import TappedStream
+
+_FINAL = ("DATA", "BDAT")
 
 
 class Traffic:
@@ -30,7 +39,18 @@ class Traffic:
 
 
 class TappedSmtp(SmtpSession):
+    """`traffic` and `faults` are the kit's."""
+
     traffic: Traffic
+    faults: DoorFaults
+
+    def begin(self, traffic: Traffic, faults: DoorFaults) -> None:
+        self.traffic, self.faults = traffic, faults
+        self._seen = Seen()
+        self._taken = 0  # octets of the message under way
+        self._last: Rule | None = None  # what happens to the next final reply
+        self._verb = ""
+        self._switched_off |= faults.hidden
 
     @property
     def busy(self) -> bool:
@@ -55,16 +75,93 @@ class TappedSmtp(SmtpSession):
         self.traffic.talks.discard(self)
         self.traffic.moved.set()
 
+    # --- faults ---
+
+    async def _converse(self) -> None:
+        if (rule := self.faults.due("on", "", self._seen)) is not None and await self._strikes(rule):
+            return
+        await super()._converse()
+
+    async def _command(self, line: bytes) -> None:
+        verb = self._verb = line.split(b" ", 1)[0].strip().upper().decode("ascii", "replace")
+        self._seen.count[verb] = self._seen.count.get(verb, 0) + 1
+        if (rule := self.faults.due("on", verb, self._seen)) is not None and await self._strikes(rule):
+            return
+        if verb == "DATA":
+            self._taken = 0
+        final = verb in _FINAL and self.transaction is not None and (verb == "DATA" or b"LAST" in line.upper())
+        if (final or verb not in _FINAL) and (rule := self.faults.due("after", verb, self._seen)) is not None:
+            if rule.act == "reply" and final:
+                self.transaction = cast(Transaction, _Unwilling(self.transaction, cast(Reply, rule.answer)))
+            else:
+                self._last = rule
+        await super()._command(line)
+
+    async def block(self, limit: int | None = None) -> bytes:
+        octets = await super().block(limit)
+        self._taken += len(octets)
+        for rule in self.faults.rules:
+            if (
+                rule.where == "during"
+                and rule.verb == self._verb
+                and rule.left
+                and rule.act
+                and self._taken >= rule.octets
+            ):
+                rule.left -= 1
+                await self._strikes(rule)
+        return octets
+
+    def reply(self, reply: Reply) -> None:
+        if self._last is None or reply.code == 354:
+            return super().reply(reply)
+        rule, self._last = self._last, None
+        if rule.act == "cut":
+            self._abort()
+        elif rule.act == "reply":
+            super().reply(cast(Reply, rule.answer))
+        return None
+
+    async def _strikes(self, rule: Rule) -> bool:
+        """Let it happen. True where what was asked for is not to be done."""
+        if rule.act == "delay":
+            await SystemClock().sleep(rule.seconds)
+            return False
+        if rule.act == "reply":
+            self.answer(cast(Reply, rule.answer))
+            return True
+        if rule.act == "bye":
+            self.leave(Reply(421, "4.3.2", str(rule.answer)))
+            return True
+        if rule.act == "cut":
+            self._abort()
+        await self._gone
+        raise ConnectionLost
+
+
+class _Unwilling:
+    """A transaction whose message is refused when it is whole."""
+
+    def __init__(self, transaction: Transaction | None, reply: Reply) -> None:
+        self._transaction, self._reply = transaction, reply
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transaction, name)
+
+    async def content(self, body: object) -> Reply:
+        return self._reply
+
 
 class TappedHub(Hub):
-    """A hub whose connections can be watched. `traffic` is there from the start."""
+    """A hub whose connections can be watched and broken. `traffic` and `doors` are set before the start."""
 
     traffic: Traffic
+    doors: dict[str, DoorFaults]
 
     def new_smtp(self, context: SessionContext[schema.Smtp], policy: Policy) -> SmtpSession:
         session = TappedSmtp(context, policy, self.authenticator)
-        session.traffic = self.traffic
+        session.begin(self.traffic, self.doors[context.service])
         return session
 
     def new_stream(self, session: Session, on_connect: Callable[[Stream], object]) -> Stream:
-        return Stream(self.clock, on_connect)
+        return TappedStream(self.clock, on_connect, session, self.doors[session.service])
