@@ -14,8 +14,6 @@ from mailhub.net.tls import self_signed
 from .faults import DoorFaults
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from .taps import TappedHub
 
 _ELEVEN_YEARS = 11 * 366 * 86_400.0
@@ -149,5 +147,5 @@ class _Renumber:
 
     folder: int
 
-    def apply(self, db: "sqlite3.Connection", told: object) -> None:
+    def apply(self, db: Any, told: object) -> None:
         db.execute("update folder set uidvalidity = uidvalidity + 1 where id = ?", (self.folder,))
