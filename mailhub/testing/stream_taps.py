@@ -20,7 +20,7 @@ class TappedStream(Stream):
         self, clock: Clock, on_connect: Callable[[Stream], object], session: Session, faults: DoorFaults
     ) -> None:
         super().__init__(clock, on_connect)
-        self._session, self._faults, self._real = session, faults, SystemClock()
+        self._session, self._faults, self._real_clock = session, faults, SystemClock()
         self._seen = Seen()
         self._verb = self._tag = ""
         self._begun = on_connect
@@ -34,7 +34,8 @@ class TappedStream(Stream):
             self._begun(stream)
             return
         if rule.act == "delay":
-            self._real.call_later(rule.seconds, lambda: self._begun(stream))
+            clock = self._real_clock
+            clock.call_later(rule.seconds, lambda: self._begun(stream))
             return
         self._session.on_abort(self.abort)
         self._session.own(asyncio.get_running_loop().create_task(self._greeted_by(rule)))
@@ -71,7 +72,7 @@ class TappedStream(Stream):
     async def _strikes(self, rule: Rule, line: bytes) -> bool:
         """Let it happen. True where the command is not to be done."""
         if rule.act == "delay":
-            await self._real.sleep(rule.seconds)
+            await self._real_clock.sleep(rule.seconds)
             return False
         if rule.act == "reply":
             while literal := _LITERAL.search(line):
