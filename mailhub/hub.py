@@ -187,8 +187,8 @@ class Hub:
     async def _start_queue(self, undo: AsyncExitStack) -> None:
         undo.push_async_callback(self.resolver.close)
         moving = await moving_mail(self, self._machine, undo)
-        self.router, self.suppressions, self.queue, self.spool, self.sieve = (
-            moving.router, moving.suppressions, moving.queue, moving.spool, moving.sieve,
+        self.router, self.suppressions, self.queue, self.spool, self.sieve, self.commands = (
+            moving.router, moving.suppressions, moving.queue, moving.spool, moving.sieve, moving.commands,
         )  # fmt: skip
         await self.queue.start()
         self._watch(asyncio.get_running_loop().create_task(self.queue.run(), name="the queue manager"))
@@ -331,7 +331,8 @@ class Hub:
         self._signin.configure(self.config)
         self.trace.config = self.config.trace
         self.guard.configure(Sections(self.config.limits, self.config.smtp, self.config.auth, self.config.sessions))
-        self.router.configure(self.config.delivery)
+        self.router.configure(self.config.delivery, self.config.aliases)
+        self.commands.configure(self.config.aliases)
         self.sieve.configure(self.config.sieve, scripts, self.config.delivery.recipient_delimiter)
         self.scripts.configure(self.config.sieve)
         self.queue.configure(self.config.queue)

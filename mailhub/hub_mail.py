@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mailhub.delivery.aliases.command import CommandTransport
 from mailhub.delivery.forwarding import SRS_KEY, Forwarding
 from mailhub.delivery.local import LocalTransport
 from mailhub.delivery.relay.mx import own_addresses
@@ -41,6 +42,7 @@ class Moving:
     spool: Spool
     tls: RelayTls
     sieve: Filter
+    commands: CommandTransport
 
 
 async def moving_mail(hub: "Hub", machine: Machine, undo: AsyncExitStack) -> Moving:
@@ -57,18 +59,18 @@ async def moving_mail(hub: "Hub", machine: Machine, undo: AsyncExitStack) -> Mov
     own = functools.partial(own_addresses, config.listener, machine)
     transports = Transports(
         config.transport, config.relay, hub.resolver, config.hostname, clock, local,
-        config.delivery.recipient_delimiter, own, tls.services,
+        config.delivery.recipient_delimiter, own, config.aliases, tls.services,
     )  # fmt: skip
     undo.push_async_callback(transports.close)
     main = (*config.domains, config.hostname)[0]
     forwarding = Forwarding(await kept_key(store.directory, SRS_KEY), main, clock)
-    router = Router(hub.directory, config.delivery, main, hub.tables, forwarding)
+    router = Router(hub.directory, config.delivery, main, hub.tables, forwarding, config.aliases)
     suppressions = Suppressions(store.suppressions, config.suppression, clock)
     queue = Manager(
         store.queue, router, transports.all, config.queue, config.hostname, clock, suppressions=suppressions,
         trace=hub.trace, limits=transports.limits,
     )  # fmt: skip
-    return Moving(router, suppressions, queue, Spool(store.queue, queue, clock), tls, sieve)
+    return Moving(router, suppressions, queue, Spool(store.queue, queue, clock), tls, sieve, transports.commands)
 
 
 def jobs(hub: "Hub", tls: RelayTls, undo: AsyncExitStack) -> Iterator["asyncio.Task[None]"]:

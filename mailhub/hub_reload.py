@@ -21,6 +21,7 @@ RELOADABLE = (
     "suppression",
     "trace",
     "delivery",
+    "aliases",
     "sieve",
     "managesieve",
     "log",

@@ -12,6 +12,7 @@ _COMMANDS = {
     "user": ("users:user", "Add, list and remove accounts; set passwords."),
     "domain": ("domains:domain", "Add, list and remove mail domains."),
     "alias": ("aliases:alias", "Add, list and remove aliases."),
+    "newaliases": ("newaliases:newaliases", "Check the alias files."),
     "ban": ("bans:ban", "Refuse clients' connections; list and end bans."),
     "suppression": ("suppressions:suppression", "Addresses that refused mail: list, add, remove."),
     "route": ("routes:route", "Say where mail for an address would go."),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from . import bounce_texts, commands, lookup, restrictions
+from .aliasing import LUSER_WORDS, Aliases
 from .lines import Path
 from .schema import AutoExpunge, Config, Listener, Mailbox, OAuth, Queue, Relay, Smtp, Transport
 
@@ -57,6 +58,7 @@ def check(config: Config) -> Iterator[Finding]:
     yield from _auth(config)
     yield from _queue(config.queue)
     yield from _delimiter(config.delivery.recipient_delimiter)
+    yield from _aliases(config.aliases)
     yield from _shared(config.mailbox)
     yield from _retention(config.mailbox.autoexpunge)
     yield from _relay(("relay",), config.relay)
@@ -82,6 +84,15 @@ def _shared(mailbox: Mailbox) -> Iterator[Finding]:
     if mailbox.public_account and not (local and is_domain(domain) and mailbox.public_account.islower()):
         found = shown(mailbox.public_account)
         yield Finding(("mailbox", "public_account"), found, 'an account in lower case, such as "public@example.org"')
+
+
+def _aliases(aliases: Aliases) -> Iterator[Finding]:
+    for n, name in enumerate(aliases.local_domains):
+        if not is_domain(name):
+            yield Finding(("aliases", "local_domains", n), shown(name), 'a domain, such as "example.org"')
+    if unknown := sorted(commands.names(aliases.luser_relay) - LUSER_WORDS):
+        allowed = ", ".join(f"${word}" for word in sorted(LUSER_WORDS))
+        yield Finding(("aliases", "luser_relay"), f"${unknown[0]}", allowed)
 
 
 def _retention(rules: tuple[AutoExpunge, ...]) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 from mailhub.delivery.router import Router
 from mailhub.delivery.routes import Expand, Hold, Local, Refuse, Relay, Route
-from mailhub.model.address import key
+from mailhub.model import steps
 
 from .route_words import RouteShow, Stop
 
@@ -27,9 +27,11 @@ class Routes:
             sender = route.sender or "" if isinstance(route, Relay) else ""
             stops.append(Stop(address=address, way=way, to=to, sender=sender, by=line.line if line else ""))
             if isinstance(route, Expand):
-                new = [target for target in route.targets if key(target) == key(address) or key(target) not in seen]
-                seen.update(map(key, new))
-                waiting += [(target, (*path, key(address))) for target in new]
+                for target, way_there in route.children(address, path):
+                    name = steps.name(target, way_there)
+                    if name not in seen or name == steps.name(address, path):
+                        seen.add(name)
+                        waiting.append((target, way_there))
         return tuple(stops)
 
 
@@ -39,8 +41,8 @@ def _told(route: Route) -> tuple[str, str]:
             return "local", account if detail is None else f"{account} (+{detail})"
         case Relay(nexthop, transport):
             return transport, nexthop
-        case Expand(targets):
-            return "expand", ", ".join(targets)
+        case Expand(targets, asides):
+            return "expand", ", ".join((*targets, *asides))
         case Hold(reply):
             return "hold", str(reply)
         case Refuse(reply):

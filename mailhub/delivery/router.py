@@ -5,23 +5,33 @@ The domain is what stands behind the last "@", so that no form of a local part (
 elsewhere. Directory troubles come out as its own errors (Temporary): the caller defers.
 """
 
+import asyncio
 from dataclasses import replace
 from enum import Enum
 
+from mailhub.config.aliasing import Aliases
 from mailhub.config.schema import Delivery
 from mailhub.directory import Directory
 from mailhub.model import address as addresses
+from mailhub.model import steps
 from mailhub.model.errors import Permanent
 from mailhub.model.reply import Reply
 from mailhub.tables import Tables
 
+from .aliases import includes
+from .aliases.checking import usable
+from .aliases.names import Names
 from .forwarding import Forwarding
-from .routes import Expand, Local, Refuse, Relay, Route
+from .routes import PART, Expand, Local, Refuse, Relay, Route
 from .ways import HERE, Entry, Ways, entry, meant, over
 
 UNKNOWN = Reply(550, "5.1.1", "No such mailbox here")
 NO_DOMAIN = Reply(550, "5.1.3", "The address has no domain")
 LOOP = Reply(554, "5.4.6", "Alias loop: this address stands for itself")
+BAD_ADDRESS = Reply(550, "5.1.3", "Bad recipient address syntax")
+NO_COMMAND = Reply(550, "5.7.1", "Mail to commands is restricted")
+NO_FILE = Reply(550, "5.7.1", "Mail to files is restricted")
+COMMAND, FILE = "local/command", "local/file"  # transports that no table can name
 _NOBODY = (UNKNOWN, NO_DOMAIN, LOOP)
 
 
@@ -37,16 +47,19 @@ class Router:
     """Reads the directory and decides. `domain`: the one that `postmaster` alone belongs to (RFC 5321 section 4.5.1)."""
 
     def __init__(
-        self, directory: Directory, config: Delivery, domain: str, tables: Tables, forwarding: Forwarding | None = None
-    ) -> None:
+        self, directory: Directory, config: Delivery, domain: str, tables: Tables, forwarding: Forwarding | None = None,
+        aliases: Aliases | None = None,
+    ) -> None:  # fmt: skip
         self._directory, self.domain, self._tables = directory, domain.lower(), tables
-        self._forwarding = forwarding
+        self._forwarding, self._aliases = forwarding, aliases or Aliases()
         self.configure(config)
 
-    def configure(self, config: Delivery) -> None:
-        """Take over a new configuration."""
+    def configure(self, config: Delivery, aliases: Aliases | None = None) -> None:
+        """Take over a new configuration; without `aliases` those stay."""
+        self._aliases = aliases or self._aliases
         self._delimiter = config.recipient_delimiter
         self._ways = Ways(config, self._tables)
+        self._names = Names(self._aliases, self._tables, self._delimiter, self.domain)
         if self._forwarding is not None:
             self._forwarding.configure(config)
 
@@ -62,17 +75,33 @@ class Router:
         return Known.LOCAL if not domain or await self._directory.domain(domain) else Known.RELAY
 
     async def route(self, address: str, path: tuple[str, ...] = (), sender: str = "") -> Route:
-        """The route of `address`. `path`: the keys (model.address.key) it was expanded from, oldest first."""
+        """The route of `address`. `path`: what it was expanded from (steps)."""
         return (await self.explain(address, path, sender))[0]
 
     async def explain(self, address: str, path: tuple[str, ...] = (), sender: str = "") -> tuple[Route, Entry | None]:
         """The route, and the line of a table that it comes from, if any."""
+        before, mark = steps.divided(path)
+        if mark is not None and mark.where:
+            return await self._aside(address, before, mark), None
+        route, line = await self._explained(address, before, sender)
+        if isinstance(route, Expand):
+            route = route.part(int(mark.start) if mark is not None else 0)
+        return route, line
+
+    async def _explained(self, address: str, path: steps.Path, sender: str) -> tuple[Route, Entry | None]:
         local, domain = addresses.split(address)
         if not domain:
             if local.lower() != "postmaster":
                 return Refuse(NO_DOMAIN), None
             domain, address = self.domain, f"{local}@{self.domain}"
-        if await self._directory.domain(domain):
+        if path and not usable(address):
+            return Refuse(BAD_ADDRESS), None
+        ours = await self._directory.domain(domain)
+        if (virtual := await self._names.virtual(address, path, ours=ours)) is not None:
+            return virtual, None
+        if (moved := await self._names.relocated(address, ours=ours)) is not None:
+            return moved, None
+        if ours:
             return await self._ours(address, path, sender)
         default, why = await self._ways.default(domain, sender)
         found = await self._ways.of(address)
@@ -80,6 +109,22 @@ class Router:
         if isinstance(way, Relay) and path and sender:
             way = await self._sent_on(way, sender)
         return await self._placed(way, address, path), found or why
+
+    async def _aside(self, text: str, path: steps.Path, mark: steps.Mark) -> Route:
+        """The route of what stands in a list and is no address."""
+        config = self._aliases
+        if text.startswith("|"):
+            return Relay(text[1:], COMMAND) if mark.where in config.allow_mail_to_commands else Refuse(NO_COMMAND)
+        if text.startswith("/"):
+            return Relay(text, FILE) if mark.where in config.allow_mail_to_files else Refuse(NO_FILE)
+        if text in path:
+            return Refuse(LOOP)
+        file = text.removeprefix(includes.INCLUDE)
+        part = await asyncio.to_thread(includes.read, file, mark.start, PART, config.include_limit)
+        domain = addresses.domain_of(steps.shown(text, (*path, str(mark))))
+        found = self._names.listed(part.members, domain, "include")
+        rest = str(replace(mark, start=part.rest)) if part.rest else ""
+        return replace(found, rest=rest)
 
     async def filtered(self, order: str, address: str, path: tuple[str, ...]) -> Route:
         """The route of mail that a content filter gets (access(5), FILTER): `transport:nexthop`."""
@@ -115,6 +160,7 @@ class Router:
             await self._catch_all(domain)
             or (await self._postmaster(domain) if user == "postmaster" else None)
             or (Expand((f"postmaster@{domain}",)) if user == "mailer-daemon" else None)  # whom our reports are from
+            or self._names.luser(address)
             or Refuse(UNKNOWN)
         ), None
 
@@ -133,6 +179,8 @@ class Router:
         looped = name in path
         if not looped and (targets := await self._directory.alias(name)):
             return Expand(targets)
+        if not looped and (found := await self._names.alias(name)) is not None:
+            return found
         account = await self._directory.account(name)
         if account is not None:
             return Local(account.name, detail=detail)

@@ -1,8 +1,13 @@
 """Routes as values: what the router says of one recipient."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
+from mailhub.model import steps
+from mailhub.model.address import key
 from mailhub.model.reply import Reply
+
+PART = 900  # children that one expansion makes at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +31,46 @@ class Relay:
 
 @dataclass(frozen=True, slots=True)
 class Expand:
-    """To other addresses instead (alias, catch-all): at least one, deduplicated, in their order."""
+    """To others instead (alias, catch-all, list): at least one, deduplicated, in their order.
+
+    `targets`: addresses; one with a "\\\\" before it is followed through no other alias. `asides`: what is no address, as it is
+    written ("|command", "/file", ":include:/file"), and `where` it stands (steps.Mark). `sender`: the reverse-path of
+    the children, None where that stays. `by`: how it was found, a word of `steps` or "". `rest`: where a long list goes on.
+    `count`: of all, where these are a part of them.
+    """
 
     targets: tuple[str, ...]
+    asides: tuple[str, ...] = ()
+    where: str = "alias"
+    sender: str | None = None
+    by: str = ""
+    rest: str = ""
+    count: int = 0
+
+    def part(self, start: int) -> "Expand":
+        """PART of them from `start` on; the others are the rest."""
+        targets, asides = self.targets, self.asides
+        whole = len(targets) + len(asides)
+        if not start and whole <= PART:
+            return self
+        end = start + PART
+        some = asides[max(0, start - len(targets)) : max(0, end - len(targets))]
+        rest = str(steps.Mark(start=str(end))) if end < whole else ""
+        return replace(self, targets=targets[start:end], asides=some, rest=rest, count=whole)
+
+    def children(self, address: str, path: steps.Path) -> Iterator[tuple[str, steps.Path]]:
+        """What the recipient is replaced by: addresses and their paths; the rest of a long list last."""
+        before = steps.divided(path)[0]
+        way = (*before, steps.name(address, path) + self.by)
+        for target in self.targets:
+            if target.startswith("\\"):
+                yield target[1:], (*way, key(target[1:]))
+            else:
+                yield target, way
+        for aside in self.asides:
+            yield aside, (*way, str(steps.Mark(self.where)))
+        if self.rest:
+            yield address, (*before, self.rest)
 
 
 @dataclass(frozen=True, slots=True)

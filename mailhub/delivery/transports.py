@@ -3,13 +3,16 @@
 from collections.abc import Callable, Collection, Mapping
 
 from mailhub.config import schema
+from mailhub.config.aliasing import Aliases
 from mailhub.model.clock import Clock
 from mailhub.net.resolver import Resolver
 
+from .aliases.command import CommandTransport
 from .discard import Discard
 from .pipe import PipeTransport
 from .relay import LmtpTransport, RelayTransport
 from .relay.tls_policy import TlsServices
+from .router import COMMAND
 from .transport import Transport
 
 
@@ -28,6 +31,7 @@ class Transports:
         local: Transport,
         delimiter: str,
         own: Callable[[int], Collection[str]],
+        aliases: Aliases,
         tls: TlsServices | None = None,
     ) -> None:
         usual = RelayTransport(resolver, relay, hostname, clock, own(relay.port), tls=tls)
@@ -37,7 +41,8 @@ class Transports:
             "lmtp": LmtpTransport(resolver, relay, hostname, clock, tls),
         }
         self.limits = {name: section.concurrency for name, section in sections.items() if section.concurrency}
-        self.all: dict[str, Transport] = {"local": local, "discard": Discard()}
+        self.commands = CommandTransport(COMMAND, aliases, delimiter, clock)
+        self.all: dict[str, Transport] = {"local": local, "discard": Discard(), COMMAND: self.commands}
         for name, section in sections.items():
             differing = section.relay or relay
             match section.protocol:

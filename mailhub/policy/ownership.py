@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from mailhub.delivery.router import Known, Router
 from mailhub.delivery.routes import Expand, Local
-from mailhub.model import address
+from mailhub.model import address, steps
 from mailhub.model.clock import Clock
 from mailhub.tables import Table
 
@@ -73,9 +73,13 @@ class Ownership:
             if isinstance(route, Local):
                 found.add(route.account)
             elif isinstance(route, Expand):
-                trail = (*path, name)
-                for target in map(address.key, route.targets):
-                    if left and (target not in seen or target in trail):  # who leads to himself means his own mailbox
+                for child, trail in route.children(name, path):
+                    if (mark := steps.divided(trail)[1]) is not None and mark.where:
+                        continue  # commands, files and long lists own nothing
+                    target = address.key(child)
+                    if left and (
+                        target not in seen or target in trail or mark
+                    ):  # who leads to himself means his own mailbox
                         seen.add(target)
                         waiting.append((target, trail))
                         left -= 1

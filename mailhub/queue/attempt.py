@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from mailhub.delivery.router import Router
 from mailhub.delivery.routes import Hold, Refuse, Relay, Route
 from mailhub.delivery.transport import Job, Result, Transport
-from mailhub.model.address import domain_of, key
+from mailhub.model import steps
+from mailhub.model.address import domain_of
 from mailhub.model.clock import Clock
 from mailhub.model.envelope import Notify
 from mailhub.model.errors import MailError, Temporary
@@ -139,7 +140,7 @@ class Attempt:
             return Refuse(TOO_LATE)
         if self._item.filter:
             return await self._shared.router.filtered(self._item.filter, recipient.address, recipient.path)
-        return await self._shared.router.route(recipient.address, recipient.path, self._item.sender)
+        return await self._shared.router.route(recipient.address, recipient.path, plan.sender_of(self._item, recipient))
 
     def _let_go(self, recipient: QueuedRecipient, route: Route) -> Route:
         """The route, unless mail of our accounts is held back from that address."""
@@ -248,9 +249,10 @@ class Attempt:
             outcome = replace(outcome, held=True, due=self._began)
         elif result.fate == Fate.DEFERRED:
             outcome = self._deferred(outcome)
+        recipient = self._recipients[result.n]
         if log.isEnabledFor(logging.INFO):
-            log.info("from=%r, to=%r, relay=%s, delay=%.1f, dsn=%s, status=%s (%r)", self._item.sender,
-                     self._recipients[result.n].address, result.remote or relay,
+            log.info("from=%r, to=%r, relay=%s, delay=%.1f, dsn=%s, status=%s (%r)", plan.sender_of(self._item, recipient),
+                     recipient.address, result.remote or relay,
                      self._shared.clock.now() - self._item.created, outcome.reply.enhanced, _WORDS[outcome.fate],
                      outcome.reply.text)  # fmt: skip
         told = _told(result, outcome, relay, self._shared.clock.now())
@@ -274,7 +276,7 @@ class Attempt:
             text = f"Delivery time expired after {days:.1f} days of trying; {who}: {outcome.reply}"
             return replace(outcome, fate=Fate.FAILED, reply=Reply(450, EXPIRED, text), remote="")
         now = self._shared.clock.now()
-        late = schedule.is_late(now, item) and not recipient.warned and bool(item.sender)
+        late = schedule.is_late(now, item) and not recipient.warned and bool(plan.sender_of(item, recipient))
         return replace(
             outcome,
             due=schedule.next_due(now, recipient.attempts + 1, _next_word(item, now, deadline), recipient.address),
@@ -363,7 +365,8 @@ class Attempt:
         if self._item.whole and self._open.issubset(o.n for o in leaving):
             return ()
         ends = [o for o in leaving if o.fate != Fate.EXPANDED or (o.n in self._results and self._results[o.n].births)]
-        return tuple(key(self._recipients[o.n].address) for o in ends if o.reply.enhanced != plan.TOO_DEEP.enhanced)
+        reached = [self._recipients[o.n] for o in ends if o.reply.enhanced != plan.TOO_DEEP.enhanced]
+        return tuple(steps.name(recipient.address, recipient.path) for recipient in reached)
 
     def _unfiled(self, outcome: Outcome) -> Outcome:
         """The store will never take this filing as it is: try again later, and give up in time."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 from mailhub.config import bounce_texts
 from mailhub.message import report, stamps
 from mailhub.message.report_fields import Fields, Reported
-from mailhub.model import ids
+from mailhub.model import ids, steps
 from mailhub.model.address import key
 from mailhub.model.clock import Clock
 from mailhub.model.envelope import MailParameters, Notify, Origin
@@ -19,6 +19,7 @@ from mailhub.store.api import Body, Fate, Item, NewContent, NewItem, NewRecipien
 
 from .bounce_rate import BounceRate
 from .confidential import hidden_by, silenced
+from .plan import sender_of
 from .returned import returned
 from .schedule import Schedule, started
 
@@ -59,6 +60,17 @@ class Bounces:
         """One report on all that failed, one on all that are late, one on all that went well and are asked for; more only
         where there are very many recipients."""
         recipients = {recipient.n: recipient for recipient in item.recipients}
+        groups: dict[str, list[Outcome]] = {}
+        for outcome in outcomes:
+            groups.setdefault(sender_of(item, recipients[outcome.n]), []).append(outcome)
+        born: list[NewItem] = []
+        for sender, some in groups.items():
+            born += await self._born(item if sender == item.sender else _owned(item, sender), some, recipients)
+        return tuple(born)
+
+    async def _born(
+        self, item: Item, outcomes: Sequence[Outcome], recipients: dict[int, QueuedRecipient]
+    ) -> list[NewItem]:
         to = item.sender or self._config.double_bounce_recipient
         kinds = self._kinds(item, outcomes, recipients) if item.sender else self._undeliverable(item, outcomes)
         made = [
@@ -66,7 +78,7 @@ class Bounces:
             for told in kinds
             for start in range(0, len(told), _PER_REPORT)
         ]
-        return tuple(born for born in made if born is not None)
+        return [born for born in made if born is not None]
 
     def _kinds(
         self, item: Item, outcomes: Sequence[Outcome], recipients: dict[int, QueuedRecipient]
@@ -175,7 +187,7 @@ class Bounces:
     def _reported(self, item: Item, recipient: QueuedRecipient, outcome: Outcome, action: str) -> Reported:
         alias = hidden_by(recipient.path, self.confidential)
         return Reported(
-            address=alias or recipient.address,
+            address=alias or steps.shown(recipient.address, recipient.path),
             action=action,
             reply=silenced(outcome.reply) if alias else outcome.reply,
             orcpt=recipient.orcpt,
@@ -227,6 +239,11 @@ class Bounces:
             subject = bounce_texts.filled(texts[0].subject, values)
             said.append(bounce_texts.Text(texts[0].language, action, subject, body))
         return said
+
+
+def _owned(item: Item, owner: str) -> Item:
+    """The message as the owner of a list has sent it on: its sender's wishes are not his (RFC 3461 section 5.2.7.2)."""
+    return replace(item, sender=owner, parameters=replace(item.parameters, envid=None, ret=None))
 
 
 def _international(item: Item) -> bool:

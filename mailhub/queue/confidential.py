@@ -6,12 +6,13 @@ the alias and give no other host's words.
 
 from collections.abc import Collection
 
+from mailhub.model import steps
 from mailhub.model.reply import Reply
 
 
 def hidden_by(path: tuple[str, ...], names: Collection[str]) -> str | None:
     """The first confidential alias on the way to a recipient, as keys of addresses; None where there is none."""
-    return next((step for step in path if step in names), None)
+    return next((name for step in path if (name := steps.plain(step)) in names), None)
 
 
 def silenced(reply: Reply) -> Reply:

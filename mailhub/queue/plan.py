@@ -1,13 +1,13 @@
 """What an attempt does with its routes: children for aliases, jobs for destinations. Pure."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
 from hashlib import blake2b
 
 from mailhub.config import schema
 from mailhub.delivery.routes import Expand, Local, Refuse, Relay, Route
 from mailhub.delivery.sieve.decision import sent_on_by
 from mailhub.delivery.transport import Job, JobRecipient
+from mailhub.model import steps
 from mailhub.model.address import key
 from mailhub.model.envelope import Notify
 from mailhub.model.reply import Reply
@@ -29,7 +29,7 @@ def bounded(route: Route, recipient: QueuedRecipient, config: schema.Queue) -> R
     if isinstance(route, Expand):
         if recipient.depth >= config.expansion_depth:
             return Refuse(TOO_DEEP)
-        if len(route.targets) > config.expansion_limit:
+        if max(route.count, len(route.targets) + len(route.asides)) > config.expansion_limit:
             return Refuse(TOO_WIDE)
     return route
 
@@ -37,28 +37,38 @@ def bounded(route: Route, recipient: QueuedRecipient, config: schema.Queue) -> R
 def expand(item: Item, routed: Sequence[Routed], now: float, confidential: Collection[str] = ()) -> list[Outcome]:
     """The outcomes of the recipients that are expanded, none where none is. An address that the message goes to anyway is
     left out. `confidential`: aliases whose targets the sender is not told."""
-    taken = {key(recipient.address) for recipient in item.recipients}
+    taken = {steps.name(recipient.address, recipient.path) for recipient in item.recipients}
     leaving = [(recipient, route) for recipient, route in routed if isinstance(route, Expand)]
-    taken.difference_update(key(recipient.address) for recipient, _ in leaving)
+    taken.difference_update(steps.name(recipient.address, recipient.path) for recipient, _ in leaving)
     outcomes = []
     for recipient, route in leaving:
-        targets = []
-        for target in route.targets:
-            if (name := key(target)) not in taken:
-                taken.add(name)
-                targets.append(target)
-        alone = len(route.targets) == 1 and key(recipient.address) not in confidential
+        alone = len(route.targets) == 1 and not route.asides and key(recipient.address) not in confidential
         asked = recipient.notify if alone else _without_success(recipient.notify)
-        children = tuple(_child(recipient, target, asked) for target in targets)
-        outcomes.append(Outcome(recipient.n, Fate.EXPANDED, EXPANDED, due=now, children=children))
+        if (
+            route.sender is not None
+        ):  # RFC 3461 section 5.2.7.2: its owner is told of failures, and the sender of nothing more
+            asked = int(Notify.NEVER if asked == Notify.NEVER else Notify.DEFAULT)
+        children = []
+        for address, path in route.children(recipient.address, recipient.path):
+            if (name := steps.name(address, path)) not in taken:
+                taken.add(name)
+                sender = recipient.sender if route.sender is None else route.sender
+                children.append(_child(recipient, address, asked, path, sender))
+        outcomes.append(Outcome(recipient.n, Fate.EXPANDED, EXPANDED, due=now, children=tuple(children)))
     return outcomes
 
 
-def child_number(parent: QueuedRecipient, address: str) -> int:
+def sender_of(item: Item, recipient: QueuedRecipient) -> str:
+    """The reverse-path for that recipient: the message's, or that of a list's owner."""
+    return item.sender if recipient.sender is None else recipient.sender
+
+
+def child_number(parent: QueuedRecipient, address: str, path: steps.Path = ()) -> int:
     """A number that no other recipient of the message has or had, also of those that are gone or not due and so cannot be
     looked at: file names derive from it. Above all of lesser depth; a parent is expanded once, and a hash of 52 bits keeps
     its children apart from others of their depth."""
-    digest = blake2b(f"{parent.n} {key(address)}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    name = steps.name(address, path)
+    digest = blake2b(f"{parent.n} {name}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return ((parent.depth + 1) << _HASH_BITS) + (int.from_bytes(digest, "big") >> (64 - _HASH_BITS))
 
 
@@ -71,21 +81,23 @@ def _without_success(notify: int) -> int:
 def redirected(parent: QueuedRecipient, targets: Sequence[str], *, alone: bool) -> tuple[NewRecipient, ...]:
     """The children of a recipient whose script sends the message on; `alone`: it goes to one place and nowhere else."""
     asked = parent.notify if alone else _without_success(parent.notify)
-    children = (_child(parent, target, asked) for target in targets)
-    return tuple(replace(child, path=(*child.path, sent_on_by(parent.address))) for child in children)
+    path = (*parent.path, key(parent.address), sent_on_by(parent.address))
+    return tuple(_child(parent, target, asked, path, parent.sender) for target in targets)
 
 
-def _child(parent: QueuedRecipient, address: str, notify: int) -> NewRecipient:
-    """ORCPT and NOTIFY go along (RFC 3461 section 5.2.7)."""
+def _child(parent: QueuedRecipient, address: str, notify: int, path: steps.Path, sender: str | None) -> NewRecipient:
+    """ORCPT and NOTIFY go along (RFC 3461 section 5.2.7). The rest of a long list stands where the list stood."""
     kind = "rfc822" if parent.address.isascii() else "utf-8"
+    rest = address == parent.address and len(path) == len(parent.path) + (steps.divided(parent.path)[1] is None)
     return NewRecipient(
-        n=child_number(parent, address),
+        n=child_number(parent, address, path),
         address=address,
-        orcpt=parent.orcpt or f"{kind};{parent.address}",
+        orcpt=parent.orcpt or f"{kind};{steps.shown(parent.address, parent.path)}",
         notify=notify,
-        depth=parent.depth + 1,
+        depth=parent.depth + (not rest),
         parent=parent.n,
-        path=(*parent.path, key(parent.address)),
+        path=path,
+        sender=sender,
     )
 
 
@@ -94,9 +106,9 @@ def jobs(item: Item, routed: Iterable[Routed], confidential: Collection[str] = (
     groups: dict[tuple[str, str, str], list[JobRecipient]] = {}
     for recipient, way in routed:
         if isinstance(way, Relay):
-            group = (way.transport, way.nexthop, item.sender if way.sender is None else way.sender)
+            group = (way.transport, way.nexthop, sender_of(item, recipient) if way.sender is None else way.sender)
         else:
-            group = ("local", "", item.sender)
+            group = ("local", "", sender_of(item, recipient))
         groups.setdefault(group, []).append(
             JobRecipient(
                 n=recipient.n,

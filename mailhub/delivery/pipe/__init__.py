@@ -15,4 +15,5 @@ Invariants
 - Nothing from outside becomes an option, a program, or a line of a shell.
 """
 
+from .arguments import Arguments as Arguments
 from .transport import PipeTransport as PipeTransport

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from mailhub.config import commands, schema
 from mailhub.model import address as addresses
-from mailhub.model import ids
+from mailhub.model import ids, steps
 
 from ..transport import Job, JobRecipient
 
@@ -110,7 +110,7 @@ def original(recipient: JobRecipient) -> str:
     kind, found, text = (recipient.orcpt or "").partition(";")
     if found and kind.lower() in ("rfc822", "utf-8"):
         return "".join(char if char.isprintable() else "?" for char in text)
-    return recipient.path[0] if recipient.path else recipient.address
+    return steps.plain(recipient.path[0]) if recipient.path else recipient.address
 
 
 def _harmless(text: str) -> str:

@@ -24,11 +24,16 @@ LIKE_AN_OPTION = Reply(553, "5.1.3", "The program could take the address for an 
 
 
 class PipeTransport:
-    """[transport.NAME] with `protocol = "pipe"`. `delimiter`: of user and tag."""
+    """[transport.NAME] with `protocol = "pipe"`. `delimiter`: of user and tag. `arguments`: how the program is told of a job,
+    where that is not as pipe(8) does; `program`: what it is called in the log and in reports then."""
 
-    def __init__(self, name: str, config: schema.Transport, delimiter: str, clock: Clock) -> None:
+    def __init__(
+        self, name: str, config: schema.Transport, delimiter: str, clock: Clock,
+        *, arguments: Arguments | None = None, program: str = "",
+    ) -> None:  # fmt: skip
         self.name, self._config, self._clock = name, config, clock
-        self._arguments = Arguments(config, delimiter)
+        self._arguments = arguments or Arguments(config, delimiter)
+        self._program = program or config.command[0]
 
     async def deliver(self, job: Job) -> list[Result]:
         seen: frozenset[str] = frozenset()
@@ -56,7 +61,7 @@ class PipeTransport:
 
     async def _run(self, job: Job, recipients: tuple[JobRecipient, ...]) -> Reply:
         """Once, for these. What is unknown is temporary."""
-        config, program = self._config, self._config.command[0]
+        config, program = self._config, self._program
         try:
             process = await Process.start(
                 self._arguments.argv(job, recipients),

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from mailhub.model import steps
 from mailhub.model.address import key
 from mailhub.model.reply import Reply
 from mailhub.store.api import Birth, Body, NewContent, QueueStore, SieveMark
@@ -56,7 +57,7 @@ class Decision:
 def sent_on_by(address: str) -> str:
     """What stands in the path of a recipient behind the address whose script sent the message on: a script runs once for it, while an
     alias of the account's own name is no reason not to run it."""
-    return f"{key(address)} (sieve)"
+    return key(address) + steps.SIEVE
 
 
 INBOX = Decision((Place("INBOX", 0, ()),))

@@ -14,7 +14,7 @@ from mailhub.delivery.transport import Job, JobRecipient
 from mailhub.mailbox.service import Mailboxes
 from mailhub.message import headers, stamps
 from mailhub.message.window import Window
-from mailhub.model import ids
+from mailhub.model import ids, steps
 from mailhub.model.address import domain_of, key
 from mailhub.model.clock import Clock
 from mailhub.model.envelope import MailParameters, Notify, Origin
@@ -130,7 +130,7 @@ class Filter:
         return Environment(
             sender=job.sender,
             recipient=recipient.address,
-            original=recipient.path[0] if recipient.path else recipient.address,
+            original=steps.plain(recipient.path[0]) if recipient.path else recipient.address,
             login=job.origin.login,
             now=now,
             delimiter=self._delimiter,

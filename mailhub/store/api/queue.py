@@ -25,7 +25,8 @@ class State(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewRecipient:
-    """A recipient to be queued. `n` is unique in its item; `depth` counts the expansions it came through."""
+    """A recipient to be queued. `n` is unique in its item; `depth` counts the expansions it came through. `path`: what it was
+    expanded from, oldest first: loops end here. `sender`: its reverse-path, None for the message's."""
 
     n: int
     address: str
@@ -33,7 +34,8 @@ class NewRecipient:
     notify: int = 0
     depth: int = 0
     parent: int | None = None  # n of the recipient it was expanded from
-    path: tuple[str, ...] = ()  # addresses it was expanded from, oldest first: loops end here
+    path: tuple[str, ...] = ()
+    sender: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class QueuedRecipient:
     parent: int | None = None
     tls: str = ""
     tried: float = 0.0
+    sender: str | None = None  # its own reverse-path, None for the message's
 
 
 @dataclass(frozen=True, slots=True)

@@ -251,11 +251,11 @@ def _recipient(row: Sequence[Any]) -> QueuedRecipient:
         remote,
         warned,
         parent,
-        _,
+        sender,
         tls,
         tried,
     ) = row
     last = None if code is None else Reply(code, enhanced, reply)
     steps = tuple(path.split("\n")) if path else ()
     return QueuedRecipient(n, address, orcpt, notify, depth, steps, _state(state), due, attempts, last, remote or "",
-                           bool(warned), parent, tls, tried)  # fmt: skip
+                           bool(warned), parent, tls, tried, sender)  # fmt: skip

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from mailhub.model.address import key
+from mailhub.model import steps
 from mailhub.model.envelope import PLAIN, MailParameters
 
 from ..api import Fate, Filing, NewContent, NewItem, NewRecipient, Outcome, Settle, State
@@ -169,18 +169,22 @@ def _children(
     ).fetchone()
     domains = json.dumps(sorted({domain(child.address) for child in outcome.children}))
     queued = db.execute(
-        "select n, address from recipient where item=? and domain in (select value from json_each(?))", (item, domains)
+        "select n, address, path from recipient where item=? and domain in (select value from json_each(?))",
+        (item, domains),
     ).fetchall()
-    names = {key(child.address): child for child in outcome.children}
+    names = {steps.name(child.address, child.path): child for child in outcome.children}
     reached = db.execute(
         "select address from reached where item=? and address in (select value from json_each(?))",
         (item, json.dumps(list(names))),
     ).fetchall()
-    taken = named | {key(address) for n, address in queued if n not in leaving} | {row[0] for row in reached}
+    waiting = {steps.name(address, tuple(path.split("\n"))) for n, address, path in queued if n not in leaving}
+    taken = named | waiting | {row[0] for row in reached}
     named.update(names)
     first = State.HOLD if state in (State.HOLD, HELD) else State.INCOMING
     return [
-        _row(item, child, outcome.due, first, sender, priority) for name, child in names.items() if name not in taken
+        _row(item, child, outcome.due, first, sender if child.sender is None else child.sender, priority)
+        for name, child in names.items()
+        if name not in taken
     ]
 
 

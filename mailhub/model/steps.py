@@ -1,0 +1,56 @@
+"""The path of a queued recipient: what it was expanded from, oldest first. Loops end here. Pure.
+
+alice@example.org              the key of an address (model.address.key); or the text of a file that was included
+alice@example.org (virtual)    by virtual_alias_maps: its other aliases may still lead on
+alice@example.org (sieve)      by the script of that account
+|alias                         as the last step only: the recipient is no address, but what such a list may also hold
+                               ("|command", "/file", ":include:/file"); behind it, where to go on in a long one
+"""
+
+from dataclasses import dataclass
+
+from .address import key
+
+VIRTUAL, SIEVE, LUSER = " (virtual)", " (sieve)", " (luser_relay)"
+_MARK = "|"
+
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The last step of what is no address, or of the rest of a long list. `where`: the kind of list it stands in (alias,
+    forward, include); "" for an address. `start`: where to go on, in the words of who reads the list; "" at its beginning."""
+
+    where: str = ""
+    start: str = ""
+
+    def __str__(self) -> str:
+        return f"{_MARK}{self.where} {self.start}".rstrip()
+
+
+def divided(path: Path) -> tuple[Path, Mark | None]:
+    """The path without its mark, and the mark."""
+    if not path or not path[-1].startswith(_MARK) or "@" in path[-1]:  # whose key begins so is an address for all that
+        return path, None
+    where, _, start = path[-1].removeprefix(_MARK).partition(" ")
+    return path[:-1], Mark(where, start)
+
+
+def name(address: str, path: Path) -> str:
+    """What a recipient is told from others by: commands and files as they are written, addresses by their key."""
+    mark = divided(path)[1]
+    return key(address) if mark is None or not mark.where else address
+
+
+def shown(address: str, path: Path) -> str:
+    """The address that stands for the recipient towards people: of what is no address, that of the list it stands in."""
+    steps, mark = divided(path)
+    if mark is None or not mark.where:
+        return address
+    return next((plain(step) for step in reversed(steps) if "@" in step and step[:1] not in "/:|"), address)
+
+
+def plain(step: str) -> str:
+    """A step without the word of how it was taken."""
+    return next((step.removesuffix(word) for word in (VIRTUAL, SIEVE, LUSER) if step.endswith(word)), step)
