@@ -8,7 +8,7 @@ SECOND = 3.13# `make test` runs the fast tests with this version too, where it i
 WORKERS = 2
 MINUTES = 5
 
-.PHONY: run test lint fuzz imap-stress bench bench-short bench-queue crash lock setup packages second clean help
+.PHONY: run test lint flake fuzz imap-stress bench bench-short bench-queue crash lock setup packages second clean help
 .NOTPARALLEL:
 
 run:  ## serve on ./config.toml
@@ -29,6 +29,9 @@ fuzz: setup  ## sessions, grammars and the reader of messages against anything, 
 
 imap-stress: setup  ## 20 IMAP clients on one folder that check every line they are told, for MINUTES=5
 	IMAP_STRESS_MINUTES=$(MINUTES) $(BIN)/python -m pytest -q -s -p no:logging tests/protocols/imap/test_imap_stress.py
+
+flake: setup  ## 1,000 tests with a fresh server each, 20 times; `make test` does 200 once
+	@for run in $$(seq 20); do MAILHUB_FLAKE=1000 $(BIN)/python -m pytest -q -n $(WORKERS) -s tests/testing/test_kit_flake.py || exit 1; done
 
 bench: setup packages  ## measure beside Debian's Postfix; writes bench/out/bench.json
 	$(BIN)/python -m bench

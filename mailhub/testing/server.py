@@ -9,7 +9,7 @@ import contextlib
 import shutil
 import ssl
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,6 +28,7 @@ from .clock import AsyncTestClock
 from .hub_faults import HubFaults
 from .inbox import Inbox, Pattern, Wanted, explained
 from .message import Message
+from .recording import Recording, door, play, read
 from .taps import TappedHub, Traffic
 from .waiting import Waiting
 
@@ -300,6 +301,21 @@ class AsyncMailHub:
         what = message if isinstance(message, str) else message.queue_id
         traced = await self.hub.control.perform(words.TraceFind(what=what))
         return [f"{one.id or '-'} {step.stage}: {step.text}" for one in traced.messages for step in one.steps]
+
+    @contextlib.contextmanager
+    def record(self) -> Iterator[Recording]:
+        """`with hub.record() as recording:`, and then `recording.save("tests/login.txt")`: what sessions that begin meanwhile say."""
+        recording = Recording()
+        self._traffic.recordings.add(recording)
+        try:
+            yield recording
+        finally:
+            self._traffic.recordings.discard(recording)
+
+    async def replay(self, transcript: str | Path) -> None:
+        """Play a saved transcript (its text, or its file) against this server; AssertionError at the first answer that is another."""
+        text = read(transcript)
+        await play(text, self.host, self.port(door(text)))
 
 
 def _new_folder() -> Path:

@@ -2,13 +2,14 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mailhub.model.clock import Clock, SystemClock
 from mailhub.net.stream import ConnectionLost, Stream
 from mailhub.protocols.session import Session
 
 from .faults import DoorFaults, Rule, Seen
+from .recording import Talk
 
 _LITERAL = re.compile(rb"\{(\d{1,9})\+\}\r?\n$")
 
@@ -17,10 +18,16 @@ class TappedStream(Stream):
     """A stream that knows which command it is in."""
 
     def __init__(
-        self, clock: Clock, on_connect: Callable[[Stream], object], session: Session, faults: DoorFaults
+        self,
+        clock: Clock,
+        on_connect: Callable[[Stream], object],
+        session: Session,
+        faults: DoorFaults,
+        recorders: Sequence[Talk],
     ) -> None:
         super().__init__(clock, on_connect)
         self._session, self._faults, self._real_clock = session, faults, SystemClock()
+        self._recorders = recorders
         self._seen = Seen()
         self._verb = self._tag = ""
         self._begun = on_connect
@@ -49,6 +56,11 @@ class TappedStream(Stream):
             while not self._lost:
                 await self._more()
         self.abort() if rule.act == "cut" else self.close()
+
+    def data_received(self, data: bytes) -> None:
+        for talk in self._recorders:
+            talk.add("C", data)
+        super().data_received(data)
 
     async def readline(self, limit: int) -> bytes:
         while True:
@@ -97,6 +109,8 @@ class TappedStream(Stream):
                     self._break(rule)
                     return
         self._said += len(data)
+        for talk in self._recorders:
+            talk.add("S", data)
         super().write(data)
 
     def _break(self, rule: Rule) -> None:

@@ -4,6 +4,8 @@ import asyncio
 import ssl
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -13,6 +15,7 @@ from .hub_faults import HubFaults
 from .inbox import Inbox, Pattern
 from .internet import AsyncInternet
 from .message import Message
+from .recording import Recording
 from .remote import RemoteHost
 from .server import PATIENCE, SETTLING, AsyncMailHub
 from .waiting import Waiting
@@ -154,6 +157,14 @@ class MailHub:
     def trace(self, message: Message | str) -> list[str]:
         """Every step of a message that arrived, or of a queue id, a Message-ID or an address."""
         return self._thread.run(self._server.trace(message))
+
+    def record(self) -> AbstractContextManager[Recording]:
+        """`with hub.record() as recording:`, and then `recording.save("tests/login.txt")`."""
+        return self._server.record()
+
+    def replay(self, transcript: str | Path) -> None:
+        """Play a saved transcript (its text, or its file) against this server; AssertionError at the first answer that is another."""
+        self._thread.run(self._server.replay(transcript))
 
 
 class MailboxBreaker:

@@ -19,6 +19,7 @@ from mailhub.protocols.smtp import SmtpSession
 from mailhub.protocols.smtp.channel import ConnectionLost
 
 from .faults import DoorFaults, Rule, Seen
+from .recording import Recording, Talk
 from .stream_taps import TappedStream
 
 _FINAL = ("DATA", "BDAT")
@@ -31,6 +32,14 @@ class Traffic:
         self.moved = asyncio.Event()
         self.talks: set[TappedSmtp] = set()
         self.heard = 0  # pieces of what SMTP clients said
+        self.recordings: set[Recording] = set()
+
+    def recorders(self, label: str) -> list[Talk]:
+        """Where a session that begins now is to be written down."""
+        talks = [Talk(label) for _ in self.recordings]
+        for recording, talk in zip(self.recordings, talks, strict=True):
+            recording.talks.append(talk)
+        return talks
 
     @property
     def mail_under_way(self) -> list[str]:
@@ -51,6 +60,7 @@ class TappedSmtp(SmtpSession):
         self._last: Rule | None = None  # what happens to the next final reply
         self._verb = ""
         self._switched_off |= faults.hidden
+        self._recorders = traffic.recorders(self.record.label)
 
     @property
     def busy(self) -> bool:
@@ -63,6 +73,8 @@ class TappedSmtp(SmtpSession):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        for talk in self._recorders:
+            talk.add("C", data)
         self.traffic.heard += 1
         self.traffic.moved.set()
 
@@ -74,6 +86,11 @@ class TappedSmtp(SmtpSession):
         super().connection_lost(error)
         self.traffic.talks.discard(self)
         self.traffic.moved.set()
+
+    def say(self, octets: bytes) -> None:
+        for talk in self._recorders:
+            talk.add("S", octets)
+        super().say(octets)
 
     # --- faults ---
 
@@ -164,4 +181,5 @@ class TappedHub(Hub):
         return session
 
     def new_stream(self, session: Session, on_connect: Callable[[Stream], object]) -> Stream:
-        return TappedStream(self.clock, on_connect, session, self.doors[session.service])
+        recorders = self.traffic.recorders(session.label)
+        return TappedStream(self.clock, on_connect, session, self.doors[session.service], recorders)

@@ -47,6 +47,7 @@ FILES = {
     "delivery.sieve.files": "the operator's Sieve scripts",
     "hub": "the data folder",
     "testing.server": "the data folder of a test, thrown away",
+    "testing.recording": "transcripts of a project's own tests",
     "testing.hub_faults": "a certificate that is wrong on purpose",
     "hub_status": "the system's word on the memory in use",
 }
