@@ -1,6 +1,7 @@
 """The load's own clients: raw, so that they cost little beside the server on the same cores."""
 
 import asyncio
+import base64
 import ssl
 import time
 from typing import Self
@@ -65,6 +66,10 @@ class Smtp:
         self.send(b"EHLO load.example.org\r\n")
         line = await self.reply()
         self.offers.add(line[4:].strip().upper())
+
+    async def sign_in(self, user: str, password: str) -> None:
+        self.send(b"AUTH PLAIN %b\r\n" % base64.b64encode(f"\0{user}\0{password}".encode()))
+        await self.expect(b"235")
 
     async def message(self, sender: bytes, recipient: bytes, body: bytes, verb: str) -> float:
         """One transaction; returns when the body was sent. The final reply is the caller's to wait for."""

@@ -1,4 +1,4 @@
-"""Submission to relay to sink: messages accepted on one port until Postfix's smtp-sink has them all."""
+"""Submission to relay to sink: messages of a client that has signed in, until Postfix's smtp-sink has them all."""
 
 import asyncio
 import re
@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from support import daemons
 from support.server import free_port
 
 from bench import target
@@ -16,12 +17,15 @@ from bench.clients import Smtp
 from bench.meters import Meter, memory, percentile
 from bench.peers import postfix as peers
 from bench.queue_million import fill
-from bench.smtp import SENDER, body
-from bench.target import Target
+from bench.smtp import body
+from bench.target import PASSWORD, READER, Target
 
 RELAY_DOMAIN = "relay.test"
 DESTINATIONS = 100
 DEFERRED = 1_000_000
+_LIMITS = (
+    "[limits]\nmessages_per_account = 10_000_000\nnew_recipients_per_account = 10_000_000\n"  # counted, never reached
+)
 _QUIET = 30.0  # seconds without a further message after which the rest is given up
 
 
@@ -102,7 +106,7 @@ def ways(port: int) -> dict[str, str]:
 
 def mailhub(port: int, prepare: Callable[[Path], object] | None = None) -> AbstractAsyncContextManager[Target]:
     table = ", ".join(f'"{domain}" = "{way}"' for domain, way in ways(port).items())
-    return target.mailhub(f"[delivery]\ntransport = {{ {table} }}\n", prepare=prepare)
+    return target.mailhub(f"{_LIMITS}[delivery]\ntransport = {{ {table} }}\n", prepare=prepare)
 
 
 def crowded(port: int) -> AbstractAsyncContextManager[Target]:
@@ -110,8 +114,11 @@ def crowded(port: int) -> AbstractAsyncContextManager[Target]:
     return mailhub(port, lambda data: fill(data, 1, DEFERRED + 1))
 
 
-def postfix(port: int) -> AbstractAsyncContextManager[Target]:
-    return peers.postfix(transports=ways(port))
+@asynccontextmanager
+async def postfix(port: int) -> AsyncIterator[Target]:
+    with daemons.dovecot_auth(f"{READER}:{{PLAIN}}{PASSWORD}::::::\n") as auth:
+        async with peers.postfix(transports=ways(port), auth=auth) as started:
+            yield started
 
 
 async def measure(target: Relaying, load: Load) -> dict[str, object]:
@@ -120,20 +127,22 @@ async def measure(target: Relaying, load: Load) -> dict[str, object]:
     assert sink is not None
     finals: list[float] = []
     before = sink.count
-    meter = Meter(target.roots())
     numbers = iter(range(load.messages))
-    text = body(load.size)
+    text = body(load.size, READER)
+    clients = [await Smtp.open(target.host, target.ports["submission"]) for _ in range(load.sessions)]
+    for client in clients:
+        await client.sign_in(READER, PASSWORD)
+    meter = Meter(target.roots())
 
-    async def session() -> None:
-        client = await Smtp.open(target.host, target.ports["smtp"])
+    async def session(client: Smtp) -> None:
         for number in numbers:
             where = f"d{number % load.destinations}.{RELAY_DOMAIN}"
-            began = await client.message(SENDER, f"x{number}@{where}".encode(), text, "DATA")
+            began = await client.message(READER.encode(), f"x{number}@{where}".encode(), text, "DATA")
             await client.expect(b"250")
             finals.append(time.perf_counter() - began)
         await client.quit()
 
-    await asyncio.gather(*(session() for _ in range(load.sessions)))
+    await asyncio.gather(*map(session, clients))
     accepted = meter.wall
     last, seen = time.perf_counter(), sink.count
     while sink.count - before < load.messages:

@@ -48,9 +48,9 @@ FULL = (
 SHORT = (Load(1, 100, 4096), Load(20, 600, 4096), Load(20, 300, 4096, verb="BDAT", tls=True), Load(4, 8, 5 << 20))
 
 
-def body(size: int) -> bytes:
+def body(size: int, author: str = SENDER.decode()) -> bytes:
     """A message of about `size` octets; no line begins with a dot."""
-    head = b"Subject: bench\r\nFrom: <a@other.test>\r\nDate: Mon, 1 Jan 2024 00:00:00 +0000\r\n\r\n"
+    head = b"Subject: bench\r\nFrom: <%b>\r\nDate: Mon, 1 Jan 2024 00:00:00 +0000\r\n\r\n" % author.encode()
     line = b"x" * 76 + b"\r\n"
     return head + line * ((size - len(head)) // len(line))
 

@@ -320,25 +320,20 @@ class Hub:
     def reload(self, config: schema.Config) -> Reloaded:
         """Take over what can be changed while sessions go on, and say which keys can not: those need a restart.
 
-        Certificates and the operator's Sieve scripts are read again whether or not their keys changed. Permanent where they can not be used; then nothing
-        has changed.
+        Certificates and the operator's Sieve scripts are read again whether or not their keys changed. An error where something can
+        not be used; then all is as it was.
         """
         done = reloaded(self.config, config)
-        scripts = files.read(done.config.sieve)
-        self.tls.reload(done.config.tls)
-        before, self.config = self.config, done.config
-        self.sessions.limits = self.config.sessions
-        self._signin.configure(self.config)
-        self.trace.config = self.config.trace
-        self.guard.configure(Sections(self.config.limits, self.config.smtp, self.config.auth, self.config.sessions))
-        self.router.configure(self.config.delivery, self.config.aliases)
-        self.commands.configure(self.config.aliases)
-        self.sieve.configure(self.config.sieve, scripts, self.config.delivery.recipient_delimiter)
-        self.scripts.configure(self.config.sieve)
-        self.queue.configure(self.config.queue)
-        self.suppressions.configure(self.config.suppression)
-        if before.smtp != self.config.smtp:
-            self._take_policy(self.config.smtp)
+        before, scripts, policy = self.config, self.sieve.operator, self.policy
+        try:
+            self._take_over(done.config, files.read(done.config.sieve))
+            if before.smtp != done.config.smtp:
+                self._take_policy(done.config.smtp)
+            self.tls.reload(done.config.tls)  # the last that may fail, and then nothing of its own has changed
+        except Exception:
+            self.policy = policy
+            self._take_over(before, scripts)
+            raise
         if before.log.stall_seconds != self.config.log.stall_seconds:
             self._detector.stop()
             self._detector = StallDetector(self.config.log.stall_seconds)
@@ -347,6 +342,20 @@ class Hub:
         if done.restart:
             log.warning("these changes need a restart: %s", ", ".join(done.restart))
         return done
+
+    def _take_over(self, config: schema.Config, scripts: files.OperatorScripts) -> None:
+        """What may fail with a new configuration can not with one that was in force: its tables are open."""
+        self.config = config
+        self.router.configure(config.delivery, config.aliases)
+        self.commands.configure(config.aliases)
+        self.guard.configure(Sections(config.limits, config.smtp, config.auth, config.sessions))
+        self.queue.configure(config.queue)
+        self.sessions.limits = config.sessions
+        self._signin.configure(config)
+        self.trace.config = config.trace
+        self.sieve.configure(config.sieve, scripts, config.delivery.recipient_delimiter)
+        self.scripts.configure(config.sieve)
+        self.suppressions.configure(config.suppression)
 
     @property
     def stalls(self) -> tuple[int, float]:

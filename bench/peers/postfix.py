@@ -25,6 +25,8 @@ RELAY_DOMAIN = "relay.test"
 _MASTER = """\
 127.0.0.1:{smtp} inet n - n - - smtpd
 127.0.0.1:{submission} inet n - n - - smtpd
+  -o smtpd_sasl_auth_enable={sasl}
+  -o smtpd_relay_restrictions=permit_sasl_authenticated,reject
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
@@ -81,6 +83,8 @@ smtp_tls_security_level = none
 smtpd_tls_security_level = {tls}
 smtpd_tls_cert_file = {folder}/cert.pem
 smtpd_tls_key_file = {folder}/key.pem
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = {auth}
 """
 
 
@@ -92,13 +96,16 @@ def missing() -> str:
 
 
 @asynccontextmanager
-async def postfix(*, transports: Mapping[str, str] = MappingProxyType({})) -> AsyncIterator[Target]:
-    """Postfix with virtual(8). `transports`: domains below relay.test, and where their mail goes."""
+async def postfix(
+    *, transports: Mapping[str, str] = MappingProxyType({}), auth: Path | None = None
+) -> AsyncIterator[Target]:
+    """Postfix with virtual(8). `transports`: domains below relay.test, and where their mail goes. `auth`: the socket of Dovecot's auth
+    service that its submission asks."""
     folder = folder_on_disk()
     smtp, submission = free_port(), free_port()
     try:
         owner = pwd.getpwnam("postfix")
-        await asyncio.to_thread(_write, folder, owner, smtp, submission, transports)
+        await asyncio.to_thread(_write, folder, owner, smtp, submission, transports, auth)
         await _run("postfix", "-c", str(folder), "start")
         master = int((folder / "queue/pid/master.pid").read_text())
         maildirs = [folder / "mail" / user(n).partition("@")[0] / "Maildir" for n in range(USERS)]
@@ -117,7 +124,9 @@ async def postfix(*, transports: Mapping[str, str] = MappingProxyType({})) -> As
         await asyncio.to_thread(_clean, folder, Path(f"/var/log/postfix-bench-{smtp}.log"))
 
 
-def _write(folder: Path, owner: pwd.struct_passwd, smtp: int, submission: int, transports: Mapping[str, str]) -> None:
+def _write(
+    folder: Path, owner: pwd.struct_passwd, smtp: int, submission: int, transports: Mapping[str, str], auth: Path | None
+) -> None:
     folder.chmod(0o755)
     for name in ("queue", "lib", "mail"):
         (folder / name).mkdir()
@@ -129,11 +138,11 @@ def _write(folder: Path, owner: pwd.struct_passwd, smtp: int, submission: int, t
         check=True, capture_output=True,
     )  # fmt: skip
     main = _MAIN.format(
-        folder=folder, domain=DOMAIN, relay=RELAY_DOMAIN, smtp=smtp, tls="may",
+        folder=folder, domain=DOMAIN, relay=RELAY_DOMAIN, smtp=smtp, tls="may", auth=auth or "",
         uid=owner.pw_uid, gid=grp.getgrnam("postfix").gr_gid,
     )  # fmt: skip
     (folder / "main.cf").write_text(main)
-    (folder / "master.cf").write_text(_MASTER.format(smtp=smtp, submission=submission))
+    (folder / "master.cf").write_text(_MASTER.format(smtp=smtp, submission=submission, sasl="yes" if auth else "no"))
     boxes = {user(n): f"{user(n).partition('@')[0]}/Maildir/" for n in range(USERS)}
     for name, table in (("vmailbox", boxes), ("transport", transports)):
         (folder / name).write_text("".join(f"{key} {value}\n" for key, value in table.items()))

@@ -37,6 +37,12 @@ class OAuth(Section, frozen=True, kw_only=True):
     request_limit: Annotated[int, Meta(ge=1, le=1_000)] = 50
 
 
+Mechanism = Literal[
+    "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "EXTERNAL", "OAUTHBEARER", "XOAUTH2",
+    "PLAIN", "LOGIN",
+]  # fmt: skip
+
+
 class Auth(Section, frozen=True, kw_only=True):
     # Allow PLAIN, LOGIN, USER/PASS in the clear, on connections without TLS.
     allow_plaintext: bool = False
@@ -48,7 +54,7 @@ class Auth(Section, frozen=True, kw_only=True):
     # Whoever another provider lets in gets an account at the first POP3 or IMAP login; else those are refused.
     create_accounts: bool = False
     # SASL mechanisms that may be offered; empty: all that can work (`mailhub config -a` lists them).
-    mechanisms: tuple[str, ...] = ()
+    mechanisms: tuple[Mechanism, ...] = ()
     # Wrong passwords after which a session ends.
     failure_limit: Count = 3
     # Time that passes before a wrong password is answered.

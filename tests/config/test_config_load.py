@@ -53,6 +53,11 @@ def test_an_unknown_section() -> None:
     ("text", "said"),
     [
         ("demo = 1", "demo: found 1; allowed: true or false"),
+        (
+            'auth.mechanisms = ["PLAIN", "TYPO"]',
+            'auth.mechanisms[2]: found "TYPO"; allowed: "CRAM-MD5", "EXTERNAL", "LOGIN", "OAUTHBEARER", "PLAIN", "SCRAM-SHA-1", '
+            '"SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "XOAUTH2"',
+        ),
         ("hostname = 1", "hostname: found 1; allowed: text of 1 to 255 characters"),
         ('hostname = ""', 'hostname: found ""; allowed: text of 1 to 255 characters'),
         ("smtp = 3", "smtp: found 3; allowed: a table"),

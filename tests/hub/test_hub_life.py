@@ -14,10 +14,11 @@ import pytest
 from support.hubs import PASSWORD, config, messages, running, send, trusting, until
 
 from mailhub import hub as hub_module
-from mailhub.config.schema import Listener, Sessions, Smtp, Tls
+from mailhub.config.lookup import Lookup
+from mailhub.config.schema import Delivery, Limits, Listener, Queue, Sessions, Sieve, Smtp, Tls
 from mailhub.hub import Hub
 from mailhub.model.clock import VirtualClock
-from mailhub.model.errors import Permanent
+from mailhub.model.errors import MailError, Permanent
 from mailhub.net.stream import Stream
 from mailhub.net.tls import self_signed
 from mailhub.protocols.listener import Listener as Listening
@@ -228,6 +229,35 @@ async def test_a_renewed_certificate_is_shown_after_a_reload_and_a_broken_one_ch
         assert await asyncio.to_thread(served, hub.port("imaps")) == second
         writer.write(b"a NOOP\r\n")
         assert (await reader.readline()).startswith(b"a OK")
+        writer.close()
+
+
+@pytest.mark.parametrize("broken", ["tables", "networks", "certificates", "scripts"])
+async def test_a_reload_that_fails_leaves_the_old_configuration_wholly_in_force(tmp_path: Path, broken: str) -> None:
+    (tmp_path / "script").write_text("keep;")
+    async with running(tmp_path / "data", sieve=Sieve(before=(str(tmp_path / "script"),))) as hub:
+        old, policy, scripts = hub.config, hub.policy, hub.sieve.operator
+        new = msgspec.structs.replace(
+            old, domains=("new.test",), smtp=Smtp(message_size_limit=1, mynetworks=("203.0.113.0/24",)),
+            sessions=Sessions(limit=1), delivery=Delivery(srs=True), queue=Queue(active_limit=7), limits=Limits(ban_errors=1),
+        )  # fmt: skip
+        if broken == "tables":
+            new = msgspec.structs.replace(new, delivery=Delivery(transport=Lookup(("nosuch:/table",))))
+        elif broken == "networks":
+            new = msgspec.structs.replace(new, limits=Limits(allow=("no network",)))
+        elif broken == "certificates":
+            new = msgspec.structs.replace(new, tls=Tls(certificate=str(tmp_path / "none.pem")))
+        else:
+            (tmp_path / "script").write_text("no script at all")
+        with pytest.raises((MailError, ValueError)):
+            hub.reload(new)
+        assert (hub.config, hub.policy, hub.sieve.operator) == (old, policy, scripts)
+        assert (hub.sessions.limits, hub.queue._set.limit) == (old.sessions, old.queue.active_limit)
+        assert (await hub.directory.domain("mailhub.test"), await hub.directory.domain("new.test")) == (True, False)
+        assert not hub.guard.trusts("203.0.113.1")
+        assert hub.guard.bans.limits == old.limits
+        _, writer, greeting = await talk(hub.port("smtp"))
+        assert greeting.startswith(b"220 ")
         writer.close()
 
 

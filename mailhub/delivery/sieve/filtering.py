@@ -66,6 +66,11 @@ class Filter:
         """Take over a new configuration."""
         self._config, self._operator, self._delimiter = config, operator, delimiter
 
+    @property
+    def operator(self) -> OperatorScripts:
+        """The operator's scripts in force."""
+        return self._operator
+
     async def decide(self, job: Job, recipient: JobRecipient, place: Local) -> Decision:
         """Where the message goes. Whatever is wrong with a script, it goes to INBOX; MailError where the store does not answer."""
         text = self._store.active(place.account) if self._config.enabled else None
