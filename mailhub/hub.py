@@ -11,9 +11,7 @@ is under way may end; then it is cut. A core task that fails stops the hub loudl
 import asyncio
 import functools
 import logging
-import os
 import sys
-import weakref
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -27,14 +25,15 @@ from mailhub.control import demo
 from mailhub.control.server import ControlServer
 from mailhub.control.service import Control
 from mailhub.delivery.sieve import files
+from mailhub.hub_local import Person, become, deputed, local_domains, make_folder, person, users_of
 from mailhub.hub_mail import jobs, moving_mail
 from mailhub.hub_reload import Reloaded, reloaded
+from mailhub.hub_sessions import begin
 from mailhub.hub_signin import signing_in
 from mailhub.hub_status import status_of
 from mailhub.mailbox.scripts import Scripts
 from mailhub.mailbox.service import Mailboxes
 from mailhub.model.clock import Clock, SystemClock, VirtualClock
-from mailhub.model.errors import Permanent
 from mailhub.model.reply import Reply
 from mailhub.net import local
 from mailhub.net.resolver import DnsResolver, Resolver
@@ -57,7 +56,6 @@ log = logging.getLogger("mailhub.hub")
 
 _SWITCH_INTERVAL = 0.0005  # seconds a thread may hold the interpreter; at Python's 5 ms a busy one triples latencies
 _GOODBYE_TURNS = 20  # turns of the loop in which sessions may say goodbye where there is no grace
-_LINGER = 30.0  # seconds for a client to take the last words of a session
 Settings = TypeVar("Settings", schema.Smtp, schema.Imap, schema.Pop3, schema.Managesieve, schema.AuthSocket)
 
 
@@ -85,6 +83,7 @@ class Hub:
         )
         self.tls = ServerTls(config.tls, self.data, config.hostname, self.clock)
         self.listeners: list[Listener] = []
+        self._own_tls: list[ServerTls] = []  # of listeners with [listener.tls_options]
         self.demo_accounts: demo.Accounts = ()
         self.started = 0.0
         self._undo = AsyncExitStack()
@@ -123,18 +122,21 @@ class Hub:
         """Each thing made is followed by how it is unmade; on the way out it goes in reverse."""
         sys.setswitchinterval(_SWITCH_INTERVAL)
         config, clock = self.config, self.clock
-        _make_folder(self.data)
+        self.deputy = await deputed(config, clock, undo)
+        self._open_doors(person(config.user), undo)
         await self.store.open()
         undo.push_async_callback(self.store.close)
         guarded = Sections(config.limits, config.smtp, config.auth, config.sessions)
         self.guard = Guard(guarded, clock, store=self.store.guard, machine=self._machine, sessions_of=self.sessions.of)
         await self.guard.open()
         undo.push_async_callback(self.guard.settled)
-        for door in config.listener:
-            self._bind(door, undo)
-        self.tls.context()
+        for tls in (self.tls, *self._own_tls):
+            tls.context()
         self.tables = Tables(clock)
         undo.callback(self.tables.close)
+        self.system_users = users_of(self.deputy, config, clock)
+        if self.deputy is not None:
+            self._watch(asyncio.get_running_loop().create_task(self.deputy.run(), name="the deputy"))
         signin = await signing_in(config, self.store, self.tables, self.guard, self.resolver, clock, undo)
         self._signin, self.directory, self.authenticator = signin, signin.directory, signin.authenticator
         if config.demo and config.domains:
@@ -171,14 +173,25 @@ class Hub:
         for listener in self.listeners:
             self._watch(await listener.start())
 
+    def _open_doors(self, somebody: Person | None, undo: AsyncExitStack) -> None:
+        """While we are root, if we are; nothing but the doors is opened before that is over."""
+        make_folder(self.data, somebody)
+        for door in self.config.listener:
+            self._bind(door, undo)
+        become(somebody, [listener.config.path for listener in self.listeners if listener.config.path], self.data)
+
     def _bind(self, door: schema.Listener, undo: AsyncExitStack) -> None:
         if door.path and "/" not in door.path:
             door = msgspec.structs.replace(door, path=str(self.data / door.path))
         tls = self.tls
         if door.tls_options is not None:
             tls = ServerTls(door.tls_options, self.data, self.config.hostname, self.clock)
-            tls.context()
-        serve, refuse = functools.partial(self._serve, door, tls), self.guard.connected
+            self._own_tls.append(tls)
+        serve = functools.partial(self._serve, door, tls)
+
+        def refuse(client: str, service: str) -> Reply | None:
+            return self.guard.connected(client, service)
+
         listener = Listener(door, self.sessions, self.clock, serve, tls.context, refuse)
         listener.bind()
         undo.callback(listener.close)
@@ -256,7 +269,7 @@ class Hub:
         else:
             policy = self._own_policies.get(door.label, self.policy)
             return self.new_smtp(self._context(door, tls, session, policy.config), policy)
-        return self.new_stream(session, functools.partial(_begin, self.clock, session, talk))
+        return self.new_stream(session, functools.partial(begin, self.clock, session, talk))
 
     def new_smtp(self, context: SessionContext[schema.Smtp], policy: Policy) -> SmtpSession:
         """The protocol object of an SMTP, submission or LMTP client. The test kit has one of its own."""
@@ -356,45 +369,10 @@ class Hub:
         self.sieve.configure(config.sieve, scripts, config.delivery.recipient_delimiter)
         self.scripts.configure(config.sieve)
         self.suppressions.configure(config.suppression)
+        if self.system_users is not None:
+            self.system_users.configure(local_domains(config))
 
     @property
     def stalls(self) -> tuple[int, float]:
         """How often the event loop was held for `log.stall_seconds`, and for how long at the worst."""
         return self._detector.stalls, self._detector.worst
-
-
-def _begin(clock: Clock, session: Session, talk: Callable[[Stream], Coroutine[Any, Any, None]], stream: Stream) -> None:
-    """A session on a stream: a task of its own, whose end closes the connection."""
-
-    async def run() -> None:
-        try:
-            await talk(stream)
-        except Exception:
-            log.exception("%s: the session crashed", session)
-        finally:
-            _close(clock, stream)
-
-    session.on_abort(stream.abort)
-    session.own(asyncio.get_running_loop().create_task(run(), name=str(session)))
-
-
-def _close(clock: Clock, stream: Stream) -> None:
-    """Close when the client has taken what was said to it, or does not take it. A stream that is gone is not kept."""
-    stream.close()
-    leftover = weakref.ref(stream)
-
-    def cut() -> None:
-        if (stream := leftover()) is not None:
-            stream.abort()
-
-    clock.call_later(_LINGER, cut)
-
-
-def _make_folder(data: Path) -> None:
-    try:
-        os.makedirs(data, mode=0o700, exist_ok=True)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise Permanent(f"data folder {data}: {reason}: make it for this user, or set another `data`") from error
-    if not os.access(data, os.R_OK | os.W_OK | os.X_OK):
-        raise Permanent(f"data folder {data}: not writable by user id {os.getuid()}: chown it, or set another `data`")

@@ -29,6 +29,8 @@ from mailhub.queue.spool import Spool
 from mailhub.queue.suppression import Suppressions
 
 if TYPE_CHECKING:
+    from mailhub.delivery.system.routing import SystemRouting
+    from mailhub.delivery.system.transport import SystemTransport
     from mailhub.hub import Hub
 
 _REFRESH_SPREAD = 14_400.0  # seconds after midnight UTC, so that not all the world asks at once
@@ -56,21 +58,36 @@ async def moving_mail(hub: "Hub", machine: Machine, undo: AsyncExitStack) -> Mov
         config.delivery.recipient_delimiter, clock,
     )  # fmt: skip
     local = LocalTransport(hub.mailboxes, config.hostname, clock, sieve)
+    routing, system = _system_users(hub)
     own = functools.partial(own_addresses, config.listener, machine)
     transports = Transports(
         config.transport, config.relay, hub.resolver, config.hostname, clock, local,
-        config.delivery.recipient_delimiter, own, config.aliases, tls.services,
+        config.delivery.recipient_delimiter, own, config.aliases, tls.services, system,
     )  # fmt: skip
+    if system is not None:
+        transports.limits[system.name] = config.local.concurrency
     undo.push_async_callback(transports.close)
     main = (*config.domains, config.hostname)[0]
     forwarding = Forwarding(await kept_key(store.directory, SRS_KEY), main, clock)
-    router = Router(hub.directory, config.delivery, main, hub.tables, forwarding, config.aliases)
+    router = Router(hub.directory, config.delivery, main, hub.tables, forwarding, config.aliases, routing)
     suppressions = Suppressions(store.suppressions, config.suppression, clock)
     queue = Manager(
         store.queue, router, transports.all, config.queue, config.hostname, clock, suppressions=suppressions,
         trace=hub.trace, limits=transports.limits,
     )  # fmt: skip
     return Moving(router, suppressions, queue, Spool(store.queue, queue, clock), tls, sieve, transports.commands)
+
+
+def _system_users(hub: "Hub") -> "tuple[SystemRouting | None, SystemTransport | None]":
+    """Where they have mail here."""
+    if hub.deputy is None or hub.system_users is None:
+        return None, None
+    from mailhub.delivery.system.routing import SystemRouting
+    from mailhub.delivery.system.transport import SystemTransport
+
+    config, delimiter = hub.config.local, hub.config.delivery.recipient_delimiter
+    routing = SystemRouting(hub.system_users, config, delimiter)
+    return routing, SystemTransport(hub.deputy, routing, config, delimiter, hub.clock, str(hub.data / "spool"))
 
 
 def jobs(hub: "Hub", tls: RelayTls, undo: AsyncExitStack) -> Iterator["asyncio.Task[None]"]:

@@ -39,6 +39,8 @@ def serve(config: Path | None) -> None:
     certificates again.
     """
     settings = read_config(config)
+    if settings.local.system_users and not settings.user and not os.geteuid():
+        fail("local.system_users: who talks to the network does not hold root: set `user`, whom mailhub becomes")
     lines = log.setup(settings.log, sys.stderr)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:

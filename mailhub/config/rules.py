@@ -7,44 +7,20 @@ import contextlib
 import ipaddress
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from . import bounce_texts, commands, lookup, restrictions
+from . import bounce_texts, commands, lookup, restrictions, rules_delivery
 from .aliasing import LUSER_WORDS, Aliases
+from .findings import Finding as Finding
+from .findings import ip_version
+from .findings import is_domain as is_domain
+from .findings import shown as shown
 from .lines import Path
-from .schema import AutoExpunge, Config, Listener, Mailbox, OAuth, Queue, Relay, Smtp, Transport
+from .schema import AutoExpunge, Config, Listener, Mailbox, OAuth, Queue, Smtp
 
-_FIXED = ("local", "virtual", "error", "retry", "hold", "discard", "pipe")  # transports that have no settings
-_NEXTHOP = re.compile(r"(\[[^\[\]\s]+\]|[^\[\]\s:]+)(:[0-9]{1,5})?")
-_TRANSPORT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PREFIX = frozenset(".*%/")  # have a meaning in folder names
 _CONTACT = re.compile(r"[!-;=?A-~]+@[A-Za-z0-9.-]+")
 _PROVIDERS = ("saslauthd", "dovecot", "authdaemon", "passwd-file", "table")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something wrong at the key `path`: what was found there, and what is allowed."""
-
-    path: Path
-    found: str
-    allowed: str
-
-
-def shown(value: object) -> str:
-    """A value as the operator may have written it, cut to a readable length."""
-    if isinstance(value, bool):
-        text = "true" if value else "false"
-    elif isinstance(value, str):
-        text = '"' + value.encode("unicode_escape").decode("ascii") + '"' if not value.isprintable() else f'"{value}"'
-    elif isinstance(value, dict):
-        text = "a table"
-    elif isinstance(value, list):
-        text = "a list"
-    else:
-        text = str(value)
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def check(config: Config) -> Iterator[Finding]:
@@ -61,8 +37,9 @@ def check(config: Config) -> Iterator[Finding]:
     yield from _aliases(config.aliases)
     yield from _shared(config.mailbox)
     yield from _retention(config.mailbox.autoexpunge)
-    yield from _relay(("relay",), config.relay)
-    yield from _transports(config)
+    yield from rules_delivery.relay(("relay",), config.relay)
+    yield from rules_delivery.transports(config)
+    yield from rules_delivery.local(config.local)
     if (contact := config.tls_reports.contact) and not _CONTACT.fullmatch(contact):
         yield Finding(("tls_reports", "contact"), shown(contact), 'an address such as "postmaster@example.org", or ""')
     for key in ("nameservers", "validating"):
@@ -101,71 +78,6 @@ def _retention(rules: tuple[AutoExpunge, ...]) -> Iterator[Finding]:
             yield Finding(("mailbox", "autoexpunge", n), "neither age nor count", "one of them, or both")
 
 
-def _relay(path: Path, relay: Relay) -> Iterator[Finding]:
-    for key, value, version in (("source_ipv4", relay.source_ipv4, 4), ("source_ipv6", relay.source_ipv6, 6)):
-        if value and _ip_version(value) != version:
-            yield Finding((*path, key), shown(value), f'an IPv{version} address, or "" for the system\'s choice')
-    if relay.port == 0:
-        yield Finding((*path, "port"), "0", "a port from 1 to 65535")
-
-
-def _transports(config: Config) -> Iterator[Finding]:
-    for name, transport in config.transport.items():
-        path = ("transport", name)
-        if name in _FIXED or not _TRANSPORT.fullmatch(name):
-            allowed = f"a word of letters, digits, hyphens, dots and underscores that is not {', '.join(_FIXED)}"
-            yield Finding(path, shown(name), allowed)
-        if transport.relay is not None:
-            yield from _relay((*path, "relay"), transport.relay)
-        if transport.protocol == "pipe":
-            yield from _pipe(path, transport)
-        elif transport.command:
-            yield Finding((*path, "command"), shown(transport.command[0]), 'none where `protocol` is not "pipe"')
-    relayhost = config.delivery.relayhost
-    if relayhost and not _NEXTHOP.fullmatch(relayhost):
-        allowed = '"[host]", "[192.0.2.1]" or a domain with MX, each with ":port" behind it where it is not 25; or ""'
-        yield Finding(("delivery", "relayhost"), shown(relayhost), allowed)
-    srs_domain = config.delivery.srs_domain
-    if srs_domain and not is_domain(srs_domain):
-        yield Finding(("delivery", "srs_domain"), shown(srs_domain), 'a domain of ours, or ""')
-    known = {*config.transport, *_FIXED, "smtp", "relay", "lmtp"}
-    if config.delivery.default_transport.partition(":")[0] not in known - {"local", "virtual"}:
-        found = shown(config.delivery.default_transport)
-        yield Finding(
-            ("delivery", "default_transport"), found, "the name of a transport, a colon and a nexthop behind it"
-        )
-
-
-def _pipe(path: Path, pipe: Transport) -> Iterator[Finding]:
-    if not pipe.command or not pipe.command[0].startswith("/"):
-        yield Finding(
-            (*path, "command"), shown((*pipe.command, "")[0]), "a program by its whole path, and its arguments"
-        )
-    known = commands.OF_RECIPIENT | commands.OF_MESSAGE
-    for n, argument in enumerate(pipe.command):
-        if unknown := sorted(commands.names(argument) - known):
-            yield Finding((*path, "command", n), f"${unknown[0]}", ", ".join(f"${name}" for name in sorted(known)))
-        if "\0" in argument or (n == 0 and "$" in argument):
-            yield Finding((*path, "command", n), shown(argument), "text without NUL, and a program without a macro")
-    if unknown := sorted(set(pipe.flags) - set(commands.FLAGS)):
-        yield Finding((*path, "flags"), shown(unknown[0]), f"any of {commands.FLAGS}")
-    if set(pipe.flags) & {"D", "O"} and pipe.recipient_limit > 1:
-        yield Finding((*path, "recipient_limit"), str(pipe.recipient_limit), "1 with the flags D and O")
-    for n, line in enumerate(pipe.environment):
-        if not line.partition("=")[0] or "=" not in line or "\0" in line:
-            yield Finding((*path, "environment", n), shown(line), '"NAME=value"')
-
-
-def is_domain(name: str) -> bool:
-    """A domain of letters (of any script), digits and hyphens, as RFC 5321 section 4.1.2 and RFC 6531 section 3.3 say."""
-    return 0 < len(name.encode()) <= 255 and all(_is_label(label) for label in name.split("."))
-
-
-def _is_label(label: str) -> bool:
-    plain = all(char.isalnum() or char == "-" or (ord(char) > 127 and char.isprintable()) for char in label)
-    return plain and 0 < len(label) <= 63 and label[0] != "-" != label[-1]
-
-
 def _names(config: Config) -> Iterator[Finding]:
     if not (is_domain(config.hostname) and config.hostname.isascii()):
         yield Finding(("hostname",), shown(config.hostname), 'a host name in ASCII, such as "mail.example.org"')
@@ -189,7 +101,7 @@ def _listeners(listeners: tuple[Listener, ...]) -> Iterator[Finding]:
         yield from _door(("listener", n), listener)
         if listener.path:
             continue
-        version = _ip_version(listener.address)
+        version = ip_version(listener.address)
         if version is None:
             allowed = 'an IPv4 or IPv6 address; "0.0.0.0" or "::" for all'
             yield Finding(("listener", n, "address"), shown(listener.address), allowed)
@@ -379,17 +291,10 @@ def _delimiter(char: str) -> Iterator[Finding]:
         yield Finding(("delivery", "recipient_delimiter"), shown(char), 'one sign such as "+" or "-", or ""')
 
 
-def _ip_version(text: str) -> int | None:
-    try:
-        return ipaddress.ip_address(text).version
-    except ValueError:
-        return None
-
-
 def _is_nameserver(text: str) -> bool:
-    if _ip_version(text) is not None:
+    if ip_version(text) is not None:
         return True
     address, _, port = text.rpartition(":")
     bracketed = address.startswith("[") and address.endswith("]")
-    version = _ip_version(address[1:-1] if bracketed else address)
+    version = ip_version(address[1:-1] if bracketed else address)
     return version == (6 if bracketed else 4) and port.isascii() and port.isdigit() and 0 < int(port) <= 65535

@@ -12,6 +12,7 @@ from .capture import Capture as Capture
 from .capture import captured as captured
 from .delivering import Delivery as Delivery
 from .lists import Lists
+from .local import Local as Local
 from .lookup import Lookup
 from .mailboxes import AutoExpunge as AutoExpunge
 from .mailboxes import Mailbox as Mailbox
@@ -27,28 +28,8 @@ from .sieve import Sieve as Sieve
 from .signin import Auth as Auth
 from .signin import AuthSocket as AuthSocket
 from .signin import OAuth as OAuth
-
-
-class Certificate(Section, frozen=True, kw_only=True):
-    """One more certificate. `names` empty: those that stand in it."""
-
-    certificate: Name
-    key: str = ""
-    names: tuple[str, ...] = ()
-
-
-class Tls(Section, frozen=True, kw_only=True):
-    # PEM files; empty: a self-signed certificate in the data directory, made at the first start.
-    certificate: str = ""
-    key: str = ""
-    minimum: Literal["TLSv1.2", "TLSv1.3"] = "TLSv1.2"
-    # OpenSSL's word for the ciphers of TLS 1.2.
-    ciphers: Name = "ECDHE+AESGCM:ECDHE+CHACHA20"
-    # Certificates for other names, chosen by what the client asks for (SNI). All are read again when their files change.
-    certificates: tuple[Certificate, ...] = ()
-    # Certificates of clients: not asked for, asked for, or required; signed by an authority in this PEM file.
-    client_certificates: Literal["none", "ask", "require"] = "none"
-    client_ca: str = ""
+from .tls import Certificate as Certificate
+from .tls import Tls as Tls
 
 
 class Sessions(Section, frozen=True, kw_only=True):
@@ -354,6 +335,8 @@ class Config(Section, frozen=True, kw_only=True):
     domains: tuple[str, ...] = ("mailhub.test",)
     # Everything mailhub keeps is below this folder; relative to the config file's.
     data: Name = "./var"
+    # Who mailhub is, once its ports are bound, where root starts it: "user" or "user:group"; "": whoever starts it.
+    user: str = ""
     # Create alice@ and bob@ of the first domain at the first start.
     demo: bool = False
     listener: tuple[Listener, ...] = LISTENERS
@@ -378,6 +361,7 @@ class Config(Section, frozen=True, kw_only=True):
     resolver: Resolver = Resolver()
     store: Store = Store()
     mailbox: Mailbox = Mailbox()
+    local: Local = Local()
     sieve: Sieve = Sieve()
     managesieve: Managesieve = Managesieve()
     log: Log = Log()

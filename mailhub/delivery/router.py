@@ -8,6 +8,7 @@ elsewhere. Directory troubles come out as its own errors (Temporary): the caller
 import asyncio
 from dataclasses import replace
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from mailhub.config.aliasing import Aliases
 from mailhub.config.schema import Delivery
@@ -24,6 +25,9 @@ from .aliases.names import Names
 from .forwarding import Forwarding
 from .routes import PART, Expand, Local, Refuse, Relay, Route
 from .ways import HERE, Entry, Ways, entry, meant, over
+
+if TYPE_CHECKING:
+    from .system.routing import SystemRouting
 
 UNKNOWN = Reply(550, "5.1.1", "No such mailbox here")
 NO_DOMAIN = Reply(550, "5.1.3", "The address has no domain")
@@ -44,14 +48,15 @@ class Known(Enum):
 
 
 class Router:
-    """Reads the directory and decides. `domain`: the one that `postmaster` alone belongs to (RFC 5321 section 4.5.1)."""
+    """Reads the directory and decides. `domain`: the one that `postmaster` alone belongs to (RFC 5321 section 4.5.1). `system`: where
+    users of the system have mail."""
 
     def __init__(
         self, directory: Directory, config: Delivery, domain: str, tables: Tables, forwarding: Forwarding | None = None,
-        aliases: Aliases | None = None,
+        aliases: Aliases | None = None, system: "SystemRouting | None" = None,
     ) -> None:  # fmt: skip
         self._directory, self.domain, self._tables = directory, domain.lower(), tables
-        self._forwarding, self._aliases = forwarding, aliases or Aliases()
+        self._forwarding, self._aliases, self._system = forwarding, aliases or Aliases(), system
         self.configure(config)
 
     def configure(self, config: Delivery, aliases: Aliases | None = None) -> None:
@@ -66,7 +71,7 @@ class Router:
     async def peek(self, address: str) -> Known:
         """Whether mail for `address` would be ours, somebody else's or nobody's. For RCPT. Ours is what is of a domain of ours,
         wherever a table sends it. Permanent where a table says why it is refused."""
-        route = await self.route(address)
+        route, _ = await self._explained(address, (), "", look=True)
         if isinstance(route, Refuse) and route.reply.permanent:
             if route.reply not in _NOBODY:
                 raise Permanent(f"{address!r}: {route.reply}", route.reply)
@@ -88,7 +93,10 @@ class Router:
             route = route.part(int(mark.start) if mark is not None else 0)
         return route, line
 
-    async def _explained(self, address: str, path: steps.Path, sender: str) -> tuple[Route, Entry | None]:
+    async def _explained(
+        self, address: str, path: steps.Path, sender: str, *, look: bool = False
+    ) -> tuple[Route, Entry | None]:
+        """`look`: only who is meant, without files of his."""
         local, domain = addresses.split(address)
         if not domain:
             if local.lower() != "postmaster":
@@ -102,7 +110,7 @@ class Router:
         if (moved := await self._names.relocated(address, ours=ours)) is not None:
             return moved, None
         if ours:
-            return await self._ours(address, path, sender)
+            return await self._ours(address, path, look)
         default, why = await self._ways.default(domain, sender)
         found = await self._ways.of(address)
         way = meant(over(found, default, domain) if found is not None else default, domain)
@@ -113,10 +121,16 @@ class Router:
     async def _aside(self, text: str, path: steps.Path, mark: steps.Mark) -> Route:
         """The route of what stands in a list and is no address."""
         config = self._aliases
+        if text.startswith("|") and mark.where not in config.allow_mail_to_commands:
+            return Refuse(NO_COMMAND)
+        if text.startswith("/") and mark.where not in config.allow_mail_to_files:
+            return Refuse(NO_FILE)
+        if self._system is not None and mark.where == "forward":
+            return await self._system.owned(steps.shown(text, (*path, str(mark))))
         if text.startswith("|"):
-            return Relay(text[1:], COMMAND) if mark.where in config.allow_mail_to_commands else Refuse(NO_COMMAND)
+            return Relay(text[1:], COMMAND)
         if text.startswith("/"):
-            return Relay(text, FILE) if mark.where in config.allow_mail_to_files else Refuse(NO_FILE)
+            return Relay(text, FILE)
         if text in path:
             return Refuse(LOOP)
         file = text.removeprefix(includes.INCLUDE)
@@ -143,12 +157,12 @@ class Router:
             return await self._account(address, path) or Refuse(UNKNOWN)
         return way
 
-    async def _ours(self, address: str, path: tuple[str, ...], sender: str) -> tuple[Route, Entry | None]:
+    async def _ours(self, address: str, path: tuple[str, ...], look: bool) -> tuple[Route, Entry | None]:
         """A domain of ours: who has no name there gets nothing through the table but by a line of his own."""
         domain = addresses.domain_of(address)
         if self._forwarding is not None and (back := self._forwarding.back(address)) is not None:
             return back, None
-        named = await self._account(address, path)
+        named = await self._account(address, path, look)
         if named is None or isinstance(named, Local):
             found = await self._ways.of(address)
             if found is not None and found.transport not in ("", *HERE) and (found.exact or named is not None):
@@ -164,16 +178,16 @@ class Router:
             or Refuse(UNKNOWN)
         ), None
 
-    async def _account(self, address: str, path: tuple[str, ...]) -> Route | None:
+    async def _account(self, address: str, path: tuple[str, ...], look: bool = False) -> Route | None:
         """The alias or account of that name, or else of its user without the tag."""
         name = addresses.key(address)
         local, domain = addresses.split(name)
         user, detail = addresses.without_detail(local, self._delimiter)
-        return await self._named(name, None, path) or (
-            await self._named(f"{user}@{domain}", detail, path) if detail is not None else None
+        return await self._named(name, None, path, look) or (
+            await self._named(f"{user}@{domain}", detail, path, look) if detail is not None else None
         )
 
-    async def _named(self, name: str, detail: str | None, path: tuple[str, ...]) -> Route | None:
+    async def _named(self, name: str, detail: str | None, path: tuple[str, ...], look: bool) -> Route | None:
         """Alias or account of exactly that name. An alias that leads to itself means the account of that name (its copy is
         kept); without an account it is a loop."""
         looped = name in path
@@ -184,6 +198,8 @@ class Router:
         account = await self._directory.account(name)
         if account is not None:
             return Local(account.name, detail=detail)
+        if self._system is not None and (way := await self._system.named(name, detail, path, look=look)) is not None:
+            return way
         return Refuse(LOOP) if looped else None
 
     async def _catch_all(self, domain: str) -> Route | None:

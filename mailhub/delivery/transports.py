@@ -33,6 +33,7 @@ class Transports:
         own: Callable[[int], Collection[str]],
         aliases: Aliases,
         tls: TlsServices | None = None,
+        system: Transport | None = None,
     ) -> None:
         usual = RelayTransport(resolver, relay, hostname, clock, own(relay.port), tls=tls)
         self._relays: dict[str, RelayTransport] = {
@@ -43,6 +44,8 @@ class Transports:
         self.limits = {name: section.concurrency for name, section in sections.items() if section.concurrency}
         self.commands = CommandTransport(COMMAND, aliases, delimiter, clock)
         self.all: dict[str, Transport] = {"local": local, "discard": Discard(), COMMAND: self.commands}
+        if system is not None:
+            self.all[system.name] = system
         for name, section in sections.items():
             differing = section.relay or relay
             match section.protocol:

@@ -15,10 +15,11 @@ BELOW: dict[str, tuple[str, ...]] = {
     "message": ("model",),
     "net": ("model", "config"),
     "tables": ("model", "config"),
+    "deputy": ("message", "model"),
     "store": ("net", "message", "model", "config"),
-    "directory": ("tables", "store.api", "wire", "model", "config"),
+    "directory": ("tables", "store.api", "deputy", "wire", "message", "model", "config"),
     "mailbox": ("store.api", "trace", "wire", "message", "model", "config"),
-    "delivery": ("mailbox", "directory", "tables", "store.api", "net", "wire", "message", "model", "config"),
+    "delivery": ("mailbox", "directory", "tables", "store.api", "deputy", "net", "wire", "message", "model", "config"),
     "queue": ("delivery", "store.api", "trace", "message", "model", "config", "log"),
     "policy": (
         "queue",
@@ -53,6 +54,8 @@ BELOW: dict[str, tuple[str, ...]] = {
 }
 BELOW["jobs"] = ("queue", "delivery", "store.api", "net", "message", "model", "config")
 BELOW["hub_reload"] = ("config",)
+BELOW["hub_sessions"] = ("protocols", "net", "model")  # a part of hub
+BELOW["hub_local"] = ("directory", "deputy", "model", "config")  # a part of hub
 BELOW["hub_signin"] = tuple(BELOW)  # a part of hub
 BELOW["hub"] = (*BELOW, "hub_status", "hub_mail")
 BELOW["hub_status"] = BELOW["hub_mail"] = (*BELOW["hub"], "hub")  # parts of hub

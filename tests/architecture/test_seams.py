@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from support.source import Module, dotted, modules
 
-CLOCKS = {"model.clock", "stall"}  # the seam, and the detector that watches what virtual time can not see
+# The seam; the detector that watches what virtual time can not see; and the other process, which serves no test's time.
+CLOCKS = {"model.clock", "stall", "deputy.process", "deputy.mailbox", "deputy.dotlock"}
 
 # Calls that read a clock or wait for one, by the module they come from.
 TIMED = {
@@ -45,10 +46,16 @@ FILES = {
     "directory.oauth.files": "keys of token issuers, our credentials with them",
     "delivery.aliases.includes": ":include: files of the operator's lists",
     "delivery.sieve.files": "the operator's Sieve scripts",
-    "hub": "the data folder",
     "testing.server": "the data folder of a test, thrown away",
     "testing.recording": "transcripts of a project's own tests",
     "testing.hub_faults": "a certificate that is wrong on purpose",
+    "hub_local": "the data folder",
+    "deputy.rights": "networks, of the other process",
+    "deputy.child": "/dev/null, for users' programs",
+    "deputy.mailbox": "mailboxes of the system's users, as they",
+    "deputy.dotlock": "their locks",
+    "deputy.maildir": "their Maildirs",
+    "deputy.forward": "their .forward files",
     "hub_status": "the system's word on the memory in use",
 }
 FILE_CALLS = {
