@@ -313,20 +313,10 @@ class Hub:
 
     def _make_policy(self, config: schema.Smtp) -> Policy:
         return Policy(
-            config,
-            self.config.hostname,
-            self.router,
-            self.spool,
-            self.clock,
-            self.guard,
-            tables=self.tables,
-            resolver=self.resolver,
-            delimiter=self.config.delivery.recipient_delimiter,
-            commits=self.commits,
-            suppressions=self.suppressions,
-            trace=self.trace,
-            mailboxes=self.mailboxes,
-        )
+            config, self.config.hostname, self.router, self.spool, self.clock, self.guard, tables=self.tables,
+            resolver=self.resolver, delimiter=self.config.delivery.recipient_delimiter, commits=self.commits,
+            suppressions=self.suppressions, trace=self.trace, mailboxes=self.mailboxes, canonical=self.config.canonical,
+        )  # fmt: skip
 
     # --- reload ---
 
@@ -340,7 +330,7 @@ class Hub:
         before, scripts, policy = self.config, self.sieve.operator, self.policy
         try:
             self._take_over(done.config, files.read(done.config.sieve))
-            if before.smtp != done.config.smtp:
+            if (before.smtp, before.canonical) != (done.config.smtp, done.config.canonical):
                 self._take_policy(done.config.smtp)
             self.tls.reload(done.config.tls)  # the last that may fail, and then nothing of its own has changed
         except Exception:

@@ -22,6 +22,7 @@ RELOADABLE = (
     "trace",
     "delivery",
     "aliases",
+    "canonical",
     "sieve",
     "managesieve",
     "log",

@@ -7,6 +7,8 @@ from .section import Name, Octets, Seconds, Section
 
 LUSER_WORDS = frozenset(("user", "local", "domain", "extension", "recipient"))
 Classes = tuple[Literal["alias", "forward", "include"], ...]
+Rewritten = tuple[Literal["envelope_sender", "envelope_recipient", "header_sender", "header_recipient"], ...]
+EVERYWHERE: Rewritten = ("envelope_sender", "envelope_recipient", "header_sender", "header_recipient")
 
 
 class Aliases(Section, frozen=True, kw_only=True):
@@ -32,4 +34,22 @@ class Aliases(Section, frozen=True, kw_only=True):
     # Octets of an :include: file.
     include_limit: Octets = 16_777_216
     # Carry the tag of user+tag over to what virtual_alias_maps say (Postfix's propagate_unmatched_extensions).
+    propagate_unmatched_extensions: bool = True
+
+
+class Canonical(Section, frozen=True, kw_only=True):
+    # canonical(5): addresses to others, as mail comes in; of senders and of recipients alone before those of both.
+    canonical_maps: Lookup = Lookup()
+    sender_canonical_maps: Lookup = Lookup()
+    recipient_canonical_maps: Lookup = Lookup()
+    canonical_classes: Rewritten = EVERYWHERE
+    sender_canonical_classes: Rewritten = ("envelope_sender", "header_sender")
+    recipient_canonical_classes: Rewritten = ("envelope_recipient", "header_recipient")
+    # Domains whose subdomains are hidden ("!sub.example.org" before them: but not that one); users who stay as they are.
+    masquerade_domains: tuple[str, ...] = ()
+    masquerade_exceptions: tuple[str, ...] = ()
+    masquerade_classes: Rewritten = ("envelope_sender", "header_sender", "header_recipient")
+    # Headers are rewritten in mail of submission and of clients in smtp.mynetworks (Postfix's local_header_rewrite_clients); or in all mail.
+    rewrite_all_headers: bool = False
+    # Carry the tag of user+tag over to what the table says (Postfix's propagate_unmatched_extensions).
     propagate_unmatched_extensions: bool = True

@@ -35,6 +35,10 @@ def check(config: Config) -> Iterator[Finding]:
     yield from _queue(config.queue)
     yield from _delimiter(config.delivery.recipient_delimiter)
     yield from _aliases(config.aliases)
+    for n, name in enumerate(config.canonical.masquerade_domains):
+        if not is_domain(name.removeprefix("!")):
+            path = ("canonical", "masquerade_domains", n)
+            yield Finding(path, shown(name), 'a domain, such as "example.org", or "!sub.example.org"')
     yield from _shared(config.mailbox)
     yield from _retention(config.mailbox.autoexpunge)
     yield from rules_delivery.relay(("relay",), config.relay)

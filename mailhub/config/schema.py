@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, field
 
 from .aliasing import Aliases as Aliases
+from .aliasing import Canonical as Canonical
 from .capture import Capture as Capture
 from .capture import captured as captured
 from .delivering import Delivery as Delivery
@@ -355,6 +356,7 @@ class Config(Section, frozen=True, kw_only=True):
     trace: Trace = Trace()
     delivery: Delivery = Delivery()
     aliases: Aliases = Aliases()
+    canonical: Canonical = Canonical()
     relay: Relay = Relay()
     transport: dict[str, Transport] = field(default_factory=dict)
     tls_reports: TlsReports = TlsReports()

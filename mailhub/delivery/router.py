@@ -79,6 +79,10 @@ class Router:
         domain = addresses.domain_of(address)
         return Known.LOCAL if not domain or await self._directory.domain(domain) else Known.RELAY
 
+    async def is_local(self, domain: str) -> bool:
+        """Whether that domain is one of ours whose users may stand in tables without it."""
+        return await self._directory.domain(domain) and self._names.is_local(domain)
+
     async def route(self, address: str, path: tuple[str, ...] = (), sender: str = "") -> Route:
         """The route of `address`. `path`: what it was expanded from (steps)."""
         return (await self.explain(address, path, sender))[0]

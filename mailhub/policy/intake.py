@@ -1,29 +1,30 @@
 """A body on its way to the store: the header is read, and for submission mended, as it passes."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from mailhub.message import headers
 from mailhub.store.api import Body, BodyWriter
 
 _END = b"\r\n\r\n"
 
-Repair = Callable[[bytes], bytes]
+Repair = Callable[[bytes], Awaitable[bytes]]
 
 
 class BodyIntake:
     """A `BodyWriter` that also reads the header: the lines up to the blank one, at most `limit` octets of them.
 
     `repair`: what the header becomes (lines with CRLF, without the blank line); then nothing is stored before the header is
-    whole. `header` is there after `finish`, or when `too_long` tells that the header had no end within the limit. A body
+    whole, and `pending` tells that `drain` has to be called for it. `header` is there after `finish`, or when `too_long` tells that the header had no end within the limit. A body
     without any header (a blank line first, or no blank line at all) has the header it seems to have.
     """
 
-    __slots__ = ("_buffer", "_limit", "_reading", "_repair", "_writer", "header", "too_long")
+    __slots__ = ("_buffer", "_limit", "_reading", "_repair", "_writer", "header", "pending", "too_long")
 
     def __init__(self, writer: BodyWriter, limit: int = 262_144, repair: Repair | None = None) -> None:
         self._writer, self._limit, self._repair = writer, limit, repair
         self._buffer = bytearray()
         self._reading = True
+        self.pending = False
         self.header = b""
         self.too_long = False
 
@@ -41,6 +42,9 @@ class BodyIntake:
         return headers.count(self.header, b"received")
 
     def feed(self, block: bytes) -> None:
+        if self.pending:
+            self._buffer += block
+            return None
         if not self._reading:
             return self._writer.feed(block)
         if self._repair is None:
@@ -48,8 +52,7 @@ class BodyIntake:
             self._read(block[: self._limit + 4])
             return None
         self._read(block)
-        if not self._reading:
-            self._give()
+        self.pending = not self._reading
         return None
 
     def _read(self, block: bytes) -> None:
@@ -67,14 +70,17 @@ class BodyIntake:
     def _ended(self, end: int) -> None:
         self.header, self._reading = bytes(self._buffer[:end]), False
 
-    def _give(self) -> None:
+    async def _give(self) -> None:
         """Hand on what was held back, the header mended."""
         if self._repair is not None:
-            rest = bytes(self._buffer[len(self.header) :])
-            self._writer.feed((self.header if self.too_long else self._repair(self.header)) + rest)
+            header = self.header if self.too_long else await self._repair(self.header)
+            self._writer.feed(header + bytes(self._buffer[len(self.header) :]))
         self._buffer.clear()
+        self.pending = False
 
     async def drain(self) -> None:
+        if self.pending:
+            await self._give()
         await self._writer.drain()
 
     async def finish(self) -> Body:
@@ -83,7 +89,9 @@ class BodyIntake:
             self._ended(len(whole))
             if self._repair is not None and whole and not whole.endswith(b"\r\n"):
                 self.header += b"\r\n"
-            self._give()
+            await self._give()
+        elif self.pending:
+            await self._give()
         self._buffer.clear()
         return await self._writer.finish()
 

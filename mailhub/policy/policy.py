@@ -29,6 +29,7 @@ from .orders import Orders
 from .ownership import Ownership
 from .relay import Networks, networks_and_tables
 from .restrictions import Restrictions
+from .rewriting import Rewriting
 from .transaction import CANNOT_VERIFY, TEMPORARY, UNKNOWN, Transaction
 from .visit import Visit
 
@@ -62,6 +63,7 @@ class Policy:
         suppressions: Suppressions | None = None,
         trace: Trace | None = None,
         mailboxes: Mailboxes | None = None,
+        canonical: schema.Canonical | None = None,
     ) -> None:
         self._mailboxes = mailboxes
         self.hostname, self.router, self.spool, self.clock = hostname, router, spool, clock
@@ -76,6 +78,7 @@ class Policy:
         self._relay_recipients = tables.open(config.relay_recipients) if config.relay_recipients else None
         owners = tables.open(config.sender_login) if config.sender_login else None
         self._ownership = Ownership(router, owners, clock, delimiter)
+        self.rewriting = Rewriting(canonical or schema.Canonical(), tables, delimiter, router.domain, router.is_local)
         texts = {
             "client": config.client_restrictions,
             "helo": config.helo_restrictions,
@@ -164,6 +167,8 @@ class Policy:
 
     async def exists(self, recipient: str) -> bool:
         """False where the address is ours, or of a relay domain whose recipients are known, and there is nobody."""
+        if self.rewriting.used:
+            recipient = await self.rewriting.recipient(recipient)
         known = await self.known(recipient)
         if known is not Known.RELAY or self._relay_recipients is None or not await self.is_relayed(recipient):
             return known is not Known.UNKNOWN

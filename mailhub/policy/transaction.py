@@ -232,18 +232,22 @@ class Transaction:
         """Where the body is fed, as it comes from the net with its transparency undone."""
         policy = self._policy
         self._number = policy.spool.new_id()
-        mend = self._mend if self._service == "submission" and policy.config.repair else None
+        repairs = self._service == "submission" and policy.config.repair
+        mend = self._mend if repairs or policy.rewriting.used else None
         self._intake = BodyIntake(policy.spool.body_writer(), policy.config.header_size_limit, mend)
         return self._intake
 
-    def _mend(self, header: bytes) -> bytes:
-        policy = self._policy
-        return submission.repaired(
-            header,
-            date=stamps.date_time(policy.clock.now()),
-            message_id=stamps.message_id(ids.text(self._number), policy.hostname),
-            sender=self._envelope.sender,
-        )
+    async def _mend(self, header: bytes) -> bytes:
+        policy, rewriting = self._policy, self._policy.rewriting
+        if self._service == "submission" and policy.config.repair:
+            header = submission.repaired(
+                header,
+                date=stamps.date_time(policy.clock.now()),
+                message_id=stamps.message_id(ids.text(self._number), policy.hostname),
+                sender=self._envelope.sender,
+            )
+        ours = rewriting.used and (rewriting.config.rewrite_all_headers or await policy.trusts(self._origin))
+        return await rewriting.header(header) if ours else header
 
     async def content(self, body: Body) -> Reply:
         """Judge the finished body; on a yes `commit` may follow."""
@@ -320,7 +324,14 @@ class Transaction:
         prefix += stamps.received(
             replace(origin, name=self._visit.caller.known), policy.hostname, ids.text(number), sole, policy.clock.now()
         )
-        envelope = Envelope(self._envelope.sender, recipients, self._envelope.parameters)
+        try:
+            envelope = await policy.rewriting.envelope(
+                Envelope(self._envelope.sender, recipients, self._envelope.parameters)
+            )
+        except MailError as error:
+            log.warning("addresses can not be rewritten: %s", error)
+            self.abort()
+            return error.reply
         message_id = _message_id(self._intake)
         body, self._body, self._intake = self._body, None, None
         return await asyncio.shield(policy.commit(number, envelope, body, prefix, origin, orders, message_id))

@@ -120,6 +120,11 @@ class SmallRouter:
         self.routes: dict[str, Route] = {}
         self.routed: list[str] = []
 
+    domain = "mailhub.test"
+
+    async def is_local(self, domain: str) -> bool:
+        return domain in self.domains
+
     async def route(self, recipient: str, path: tuple[str, ...] = ()) -> Route:
         self.routed.append(recipient)
         found = self.routes.get(recipient)

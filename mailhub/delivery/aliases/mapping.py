@@ -48,8 +48,8 @@ class Mapping:
         yield f"@{domain}", False, None
 
     def _completed(self, target: str, address: str, detail: str | None) -> str:
-        local, domain = addresses.split(target)
-        if not local and domain:  # @domain: the same user there
+        local, at, domain = target.rpartition("@") if "@" in target else (target, "", "")
+        if at and not local:  # @domain: the same user there
             return f"{addresses.split(address)[0]}@{domain}"
         if not domain:
             domain = self._origin

@@ -59,7 +59,7 @@ class Incoming:
             self.refuse(REFUSED[fault])
         elif octets:
             self._intake.feed(octets)
-            if self._intake.backlog > BACKLOG_LIMIT:
+            if self._intake.pending or self._intake.backlog > BACKLOG_LIMIT:
                 try:
                     await self._intake.drain()
                 except MailError as error:
