@@ -20,6 +20,7 @@ _COMMANDS = {
     "flush": ("queues:flush", "Attempt now all mail that waits, or that for a domain."),
     "trace": ("traces:trace", "Show what happened to a message."),
     "mailbox": ("mailboxes:mailbox", "Maintain mailboxes."),
+    "sendmail": ("sendmail:sendmail", "Take a message of a program, as sendmail(1) does."),
     "sieve": ("sieve:sieve", "Check and try Sieve scripts; keep those of accounts."),
     "quota": ("quotas:quota", "What accounts hold and may hold."),
     "config": ("config:show", "Say what can be configured: lookup tables, ways to sign in."),

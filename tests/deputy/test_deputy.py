@@ -431,8 +431,8 @@ def unprivileged(place: SystemUsers) -> SystemUsers:
     wrapper = place.folder / "as-bob"
     wrapper.write_text(f'#!/bin/sh\nexec setpriv --reuid {uid} --regid {uid} --clear-groups "$@"\n')
     wrapper.chmod(0o755)
-    python = place.folder / "python"
-    python.write_text(python.read_text().replace('exec "$@"', f'exec {wrapper} "$@"'))
+    inside = place.folder / "inside"
+    inside.write_text(inside.read_text().replace('exec "$@"', f'exec {wrapper} "$@"'))
     return place
 
 

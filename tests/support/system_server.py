@@ -73,12 +73,12 @@ class Server:
 
 @contextlib.asynccontextmanager
 async def serving(
-    place: SystemUsers, local: str = "", extra: str = "", *, users: bool = True, runs_as: str = RUNS_AS
+    place: SystemUsers, local: str = "", extra: str = "", *, users: bool = True, runs_as: str = RUNS_AS, door: str = ""
 ) -> AsyncIterator[Server]:
-    """`local`: lines of [local]; `extra`: what stands before."""
+    """`local`: lines of [local]; `extra`: what stands before; `door`: lines of the listener."""
     data = place.folder / "var"
     (place.folder / "config.toml").write_text(
-        f'data = "{data}"\nuser = "{runs_as}"\n{extra}\n[[listener]]\nprotocol = "smtp"\n[smtp]\ngreet_pause = 0.0\n'
+        f'data = "{data}"\nuser = "{runs_as}"\n{extra}\n[[listener]]\nprotocol = "smtp"{door}\n[smtp]\ngreet_pause = 0.0\n'
         f"[queue]\nretry = [1.0]\n[local]\nsystem_users = {str(users).lower()}\n{local}\n"
     )
     process = await asyncio.create_subprocess_exec(

@@ -21,19 +21,29 @@ FIRST = 61_001  # user ids
 _WRAPPER = """#!/bin/sh
 exec unshare -m sh -c '
 {opened}mount --bind "$0/nsswitch.conf" /etc/nsswitch.conf && mount --bind "$0/extrausers" /var/lib/extrausers &&
-mount --bind "$0/mail" /var/mail && exec "$@"' {folder} {python} "$@"
+mount --bind "$0/mail" /var/mail && exec "$@"' {folder} "$@"
 """
 
 
 @dataclass
 class SystemUsers:
-    """`folder` holds all; `homes` and `mail` below it. `python`: the wrapped interpreter."""
+    """`folder` holds all; `homes` and `mail` below it. `python`: the wrapped interpreter; `inside`: before any command."""
 
     folder: Path
 
     @property
     def python(self) -> str:
         return str(self.folder / "python")
+
+    @property
+    def inside(self) -> str:
+        return str(self.folder / "inside")
+
+    def as_user(self, user: str) -> list[str]:
+        """What stands before a command of that user's."""
+        uid = str(self.uid(user))
+        rights = ["setpriv", "--reuid", uid, "--regid", uid, "--clear-groups"]
+        return [self.inside, *rights, "env", f"HOME={self.home(user)}", f"USER={user}", f"LOGNAME={user}"]
 
     @property
     def mail(self) -> Path:
@@ -93,6 +103,11 @@ def _opened(folder: Path) -> str:
     return text
 
 
+def _program(file: Path, text: str) -> None:
+    file.write_text(text)
+    file.chmod(0o755)
+
+
 @contextlib.contextmanager
 def system_users(*users: str) -> Iterator[SystemUsers]:
     if os.geteuid():
@@ -111,8 +126,8 @@ def system_users(*users: str) -> Iterator[SystemUsers]:
         (folder / "mail").mkdir()
         shutil.chown(folder / "mail", group="mail")
         (folder / "mail").chmod(0o2775)
-        (folder / "python").write_text(_WRAPPER.format(folder=folder, python=sys.executable, opened=_opened(folder)))
-        (folder / "python").chmod(0o755)
+        _program(folder / "inside", _WRAPPER.format(folder=folder, opened=_opened(folder)))
+        _program(folder / "python", f'#!/bin/sh\nexec {folder}/inside {sys.executable} "$@"\n')
         place = SystemUsers(folder)
         place.add(*users)
         yield place
