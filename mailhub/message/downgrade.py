@@ -1,7 +1,7 @@
 """A message for hosts that take less than it holds: parts with 8-bit or binary content encoded, all else octet for octet.
 
-`plan` walks the part tree once and answers in offsets, so that the message can be read again in blocks: what stays, what is
-encoded, and header fields in their new form. A leaf is encoded as quoted-printable where it is lines of text, else as base64.
+`plan` walks the part tree once, through a `Window` where the message is large, and answers in offsets, so that the message can be
+read again in blocks: what stays, what is encoded, and header fields in their new form. A leaf is encoded as quoted-printable where it is lines of text, else as base64.
 What RFC 2046 forbids to encode (multiparts, message/rfc822: section 5.2.1) is entered, and what is signed (RFC 1847 section
 2.1) is not touched: where content inside would have to change, `Unconvertible` says so.
 """
@@ -10,14 +10,16 @@ import base64
 import binascii
 import re
 from codecs import getincrementaldecoder
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from . import headers, parts
 from .parts import Part
+from .window import BLOCK, Window
 
 Limit = Literal["7bit", "8bit"]
+Encoding = Literal["quoted-printable", "base64", "mask"]  # mask: what is above 127 or NUL becomes "?"
 MASK = bytes(octet if 0 < octet < 128 else ord("?") for octet in range(256))
 _EIGHT = re.compile(rb"[\x80-\xff]|\0|\r(?!\n)|(?<!\r)\n")
 _BINARY = re.compile(rb"\0|\r(?!\n)|(?<!\r)\n")
@@ -45,13 +47,13 @@ class Encode:
 
     start: int
     end: int
-    encoding: Literal["quoted-printable", "base64"]
+    encoding: Encoding
 
 
 Piece = Keep | Encode | bytes
 
 
-def plan(data: bytes, limit: Limit) -> list[Piece]:
+def plan(data: bytes | Window, limit: Limit) -> list[Piece]:
     """The message with nothing in it beyond `limit`: 8bit forbids NUL and bare CR or LF, 7bit all above 127 too. 8-bit octets of
     header fields stay as they are: no encoding of a body helps them. Unconvertible."""
     return _Plan(data, limit).pieces
@@ -60,7 +62,7 @@ def plan(data: bytes, limit: Limit) -> list[Piece]:
 class _Plan:
     """One walk, in the order of the octets: what is searched for ahead is searched for once."""
 
-    def __init__(self, data: bytes, limit: Limit) -> None:
+    def __init__(self, data: bytes | Window, limit: Limit) -> None:
         self._data, self._limit = data, limit
         self._beyond = _EIGHT if limit == "7bit" else _BINARY
         self._next = -1  # the next octet beyond the limit, as far as is known
@@ -69,8 +71,7 @@ class _Plan:
 
     def _clean(self, start: int, end: int) -> bool:
         if self._next < start:
-            found = self._beyond.search(self._data, start)
-            self._next = found.start() if found else len(self._data)
+            self._next = _first(self._beyond, self._data, start, len(self._data))
         return self._next >= end
 
     def _part(self, part: Part, *, is_message: bool) -> None:
@@ -103,17 +104,17 @@ class _Plan:
         if self._clean(start, end):
             self.pieces.append(Keep(start, end))
         else:
-            self.pieces.append(self._data[start:end].translate(MASK))
+            self.pieces.append(Encode(start, end, "mask"))
 
     def _leaf(self, part: Part, is_message: bool) -> None:
         if part.type in (parts.MULTIPART, parts.MESSAGE) and not part.subtype.startswith(b"global"):
             raise Unconvertible(f"{_name(part)} may not be encoded, and can not be taken apart")
         if part.encoding in _DECODED:  # octets that no decoder knows
-            self.pieces += [Keep(part.start, part.body), self._data[part.body : part.end].translate(MASK)]
+            self.pieces += [Keep(part.start, part.body), Encode(part.body, part.end, "mask")]
             return
         if part.encoding not in _IDENTITY:
             raise Unconvertible(f"{_name(part)} with the encoding {part.encoding.decode('ascii', 'replace')}")
-        lines = part.type == parts.TEXT and not _BINARY.search(self._data, part.body, part.end)
+        lines = part.type == parts.TEXT and _first(_BINARY, self._data, part.body, part.end) == part.end
         encoding: Literal["quoted-printable", "base64"] = "quoted-printable" if lines else "base64"
         new = {b"Content-Transfer-Encoding": encoding.encode()}
         if b"content-type" not in part.fields:
@@ -137,6 +138,16 @@ class _Plan:
         self.pieces.append(b"".join(kept) + b"\r\n")
 
 
+def _first(pattern: re.Pattern[bytes], data: bytes | Window, start: int, end: int) -> int:
+    """Where the first octet lies that it finds, `end` where there is none. Seen are the octet before it and the one behind it."""
+    for at in range(start, end, BLOCK):
+        low, high = max(at - 1, 0), min(at + BLOCK, end)
+        found = pattern.search(data[low : min(high + 1, end)], at - low)
+        if found and low + found.start() < high:
+            return low + found.start()
+    return end
+
+
 def _name(part: Part) -> str:
     return f"{part.type.decode('ascii', 'replace')}/{part.subtype.decode('ascii', 'replace')}"
 
@@ -150,7 +161,7 @@ def _leaves(part: Part) -> Iterator[Part]:
             yield part
 
 
-def _charset(data: bytes, part: Part) -> bytes:
+def _charset(data: bytes | Window, part: Part) -> bytes:
     """Of text that does not say: a name that does not claim what nobody knows (RFC 1428 section 3)."""
     start = data[part.body : min(part.end, part.body + _RUN)]
     try:
@@ -168,9 +179,9 @@ class Encoder(Protocol):
     def finish(self) -> bytes: ...
 
 
-def encoder(encoding: Literal["quoted-printable", "base64"]) -> Encoder:
+def encoder(encoding: Encoding) -> Encoder:
     """A new one."""
-    return _Base64() if encoding == "base64" else _QuotedPrintable()
+    return _ENCODERS[encoding]()
 
 
 class _Base64:
@@ -224,3 +235,16 @@ class _QuotedPrintable:
 
 def _quoted(data: bytes) -> bytes:
     return binascii.b2a_qp(data).replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+
+class _Mask:
+    """Not decoded by anybody, so nothing is lost."""
+
+    def feed(self, block: bytes) -> bytes:
+        return block.translate(MASK)
+
+    def finish(self) -> bytes:
+        return b""
+
+
+_ENCODERS: Mapping[Encoding, type[Encoder]] = {"quoted-printable": _QuotedPrintable, "base64": _Base64, "mask": _Mask}

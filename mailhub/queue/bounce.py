@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from mailhub.config import bounce_texts
+from mailhub.delivery.local import LOOP
 from mailhub.message import report, stamps
 from mailhub.message.report_fields import Fields, Reported
 from mailhub.model import ids, steps
@@ -62,7 +63,9 @@ class Bounces:
         recipients = {recipient.n: recipient for recipient in item.recipients}
         groups: dict[str, list[Outcome]] = {}
         for outcome in outcomes:
-            groups.setdefault(sender_of(item, recipients[outcome.n]), []).append(outcome)
+            recipient = recipients[outcome.n]
+            to = "" if _is_loop_of_a_stranger(item, outcome, recipient) else sender_of(item, recipient)
+            groups.setdefault(to, []).append(outcome)
         born: list[NewItem] = []
         for sender, some in groups.items():
             born += await self._born(item if sender == item.sender else _owned(item, sender), some, recipients)
@@ -244,6 +247,12 @@ class Bounces:
 def _owned(item: Item, owner: str) -> Item:
     """The message as the owner of a list has sent it on: its sender's wishes are not his (RFC 3461 section 5.2.7.2)."""
     return replace(item, sender=owner, parameters=replace(item.parameters, envid=None, ret=None))
+
+
+def _is_loop_of_a_stranger(item: Item, outcome: Outcome, recipient: QueuedRecipient) -> bool:
+    """An alias led to a mailbox whose Delivered-To stands in the message. SMTP could not see that; the field is easily forged, and
+    so is the sender, who would get a report of what he never sent: postmaster is told."""
+    return outcome.reply == LOOP and bool(recipient.path) and not item.origin.login
 
 
 def _international(item: Item) -> bool:

@@ -22,7 +22,7 @@ from mailhub.delivery.relay.mta_sts import MtaSts, NoPolicy, read, record_id
 from mailhub.delivery.relay.tls_policy import StsPolicy, TlsServices
 from mailhub.model.clock import VirtualClock
 from mailhub.net.resolver import DnsResolver
-from mailhub.store.api import Fate
+from mailhub.store.api import Fate, StsRow
 from mailhub.store.sqlite import SqliteStore
 
 AUTHORITY, STRANGER = trustme.CA(), trustme.CA()
@@ -102,6 +102,20 @@ async def test_a_policy_is_found_once_and_kept(tmp_path: Path) -> None:
         await far.restart()
         assert await far.found() == policy
         assert len(far.site.asked) == 1, "it survives a restart"
+
+
+@pytest.mark.parametrize("hosts", [600, 0])
+async def test_a_stored_policy_from_before_a_bound_stays_and_one_that_is_none_stops_no_mail(
+    tmp_path: Path, hosts: int
+) -> None:
+    async with sts(tmp_path) as far:
+        names = [f"mx: m{n}.far.test" for n in range(hosts)]
+        text = "\r\n".join(["version: STSv1", "mode: enforce", "max_age: 604800", *names])
+        now = far.clock.now()
+        await far.store.tls.put_sts(StsRow("far.test", "1", text, now, now + 604800), 100)
+        policy = await far.found()
+        assert (None if policy is None else len(policy.mx)) == (hosts or None)
+        assert far.site.asked == []
 
 
 async def test_all_wait_for_one_fetch(tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from mailhub.message import decoding
+from mailhub.message import decoding, downgrade, window
 from mailhub.message.downgrade import Encode, Keep, Limit, Unconvertible, encoder, plan
 from mailhub.message.parts import Part, parse
+from mailhub.message.window import Window
 
 
 def converted(data: bytes, limit: Limit = "7bit", block: int = 7) -> bytes:
@@ -154,6 +155,7 @@ def test_octets_that_no_decoder_knows_do_not_stop_a_message() -> None:
     assert out.endswith(b"AA?AA\r\n")
 
 
+LIMITS: tuple[Limit, ...] = ("7bit", "8bit")
 LINES = some.lists(some.binary(max_size=90).map(lambda octets: octets.translate(None, b"\0\r\n")), max_size=6)
 
 
@@ -209,3 +211,29 @@ def test_any_tree_of_parts_arrives_with_its_contents(data: bytes) -> None:
     before, after = decoded(data), decoded(out)
     assert [kind for kind, _ in before] == [kind for kind, _ in after]
     assert [octets for _, octets in before] == [octets for _, octets in after]
+
+
+@given(
+    some.lists(
+        some.sampled_from([b"ab", b"\r", b"\n", b"\r\n", b"\0", b"\xc3\xa4", b"--b\r\n", b"\r\n--b--\r\n"]), max_size=40
+    ),
+    some.integers(2, 9),
+)
+def test_a_message_that_is_seen_block_by_block_is_planned_as_one_that_is_there(words: list[bytes], block: int) -> None:
+    head = (
+        b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: image/png\r\n\r\n"
+    )
+    data = head + b"".join(words)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(window, "BLOCK", block)
+        patch.setattr(downgrade, "BLOCK", block)
+        for limit in LIMITS:
+            seen = Window(len(data), lambda offset, length: data[offset : offset + length])
+            assert outcome(seen, limit) == outcome(data, limit)
+
+
+def outcome(data: bytes | Window, limit: Limit) -> object:
+    try:
+        return plan(data, limit)
+    except Unconvertible as error:
+        return str(error)

@@ -378,3 +378,20 @@ async def test_postmaster_is_always_there(tmp_path: Path) -> None:
         await w.put("nobody@mailhub.test", sender="ghost@mailhub.test")
         await w.clock.advance(60)
         assert len(await reports(w)) == 1, "no alias: the first account"
+
+
+@pytest.mark.parametrize("login", ["", "bob@mailhub.test"])
+async def test_a_forged_loop_behind_an_alias_is_told_to_nobody_who_may_not_have_sent_it(
+    tmp_path: Path, login: str
+) -> None:
+    """SMTP refuses it where the mailbox itself is named; whoever forged Delivered-To may have forged the sender, too."""
+    async with world(tmp_path, double_bounce_recipient="bob@mailhub.test") as w:
+        await w.directory.set_alias("team@mailhub.test", ["alice@mailhub.test", "x@far.test"])
+        text = b"Delivered-To: alice@mailhub.test\r\nSubject: x\r\n\r\ntext\r\n"
+        await w.put("team@mailhub.test", sender="victim@far.test", text=text, login=login)
+        await w.manager.idle()
+        assert await w.mail("alice@mailhub.test") == []
+        assert sorted(w.hosts.addresses()) == (["victim@far.test", "x@far.test"] if login else ["x@far.test"])
+        told = await w.mail("bob@mailhub.test")
+        assert [b"Status: 5.4.6" in report for report in told] == ([] if login else [True])
+        assert await w.queued() == []

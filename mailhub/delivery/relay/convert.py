@@ -1,35 +1,36 @@
-"""Stored content in the form of `message.downgrade`: planned once, whole and in memory, then encoded as it is read again."""
+"""Stored content in the form of `message.downgrade`: planned once, a large one with a few blocks of it in memory, then encoded as it
+is read again."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import nullcontext
 from functools import partial
 
+from mailhub.mailbox.heavy import SMALL, HeavyLane, quick
 from mailhub.message.downgrade import Encode, Limit, Piece, encoder, plan
 from mailhub.model.errors import Temporary
 from mailhub.store.api import Content
 
 _BLOCK = 65_536  # octets read and encoded at one time
-_SMALL, _BOUNDARIES = 65_536, 50  # octets, and lines like a boundary, of a message that is planned on the loop
 
 
 class Converter:
-    """One large message is in memory at a time."""
+    """`close()` it when nothing uses it any more."""
 
     def __init__(self) -> None:
-        self._large = asyncio.Lock()
+        self._lane = HeavyLane()
+
+    def close(self) -> None:
+        self._lane.close()
 
     async def blocks(self, content: Content, limit: Limit) -> Callable[[], AsyncIterator[bytes]]:
         """The content within `limit`. message.downgrade.Unconvertible; a MailError where it can not be read."""
-        async with self._large if content.size > _SMALL else nullcontext():
-            pieces = await _planned(await _read(content, 0, content.size), limit)
-        return partial(_encoded, content, pieces)
+        return partial(_encoded, content, await self._planned(content, limit))
 
-
-async def _planned(data: bytes, limit: Limit) -> list[Piece]:
-    if len(data) <= _SMALL and data.count(b"\n--") <= _BOUNDARIES:
-        return plan(data, limit)
-    return await asyncio.to_thread(plan, data, limit)
+    async def _planned(self, content: Content, limit: Limit) -> list[Piece]:
+        if content.size <= SMALL and quick(data := await _read(content, 0, content.size)):
+            return plan(data, limit)
+        async with self._lane.room(content.size):
+            return await self._lane.over(lambda seen: plan(seen, limit), content.size, content.read)
 
 
 async def _encoded(content: Content, pieces: list[Piece]) -> AsyncIterator[bytes]:

@@ -58,8 +58,8 @@ def record_id(records: Sequence[bytes]) -> str | None:
     return ids[0] if len(ids) == 1 else None
 
 
-def read(body: bytes) -> Text:
-    """A policy's text. Keys that nobody knows are passed over; of a key that stands there twice the first counts."""
+def read(body: bytes, hosts: int = _HOSTS) -> Text:
+    """A policy's text, with so many mx at most. Keys that nobody knows are passed over; of a key that stands there twice the first counts."""
     try:
         lines = [line.strip() for line in body.decode().splitlines() if line.strip()]
     except UnicodeDecodeError as error:
@@ -76,8 +76,8 @@ def read(body: bytes) -> Text:
     if not (age.isascii() and age.isdigit() and len(age) <= 10):
         raise NoPolicy("it has no max_age")
     mx = tuple(value.lower().rstrip(".") for key, value in pairs if key == "mx")
-    if len(mx) > _HOSTS:
-        raise NoPolicy(f"it names more than {_HOSTS} mx")
+    if len(mx) > hosts:
+        raise NoPolicy(f"it names more than {hosts} mx")
     if any(not is_domain(name.removeprefix("*.")) for name in mx):
         raise NoPolicy("it names an mx that is no host name")
     if mode != "none" and not mx:
@@ -108,7 +108,11 @@ class MtaSts:
             row = await self._fetched(domain, wanted) or row
         if row is None:
             return None
-        text = read(row.text.encode())
+        try:
+            text = read(row.text.encode(), _SIZE)  # one that was kept is kept, whatever the bound is by now
+        except NoPolicy as error:
+            log.error("the MTA-STS policy of %s that is stored is passed over: %s", domain, error)
+            return None
         return None if text.mode == "none" else StsPolicy(text.mx, text.mode == "enforce", text.lines)
 
     async def refresh(self) -> None:

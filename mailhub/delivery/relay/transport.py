@@ -75,6 +75,7 @@ class RelayTransport:
 
     async def close(self) -> None:
         """Drop the connections that are kept."""
+        self._converter.close()
         await self._pool.close()
 
     async def deliver(self, job: Job) -> list[Result]:

@@ -191,13 +191,12 @@ class OpenFile:
 
 
 class OpenLines(OpenFile):
-    """A file whose lines end with LF alone, as Dovecot and local programs write them, read as the CRLF that clients are shown.
-    Of the file only marks are kept, one a block."""
+    """A file whose lines end with LF alone, as Dovecot and local programs write them, read as the CRLF that clients are shown."""
 
     def __init__(self, name: str, files: Files, pool: Executor, descriptor: int, octets: int, size: int) -> None:
         super().__init__(name, files, pool, descriptor, size)
         self._octets = octets
-        self._marks: list[int] | None = None  # where in the text that clients are shown each block of the file begins
+        self._lines: Lines | None = None
 
     async def read(self, offset: int, length: int) -> bytes:
         loop = asyncio.get_running_loop()
@@ -207,12 +206,24 @@ class OpenLines(OpenFile):
             raise Temporary(f"message file: {error}") from error
 
     def _read(self, offset: int, length: int) -> bytes:
+        if self._lines is None:
+            self._lines = Lines(self._files, self._descriptor, self._octets)
+        return self._lines.read(offset, length)
+
+
+class Lines:
+    """A file with each line end as CRLF: `size` octets. Of the file only marks are kept, one a block; it is read through once for them."""
+
+    def __init__(self, files: Files, descriptor: int, octets: int) -> None:
+        self._files, self._descriptor = files, descriptor
+        self._marks = [0]  # where in the text each block of the file begins
+        for number in range(-(-octets // _LINES)):
+            self._marks.append(self._marks[-1] + len(self._block(number)))
+        self.size = self._marks[-1]
+
+    def read(self, offset: int, length: int) -> bytes:
         if length <= 0:
             return b""
-        if self._marks is None:
-            self._marks = [0]
-            for number in range(-(-self._octets // _LINES)):
-                self._marks.append(self._marks[-1] + len(self._block(number)))
         first = max(0, bisect_right(self._marks, offset) - 1)
         last = bisect_left(self._marks, offset + length)
         text = b"".join([self._block(number) for number in range(first, last)])

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from mailhub.message.structure import render
+from mailhub.message.window import Window
 from mailhub.model.clock import Clock
 from mailhub.model.mailbox import Folder
 
@@ -28,7 +29,7 @@ from ..side_files import (
     read_uidlist,
 )
 from .adopting import Adopt, Adopted, Again, Enter, MergeNames
-from .bodies import with_crlf
+from .bodies import Lines
 from .filer import Filer, find
 from .filing import FOLDER, Entry, folder_of, get_folder
 from .mailbox_units import Expunge
@@ -37,6 +38,7 @@ from .writer import Writer
 log = logging.getLogger("mailhub.store")
 
 T = TypeVar("T")
+_SMALL = 65_536  # octets of a file that is read whole
 _CHUNK = 200
 _SEEN = 10_000  # folders
 _LISTS = ("dovecot-uidlist", "courierimapuiddb")  # the first that is there
@@ -215,14 +217,25 @@ class Scan:
         return Found(base, entry.name_flags, path)
 
     def render(self, path: str) -> tuple[int, int, bytes, bytes]:
-        """Octets of a file, octets with each line end as CRLF, ENVELOPE and BODYSTRUCTURE."""
-        data = self._files.read(path)
-        whole = with_crlf(data)
-        return len(data), len(whole), *render(whole)
+        """Octets of a file, octets with each line end as CRLF, ENVELOPE and BODYSTRUCTURE. Of a large one a few blocks are read at a
+        time."""
+        with self._lines(path) as (octets, lines):
+            seen = lines.read(0, lines.size) if octets <= _SMALL else Window(lines.size, lines.read)
+            return octets, lines.size, *render(seen)
 
     def size(self, path: str) -> int:
         """Octets with each line end as CRLF."""
-        return len(with_crlf(self._files.read(path)))
+        with self._lines(path) as (_, lines):
+            return lines.size
+
+    @contextlib.contextmanager
+    def _lines(self, path: str) -> Iterator[tuple[int, Lines]]:
+        descriptor = self._files.open_read(path)
+        try:
+            octets = self._files.length(descriptor)
+            yield octets, Lines(self._files, descriptor, octets)
+        finally:
+            self._files.close(descriptor)
 
     async def rebuild(self, account: str, progress: Callable[[int, int], None]) -> None:
         """Every row from its file again; UIDs, flags, keywords and UIDVALIDITY stay."""
