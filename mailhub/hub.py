@@ -122,8 +122,9 @@ class Hub:
         """Each thing made is followed by how it is unmade; on the way out it goes in reverse."""
         sys.setswitchinterval(_SWITCH_INTERVAL)
         config, clock = self.config, self.clock
-        self.deputy = await deputed(config, clock, undo)
-        self._open_doors(person(config.user), undo)
+        somebody = person(config.user)
+        self.deputy = await deputed(config, somebody, clock, undo)
+        self._open_doors(somebody, undo)
         await self.store.open()
         undo.push_async_callback(self.store.close)
         guarded = Sections(config.limits, config.smtp, config.auth, config.sessions)

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 log = logging.getLogger("mailhub.hub")
 
 
-async def deputed(config: Config, clock: Clock, undo: AsyncExitStack) -> "Deputy | None":
-    """The deputy, where the system's users have mail here. It is started before anything is opened, and while we are root."""
+async def deputed(config: Config, somebody: "Person | None", clock: Clock, undo: AsyncExitStack) -> "Deputy | None":
+    """The deputy, where the system's users have mail here. It is started before anything is opened, and while we are root. `somebody`:
+    whom we become; then it runs the operator's programs, too."""
     local = config.local
     if not local.system_users:
         return None
+    from mailhub.delivery.system.programs import programs
     from mailhub.deputy.client import Deputy
     from mailhub.deputy.words import Settings
 
@@ -46,6 +48,7 @@ async def deputed(config: Config, clock: Clock, undo: AsyncExitStack) -> "Deputy
             command_timeout=local.command_timeout,
             output_limit=local.output_limit,
             concurrency=local.concurrency,
+            programs=tuple(programs(config)) if somebody is not None else (),
         ),
         clock,
     )

@@ -29,6 +29,7 @@ from mailhub.queue.spool import Spool
 from mailhub.queue.suppression import Suppressions
 
 if TYPE_CHECKING:
+    from mailhub.delivery.system.programs import Programs
     from mailhub.delivery.system.routing import SystemRouting
     from mailhub.delivery.system.transport import SystemTransport
     from mailhub.hub import Hub
@@ -62,7 +63,7 @@ async def moving_mail(hub: "Hub", machine: Machine, undo: AsyncExitStack) -> Mov
     own = functools.partial(own_addresses, config.listener, machine)
     transports = Transports(
         config.transport, config.relay, hub.resolver, config.hostname, clock, local,
-        config.delivery.recipient_delimiter, own, config.aliases, tls.services, system,
+        config.delivery.recipient_delimiter, own, config.aliases, tls.services, system, _runner(hub),
     )  # fmt: skip
     if system is not None:
         transports.limits[system.name] = config.local.concurrency
@@ -88,6 +89,15 @@ def _system_users(hub: "Hub") -> "tuple[SystemRouting | None, SystemTransport | 
     config, delimiter = hub.config.local, hub.config.delivery.recipient_delimiter
     routing = SystemRouting(hub.system_users, config, delimiter)
     return routing, SystemTransport(hub.deputy, routing, config, delimiter, hub.clock, str(hub.data / "spool"))
+
+
+def _runner(hub: "Hub") -> "Programs | None":
+    """Who runs programs, where we have given up the right to."""
+    if hub.deputy is None or not hub.deputy.settings.programs:
+        return None
+    from mailhub.delivery.system.programs import Programs
+
+    return Programs(hub.deputy, str(hub.data / "spool"))
 
 
 def jobs(hub: "Hub", tls: RelayTls, undo: AsyncExitStack) -> Iterator["asyncio.Task[None]"]:

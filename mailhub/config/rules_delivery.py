@@ -31,8 +31,10 @@ def transports(config: Config) -> Iterator[Finding]:
             yield from relay((*path, "relay"), transport.relay)
         if transport.protocol == "pipe":
             yield from _pipe(path, transport)
-            if config.user and transport.user not in ("", config.user):
-                allowed = f'{shown(config.user)}, or "": who has become somebody else can not become a third'
+            if config.user and not config.local.system_users and transport.user not in ("", config.user):
+                allowed = (
+                    f"{shown(config.user)}, who can not become another; or local.system_users = true, whose process can"
+                )
                 yield Finding((*path, "user"), shown(transport.user), allowed)
         elif transport.command:
             yield Finding((*path, "command"), shown(transport.command[0]), 'none where `protocol` is not "pipe"')
@@ -69,6 +71,16 @@ def _pipe(path: Path, pipe: Transport) -> Iterator[Finding]:
     for n, line in enumerate(pipe.environment):
         if not line.partition("=")[0] or "=" not in line or "\0" in line:
             yield Finding((*path, "environment", n), shown(line), '"NAME=value"')
+
+
+def commands_of_aliases(config: Config) -> Iterator[Finding]:
+    """Who runs them, where mailhub has given up root."""
+    aliases = config.aliases
+    if not config.user or config.local.system_users or aliases.default_privs == config.user:
+        return
+    if aliases.alias_maps and "alias" in aliases.allow_mail_to_commands:
+        allowed = f"{shown(config.user)}, who can not become another; or local.system_users = true, whose process can"
+        yield Finding(("aliases", "default_privs"), shown(aliases.default_privs), allowed)
 
 
 def local(config: Local) -> Iterator[Finding]:

@@ -167,7 +167,7 @@ class Router:
         if self._forwarding is not None and (back := self._forwarding.back(address)) is not None:
             return back, None
         named = await self._account(address, path, look)
-        if named is None or isinstance(named, Local):
+        if named is None or isinstance(named, Local | Relay):
             found = await self._ways.of(address)
             if found is not None and found.transport not in ("", *HERE) and (found.exact or named is not None):
                 return meant(over(found, Relay(domain), domain), domain), found

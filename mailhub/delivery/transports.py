@@ -9,7 +9,7 @@ from mailhub.net.resolver import Resolver
 
 from .aliases.command import CommandTransport
 from .discard import Discard
-from .pipe import PipeTransport
+from .pipe import PipeTransport, Runner
 from .relay import LmtpTransport, RelayTransport
 from .relay.tls_policy import TlsServices
 from .router import COMMAND
@@ -34,6 +34,7 @@ class Transports:
         aliases: Aliases,
         tls: TlsServices | None = None,
         system: Transport | None = None,
+        runner: Runner | None = None,
     ) -> None:
         usual = RelayTransport(resolver, relay, hostname, clock, own(relay.port), tls=tls)
         self._relays: dict[str, RelayTransport] = {
@@ -42,7 +43,7 @@ class Transports:
             "lmtp": LmtpTransport(resolver, relay, hostname, clock, tls),
         }
         self.limits = {name: section.concurrency for name, section in sections.items() if section.concurrency}
-        self.commands = CommandTransport(COMMAND, aliases, delimiter, clock)
+        self.commands = CommandTransport(COMMAND, aliases, delimiter, clock, runner)
         self.all: dict[str, Transport] = {"local": local, "discard": Discard(), COMMAND: self.commands}
         if system is not None:
             self.all[system.name] = system
@@ -50,7 +51,7 @@ class Transports:
             differing = section.relay or relay
             match section.protocol:
                 case "pipe":
-                    self.all[name] = PipeTransport(name, section, delimiter, clock)
+                    self.all[name] = PipeTransport(name, section, delimiter, clock, runner=runner)
                 case "lmtp":
                     self._relays[name] = LmtpTransport(resolver, differing, hostname, clock, tls)
                 case "smtp":

@@ -11,12 +11,11 @@ import msgspec
 
 from mailhub.message.alias_list import Kind
 
-from . import forward, mailbox, maildir, rights
+from . import forward, mailbox, maildir, programs, rights, words
 from .exits import Exit, Failed, later
-from .words import TEXT, Deliver, Forward, Look, Run, Settings, What
+from .words import TEXT, Deliver, Forward, Look, Run, Settings, Start, What
 
 SOURCE = 3  # the descriptor of the request's file
-_PATH = "/usr/local/bin:/usr/bin:/bin"
 _NOTHING = "/dev/null"  # a file that .forward may name, to throw mail away
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -54,6 +53,12 @@ def _arranged(out: int, source: int | None) -> None:
 
 
 def _done(what: What, settings: Settings, networks: rights.Networks) -> int:
+    if isinstance(what, Start):
+        _is_a_file()
+        program = words.program(what, settings)
+        if not programs.fits(what.argv, program.command):
+            later("4.3.5", "these are no arguments of that program")
+        programs.run(program, what, SOURCE, networks)
     networks.enter(networks.host)  # NIS and LDAP may be asked over it
     user = rights.look(what.user)
     if not isinstance(what, Run):
@@ -134,7 +139,13 @@ def _run(what: Run, user: rights.User, settings: Settings) -> NoReturn:
         later("4.3.5", "there is no mailbox_command")
     _need_home(user)
     os.chdir(user.home)
-    own = {"PATH": _PATH, "LANG": "C.UTF-8", "HOME": user.home, "SHELL": user.shell or "/bin/sh", "USER": user.name}
+    own = {
+        "PATH": rights.PATH,
+        "LANG": "C.UTF-8",
+        "HOME": user.home,
+        "SHELL": user.shell or "/bin/sh",
+        "USER": user.name,
+    }
     environment = {**own, "LOGNAME": user.name, **dict(line.partition("=")[::2] for line in what.environment)}
     os.lseek(SOURCE, 0, os.SEEK_SET)
     os.dup2(SOURCE, 0)

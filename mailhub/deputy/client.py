@@ -34,7 +34,7 @@ class Deputy:
         self.settings = settings
         self._door, self._process, self._clock = door, process, clock
         self._waiting: dict[int, asyncio.Future[Answer]] = {}
-        self._places = asyncio.Semaphore(settings.concurrency)
+        self._deeds, self._looks = asyncio.Semaphore(settings.concurrency), asyncio.Semaphore(words.LOOKS)
         self._last = 0
         self._gone = asyncio.Event()
 
@@ -65,23 +65,34 @@ class Deputy:
     async def ask(self, what: What, file: int | None = None) -> Answer:
         """`file`: the descriptor of a message, which stays the caller's. Temporary where there is no answer: then what was asked may
         have been done."""
-        async with self._places:
-            if self._gone.is_set():
-                raise Temporary("the deputy has ended")
-            self._last += 1
-            number, turn = self._last, asyncio.get_running_loop().create_future()
-            self._waiting[number] = turn
-            try:
-                await self._send(words.encoded(Request(number, what)), file)
-                async with self._clock.timeout(words.time_limit(what, self.settings) + _SPARE):
-                    answer: Answer = await turn
-                    return answer
-            except TimeoutError:
-                raise Temporary("the deputy does not answer") from None
-            except (OSError, words.Malformed) as error:
-                raise Temporary(f"the deputy can not be asked: {error}") from error
-            finally:
-                self._waiting.pop(number, None)
+        limit = words.time_limit(what, self.settings) + _SPARE
+        if isinstance(what, words.Look | words.Forward):  # somebody waits for it, and programs may run for long
+            return await self._bounded(self._looks, what, file, limit, waiting=limit)
+        return await self._bounded(self._deeds, what, file, limit, waiting=None)
+
+    async def _bounded(
+        self, places: asyncio.Semaphore, what: What, file: int | None, limit: float, waiting: float | None
+    ) -> Answer:
+        try:
+            async with self._clock.timeout(waiting), places, self._clock.timeout(limit):
+                return await self._asked(what, file)
+        except TimeoutError:
+            raise Temporary("the deputy does not answer") from None
+        except (OSError, words.Malformed) as error:
+            raise Temporary(f"the deputy can not be asked: {error}") from error
+
+    async def _asked(self, what: What, file: int | None) -> Answer:
+        if self._gone.is_set():
+            raise Temporary("the deputy has ended")
+        self._last += 1
+        number, turn = self._last, asyncio.get_running_loop().create_future()
+        self._waiting[number] = turn
+        try:
+            await self._send(words.encoded(Request(number, what)), file)
+            answer: Answer = await turn
+            return answer
+        finally:
+            self._waiting.pop(number, None)
 
     async def run(self) -> None:
         """A core task: a server that lost it can not make another, as it has no rights to give."""

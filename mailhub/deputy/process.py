@@ -73,7 +73,7 @@ class Deputy:
             if flags & socket.MSG_TRUNC or len(files) > 1:
                 raise words.Malformed("too much of it")
             request = words.request(packet)
-            if len(self._children) >= self._settings.concurrency:
+            if len(self._children) >= self._settings.concurrency + words.LOOKS:
                 self._answer(Answer(request.id, int(Exit.TEMPFAIL), b"4.3.2 too much at once"))
             else:
                 self._begin(request.id, request.what, files)
@@ -86,14 +86,14 @@ class Deputy:
                 os.close(file)
 
     def _begin(self, number: int, what: What, files: list[int]) -> None:
+        limit, bound = words.time_limit(what, self._settings), words.output_limit(what, self._settings)
         hear, say = os.pipe()
         pid = os.fork()
         if not pid:
             child.serve(what, self._settings, self._networks, say, files[0] if files else None)
         os.close(say)
         os.set_blocking(hear, False)
-        bound = words.TEXT if isinstance(what, words.Look | words.Forward) else self._settings.output_limit
-        deadline = time.monotonic() + words.time_limit(what, self._settings)
+        deadline = time.monotonic() + limit
         one = _Child(number, pid, os.pidfd_open(pid), hear, deadline, bound)
         self._children[pid] = one
         self._selector.register(one.out, selectors.EVENT_READ, one)

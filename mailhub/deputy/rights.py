@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from .exits import Exit, Failed, later
 
+PATH = "/usr/local/bin:/usr/bin:/bin"  # of programs
 _BUFFER = 1_048_576  # octets of one entry
 _NONE = (0, errno.ENOENT, errno.ESRCH)  # getpwnam_r(3): there is none
 _NEWNET = 0x40000000  # sched.h
@@ -54,15 +55,16 @@ def look(name: str) -> User:
     return User(name, entry.uid, entry.gid, home, shell)
 
 
-def become(user: User, extra: tuple[int, ...] = ()) -> None:
-    """Give up all rights but the user's; `extra`: groups beside his own. Root is nobody whose mail is written."""
+def become(user: User, extra: tuple[int, ...] = (), *, alone: bool = False) -> None:
+    """Give up all rights but the user's; `extra`: groups beside his own; `alone`: with no group but his first. Root is nobody whose
+    mail is written."""
     if not user.uid:
         later("4.3.5", "nothing is done as root: give it an alias")
     if os.geteuid():
         if user.uid != os.geteuid():
             later("4.3.5", "only root can act for this user")
     else:
-        groups = os.getgrouplist(user.name, user.gid)
+        groups = [user.gid] if alone else os.getgrouplist(user.name, user.gid)
         os.setgroups(sorted({*groups, *extra} - {0}))
         os.setresgid(user.gid, user.gid, user.gid)
         os.setresuid(user.uid, user.uid, user.uid)

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 PACKET = 131_072  # octets of a request or answer
+LOOKS = 10  # requests that only look, beside those that the operator's bound is for
 VALUE = 4_096  # octets of a variable
 TEXT = 65_536  # octets of one text in a request
 
@@ -18,6 +19,26 @@ VARIABLES = frozenset(
         "CLIENT_HELO", "CLIENT_HOSTNAME", "CLIENT_PROTOCOL", "SASL_USERNAME",
     )
 )  # fmt: skip
+
+
+class Argument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Of a command. `filled`: the text is what it begins with, and the rest comes from the message; `several`: one for each recipient."""
+
+    text: str
+    filled: bool = False
+    several: bool = False
+
+
+class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One of the operator's. `user`: "name" or "name:group"; `environment`: "NAME=value"."""
+
+    name: str
+    user: str
+    command: tuple[Argument, ...]
+    directory: str
+    environment: tuple[str, ...]
+    time_limit: float
+    output_limit: int = 4_096
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -38,6 +59,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     command_timeout: float
     output_limit: int
     concurrency: int
+    programs: tuple[Program, ...] = ()
+
+
+PROGRAM_VARIABLES = VARIABLES | {"NEXTHOP", "MAILBOX", "USER", "LOGNAME"}
 
 
 class Look(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
@@ -78,7 +103,15 @@ class Run(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
     extension: str = ""
 
 
-What = Look | Forward | Deliver | Run
+class Start(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """One of the operator's programs, by its name, fed with the file. Says what the program said."""
+
+    program: str
+    argv: tuple[str, ...]
+    environment: tuple[str, ...] = ()
+
+
+What = Look | Forward | Deliver | Run | Start
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -127,6 +160,9 @@ def request(packet: bytes) -> Request:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Malformed(str(error)) from None
     what = found.what
+    if isinstance(what, Start):
+        _check_environment(what.environment, PROGRAM_VARIABLES)
+        return found
     if not is_name(what.user):
         raise Malformed("no user's name")
     if not isinstance(what, Look) and not is_extension(what.extension):
@@ -143,9 +179,13 @@ def request(packet: bytes) -> Request:
 def _check_run(what: Run) -> None:
     if "\0" in what.command or len(what.command) > TEXT:
         raise Malformed("no command")
-    for variable in what.environment:
+    _check_environment(what.environment, VARIABLES)
+
+
+def _check_environment(environment: tuple[str, ...], known: frozenset[str]) -> None:
+    for variable in environment:
         name, _, value = variable.partition("=")
-        if name not in VARIABLES or "\0" in value or len(value) > VALUE or len(what.environment) > len(VARIABLES):
+        if name not in known or "\0" in value or len(value) > VALUE or len(environment) > len(known):
             raise Malformed("no environment")
 
 
@@ -156,7 +196,24 @@ def time_limit(what: What, settings: Settings) -> float:
             return settings.file_timeout
         case Run():
             return settings.command_timeout
+        case Start():
+            return program(what, settings).time_limit
     return settings.lookup_timeout
+
+
+def output_limit(what: What, settings: Settings) -> int:
+    """Octets of what it says that are kept."""
+    if isinstance(what, Start):
+        return program(what, settings).output_limit
+    return TEXT if isinstance(what, Look | Forward) else settings.output_limit
+
+
+def program(what: Start, settings: Settings) -> Program:
+    """Malformed where there is none of that name."""
+    for one in settings.programs:
+        if one.name == what.program:
+            return one
+    raise Malformed("no program")
 
 
 def is_name(user: str) -> bool:

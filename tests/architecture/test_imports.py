@@ -55,7 +55,7 @@ BELOW: dict[str, tuple[str, ...]] = {
 BELOW["jobs"] = ("queue", "delivery", "store.api", "net", "message", "model", "config")
 BELOW["hub_reload"] = ("config",)
 BELOW["hub_sessions"] = ("protocols", "net", "model")  # a part of hub
-BELOW["hub_local"] = ("directory", "deputy", "model", "config")  # a part of hub
+BELOW["hub_local"] = ("delivery", "directory", "deputy", "model", "config")  # a part of hub
 BELOW["hub_signin"] = tuple(BELOW)  # a part of hub
 BELOW["hub"] = (*BELOW, "hub_status", "hub_mail")
 BELOW["hub_status"] = BELOW["hub_mail"] = (*BELOW["hub"], "hub")  # parts of hub

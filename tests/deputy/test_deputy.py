@@ -17,7 +17,7 @@ from support.system_users import SystemUsers, system_users
 
 from mailhub.deputy import words
 from mailhub.deputy.client import Deputy
-from mailhub.deputy.words import Answer, Deliver, Forward, Look, Request, Run, Settings
+from mailhub.deputy.words import Answer, Argument, Deliver, Forward, Look, Program, Request, Run, Settings, Start
 from mailhub.model.clock import SystemClock
 from mailhub.model.errors import Temporary
 
@@ -334,6 +334,7 @@ async def test_hostile_requests(place: SystemUsers, monkeypatch: pytest.MonkeyPa
         {"type": "Run", "user": "bob", "command": "", "environment": ["PATH=/x"]},
         {"type": "Run", "user": "bob", "command": "", "environment": ["SENDER=" + "x" * 5_000]},
         {"type": "Shell", "user": "bob"},
+        {"type": "Start", "program": "none", "argv": ["/bin/sh"]},
         [],
         "x",
         None,
@@ -358,6 +359,42 @@ async def test_hostile_requests(place: SystemUsers, monkeypatch: pytest.MonkeyPa
         assert (await deliver(one, "bob")).status == DONE  # it is as well as before
         assert len(os.listdir(f"/proc/{one.pid}/fd")) == open_files
     assert place.inbox("bob") == message("Subject: x\n\nhello\n")
+
+
+async def test_the_operators_programs(place: SystemUsers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As whom he says, with what in their arguments he says; a server that was taken over can fill in what it is told to, no more."""
+    script = 'id -un; id -Gn; pwd; echo "$0|$*|$SENDER|$OWN|$PATH"; cat'
+    line = (
+        Argument("/bin/sh"), Argument("-c"), Argument(script), Argument("-a"), Argument("", filled=True, several=True),
+        Argument("x:", filled=True),
+    )  # fmt: skip
+    programs = (
+        Program("prog", "bob", line, "/usr", ("OWN=o",), 60.0),
+        Program("other", "bob:eve", line, "/", (), 60.0),
+        Program("root", "root", line, "/", (), 60.0),
+    )
+
+    async def start(name: str, *argv: str, environment: tuple[str, ...] = ()) -> Answer:
+        with spooled("Subject: x\n\nhello") as file:
+            return await one.ask(Start(name, ("/bin/sh", "-c", *argv), environment), file)
+
+    async with deputy(place, monkeypatch, programs=programs) as one:
+        answer = await start("prog", script, "-a", "b@x", "c@x", "x:$(id)", environment=("SENDER=s",))
+        said = answer.said.decode().splitlines()
+        assert said[:4] == ["bob", "bob", "/usr", "-a|b@x c@x x:$(id)|s|o|/usr/local/bin:/usr/bin:/bin"]
+        assert said[-1] == "hello"
+        assert (await start("other", script, "-a", "b@x", "x:")).said.decode().splitlines()[:2] == ["bob", "eve"]
+        for name, argv in (
+            ("prog", (script, "-a", "-b", "x:")),
+            ("prog", (script, "-a", "b@x", "y:")),
+            ("prog", (script, "-a", "x:")),
+            ("prog", ("id", "-a", "b@x", "x:")),
+            ("prog", (script, "-a", "b@x", "x:", "more")),
+            ("root", (script, "-a", "b@x", "x:")),
+        ):
+            assert (await start(name, *argv)).status == TEMPFAIL, argv
+        refused = await start("prog", script, "-a", "b@x", "x:", environment=("LD_PRELOAD=/x",))
+        assert refused.status == TEMPFAIL
 
 
 async def _raw(one: Deputy, number: int, packet: bytes, files: list[int]) -> Answer:

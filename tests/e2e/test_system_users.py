@@ -175,3 +175,52 @@ async def test_who_would_keep_root_is_not_started(place: SystemUsers) -> None:
         with pytest.raises(NotStarted, match=why):
             async with serving(place, runs_as=name):
                 pass
+
+
+@pytest.mark.parametrize("program", ["procmail", "maildrop"])
+async def test_a_pipe_transport(place: SystemUsers, program: str) -> None:
+    """Both with their usual arguments, run as the transport's user, who is not the one that mailhub runs as."""
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed")
+    rules = place.home("eve") / "rules"
+    if program == "procmail":
+        place.write("eve", "rules", "MAILDIR=$HOME\n:0\n* ^Subject: refuse\n{\n EXITCODE=67\n HOST\n}\n:0:\n$1\n")
+        command = (
+            f'["/usr/bin/procmail", "-t", "-m", "USER=${{user}}", "EXTENSION=${{extension}}", "{rules}", "${{user}}"]'
+        )
+    else:
+        text = 'if (/^Subject: refuse/)\n{\n EXITCODE=67\n exit\n}\nto "$HOME/bob"\n'
+        place.write("eve", "rules", text)
+        command = f'["/usr/bin/maildrop", "-f", "${{sender}}", "{rules}"]'
+    way = f"""
+[delivery]
+transport = {{ "bob@{DOMAIN}" = "agent:" }}
+[transport.agent]
+protocol = "pipe"
+command = {command}
+user = "eve"
+flags = "DRhu"
+environment = ["HOME={place.home("eve")}", "LOGNAME=eve"]
+"""
+    async with serving(place, extra=way) as server:
+        await server.send(f"bob@{DOMAIN}", text="Subject: taken\n\nhello\n")
+        assert "status=sent" in await server.delivered(f"bob@{DOMAIN}")
+        await server.send(f"bob@{DOMAIN}", text="Subject: refuse\n\nhello\n")
+        assert "dsn=5.1.1" in await server.delivered(f"bob@{DOMAIN}")
+    file = place.home("eve") / "bob"
+    assert "Subject: taken\n" in file.read_text()
+    assert "Return-Path: <s@far.test>\n" in file.read_text()
+    assert file.stat().st_uid == place.uid("eve")
+
+
+async def test_a_command_of_an_alias(place: SystemUsers) -> None:
+    """As default_privs, with the queue id; mailhub's own user has no part in it."""
+    aliases, out = place.folder / "aliases", place.folder / "out"
+    out.touch()
+    out.chmod(0o666)
+    aliases.write_text(f'tool: "|id -un > {out}; echo $QUEUE_ID $RECIPIENT >> {out}"\n')
+    async with serving(place, extra=f'[aliases]\nalias_maps = "aliases:{aliases}"') as server:
+        await server.send(f"tool@{DOMAIN}")
+        line = await server.logged("status=sent")
+        number = line.split("queue: ")[1].split(":")[0]
+    assert out.read_text() == f"nobody\n{number} tool@{DOMAIN}\n"

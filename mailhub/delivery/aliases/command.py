@@ -7,7 +7,7 @@ from mailhub.config.aliasing import Aliases
 from mailhub.model import steps
 from mailhub.model.clock import Clock
 
-from ..pipe import Arguments, PipeTransport
+from ..pipe import Arguments, PipeTransport, Runner
 from ..transport import Job, JobRecipient, Result
 
 SHELL = "/bin/sh"
@@ -32,8 +32,8 @@ class _Arguments(Arguments):
 class CommandTransport:
     """A job's nexthop is the command; its recipients are told to it as the alias that it stands in."""
 
-    def __init__(self, name: str, config: Aliases, delimiter: str, clock: Clock) -> None:
-        self.name, self._delimiter, self._clock = name, delimiter, clock
+    def __init__(self, name: str, config: Aliases, delimiter: str, clock: Clock, runner: Runner | None = None) -> None:
+        self.name, self._delimiter, self._clock, self._runner = name, delimiter, clock, runner
         self.configure(config)
 
     def configure(self, config: Aliases) -> None:
@@ -47,5 +47,13 @@ class CommandTransport:
         )  # fmt: skip
         recipients = tuple(replace(r, address=steps.shown(r.address, r.path)) for r in job.recipients)
         arguments = _Arguments(section, self._delimiter)
-        pipe = PipeTransport(self.name, section, self._delimiter, self._clock, arguments=arguments, program=job.nexthop)
+        pipe = PipeTransport(
+            self.name,
+            section,
+            self._delimiter,
+            self._clock,
+            arguments=arguments,
+            program=job.nexthop,
+            runner=self._runner,
+        )
         return await pipe.deliver(replace(job, recipients=recipients))

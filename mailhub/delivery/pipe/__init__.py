@@ -17,3 +17,4 @@ Invariants
 
 from .arguments import Arguments as Arguments
 from .transport import PipeTransport as PipeTransport
+from .transport import Runner as Runner

@@ -1,6 +1,8 @@
 """A job as runs of a program, each for some of its recipients (pipe(8))."""
 
 import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Protocol
 
 from mailhub.config import schema
 from mailhub.model.address import key
@@ -23,17 +25,29 @@ TOO_SLOW = Reply(451, "4.3.0", "Command time limit exceeded")
 LIKE_AN_OPTION = Reply(553, "5.1.3", "The program could take the address for an option")
 
 
+class Runner(Protocol):
+    """Another process, which runs our programs as users that we can not become."""
+
+    async def run(
+        self, name: str, argv: Sequence[str], environment: Mapping[str, str], text: AsyncIterator[bytes]
+    ) -> tuple[int, bytes]:
+        """Of the transport `name`: status and output. TimeoutError, OSError or MailError as the case may be."""
+        ...
+
+
 class PipeTransport:
     """[transport.NAME] with `protocol = "pipe"`. `delimiter`: of user and tag. `arguments`: how the program is told of a job,
-    where that is not as pipe(8) does; `program`: what it is called in the log and in reports then."""
+    where that is not as pipe(8) does; `program`: what it is called in the log and in reports then. `runner`: who runs it, where we do
+    not ourselves."""
 
     def __init__(
         self, name: str, config: schema.Transport, delimiter: str, clock: Clock,
-        *, arguments: Arguments | None = None, program: str = "",
+        *, arguments: Arguments | None = None, program: str = "", runner: Runner | None = None,
     ) -> None:  # fmt: skip
         self.name, self._config, self._clock = name, config, clock
         self._arguments = arguments or Arguments(config, delimiter)
         self._program = program or config.command[0]
+        self._runner = runner
 
     async def deliver(self, job: Job) -> list[Result]:
         seen: frozenset[str] = frozenset()
@@ -62,27 +76,24 @@ class PipeTransport:
     async def _run(self, job: Job, recipients: tuple[JobRecipient, ...]) -> Reply:
         """Once, for these. What is unknown is temporary."""
         config, program = self._config, self._program
-        try:
-            process = await Process.start(
-                self._arguments.argv(job, recipients),
-                self._arguments.environment(job, recipients),
-                config.directory,
-                config.user,
-            )
-        except (OSError, ValueError) as error:
-            log.error("%s: %s can not be run: %s", self.name, program, error)
-            return NOT_RUN
-        log.info("%s runs %s for %r", self.name, program, [recipient.address for recipient in recipients])
         head = copy.head(self._arguments, job, recipients[0], self._clock.now())
+        text = copy.rendered(head, job.content.blocks(), config)
+        argv, environment = self._arguments.argv(job, recipients), self._arguments.environment(job, recipients)
+        log.info("%s runs %s for %r", self.name, program, [recipient.address for recipient in recipients])
         try:
-            async with self._clock.timeout(config.time_limit):
-                status, output = await process.run(
-                    copy.rendered(head, job.content.blocks(), config), config.output_limit
-                )
+            if self._runner is not None:
+                status, output = await self._runner.run(self.name, argv, environment, text)
+            else:
+                process = await Process.start(argv, environment, config.directory, config.user)
+                async with self._clock.timeout(config.time_limit):
+                    status, output = await process.run(text, config.output_limit)
         except TimeoutError:
             log.error("%s: %s was killed after %.0f seconds", self.name, program, config.time_limit)
             return TOO_SLOW
+        except (OSError, ValueError) as error:
+            log.error("%s: %s can not be run: %s", self.name, program, error)
+            return NOT_RUN
         except MailError as error:
-            log.warning("the content cannot be read now: %s", error)
+            log.warning("%s: %s: %s", self.name, program, error)
             return error.reply if error.reply.temporary else TROUBLE
         return outcome.reply(program, status, output)
