@@ -12,11 +12,10 @@ import asyncio
 import functools
 import logging
 import sys
-from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 
@@ -28,39 +27,41 @@ from mailhub.delivery.sieve import files
 from mailhub.hub_local import Person, become, deputed, local_domains, make_folder, person, users_of
 from mailhub.hub_mail import jobs, moving_mail
 from mailhub.hub_reload import Reloaded, reloaded
-from mailhub.hub_sessions import begin
 from mailhub.hub_signin import signing_in
+from mailhub.hub_speaking import Speaking
 from mailhub.hub_status import status_of
 from mailhub.mailbox.scripts import Scripts
 from mailhub.mailbox.service import Mailboxes
 from mailhub.model.clock import Clock, SystemClock, VirtualClock
+from mailhub.model.errors import MailError
 from mailhub.model.reply import Reply
 from mailhub.net import local
 from mailhub.net.resolver import DnsResolver, Resolver
-from mailhub.net.stream import Stream
 from mailhub.net.tls import ServerTls
 from mailhub.policy import Guard, Policy, Sections
-from mailhub.protocols import managesieve, pop3
-from mailhub.protocols.auth import session as auth
-from mailhub.protocols.imap import session as imap
 from mailhub.protocols.listener import Listener
-from mailhub.protocols.session import Session, SessionContext, Sessions
-from mailhub.protocols.smtp import SmtpSession
+from mailhub.protocols.session import Sessions
 from mailhub.stall import StallDetector
 from mailhub.store.api import Store
 from mailhub.store.sqlite import SqliteStore
 from mailhub.tables import Tables
 from mailhub.trace import Trace
 
+if TYPE_CHECKING:
+    from mailhub.web.capture.api import Faults
+    from mailhub.web.server import WebServer
+
 log = logging.getLogger("mailhub.hub")
 
 _SWITCH_INTERVAL = 0.0005  # seconds a thread may hold the interpreter; at Python's 5 ms a busy one triples latencies
 _GOODBYE_TURNS = 20  # turns of the loop in which sessions may say goodbye where there is no grace
-Settings = TypeVar("Settings", schema.Smtp, schema.Imap, schema.Pop3, schema.Managesieve, schema.AuthSocket)
 
 
 class Hub:
     """A whole mail server. `start`/`stop`, or `async with`. Attributes are there after `start`."""
+
+    faults: "Faults | None" = None  # who can make something go wrong by HTTP: the test kit
+    web: "WebServer"  # where a listener speaks HTTP
 
     def __init__(
         self,
@@ -89,7 +90,6 @@ class Hub:
         self._undo = AsyncExitStack()
         self.commits: set[asyncio.Task[Reply]] = set()  # messages on their way into the queue, of all policies
         self._own_policies: dict[str, Policy] = {}  # of listeners with an own [listener.smtp]
-        self._turns = pop3.Turns(self.clock)
         self._stopping = False
 
     # --- life ---
@@ -122,6 +122,7 @@ class Hub:
         """Each thing made is followed by how it is unmade; on the way out it goes in reverse."""
         sys.setswitchinterval(_SWITCH_INTERVAL)
         config, clock = self.config, self.clock
+        self._speaks = self.speaking()
         somebody = person(config.user)
         self.deputy = await deputed(config, somebody, clock, undo)
         self._open_doors(somebody, undo)
@@ -165,6 +166,10 @@ class Hub:
             self.queue.deadline,
             self.scripts,
         )
+        if any(door.protocol == "http" for door in config.listener):
+            from mailhub.hub_web import serving_web
+
+            self.web = await serving_web(self, self.faults, undo)
         commands = ControlServer(self.data, self.control)
         await commands.start()
         undo.push_async_callback(commands.stop)
@@ -188,7 +193,7 @@ class Hub:
         if door.tls_options is not None:
             tls = ServerTls(door.tls_options, self.data, self.config.hostname, self.clock)
             self._own_tls.append(tls)
-        serve = functools.partial(self._serve, door, tls)
+        serve = functools.partial(self._speaks.serve, door, tls)
 
         def refuse(client: str, service: str) -> Reply | None:
             return self.guard.connected(client, service)
@@ -256,57 +261,13 @@ class Hub:
         """The port of a listener, by its name: "smtp", "imaps". KeyError where there is none."""
         return next(iter(door.port for door in self.listeners if door.config.label == name))
 
-    def _serve(self, door: schema.Listener, tls: ServerTls, session: Session) -> asyncio.BaseProtocol:
-        """The protocol object of a new connection."""
-        config = self.config
-        if door.protocol == "imap":
-            talk = functools.partial(self._imap, self._context(door, tls, session, config.imap))
-        elif door.protocol == "pop3":
-            talk = functools.partial(self._pop3, self._context(door, tls, session, config.pop3))
-        elif door.protocol == "managesieve":
-            talk = functools.partial(self._managesieve, self._context(door, tls, session, config.managesieve))
-        elif door.protocol == "auth":
-            talk = functools.partial(self._auth, self._context(door, tls, session, config.auth_socket))
-        else:
-            policy = self._own_policies.get(door.label, self.policy)
-            return self.new_smtp(self._context(door, tls, session, policy.config), policy)
-        return self.new_stream(session, functools.partial(begin, self.clock, session, talk))
+    def speaking(self) -> Speaking:
+        """Who makes the protocol objects. The test kit has its own."""
+        return Speaking(self)
 
-    def new_smtp(self, context: SessionContext[schema.Smtp], policy: Policy) -> SmtpSession:
-        """The protocol object of an SMTP, submission or LMTP client. The test kit has one of its own."""
-        return SmtpSession(context, policy, self.authenticator)
-
-    def new_stream(self, session: Session, on_connect: Callable[[Stream], object]) -> Stream:
-        """The same for all other protocols."""
-        return Stream(self.clock, on_connect)
-
-    def _imap(self, context: SessionContext[schema.Imap], stream: Stream) -> Coroutine[Any, Any, None]:
-        return imap.serve(stream, context, self.mailboxes, self.authenticator)
-
-    def _pop3(self, context: SessionContext[schema.Pop3], stream: Stream) -> Coroutine[Any, Any, None]:
-        return pop3.serve(stream, context, self.mailboxes, self.authenticator, self._turns)
-
-    def _managesieve(self, context: SessionContext[schema.Managesieve], stream: Stream) -> Coroutine[Any, Any, None]:
-        return managesieve.serve(stream, context, self.scripts, self.authenticator)
-
-    def _auth(self, context: SessionContext[schema.AuthSocket], stream: Stream) -> Coroutine[Any, Any, None]:
-        return auth.serve(stream, context, self.authenticator, self.guard.connected)
-
-    def _context(
-        self, door: schema.Listener, tls: ServerTls, session: Session, settings: Settings
-    ) -> SessionContext[Settings]:
-        return SessionContext(
-            service=door.protocol,
-            hostname=self.config.hostname,
-            clock=self.clock,
-            settings=settings,
-            auth=self.config.auth,
-            label=door.label,
-            tls=door.tls,
-            tls_context=None if door.tls == "none" else tls.context,
-            handshake_timeout=self.config.sessions.handshake_timeout,
-            session=session,
-        )
+    def policy_of(self, label: str) -> Policy:
+        """Of a listener."""
+        return self._own_policies.get(label, self.policy)
 
     def _take_policy(self, config: schema.Smtp) -> None:
         """The policy of the sessions that begin from now on; those before keep theirs."""
@@ -318,6 +279,17 @@ class Hub:
             resolver=self.resolver, delimiter=self.config.delivery.recipient_delimiter, commits=self.commits,
             suppressions=self.suppressions, trace=self.trace, mailboxes=self.mailboxes, canonical=self.config.canonical,
         )  # fmt: skip
+
+    @property
+    def trouble(self) -> str:
+        """Why no mail is taken now, "" where it is."""
+        if self._stopping:
+            return "the server is stopping"
+        try:
+            self.spool.check_space()
+        except MailError as error:
+            return str(error)
+        return ""
 
     # --- reload ---
 

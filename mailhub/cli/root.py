@@ -7,6 +7,7 @@ import click
 
 _COMMANDS = {
     "serve": ("serve:serve", "Run the server in the foreground (the default)."),
+    "dev": ("dev:dev", "Catch all mail for development, and show it (ports 1025 and 8025)."),
     "check": ("check:check", "Say what is wrong with the configuration."),
     "status": ("status:status", "Show listeners, sessions and queue of the running server."),
     "user": ("users:user", "Add, list and remove accounts; set passwords."),

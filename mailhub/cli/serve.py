@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +42,15 @@ def serve(config: Path | None) -> None:
     settings = read_config(config)
     if settings.local.system_users and not settings.user and not os.geteuid():
         fail("local.system_users: who talks to the network does not hold root: set `user`, whom mailhub becomes")
+    run(settings, lambda: Hub(settings), config)
+
+
+def run(settings: Config, make: Callable[[], Hub], path: Path | None = None) -> None:
+    """Serve until a signal ends it. `path`: the file that a reload reads again."""
     lines = log.setup(settings.log, sys.stderr)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_Server(config, settings, lines).run())
+            runner.run(_Server(path, make(), lines).run())
     finally:
         logging.getLogger().removeHandler(lines)
         lines.close()
@@ -53,9 +59,9 @@ def serve(config: Path | None) -> None:
 class _Server:
     """One run of the program."""
 
-    def __init__(self, path: Path | None, config: Config, lines: log.LineWriter) -> None:
+    def __init__(self, path: Path | None, hub: Hub, lines: log.LineWriter) -> None:
         self._path, self._lines = path, lines
-        self._hub = Hub(config)
+        self._hub = hub
         self._stop = asyncio.Event()
         self._asked = 0.0
 

@@ -143,6 +143,8 @@ def _door(path: Path, listener: Listener) -> Iterator[Finding]:
         yield Finding((*path, "path"), "nothing", "a unix socket: who can ask there may try passwords")
     if listener.protocol == "auth" and listener.tls != "none":
         yield Finding((*path, "tls"), shown(listener.tls), '"none": TLS is between its clients and theirs')
+    if listener.protocol == "http" and listener.tls == "starttls":
+        yield Finding((*path, "tls"), shown(listener.tls), '"none" or "implicit": HTTP has no STARTTLS')
     if listener.path and listener.proxy_protocol:
         yield Finding((*path, "proxy_protocol"), "true", "false where a unix socket is served")
     for k, network in enumerate(listener.proxy_networks):

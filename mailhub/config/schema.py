@@ -31,6 +31,7 @@ from .signin import AuthSocket as AuthSocket
 from .signin import OAuth as OAuth
 from .tls import Certificate as Certificate
 from .tls import Tls as Tls
+from .web import Web as Web
 
 
 class Sessions(Section, frozen=True, kw_only=True):
@@ -290,7 +291,7 @@ class Log(Section, frozen=True, kw_only=True):
 class Listener(Section, frozen=True, kw_only=True):
     """One door. `name` is how `hub.port(name)` and the logs call it; default: the protocol, with an "s" for implicit TLS."""
 
-    protocol: Literal["smtp", "submission", "lmtp", "pop3", "imap", "managesieve", "auth"]
+    protocol: Literal["smtp", "submission", "lmtp", "pop3", "imap", "managesieve", "auth", "http"]
     address: str = "127.0.0.1"
     port: Port = 0  # 0: any free port
     tls: Literal["none", "starttls", "implicit"] = "starttls"
@@ -366,4 +367,5 @@ class Config(Section, frozen=True, kw_only=True):
     local: Local = Local()
     sieve: Sieve = Sieve()
     managesieve: Managesieve = Managesieve()
+    web: Web = Web()
     log: Log = Log()

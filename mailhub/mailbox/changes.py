@@ -26,8 +26,11 @@ class ChangeBus:
     def __init__(self) -> None:
         self._listeners: dict[int | str, set[asyncio.Event]] = {}
         self._of_annotations: set[Callable[[Annotated], None]] = set()
+        self._of_all: set[Callable[[Sequence[Changed]], None]] = set()
 
     def publish(self, changed: Sequence[Changed]) -> None:
+        for listener in tuple(self._of_all):
+            listener(changed)
         for change in changed:
             for event in self._listeners.get(change.account if change.folder is None else change.folder, ()):
                 event.set()
@@ -42,6 +45,13 @@ class ChangeBus:
             listeners.discard(event)
             if not listeners:
                 del self._listeners[what]
+
+    def listen_to_all(self, listener: Callable[[Sequence[Changed]], None]) -> None:
+        """Call `listener` after each change of any mailbox, until `forget_all`. It has to be quick."""
+        self._of_all.add(listener)
+
+    def forget_all(self, listener: Callable[[Sequence[Changed]], None]) -> None:
+        self._of_all.discard(listener)
 
     def annotated(self, told: Annotated) -> None:
         for listener in tuple(self._of_annotations):

@@ -155,6 +155,10 @@ class AccountMail:
             found = await self._store.folders(self.name)
         return found
 
+    async def existing(self) -> list[Folder]:
+        """Its own folders as they are, INBOX first; none are made."""
+        return await self._store.folders(self.name)
+
     async def listing(self) -> dict[str, Folder]:
         """All folders that the account may know of, by the names it has for them."""
         found: dict[str, Folder] = {}

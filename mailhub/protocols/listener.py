@@ -35,6 +35,7 @@ _LIBRARY_TIMEOUT = 86_400.0  # asyncio's own handshake timer reads real time: ou
 _CROWDED = Reply(421, "4.7.0", "Too many connections, try again later")
 _REFUSALS = {
     "auth": "",
+    "http": "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 10\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
     "pop3": "-ERR [SYS/TEMP] {0.text}\r\n",
     "imap": "* BYE [UNAVAILABLE] {0.text}\r\n",
     "managesieve": 'BYE (TRYLATER) "{0.text}"\r\n',

@@ -22,7 +22,7 @@ from mailhub.net import tls as net_tls
 
 log = logging.getLogger("mailhub.protocols")
 
-Service = Literal["smtp", "submission", "lmtp", "pop3", "imap", "managesieve", "auth"]
+Service = Literal["smtp", "submission", "lmtp", "pop3", "imap", "managesieve", "auth", "http"]
 TlsMode = Literal["none", "starttls", "implicit"]
 Settings = TypeVar(
     "Settings", schema.Smtp, schema.Imap, schema.Pop3, schema.Managesieve, schema.AuthSocket, covariant=True

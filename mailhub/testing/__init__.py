@@ -17,11 +17,12 @@ Invariants
 - Nothing is left behind: no file, no thread, no socket.
 """
 
+from mailhub.message.reading import Attachment as Attachment
+from mailhub.message.reading import Message as Message
+
 from .clock import AsyncTestClock as AsyncTestClock
 from .inbox import Inbox as Inbox
 from .internet import AsyncInternet as AsyncInternet
-from .message import Attachment as Attachment
-from .message import Message as Message
 from .remote import RemoteHost as RemoteHost
 from .server import AsyncMailHub as AsyncMailHub
 from .sync import Internet as Internet

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from mailhub.model.clock import Clock
-from mailhub.model.errors import LimitReached, Temporary
+from mailhub.model.errors import LimitReached, Permanent, Temporary
 from mailhub.net.tls import self_signed
 
 from .faults import DoorFaults
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _ELEVEN_YEARS = 11 * 366 * 86_400.0
 _DIRECTORY = ("account", "alias", "domain")  # look-ups of store.api.DirectoryStore
+_MOMENTS, _ACTS = ("on", "after", "during", "connect"), ("reply", "cut", "stall", "bye", "hide")
 SERVICES = ("smtp", "submission", "lmtp", "imap", "pop3", "managesieve", "auth")
 
 
@@ -37,6 +38,30 @@ class HubFaults:
         """To be called when the hub runs."""
         self.tls.hub, self.tls.folder = hub, folder
         self.disk.hub = self.database.hub = self.mailbox.hub = hub
+
+    def script(self, fault: dict[str, Any]) -> None:
+        """One rule from plain words, as the HTTP interface has them. Permanent where they make no sense."""
+        door, act = self.doors.get(fault["protocol"]), fault["act"]
+        if door is None or fault["where"] not in _MOMENTS or act not in _ACTS:
+            known = f"protocol one of {', '.join(SERVICES)}; where one of {', '.join(_MOMENTS)}; act one of {', '.join(_ACTS)}"
+            raise Permanent(f"no such fault: {known}")
+        if act == "hide":
+            return door.hide(fault["verb"])
+        moment, verb = fault["where"], fault["verb"]
+        if moment == "connect":
+            rule = door.connect()
+        elif moment == "during":
+            rule = door.during(verb, fault["octets"])
+        else:
+            rule = (door.on if moment == "on" else door.after)(verb, fault["nth"])
+        if act == "reply":
+            rule.reply(fault["code"] or fault["text"], text=fault["text"])
+        elif act == "bye":
+            rule.bye(fault["text"] or "Server shutting down")
+        else:
+            getattr(rule, act)()
+        rule.times(fault["times"])
+        return None
 
     def clear(self) -> None:
         """No faults any more."""

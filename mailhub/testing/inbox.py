@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import overload
 
-from .message import Message
+from mailhub.message.reading import Message
 
 _SHOWN = 10  # messages named where the wanted one is not among them
 Pattern = str | re.Pattern[str]

@@ -49,6 +49,7 @@ class RemoteHost:
 
     async def start(self, address: str, port: int) -> None:
         self._server = await asyncio.start_server(self._met, address, port, limit=_LINE_LIMIT)
+        self.port: int = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         self._server.close()

@@ -18,6 +18,7 @@ import msgspec
 
 from mailhub.config.capture import Capture
 from mailhub.config.schema import Config, Listener, Queue, Resolver
+from mailhub.message.reading import Message
 from mailhub.model import ids
 from mailhub.model.address import key
 from mailhub.model.clock import Clock, SystemClock, VirtualClock
@@ -27,7 +28,6 @@ from mailhub.net.local import Machine
 from .clock import AsyncTestClock
 from .hub_faults import HubFaults
 from .inbox import Inbox, Pattern, Wanted, explained
-from .message import Message
 from .recording import Recording, door, play, read
 from .taps import TappedHub, Traffic
 from .waiting import Waiting

@@ -9,12 +9,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from mailhub.message.reading import Message
+
 from .clock import AsyncTestClock
 from .dns import DnsServer
 from .hub_faults import HubFaults
 from .inbox import Inbox, Pattern
 from .internet import AsyncInternet
-from .message import Message
 from .recording import Recording
 from .remote import RemoteHost
 from .server import PATIENCE, SETTLING, AsyncMailHub

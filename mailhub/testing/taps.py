@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from mailhub.config import schema
 from mailhub.hub import Hub
+from mailhub.hub_speaking import Speaking
 from mailhub.model.clock import SystemClock
 from mailhub.model.reply import Reply
 from mailhub.net.stream import Stream
@@ -175,11 +176,20 @@ class TappedHub(Hub):
     traffic: Traffic
     doors: dict[str, DoorFaults]
 
+    def speaking(self) -> Speaking:
+        return TappedSpeaking(self, self.traffic, self.doors)
+
+
+class TappedSpeaking(Speaking):
+    def __init__(self, hub: Hub, traffic: Traffic, doors: dict[str, DoorFaults]) -> None:
+        super().__init__(hub)
+        self._traffic, self._doors = traffic, doors
+
     def new_smtp(self, context: SessionContext[schema.Smtp], policy: Policy) -> SmtpSession:
-        session = TappedSmtp(context, policy, self.authenticator)
-        session.begin(self.traffic, self.doors[context.service])
+        session = TappedSmtp(context, policy, self._hub.authenticator)
+        session.begin(self._traffic, self._doors[context.service])
         return session
 
     def new_stream(self, session: Session, on_connect: Callable[[Stream], object]) -> Stream:
-        recorders = self.traffic.recorders(session.label)
-        return TappedStream(self.clock, on_connect, session, self.doors[session.service], recorders)
+        recorders = self._traffic.recorders(session.label)
+        return TappedStream(self._clock, on_connect, session, self._doors[session.service], recorders)

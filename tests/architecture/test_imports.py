@@ -53,14 +53,18 @@ BELOW: dict[str, tuple[str, ...]] = {
     "protocols": ("policy", "mailbox", "directory", "net", "wire", "message", "model", "config"),
 }
 BELOW["jobs"] = ("queue", "delivery", "store.api", "net", "message", "model", "config")
+BELOW["web"] = ("control", "queue", "mailbox", "directory", "net", "message", "model", "config")
 BELOW["hub_reload"] = ("config",)
 BELOW["hub_sessions"] = ("protocols", "net", "model")  # a part of hub
 BELOW["hub_local"] = ("delivery", "directory", "deputy", "model", "config")  # a part of hub
 BELOW["hub_signin"] = tuple(BELOW)  # a part of hub
-BELOW["hub"] = (*BELOW, "hub_status", "hub_mail")
-BELOW["hub_status"] = BELOW["hub_mail"] = (*BELOW["hub"], "hub")  # parts of hub
-BELOW["cli"] = tuple(BELOW)
+BELOW["hub"] = (*BELOW, "hub_status", "hub_mail", "hub_web", "hub_speaking")
+BELOW["hub_status"] = BELOW["hub_mail"] = BELOW["hub_web"] = BELOW["hub_speaking"] = (
+    *BELOW["hub"],
+    "hub",
+)  # parts of hub
 BELOW["testing"] = (*BELOW["hub"], "hub")
+BELOW["cli"] = tuple(BELOW)
 BELOW["__main__"] = ("cli",)
 BELOW[""] = ()
 

@@ -47,6 +47,8 @@ FILES = {
     "delivery.aliases.includes": ":include: files of the operator's lists",
     "delivery.sieve.files": "the operator's Sieve scripts",
     "testing.server": "the data folder of a test, thrown away",
+    "cli.dev": "the data folder of a sink, thrown away",
+    "web.capture.page": "the page's own files",
     "testing.recording": "transcripts of a project's own tests",
     "testing.hub_faults": "a certificate that is wrong on purpose",
     "hub_local": "the data folder",

@@ -77,7 +77,7 @@ def test_an_unknown_section() -> None:
         ("listener = [1]", "listener[1]: found 1; allowed: a table"),
         (
             "[[listener]]",
-            'listener[1].protocol: found nothing; allowed: "auth", "imap", "lmtp", "managesieve", "pop3", "smtp", "submission"',
+            'listener[1].protocol: found nothing; allowed: "auth", "http", "imap", "lmtp", "managesieve", "pop3", "smtp", "submission"',
         ),
         ("hostname = 2001-01-01", "hostname: found 2001-01-01; allowed: text of 1 to 255 characters"),
     ],

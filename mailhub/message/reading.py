@@ -1,4 +1,4 @@
-"""A message as a test looks at it: what a person would see, ready to be compared."""
+"""A message as a person sees it: text, links, attachments; for tests, captured mail and pages."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from html.parser import HTMLParser
 
-from mailhub.message import charset, headers, parameters
-from mailhub.message.decoding import blocks
-from mailhub.message.parts import TEXT, Part, parse
-from mailhub.message.parts import TEXT_PLAIN as PLAIN
+from . import charset, headers, parameters
+from .decoding import blocks
+from .parts import TEXT, Part, parse
+from .parts import TEXT_PLAIN as PLAIN
 
 _HTML = (TEXT, b"html")
 _DELIVERY = re.compile(r"\d+\.Q([0-9A-Z]{1,13})R\d+\.")

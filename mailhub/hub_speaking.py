@@ -1,0 +1,95 @@
+"""The protocol objects of a hub: who talks to the client that a listener took."""
+
+import asyncio
+import functools
+import logging
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from mailhub.config import schema
+from mailhub.hub_sessions import begin
+from mailhub.net.stream import Stream
+from mailhub.net.tls import ServerTls
+from mailhub.policy import Policy
+from mailhub.protocols import managesieve, pop3
+from mailhub.protocols.auth import session as auth
+from mailhub.protocols.imap import session as imap
+from mailhub.protocols.session import Session, SessionContext
+from mailhub.protocols.smtp import SmtpSession
+
+if TYPE_CHECKING:
+    from mailhub.hub import Hub
+
+log = logging.getLogger("mailhub.hub")
+
+_LINGER = 30.0  # seconds for a client to take the last words of a session
+Settings = TypeVar("Settings", schema.Smtp, schema.Imap, schema.Pop3, schema.Managesieve, schema.AuthSocket)
+
+
+class Speaking:
+    """One for a hub."""
+
+    def __init__(self, hub: "Hub") -> None:
+        self._hub, self._clock = hub, hub.clock
+        self._turns = pop3.Turns(hub.clock)
+
+    def serve(self, door: schema.Listener, tls: ServerTls, session: Session) -> asyncio.BaseProtocol:
+        """The protocol object of a new connection."""
+        config = self._hub.config
+        if door.protocol == "imap":
+            talk = functools.partial(self._imap, self._context(door, tls, session, config.imap))
+        elif door.protocol == "pop3":
+            talk = functools.partial(self._pop3, self._context(door, tls, session, config.pop3))
+        elif door.protocol == "managesieve":
+            talk = functools.partial(self._managesieve, self._context(door, tls, session, config.managesieve))
+        elif door.protocol == "http":
+            return self._http(session)
+        elif door.protocol == "auth":
+            talk = functools.partial(self._auth, self._context(door, tls, session, config.auth_socket))
+        else:
+            policy = self._hub.policy_of(door.label)
+            return self.new_smtp(self._context(door, tls, session, policy.config), policy)
+        return self.new_stream(session, functools.partial(begin, self._clock, session, talk))
+
+    def _http(self, session: Session) -> asyncio.BaseProtocol:
+        def made(transport: asyncio.Transport, drain: Callable[[], object]) -> None:
+            session.on_abort(transport.abort)
+            session.on_drain(drain)
+
+        return self._hub.web.connection(made, session.end)
+
+    def new_smtp(self, context: SessionContext[schema.Smtp], policy: Policy) -> SmtpSession:
+        """The protocol object of an SMTP, submission or LMTP client. The test kit has one of its own."""
+        return SmtpSession(context, policy, self._hub.authenticator)
+
+    def new_stream(self, session: Session, on_connect: Callable[[Stream], object]) -> Stream:
+        """The same for all other protocols."""
+        return Stream(self._clock, on_connect)
+
+    def _imap(self, context: SessionContext[schema.Imap], stream: Stream) -> Coroutine[Any, Any, None]:
+        return imap.serve(stream, context, self._hub.mailboxes, self._hub.authenticator)
+
+    def _pop3(self, context: SessionContext[schema.Pop3], stream: Stream) -> Coroutine[Any, Any, None]:
+        return pop3.serve(stream, context, self._hub.mailboxes, self._hub.authenticator, self._turns)
+
+    def _managesieve(self, context: SessionContext[schema.Managesieve], stream: Stream) -> Coroutine[Any, Any, None]:
+        return managesieve.serve(stream, context, self._hub.scripts, self._hub.authenticator)
+
+    def _auth(self, context: SessionContext[schema.AuthSocket], stream: Stream) -> Coroutine[Any, Any, None]:
+        return auth.serve(stream, context, self._hub.authenticator, self._hub.guard.connected)
+
+    def _context(
+        self, door: schema.Listener, tls: ServerTls, session: Session, settings: Settings
+    ) -> SessionContext[Settings]:
+        return SessionContext(
+            service=door.protocol,
+            hostname=self._hub.config.hostname,
+            clock=self._clock,
+            settings=settings,
+            auth=self._hub.config.auth,
+            label=door.label,
+            tls=door.tls,
+            tls_context=None if door.tls == "none" else tls.context,
+            handshake_timeout=self._hub.config.sessions.handshake_timeout,
+            session=session,
+        )

@@ -1,0 +1,35 @@
+"""The part of a hub that speaks HTTP: made only where a listener wants it, so that others do not pay for it."""
+
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from mailhub.model.clock import SystemClock
+from mailhub.web import health
+from mailhub.web.capture import page
+from mailhub.web.capture.api import CaptureApi, Faults
+from mailhub.web.capture.caught import Caught
+from mailhub.web.capture.mailhog import MailHog
+from mailhub.web.capture.mailpit import Mailpit
+from mailhub.web.capture.release import Release
+from mailhub.web.routes import Route
+from mailhub.web.server import WebServer
+
+if TYPE_CHECKING:
+    from mailhub.hub import Hub
+
+
+async def serving_web(hub: "Hub", faults: Faults | None, undo: AsyncExitStack) -> WebServer:
+    """`undo` gets how it is unmade."""
+    config = hub.config
+    routes: list[Route] = health.routes(lambda: hub.trouble)
+    if config.mode == "capture":
+        caught = Caught(hub.directory, hub.mailboxes, config.web.waiting_limit)
+        await caught.open()
+        undo.callback(caught.close)
+        release = Release(hub.spool, hub.clock, config.delivery.relayhost)
+        routes += CaptureApi(caught, release, hub.clock, SystemClock(), faults).routes()
+        routes += Mailpit(caught, release).routes() + MailHog(caught, release).routes() + page.routes(config.web.prefix)
+    server = WebServer(config.web, config.hostname, routes, "mailhub")
+    await server.start()
+    undo.push_async_callback(server.stop)
+    return server
