@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import logging
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,9 +19,6 @@ from mailhub.protocols.smtp import SmtpSession
 if TYPE_CHECKING:
     from mailhub.hub import Hub
 
-log = logging.getLogger("mailhub.hub")
-
-_LINGER = 30.0  # seconds for a client to take the last words of a session
 Settings = TypeVar("Settings", schema.Smtp, schema.Imap, schema.Pop3, schema.Managesieve, schema.AuthSocket)
 
 
