@@ -206,8 +206,8 @@ class Hub:
     async def _start_queue(self, undo: AsyncExitStack) -> None:
         undo.push_async_callback(self.resolver.close)
         moving = await moving_mail(self, self._machine, undo)
-        self.router, self.suppressions, self.queue, self.spool, self.sieve, self.commands = (
-            moving.router, moving.suppressions, moving.queue, moving.spool, moving.sieve, moving.commands,
+        self.router, self.suppressions, self.queue, self.spool, self.sieve, self.listed = (
+            moving.router, moving.suppressions, moving.queue, moving.spool, moving.sieve, moving.listed,
         )  # fmt: skip
         await self.queue.start()
         self._watch(asyncio.get_running_loop().create_task(self.queue.run(), name="the queue manager"))
@@ -323,7 +323,8 @@ class Hub:
         """What may fail with a new configuration can not with one that was in force: its tables are open."""
         self.config = config
         self.router.configure(config.delivery, config.aliases)
-        self.commands.configure(config.aliases)
+        for transport in self.listed:
+            transport.configure(config.aliases)
         self.guard.configure(Sections(config.limits, config.smtp, config.auth, config.sessions))
         self.queue.configure(config.queue)
         self.sessions.limits = config.sessions

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mailhub.delivery.aliases.command import CommandTransport
+from mailhub.delivery.aliases.file import FileTransport
 from mailhub.delivery.forwarding import SRS_KEY, Forwarding
 from mailhub.delivery.local import LocalTransport
 from mailhub.delivery.relay.mx import own_addresses
 from mailhub.delivery.relay.tls_services import RelayTls
-from mailhub.delivery.router import Router
+from mailhub.delivery.router import COMMAND, FILE, Router
 from mailhub.delivery.sieve import files
 from mailhub.delivery.sieve.filtering import Filter
 from mailhub.delivery.transports import Transports
@@ -45,7 +46,7 @@ class Moving:
     spool: Spool
     tls: RelayTls
     sieve: Filter
-    commands: CommandTransport
+    listed: tuple[CommandTransport, FileTransport]
 
 
 async def moving_mail(hub: "Hub", machine: Machine, undo: AsyncExitStack) -> Moving:
@@ -60,10 +61,16 @@ async def moving_mail(hub: "Hub", machine: Machine, undo: AsyncExitStack) -> Mov
     )  # fmt: skip
     local = LocalTransport(hub.mailboxes, config.hostname, clock, sieve)
     routing, system = _system_users(hub)
+    delimiter = config.delivery.recipient_delimiter
+    runner = _runner(hub)
+    listed = (
+        CommandTransport(COMMAND, config.aliases, delimiter, clock, runner),
+        FileTransport(FILE, config.aliases, delimiter, clock, str(hub.data / "spool")),
+    )
     own = functools.partial(own_addresses, config.listener, machine)
     transports = Transports(
         config.transport, config.relay, hub.resolver, config.hostname, clock, local,
-        config.delivery.recipient_delimiter, own, config.aliases, tls.services, system, _runner(hub),
+        delimiter, own, listed, tls.services, system, runner,
     )  # fmt: skip
     if system is not None:
         transports.limits[system.name] = config.local.concurrency
@@ -76,7 +83,7 @@ async def moving_mail(hub: "Hub", machine: Machine, undo: AsyncExitStack) -> Mov
         store.queue, router, transports.all, config.queue, config.hostname, clock, suppressions=suppressions,
         trace=hub.trace, limits=transports.limits,
     )  # fmt: skip
-    return Moving(router, suppressions, queue, Spool(store.queue, queue, clock), tls, sieve, transports.commands)
+    return Moving(router, suppressions, queue, Spool(store.queue, queue, clock), tls, sieve, listed)
 
 
 def _system_users(hub: "Hub") -> "tuple[SystemRouting | None, SystemTransport | None]":

@@ -33,6 +33,8 @@ class Aliases(Section, frozen=True, kw_only=True):
     command_time_limit: Seconds = 1_000.0
     # Octets of an :include: file.
     include_limit: Octets = 16_777_216
+    # Octets of a mailbox file that "/file" names; 0: no limit.
+    mailbox_size_limit: Octets = 51_200_000
     # Carry the tag of user+tag over to what virtual_alias_maps say (Postfix's propagate_unmatched_extensions).
     propagate_unmatched_extensions: bool = True
 

@@ -1,24 +1,21 @@
 """The transports by their names: those that are always there, and those of [transport.NAME]."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from mailhub.config import schema
-from mailhub.config.aliasing import Aliases
 from mailhub.model.clock import Clock
 from mailhub.net.resolver import Resolver
 
-from .aliases.command import CommandTransport
 from .discard import Discard
 from .pipe import PipeTransport, Runner
 from .relay import LmtpTransport, RelayTransport
 from .relay.tls_policy import TlsServices
-from .router import COMMAND
 from .transport import Transport
 
 
 class Transports:
     """`all`: by name; `relay` and `smtp` are one, unless they are configured apart. `limits`: deliveries at one time, by those
-    that have a limit of their own. `delimiter`: of user and tag; `own`: our addresses, where a mail host that is asked on that
+    that have a limit of their own. `delimiter`: of user and tag; `listed`: of what lists hold beside addresses; `own`: our addresses, where a mail host that is asked on that
     port would be ourselves."""
 
     def __init__(
@@ -31,7 +28,7 @@ class Transports:
         local: Transport,
         delimiter: str,
         own: Callable[[int], Collection[str]],
-        aliases: Aliases,
+        listed: Sequence[Transport],
         tls: TlsServices | None = None,
         system: Transport | None = None,
         runner: Runner | None = None,
@@ -43,8 +40,8 @@ class Transports:
             "lmtp": LmtpTransport(resolver, relay, hostname, clock, tls),
         }
         self.limits = {name: section.concurrency for name, section in sections.items() if section.concurrency}
-        self.commands = CommandTransport(COMMAND, aliases, delimiter, clock, runner)
-        self.all: dict[str, Transport] = {"local": local, "discard": Discard(), COMMAND: self.commands}
+        self.all: dict[str, Transport] = {"local": local, "discard": Discard()}
+        self.all |= {transport.name: transport for transport in listed}
         if system is not None:
             self.all[system.name] = system
         for name, section in sections.items():

@@ -106,9 +106,10 @@ def _deliver(what: Deliver, user: rights.User, settings: Settings) -> None:
         rights.become(user, _lock_group(folder))
         path = f"{folder}/{user.name}"
     if path.endswith("/"):
-        maildir.deliver(path.rstrip("/"), SOURCE, what.mark, what.again, settings)
+        maildir.deliver(path.rstrip("/"), SOURCE, what.mark, what.again)
     else:
-        mailbox.append(path, SOURCE, what.mark, what.again, settings)
+        limits = mailbox.Limits(settings.mailbox_size_limit, settings.lock_timeout, settings.stale_lock_time)
+        mailbox.append(path, SOURCE, what.mark, what.again, limits)
 
 
 def _is_a_file() -> None:

@@ -8,28 +8,43 @@ import fcntl
 import os
 import stat
 import time
+from dataclasses import dataclass
 
 from .dotlock import Dotlock, Unfinished, held, sync_folder
 from .exits import later
-from .words import Settings
 
 _BLOCK = 262_144
 _PAUSE = 0.2
 _SEPARATOR = b"\nFrom "
-_MARKED = b"X-Delivery-Id: "  # as delivery.system.copy writes it
+_MARKED = b"X-Delivery-Id: "
 _FIRST = 1_000  # octets in which a "From " line has ended
 
 
-def append(path: str, source: int, mark: str, again: bool, settings: Settings) -> None:
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Octets of a mailbox, 0 for no limit; seconds to wait for a lock, and the age at which one is taken away."""
+
+    mailbox_size_limit: int
+    lock_timeout: float
+    stale_lock_time: float
+
+
+def marked(head: bytes, mark: str) -> bytes:
+    """The fields before a message, "From " line first, with the mark of this delivery behind that line."""
+    separator, end, fields = head.partition(b"\r\n")
+    return separator + end + _MARKED + mark.encode() + end + fields
+
+
+def append(path: str, source: int, mark: str, again: bool, limits: Limits) -> None:
     """Failed where it is not in the mailbox, whose size is as before then. `again`: not where it is in there already."""
-    with held(path, settings.lock_timeout, settings.stale_lock_time) as lock:
-        mailbox = _opened(path, settings.lock_timeout)
+    with held(path, limits.lock_timeout, limits.stale_lock_time) as lock:
+        mailbox = _opened(path, limits.lock_timeout)
         try:
             if lock.left is not None:
                 _repaired(mailbox, lock)
             if again and _has(mailbox, mark):
                 return
-            _written(mailbox, source, mark, lock, settings)
+            _written(mailbox, source, mark, lock, limits)
         finally:
             os.close(mailbox)
 
@@ -66,9 +81,9 @@ def _check(found: os.stat_result) -> None:
         later("4.2.0", "the mailbox has more than one name (hard link)")
 
 
-def _written(mailbox: int, source: int, mark: str, lock: Dotlock, settings: Settings) -> None:
+def _written(mailbox: int, source: int, mark: str, lock: Dotlock, limits: Limits) -> None:
     found, more = os.fstat(mailbox), os.fstat(source).st_size
-    size, limit = found.st_size, settings.mailbox_size_limit
+    size, limit = found.st_size, limits.mailbox_size_limit
     if limit and size + more > limit:
         later("4.2.2", f"the mailbox is full ({limit} octets)")
     lock.note(mark, found.st_ino, size)

@@ -5,12 +5,11 @@ import os
 from collections.abc import Iterator
 
 from .dotlock import sync_folder
-from .words import Settings
 
 _BLOCK = 262_144
 
 
-def deliver(folder: str, source: int, name: str, again: bool, settings: Settings) -> None:
+def deliver(folder: str, source: int, name: str, again: bool) -> None:
     """`name`: of this delivery alone. `again`: not where it is in there already."""
     for part in ("", "/tmp", "/new", "/cur"):
         with contextlib.suppress(FileExistsError):

@@ -11,6 +11,7 @@ INCLUDE = ":include:"
 
 # What an entry is made of: blanks, a quoted string (also one that nobody closed), a comment's begin, "<", ">", and all else.
 _PIECE = re.compile(r'\s++|"((?:[^"\\]|\\.)*)"?|[(<>]|(?:[^\s"(<>,\\]|\\.|\\\Z)+|,', re.DOTALL)
+_WORD = re.compile(r'(?:"(?:[^"\\]|\\.)*"?|[^\s"])+')
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _COMMENT_SIGN = re.compile(r"[()]|\\.", re.DOTALL)
 
@@ -33,7 +34,8 @@ class Target:
 
 
 def targets(text: str) -> list[Target]:
-    """All of them in their order. Commas and ends of lines part them; a "#" where one might begin ends the line: a comment.
+    """All of them in their order. Commas and ends of lines part them, and blanks part addresses; a "#" where one might begin ends
+    the line: a comment.
     Nothing raises: what is no address of any form is handed on as one, and nobody is found there."""
     return [target for line in text.splitlines() for target in _entries(line)]
 
@@ -41,7 +43,7 @@ def targets(text: str) -> list[Target]:
 def _entries(line: str) -> Iterator[Target]:
     at, entry = 0, _Entry()
     while at < len(line):
-        if line[at] == "#" and entry.empty:
+        if line[at] == "#" and entry.may_end:
             break
         piece = _PIECE.match(line, at)
         if piece is None or piece[0] == "(":
@@ -65,8 +67,10 @@ class _Entry:
         self._plain, self._written, self._angle = "", "", False
 
     @property
-    def empty(self) -> bool:
-        return not self._plain.strip() and not self._angle
+    def may_end(self) -> bool:
+        """Whether a new word begins here, and what there was is an address, if anything."""
+        address = not self._written.startswith(("|", "/", ":", '"|', '"/', '":')) and not self._angle
+        return not self._plain or (address and self._plain[-1].isspace())
 
     def take(self, piece: str, quoted: str | None) -> None:
         if piece == "<":
@@ -88,8 +92,11 @@ class _Entry:
             yield Target(Kind.FILE, plain)
         elif plain[: len(INCLUDE)].lower() == INCLUDE:
             yield Target(Kind.INCLUDE, plain[len(INCLUDE) :].strip())
+        elif plain and written == f'"{plain}"':
+            yield Target(Kind.ADDRESS, plain)
         elif plain:
-            yield Target(Kind.ADDRESS, plain if "@" not in written and written == f'"{plain}"' else written)
+            words = [written] if self._angle else _WORD.findall(written)
+            yield from (Target(Kind.ADDRESS, word) for word in words)
 
 
 def _past_comment(line: str, start: int) -> int:

@@ -16,7 +16,7 @@ twice: alice
 Twice: bob
 empty:
 a@b.test: alice
-odd: "|", :include:lists/all, two words@far.test, <fine@far.test>, "|/bin/prog", /var/file, \\alice
+odd: "|", :include:lists/all, two@@far.test, <fine@far.test>, "|/bin/prog", /var/file, \\alice
 """
 
 
@@ -44,7 +44,7 @@ def test_each_problem_has_its_line(tmp_path: Path) -> None:
         "9: a@b.test: names have no domain here; virtual_alias_maps know whole addresses",
         "10: a `|` without a command",
         "10: :include:lists/all: the name of the file begins with a slash",
-        "10: 'two words@far.test' is no address",
+        "10: 'two@@far.test' is no address",
     ]
 
 

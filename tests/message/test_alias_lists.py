@@ -20,14 +20,16 @@ def command(text: str) -> Target:
     [
         ("alice", [address("alice")]),
         ("alice, bob@far.test,,carol ,", [address("alice"), address("bob@far.test"), address("carol")]),
-        ("alice\nbob\r\n\n# nobody\ncarol # her note, too\n", [address("alice"), address("bob"), address("carol # her note"), address("too")]),
+        ("alice\nbob\r\n\n# nobody\ncarol # her note, too\n", [address("alice"), address("bob"), address("carol")]),
         ("alice, # a comment, to the end\nbob", [address("alice"), address("bob")]),
         ("\\alice, bob", [address("\\alice"), address("bob")]),
         ("Bob the First <bob@far.test>, <carol>", [address("bob@far.test"), address("carol")]),
         ('"Bob, the First" <bob@far.test>', [address("bob@far.test")]),
-        ("bob (of (the) house, too) @far.test", [address("bob  @far.test")]),
+        ("bob (of (the) house, too) @far.test", [address("bob"), address("@far.test")]),
         ('"a, b"@far.test', [address('"a, b"@far.test')]),
         ('"alice"', [address("alice")]),
+        ('alice bob@far.test\t"c d"@far.test, One <e@far.test> # nobody', [address("alice"), address("bob@far.test"), address('"c d"@far.test'), address("e@far.test")]),
+        ("|/bin/prog #1 , x#y", [command("/bin/prog #1"), address("x#y")]),
         ("|/usr/bin/procmail", [command("/usr/bin/procmail")]),
         ("|/usr/bin/procmail -a x, bob", [command("/usr/bin/procmail -a x"), address("bob")]),
         ('"|/usr/bin/vacation -a \\"x y\\", alice", bob', [command('/usr/bin/vacation -a "x y", alice'), address("bob")]),
@@ -49,5 +51,5 @@ def test_what_a_list_says(text: str, expected: list[Target]) -> None:
 @given(st.text(alphabet='ab,|/:\\"(<>)#@ \n', max_size=60) | st.text(max_size=60))
 def test_nothing_raises_and_nothing_is_made_up(text: str) -> None:
     found = targets(text)
-    assert len(found) <= 1 + text.count(",") + len(text.splitlines())
+    assert len(found) <= 1 + len(text)
     assert all("\n" not in target.text for target in found)

@@ -1,19 +1,22 @@
 """aliases(5) and virtual(5) in a queue that runs: who gets a message, how often, and who is told."""
 
+import asyncio
 import json
+import mailbox
 from collections import Counter
 from pathlib import Path
 
 import msgspec
 import pytest
 from support.daemons import short_folder
-from support.queue_world import LATER, NEVER, World, world
+from support.queue_world import LATER, NEVER, World, until, world
 
 from mailhub.config.aliasing import Aliases
 from mailhub.config.lookup import Lookup, read
 from mailhub.delivery.aliases.command import CommandTransport
-from mailhub.delivery.router import COMMAND
-from mailhub.store.api import Settle
+from mailhub.delivery.aliases.file import FileTransport
+from mailhub.delivery.router import COMMAND, FILE
+from mailhub.store.api import Fate, Settle
 
 ALICE, BOB = "alice@mailhub.test", "bob@mailhub.test"
 
@@ -25,6 +28,7 @@ def aliases(w: World, text: str, **options: object) -> None:
     config = Aliases(alias_maps=read(f"aliases:{file}"), **options)  # type: ignore[arg-type]
     w.router.configure(w.delivery, config)
     w.transports[COMMAND] = CommandTransport(COMMAND, config, "+", w.clock)
+    w.transports[FILE] = FileTransport(FILE, config, "+", w.clock, str(w.path), lambda: 1)
 
 
 def counted(w: World) -> Counter[str]:
@@ -132,6 +136,53 @@ async def test_a_command_that_fails_is_told_of_by_the_alias(tmp_path: Path) -> N
         (report,) = await w.mail(ALICE)
         assert b"Final-Recipient: rfc822; prog@mailhub.test\r\n" in report
         assert [r.address for r in (await w.queued())[0].recipients] == ["|exit 75"]
+
+
+async def test_files_get_the_message_once_also_where_its_delivery_was_not_recorded(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        text = f"files: {tmp_path}/mbox, {tmp_path}/folder/\nfull: {tmp_path}/mbox\n"
+        aliases(w, text)
+        settling: list[asyncio.Task[None] | None] = []
+        unrecorded, settle, never = asyncio.Event(), w.queue.settle, asyncio.Event()
+
+        async def stuck(unit: Settle) -> None:
+            if any(outcome.fate == Fate.DELIVERED for outcome in unit.outcomes):
+                unrecorded.set()
+                settling.append(asyncio.current_task())
+                await never.wait()
+            await settle(unit)
+
+        w.queue.settle = stuck  # type: ignore[method-assign]
+        await w.put(
+            "files@mailhub.test",
+            sender="s@far.test",
+            text=b"Subject: x\r\n\r\nFrom here\r\n" + 40_000 * b"a line of it\r\n",
+        )
+        await unrecorded.wait()
+        await until(lambda: (tmp_path / "mbox").exists() and any((tmp_path / "folder/new").iterdir()))
+        await w.crash()
+        for task in settling:
+            assert task is not None
+            task.cancel()
+        await w.open()
+        aliases(w, text, mailbox_size_limit=600_000)
+        await w.start()
+        await w.manager.idle()
+        (mbox,) = mailbox.mbox(tmp_path / "mbox")
+        (file,) = (tmp_path / "folder/new").iterdir()
+        assert (mbox["Delivered-To"], mbox["Return-Path"], mbox["X-Original-To"]) == (
+            "files@mailhub.test",
+            "<s@far.test>",
+            "files@mailhub.test",
+        )
+        assert mbox.get_payload().startswith(">From here\na line of it\n")
+        assert file.read_text().startswith("Return-Path: <s@far.test>\n")
+        assert await w.queued() == []
+        await sent(w, "full@mailhub.test")
+        await w.put("full@mailhub.test", text=b"Subject: x\r\n\r\n" + 10_000 * b"a line of it\r\n")
+        await w.manager.idle()
+        assert len(mailbox.mbox(tmp_path / "mbox")) == 2
+        assert "4.2.2" in str((await w.queued())[0].recipients[0].last)
 
 
 @pytest.mark.parametrize("where", ["alias", "include"])

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from mailhub.config import schema
-from mailhub.deputy import words
+from mailhub.deputy import mailbox, words
 from mailhub.deputy.client import Deputy
 from mailhub.model import address as addresses
 from mailhub.model import ids, steps
@@ -26,7 +26,6 @@ log = logging.getLogger("mailhub.delivery")
 TROUBLE = Reply(451, "4.3.0", "Temporary local problem")
 NOBODY = Reply(550, "5.1.1", "No such user")
 TOO_SLOW = Reply(451, "4.3.0", "The time for it was over")
-_MARK = b"X-Delivery-Id: %b\r\n"  # what the deputy knows a delivery by
 _MAILBOX = schema.Transport(protocol="pipe", flags="FRDO>B")
 _MAILDIR = schema.Transport(protocol="pipe", flags="RDO")
 _COMMAND = schema.Transport(protocol="pipe", flags="FRDO")
@@ -116,6 +115,5 @@ class SystemTransport:
     def _text(self, job: Job, recipient: JobRecipient, form: schema.Transport, mark: str) -> AsyncIterator[bytes]:
         head = copy.head(Arguments(form, self._delimiter), job, recipient, self._clock.now())
         if mark:
-            separator, end, fields = head.partition(b"\r\n")
-            head = separator + end + _MARK % mark.encode() + fields
+            head = mailbox.marked(head, mark)
         return copy.rendered(head, job.content.blocks(), form)
