@@ -29,6 +29,7 @@ from .suppression import Suppressions
 
 log = logging.getLogger("mailhub.queue")
 _PAGE = 100  # items leased at a time
+_CUT = "status=unknown: the server ended meanwhile; if a peer or a program had the message by then, it arrives twice"
 _STORE_PAUSE = 5.0  # seconds until a store that could not answer is asked again
 
 
@@ -96,6 +97,8 @@ class Manager:
     async def start(self) -> None:
         """Find out when work is due; raises what the store raises. `run` goes on from there."""
         due = await self._store.next_due()
+        for number, address in self._store.interrupted:
+            self._shared.trace.attempted(number, address, _CUT)
         self._running = True
         self._due_at(math.inf if due is None else due)
 

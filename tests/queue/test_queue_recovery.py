@@ -1,13 +1,18 @@
 """Crashes, failures of the store, and stopping: each accepted recipient ends once, whatever happens between."""
 
 import asyncio
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from support.queue_world import LATER, NEVER, Faulty, until, world
+from support.queue_world import LATER, NEVER, Faulty, World, until, world
 
+from mailhub.config import schema
 from mailhub.model.errors import LimitReached, Temporary
+from mailhub.model.trace import Event
 from mailhub.store.api import QueueFilter, State
+from mailhub.trace import Trace
 
 AWAY = Temporary("disk full")
 
@@ -56,6 +61,35 @@ async def test_a_crash_at_each_step_of_an_expansion_sends_nobody_a_second_copy(t
         assert len(await w.mail("bob@mailhub.test")) == 1
         assert w.hosts.addresses() == ["x@far.test"]
         assert await w.queued() == []
+
+
+async def test_what_a_crash_cut_is_told_by_the_trace(tmp_path: Path) -> None:
+    events: list[Event] = []
+
+    async def write(some: Sequence[Event], keep: float, limit: int) -> None:
+        events.extend(some)
+
+    async with world(tmp_path / "first") as w:
+        gate = w.hosts.hangs["far.test"] = asyncio.Event()
+        number = await w.put("x@far.test")
+        await w.put("alice@mailhub.test")
+        await w.hosts.begun.wait()
+        await until(lambda: w.manager.active == 1)
+        shutil.copytree(tmp_path / "first", tmp_path / "second")  # what a process leaves that is killed now
+        gate.set()
+    second = World(tmp_path / "second")
+    await second.open()
+    assert list(second.queue.interrupted) == [(number, "x@far.test")]
+    trace = second.manager._shared.trace = Trace(schema.Trace(), second.clock, write)
+    await second.start()
+    await second.manager.idle()
+    await trace.close()
+    assert [event.message for event in events if "arrives twice" in event.text] == [number]
+    await second.stop()
+    await second.close()
+    await second.open()
+    assert list(second.queue.interrupted) == []  # who ends by himself has given all leases back
+    await second.close()
 
 
 @pytest.mark.parametrize("committed", [False, True])

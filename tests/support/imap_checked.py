@@ -15,6 +15,7 @@ _VANISHED = re.compile(rb"\* VANISHED (\(EARLIER\) )?([0-9,:]+)\r\n")
 _CODE = re.compile(rb"(?:\*|\w+) OK \[(HIGHESTMODSEQ|UIDVALIDITY) (\d+)\]")
 _SEARCH = re.compile(rb"\* SEARCH((?: \d+)*)(?: \(MODSEQ \d+\))?\r\n")
 _QUIET = ("FETCH", "STORE", "SEARCH")  # no EXPUNGE while one of these is under way (RFC 3501 section 7.4.1)
+_UNSELECTED = ("LOGIN", "ENABLE")  # said before a mailbox is open: of its expunges nothing is told
 ENABLES = {"plain": "", "condstore": "CONDSTORE", "qresync": "QRESYNC", "uidonly": "UIDONLY", "both": "QRESYNC UIDONLY"}
 
 
@@ -149,7 +150,7 @@ class CheckedClient:
             if command.startswith("SELECT"):
                 self._grow()
                 self._check(len(self.uids) == self._exists, line)
-            elif command.split()[0] not in _QUIET:  # all up to here has been told, expunges too
+            elif command.split()[0] not in (*_QUIET, *_UNSELECTED):  # all up to here has been told, expunges too
                 self._reached = max([self._reached, *self.belief.modseqs.values()])
             if None not in self.uids:  # and named: a client that is cut off here need not be told again
                 self.belief.highest = self._reached

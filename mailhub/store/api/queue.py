@@ -233,6 +233,11 @@ class QueueCounts:
 class QueueStore(Protocol):
     """The durable half of the queue manager."""
 
+    @property
+    def interrupted(self) -> Sequence[tuple[int, str]]:
+        """Items and addresses that were under delivery when the process before ended, as far as it did not end by itself."""
+        ...
+
     def new_id(self) -> int:
         """A queue id that was never given before (model.ids)."""
         ...

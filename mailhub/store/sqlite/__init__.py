@@ -40,6 +40,7 @@ from .traces import SqliteTraces
 from .writer import Told, Writer
 
 _NAMES = 1_000  # spool files looked up at one time
+_INTERRUPTED = 10_000  # deliveries that are named to who asks what a crash cut
 _POOL = 4  # threads for spool files, syncs and reads of message files
 
 
@@ -98,7 +99,7 @@ class SqliteStore:
         db = connect(database)
         try:
             migrate(db)
-            db.execute(RELEASE_ALL)
+            self._interrupted = tuple(db.execute(RELEASE_ALL).fetchall()[:_INTERRUPTED])
             self._clear_spool(db)
         finally:
             db.close()
@@ -129,6 +130,7 @@ class SqliteStore:
         db = self._reading(database)
         self._filer = Filer(database, mail, spool, self._writer, files, self._pool, clock, self._config.sync_interval)
         self.queue = SqliteQueue(self._writer, self._reader, db, spool, clock, files, self._config.free_space_floor)
+        self.queue.interrupted = self._interrupted
         self.mailboxes = SqliteMailboxes(
             self._writer, self._reader, db, spool, self._filer, files, self._pool, clock, self._hostname, mail,
             self.queue.new_id, self.queue.load_body, self._config,

@@ -67,6 +67,7 @@ class SqliteQueue:
         self._leases: dict[int, _Lease] = {}
         self._numbers = itertools.count(1)
         self._unsure: list[Release] = []  # what may be leased in the store and is to nobody
+        self.interrupted: Sequence[tuple[int, str]] = ()
         self._space_checked = float("-inf")
         self._space = 0
 

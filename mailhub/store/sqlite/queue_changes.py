@@ -12,7 +12,8 @@ from .writer import Told
 _BACK = f"case when state = {HELD} then 3 when attempts = 0 then 0 else 2 end"  # what a leased recipient was
 _LEASED = f"state in (1, {HELD})"
 _WAITING = "state in (0, 2)"  # the words of the partial indices
-RELEASE_ALL = f"update recipient set state = {_BACK} where {_LEASED}"  # at the opening: no lease outlives its process
+# At the opening: no lease outlives its process.
+RELEASE_ALL = f"update recipient set state = {_BACK} where {_LEASED} returning item, address"
 
 
 @dataclass(frozen=True, slots=True)
