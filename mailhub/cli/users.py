@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from mailhub.control.words import Done, Request, UserAdd, UserPasswd, UserRemove
+from mailhub.control.words import Done, ForwardGet, ForwardSet, Request, UserAdd, UserPasswd, UserRemove
 
 from .app_passwords import app_password, second_factor
 from .backend import all_users, backend
@@ -56,6 +56,30 @@ def list_users(config: Path | None, as_json: bool) -> None:
         print_json(users)
     else:
         print_table(("ADDRESS", "LOGIN"), [(user.address, "yes" if user.enabled else "no") for user in users])
+
+
+@user.command()
+@click.argument("address")
+@click.argument("targets", nargs=-1, metavar="[TARGET]...")
+@click.option("--keep", is_flag=True, help="Keep a copy in the account's mailbox.")
+@click.option("--off", is_flag=True, help="All mail stays from now on.")
+@common
+def forward(address: str, targets: tuple[str, ...], keep: bool, off: bool, config: Path | None, as_json: bool) -> None:
+    """Send an account's mail on to the TARGETS, whatever they were; without any, show them."""
+    if off and (targets or keep):
+        raise click.UsageError("--off stands alone")
+    if keep and not targets:
+        raise click.UsageError("--keep needs a TARGET")
+    with backend(config) as side:
+        asked = (
+            ForwardSet(address=address, targets=targets, keep=keep) if targets or off else ForwardGet(address=address)
+        )
+        found = side.ask(asked)
+    if as_json:
+        print_json(found)
+    elif not (targets or off):
+        kept = f"{found.address} (kept copy)" if found.keep else ""
+        click.echo("\n".join(filter(None, (*found.targets, kept))))
 
 
 user.add_command(app_password)

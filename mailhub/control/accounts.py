@@ -1,6 +1,6 @@
 """Accounts, domains and aliases."""
 
-from mailhub.directory import Directory
+from mailhub.directory import Directory, Forward
 from mailhub.model.address import key
 from mailhub.store.api import MailboxStore, TextStore
 
@@ -53,3 +53,13 @@ class Accounts:
     async def aliases(self, request: words.AliasList) -> tuple[words.Alias, ...]:
         page = await self._directory.aliases(request.after, request.limit)
         return tuple(words.Alias(address=alias.address, targets=alias.targets) for alias in page)
+
+    async def forward(self, request: words.ForwardGet) -> words.Forward:
+        return _told(await self._directory.forward(request.address))
+
+    async def set_forward(self, request: words.ForwardSet) -> words.Forward:
+        return _told(await self._directory.set_forward(request.address, request.targets, keep=request.keep))
+
+
+def _told(forward: Forward) -> words.Forward:
+    return words.Forward(address=forward.name, targets=forward.targets, keep=forward.keep)

@@ -55,7 +55,7 @@ class Offline:
         main = (*config.domains, config.hostname)[0]
         forwarding = Forwarding(self._runner.run(kept_key(self._store.directory, SRS_KEY)), main, clock)
         self._tables = Tables(clock)
-        router = Router(directory, config.delivery, main, self._tables, forwarding)
+        router = Router(directory, config.delivery, main, self._tables, forwarding, config.aliases)
         self._control = Control(
             directory,
             self._store,

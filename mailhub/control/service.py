@@ -82,6 +82,8 @@ class Control:
             words.AliasAdd: accounts.set_alias,
             words.AliasRemove: accounts.remove_alias,
             words.AliasList: accounts.aliases,
+            words.ForwardGet: accounts.forward,
+            words.ForwardSet: accounts.set_forward,
             words.AppPasswordAdd: credentials.add_app_password,
             words.AppPasswordList: credentials.app_passwords,
             words.AppPasswordRemove: credentials.remove_app_password,

@@ -8,6 +8,9 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from .forward_words import Forward as Forward
+from .forward_words import ForwardGet as ForwardGet
+from .forward_words import ForwardSet as ForwardSet
 from .guard_words import AlertState as AlertState
 from .guard_words import Ban as Ban
 from .guard_words import BanAdd as BanAdd
@@ -258,7 +261,7 @@ AnyRequest = (
     | AliasAdd | AppPasswordAdd | AppPasswordList | AppPasswordRemove | SecondFactorBegin
     | SecondFactorConfirm | SecondFactorRemove | AliasRemove | AliasList | QueueList | QueueSummary | QueueShow | QueueRetry | QueueHold
     | QueueRelease | QueueRequeue | QueueRemove | BanList | BanAdd | BanRemove | MailboxRebuild
-    | SieveList | SieveGet | SievePut | SieveActivate | SieveDelete
+    | ForwardGet | ForwardSet | SieveList | SieveGet | SievePut | SieveActivate | SieveDelete
     | QuotaGet | QuotaSet | QuotaRecalculate | MailboxCheck | MailboxRepair | MailboxSync | RouteShow | QueueAges | TraceFind | SuppressionList | SuppressionAdd | SuppressionRemove
 )  # fmt: skip
 

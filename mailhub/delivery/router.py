@@ -187,16 +187,19 @@ class Router:
         name = addresses.key(address)
         local, domain = addresses.split(name)
         user, detail = addresses.without_detail(local, self._delimiter)
-        return await self._named(name, None, path, look) or (
-            await self._named(f"{user}@{domain}", detail, path, look) if detail is not None else None
-        )
+        found = await self._named(name, None, path, look, looped=name in path)
+        if detail is None or found not in (None, Refuse(LOOP)):
+            return found
+        bare = f"{user}@{domain}"
+        return await self._named(bare, detail, path, look, looped=bare in path or name in path) or found
 
-    async def _named(self, name: str, detail: str | None, path: tuple[str, ...], look: bool) -> Route | None:
+    async def _named(
+        self, name: str, detail: str | None, path: tuple[str, ...], look: bool, *, looped: bool
+    ) -> Route | None:
         """Alias or account of exactly that name. An alias that leads to itself means the account of that name (its copy is
-        kept); without an account it is a loop."""
-        looped = name in path
+        kept, with its tag); without an account it is a loop."""
         if not looped and (targets := await self._directory.alias(name)):
-            return Expand(targets)
+            return Expand(targets if detail is None else self._tagged(targets, name, detail))
         if not looped and (found := await self._names.alias(name)) is not None:
             return found
         account = await self._directory.account(name)
@@ -205,6 +208,11 @@ class Router:
         if self._system is not None and (way := await self._system.named(name, detail, path, look=look)) is not None:
             return way
         return Refuse(LOOP) if looped else None
+
+    def _tagged(self, targets: tuple[str, ...], name: str, detail: str) -> tuple[str, ...]:
+        user, domain = addresses.split(name)
+        own = f"\\{user}{self._delimiter}{detail}@{domain}"
+        return tuple(own if addresses.key(target) == name else target for target in targets)
 
     async def _catch_all(self, domain: str) -> Route | None:
         targets = await self._directory.catch_all(domain)

@@ -15,6 +15,7 @@ from .directory import Account as Account
 from .directory import Alias as Alias
 from .directory import Directory as Directory
 from .directory import Domain as Domain
+from .directory import Forward as Forward
 from .hasher import Hasher as Hasher
 from .signin import Exchange as Exchange
 from .signin import Peer as Peer

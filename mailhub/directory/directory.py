@@ -41,6 +41,15 @@ class Alias:
 
 
 @dataclass(frozen=True, slots=True)
+class Forward:
+    """Mail for the account `name` goes on to `targets`; `keep`: and stays, too."""
+
+    name: str
+    targets: tuple[str, ...]
+    keep: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Domain:
     """A domain whose mail is ours, and what made it so: config.toml or `mailhub domain add`."""
 
@@ -173,6 +182,24 @@ class Directory:
             await self._store.delete_alias(name)
         finally:
             self._aliases.drop(name)
+
+    async def forward(self, address: str) -> Forward:
+        """Where the account's mail goes beside, or instead of, its mailbox: an alias of its own name. NotFound where there is no
+        account."""
+        name = self._existing(key(address)).name
+        targets = await self.alias(name) or ()
+        others = tuple(target for target in targets if key(target) != name)
+        return Forward(name, others, keep=len(others) < len(targets) or not targets)
+
+    async def set_forward(self, address: str, targets: Iterable[str], *, keep: bool) -> Forward:
+        """`keep`: the account gets a copy, too. No targets end it. NotFound, Permanent."""
+        name = self._existing(key(address)).name
+        others = [target for target in targets if key(target) != name]
+        if others:
+            await self.set_alias(name, [name, *others] if keep else others)
+        elif await self.alias(name) is not None:
+            await self.remove_alias(name)
+        return await self.forward(name)
 
     async def add_domain(self, name: str) -> str:
         """Exists where it is ours already."""
