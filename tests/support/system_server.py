@@ -36,6 +36,15 @@ class Server:
     def children(self) -> list[psutil.Process]:
         return psutil.Process(self.pid).children(recursive=True)
 
+    async def kill(self) -> None:
+        """It and all that it has started, at once, as a power cut would."""
+        everybody = [psutil.Process(self.pid), *self.children]
+        for one in everybody:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        psutil.wait_procs(everybody[1:])
+        await self.process.wait()
+
     def status(self, *names: str) -> list[str]:
         """Lines of the kernel's word on it."""
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()

@@ -51,7 +51,8 @@ class SystemTransport:
         except MailError as error:
             log.warning("the content cannot be read now: %s", error)
             return [Result(recipient.n, Fate.DEFERRED, TROUBLE) for recipient in job.recipients]
-        return [await self._one(job, recipient, seen) for recipient in job.recipients]
+        commands_last = sorted(job.recipients, key=lambda recipient: recipient.address.startswith("|"))
+        return [await self._one(job, recipient, seen) for recipient in commands_last]
 
     async def _one(self, job: Job, recipient: JobRecipient, seen: frozenset[str]) -> Result:
         try:
