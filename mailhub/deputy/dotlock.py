@@ -90,7 +90,7 @@ def _inherited(path: str, stale: float) -> Dotlock | None:
     try:
         fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         words = os.pread(fd, _LINE, 0).split()
-        if _is_at(fd, path) and words and words[0] == _WORD:
+        if _is_at(fd, path) and os.fstat(fd).st_uid == os.geteuid() and words and words[0] == _WORD:
             kept = True
             return Dotlock(path, fd, _note(words))
         _clear(path, stale)

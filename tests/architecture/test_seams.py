@@ -52,6 +52,7 @@ FILES = {
     "testing.recording": "transcripts of a project's own tests",
     "testing.hub_faults": "a certificate that is wrong on purpose",
     "hub_local": "the data folder",
+    "delivery.system.spooled": "its own file without a name, a second time",
     "deputy.rights": "networks, of the other process",
     "deputy.child": "/dev/null, for users' programs",
     "deputy.mailbox": "mailboxes of the system's users, as they",

@@ -316,6 +316,40 @@ async def test_a_child_that_was_killed_leaves_no_half_message(
         assert place.inbox("bob") == first + half + others + third
 
 
+async def test_a_child_that_dies_leaves_its_journal(place: SystemUsers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is on disk before the mailbox grows: what is killed while it writes can be cut back."""
+    inbox, lock = place.mail / "bob", place.mail / "bob.lock"
+    async with deputy(place, monkeypatch) as one:
+        await deliver(one, "bob")
+        first = place.inbox("bob")
+        with spooled("Subject: large\n", "Q2R0") as file:
+            os.ftruncate(file, 400_000_000)
+            writing = asyncio.create_task(one.ask(Deliver("bob", "Q2R0"), file))
+            while inbox.stat().st_size == len(first):
+                await asyncio.sleep(0)
+            for child in psutil.Process(one.pid).children():
+                child.kill()
+            assert (await writing).status == -signal.SIGKILL
+        assert lock.read_text() == f"mailhub Q2R0 {inbox.stat().st_ino} {len(first)}\n"
+        assert inbox.stat().st_size > len(first)
+        assert (await deliver(one, "bob", mark="Q3R0")).status == DONE
+    assert place.inbox("bob") == first + message("Subject: x\n\nhello\n", "Q3R0")
+    assert os.listdir(place.mail) == ["bob"]
+
+
+async def test_a_journal_of_somebody_else_cuts_nothing(place: SystemUsers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a spool folder that everybody may write, another user might say that a message of bob's is half a one."""
+    inbox, lock = place.mail / "bob", place.mail / "bob.lock"
+    async with deputy(place, monkeypatch) as one:
+        await deliver(one, "bob")
+        before = place.inbox("bob")
+        lock.write_text(f"mailhub Q1R0 {inbox.stat().st_ino} 0\n")
+        lock.chmod(0o666)
+        os.chown(lock, place.uid("eve"), -1)
+        assert (await deliver(one, "bob", mark="Q2R0")).status == TEMPFAIL
+        assert place.inbox("bob") == before
+
+
 async def test_hostile_requests(place: SystemUsers, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a server that was taken over could say."""
     mark = {"type": "Deliver", "mark": "Q1R0"}

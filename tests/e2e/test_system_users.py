@@ -1,6 +1,7 @@
 """Mail for users of the system: the whole program, started by root, with users that NSS alone knows (libnss-extrausers)."""
 
 import asyncio
+import os
 import shutil
 import smtplib
 from collections.abc import Iterator
@@ -224,3 +225,37 @@ async def test_a_command_of_an_alias(place: SystemUsers) -> None:
         line = await server.logged("status=sent")
         number = line.split("queue: ")[1].split(":")[0]
     assert out.read_text() == f"nobody\n{number} tool@{DOMAIN}\n"
+
+
+async def test_an_nss_that_does_not_answer(place: SystemUsers) -> None:
+    """Who is known has mail, others are told to come again; nobody is told that there is no such user."""
+    passwd = place.folder / "extrausers/passwd"
+    text = passwd.read_text()
+
+    def codes(port: int) -> list[int]:
+        with smtplib.SMTP("127.0.0.1", port) as client:
+            client.ehlo()
+            client.mail("s@far.test")
+            return [client.rcpt(f"{name}@{DOMAIN}")[0] for name in ("bob", "eve", "nobody-there")]
+
+    async with serving(place, "cache_seconds = 0.0\nlookup_timeout = 0.5") as server:
+        await server.send(f"bob@{DOMAIN}")
+        await server.delivered(f"bob@{DOMAIN}")
+        passwd.unlink()
+        os.mkfifo(passwd)
+        assert await asyncio.to_thread(codes, server.ports["smtp"]) == [250, 451, 451]
+        passwd.unlink()
+        passwd.write_text(text)
+        assert await asyncio.to_thread(codes, server.ports["smtp"]) == [250, 250, 550]
+
+
+async def test_a_command_can_not_write_into_the_message(place: SystemUsers) -> None:
+    place.write(
+        "bob",
+        ".forward",
+        '"|cat /dev/stdin > got; (echo x >&0) 2>/dev/null && exit 1; (echo x > /dev/stdin) 2>/dev/null && exit 1; exit 0"',
+    )
+    async with serving(place) as server:
+        await server.send(f"bob@{DOMAIN}")
+        assert "status=sent" in await server.logged("to='|cat")
+    assert (place.home("bob") / "got").read_text().endswith("\nhello\n")

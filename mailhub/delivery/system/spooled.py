@@ -1,4 +1,4 @@
-"""The message in a file without a name, rendered as its reader wants it: what the deputy is handed."""
+"""The message in a file without a name, rendered as its reader wants it: what the deputy is handed, to be read and not written."""
 
 import asyncio
 import os
@@ -12,9 +12,10 @@ _SMALL = 1_048_576  # octets that stay in memory
 
 @asynccontextmanager
 async def spooled(blocks: AsyncIterator[bytes], folder: str) -> AsyncIterator[int]:
-    """Its descriptor, at the beginning. OSError where there is no room."""
+    """A descriptor that reads it from the beginning. OSError where there is no room."""
     memory = os.memfd_create("message", os.MFD_CLOEXEC)
     file: IO[bytes] | None = None
+    reader: int | None = None
     size = 0
     try:
         async for block in blocks:
@@ -27,9 +28,12 @@ async def spooled(blocks: AsyncIterator[bytes], folder: str) -> AsyncIterator[in
                 await asyncio.to_thread(_all, file.fileno(), block)
             size += len(block)
         number = memory if file is None else file.fileno()
-        os.lseek(number, 0, os.SEEK_SET)
-        yield number
+        os.fchmod(number, 0o644)  # a user's program may open /dev/stdin
+        reader = os.open(f"/proc/self/fd/{number}", os.O_RDONLY | os.O_CLOEXEC)
+        yield reader
     finally:
+        if reader is not None:
+            os.close(reader)
         os.close(memory)
         if file is not None:
             with suppress(OSError):
