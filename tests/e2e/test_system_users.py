@@ -259,3 +259,22 @@ async def test_a_command_can_not_write_into_the_message(place: SystemUsers) -> N
         await server.send(f"bob@{DOMAIN}")
         assert "status=sent" in await server.logged("to='|cat")
     assert (place.home("bob") / "got").read_text().endswith("\nhello\n")
+
+
+async def test_who_is_not_started_by_root_serves_himself(place: SystemUsers) -> None:
+    place.started_by("bob")
+    (place.folder / "var").mkdir(mode=0o700)
+    os.chown(place.folder / "var", place.uid("bob"), -1)
+    place.write("bob", ".forward", '\\bob, "|cat > piped"')
+    async with serving(place, 'home_mailbox = "mbox"', runs_as="") as server:
+        (deputy,) = server.children
+        assert deputy.uids().real == place.uid("bob")
+        await server.send(f"bob@{DOMAIN}")
+        await server.logged("status=sent")
+        await server.logged("status=sent")
+        await server.send(f"eve@{DOMAIN}")
+        assert "only root can act for this user" in await server.logged("eve@")
+    for name in ("mbox", "piped"):
+        file = place.home("bob") / name
+        assert "Subject: x\n" in file.read_text()
+        assert file.stat().st_uid == place.uid("bob")

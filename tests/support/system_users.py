@@ -45,6 +45,12 @@ class SystemUsers:
         rights = ["setpriv", "--reuid", uid, "--regid", uid, "--clear-groups"]
         return [self.inside, *rights, "env", f"HOME={self.home(user)}", f"USER={user}", f"LOGNAME={user}"]
 
+    def started_by(self, user: str) -> None:
+        """From here on `python` and `inside` are that user's."""
+        rights = " ".join(self.as_user(user)[1:7])
+        inside = self.folder / "inside"
+        inside.write_text(inside.read_text().replace('exec "$@"', f'exec {rights} "$@"'))
+
     @property
     def mail(self) -> Path:
         return self.folder / "mail"
