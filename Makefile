@@ -31,7 +31,10 @@ imap-stress: setup  ## 20 IMAP clients on one folder that check every line they 
 	IMAP_STRESS_MINUTES=$(MINUTES) $(BIN)/python -m pytest -q -s -p no:logging tests/protocols/imap/test_imap_stress.py
 
 flake: setup  ## 1,000 tests with a fresh server each, 20 times; `make test` does 200 once
-	@for run in $$(seq 20); do MAILHUB_FLAKE=1000 $(BIN)/python -m pytest -q -n $(WORKERS) -s tests/testing/test_kit_flake.py || exit 1; done
+	@mkdir -p bench/out && : >bench/out/flake.txt
+	@for run in $$(seq 20); do MAILHUB_FLAKE=1000 MAILHUB_FLAKE_FIGURES=bench/out/flake.txt \
+		$(BIN)/python -m pytest -q -n $(WORKERS) tests/testing/test_kit_flake.py || exit 1; done
+	@cat bench/out/flake.txt
 
 bench: setup packages  ## measure beside Debian's Postfix; writes bench/out/bench.json
 	$(BIN)/python -m bench

@@ -36,3 +36,16 @@ def test_the_second_mx() -> None:
         first.script("CONNECT", "421 4.3.2 Down for today")
         send(hub, "ann@a.test", "bob@b.test")
         assert (len(first.taken), len(second.taken)) == (0, 1)
+
+
+def test_a_policy_of_tls_expires() -> None:
+    with Internet() as net:
+        hub, away = net.hub("a.test"), net.remote("b.test")
+        net.publish_mta_sts("b.test", max_age=86_400)
+        send(hub, "ann@a.test", "bob@b.test")
+        assert "TLS is required" in hub.waiting()[0].reason
+        net.withdraw_mta_sts("b.test")
+        net.clock.advance(hours=20)
+        assert away.taken == []
+        net.clock.advance(hours=8)
+        assert len(away.taken) == 1

@@ -7,16 +7,19 @@ the test. Messages travel by the real code over real connections.
 import errno
 import os
 import socket
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import msgspec
 
-from mailhub.config.schema import Relay, Resolver, Smtp
+from mailhub.config.schema import Relay, Resolver, Smtp, Tls
 from mailhub.model.clock import Clock, SystemClock, VirtualClock
 
+from .authority import Authority, PolicySite
 from .clock import AsyncTestClock
 from .dns import DnsServer
 from .remote import RemoteHost
@@ -29,10 +32,11 @@ class AsyncInternet:
     """`async with AsyncInternet() as net:`, then `await net.hub("a.test")` for each server.
 
     `dns`: zones (`dns.zone["b.test", "MX"] = ["10 mx.b.test."]`), their failures (`dns.broken`), what was asked (`dns.asked`).
-    `clock`: of all servers. Loopback addresses beyond 127.0.0.1 are needed: Linux has them.
+    `clock`: of all servers. `latency`: seconds of real time that what clients say is on its way. Loopback addresses beyond 127.0.0.1 are needed: Linux has them.
     """
 
-    def __init__(self, *, clock: Clock | None = None) -> None:
+    def __init__(self, *, clock: Clock | None = None, latency: float = 0.0) -> None:
+        self._latency = latency
         self._time = clock or VirtualClock(SystemClock().now())
         self.clock = AsyncTestClock(self._time)
         self.dns = DnsServer()
@@ -42,7 +46,12 @@ class AsyncInternet:
         self._undo = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
+        folder = Path(self._undo.enter_context(tempfile.TemporaryDirectory(prefix="mailhub-net-")))
         await self._undo.enter_async_context(self.dns)
+        self.authority = Authority(folder, self._time.now())
+        self._policies = PolicySite(self.authority)
+        await self._policies.start("127.0.0.1")
+        self._undo.push_async_callback(self._policies.stop)
         return self
 
     async def __aexit__(
@@ -57,13 +66,17 @@ class AsyncInternet:
         address = self._address()
         self._announce(name, address, domains)
         smtp, relay = options.pop("smtp", Smtp()), options.pop("relay", Relay())
-        here = {"port": self.port, "ipv6": False, "source_ipv4": address, "mta_sts": relay.mta_sts}
+        here = {
+            "port": self.port, "ipv6": False, "source_ipv4": address, "tls_ca": str(self.authority.file),
+            "mta_sts_port": self._policies.port,
+        }  # fmt: skip
+        options.setdefault("tls", Tls(certificate=str(self.authority.certificate(name, address))))
         doors = [msgspec.structs.replace(door, address=address) for door in DOORS]
         doors[0] = msgspec.structs.replace(doors[0], port=self.port, tls="starttls")
         hub = AsyncMailHub(
             *domains, capture=False, clock=self._time, host=address, hostname=name, listener=tuple(doors),
             smtp=msgspec.structs.replace(smtp, greet_pause=0.0, mynetworks=("127.0.0.1/32", f"{address}/32")), relay=msgspec.structs.replace(relay, **here),
-            resolver=options.pop("resolver", self.resolver()), **options,
+            resolver=options.pop("resolver", self.resolver()), latency=self._latency, **options,
         )  # fmt: skip
         await hub.start()
         self.hubs.append(hub)
@@ -80,6 +93,19 @@ class AsyncInternet:
         await host.start(address, self.port)
         self._undo.push_async_callback(host.stop)
         return host
+
+    def publish_mta_sts(self, domain: str, *, mode: str = "enforce", mx: str = "", max_age: int = 604_800) -> None:
+        """A policy of that domain (RFC 8461): its hosts must show a certificate of our authority. `mx`: "mx." and the domain."""
+        host = f"mta-sts.{domain}"
+        self.dns.zone[host, "A"] = ["127.0.0.1"]
+        self.dns.zone[f"_mta-sts.{domain}", "TXT"] = [f'"v=STSv1; id={len(self._policies.texts) + 1};"']
+        lines = ["version: STSv1", f"mode: {mode}", f"mx: {mx or 'mx.' + domain}", f"max_age: {max_age}"]
+        self._policies.publish(host, "\r\n".join([*lines, ""]))
+
+    def withdraw_mta_sts(self, domain: str) -> None:
+        """No record and no policy any more: who knows the old one obeys it until it expires."""
+        self.dns.zone.pop((f"_mta-sts.{domain}", "TXT"), None)
+        self._policies.texts.pop(f"mta-sts.{domain}", None)
 
     def resolver(self) -> Resolver:
         """The section of who asks here."""

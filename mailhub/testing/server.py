@@ -52,7 +52,8 @@ class AsyncMailHub:
 
     `domains`: those in which only accounts made by `add_account` exist; mail to any other address is taken and gets a mailbox,
     and every password is right there. `capture` false: only `domains` are ours, all else is relayed; `capture_settings`: how it is captured. `clock`: a
-    `VirtualClock` shared with others, or a `SystemClock` for real time. `options`: sections of the configuration, by their
+    `VirtualClock` shared with others, or a `SystemClock` for real time. `latency`: seconds of real time
+    that what SMTP clients say is on its way. `options`: sections of the configuration, by their
     names (`queue=Queue(...)`; docs/operator.md has them all).
     """
 
@@ -63,6 +64,7 @@ class AsyncMailHub:
         capture_settings: Capture | None = None,
         clock: Clock | None = None,
         host: str = "127.0.0.1",
+        latency: float = 0.0,
         **options: Any,
     ) -> None:
         self.host = host
@@ -81,7 +83,7 @@ class AsyncMailHub:
         self._handed_out: set[tuple[int, int]] = set()
         self._known: dict[tuple[int, int], Message] = {}
         self._changed = asyncio.Event()
-        self._traffic = Traffic()
+        self._traffic = Traffic(latency)
         self.faults = HubFaults(self._time)
         self.hub: TappedHub
 
@@ -129,11 +131,9 @@ class AsyncMailHub:
         return self.hub.port(name)
 
     def client_tls(self) -> ssl.SSLContext:
-        """A client's context that trusts this server's certificate, and no other."""
-        return ssl.create_default_context(cadata=self._certificate())
-
-    def _certificate(self) -> str:
-        return (self.hub.data / "tls" / "certificate.pem").read_text("ascii")
+        """A client's context that trusts this server's certificate, or the authority of its internet, and no other."""
+        authority = self.hub.config.relay.tls_ca or str(self.hub.data / "tls" / "certificate.pem")
+        return ssl.create_default_context(cafile=authority)
 
     async def add_account(self, address: str, password: str = "password") -> None:
         """An account of one of `domains`, or with a password that is checked."""

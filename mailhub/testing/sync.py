@@ -187,12 +187,13 @@ class MailboxBreaker:
 class Internet:
     """`with Internet() as net:`, then `net.hub("a.test")` for each server. See `AsyncInternet`."""
 
-    def __init__(self, *, thread: LoopThread | None = None) -> None:
+    def __init__(self, *, thread: LoopThread | None = None, latency: float = 0.0) -> None:
+        self._latency = latency
         self._own = thread is None
         self._thread = thread or LoopThread()
 
     def __enter__(self) -> Self:
-        self._net = self._thread.run(_opened())
+        self._net = self._thread.run(_opened(self._latency))
         return self
 
     def __exit__(
@@ -221,13 +222,21 @@ class Internet:
         """A host for these domains that does what `script` says."""
         return self._thread.run(self._net.remote(*domains, name=name, script=script))
 
+    def publish_mta_sts(self, domain: str, *, mode: str = "enforce", mx: str = "", max_age: int = 604_800) -> None:
+        """A policy of that domain. See `AsyncInternet.publish_mta_sts`."""
+        self._net.publish_mta_sts(domain, mode=mode, mx=mx, max_age=max_age)
+
+    def withdraw_mta_sts(self, domain: str) -> None:
+        """No record and no policy any more: who knows the old one obeys it until it expires."""
+        self._net.withdraw_mta_sts(domain)
+
     def settled(self) -> None:
         """Return when nothing is in flight in any of the servers."""
         self._thread.run(self._net.settled())
 
 
-async def _opened() -> AsyncInternet:
-    return await AsyncInternet().__aenter__()
+async def _opened(latency: float) -> AsyncInternet:
+    return await AsyncInternet(latency=latency).__aenter__()
 
 
 class TestClock:

@@ -27,9 +27,11 @@ _FINAL = ("DATA", "BDAT")
 
 
 class Traffic:
-    """`moved` is set whenever a client has said something, waits or is gone. `talks`: SMTP sessions that live."""
+    """`moved` is set whenever a client has said something, waits or is gone. `talks`: SMTP sessions that live. `latency`: seconds
+    that what they say is on its way."""
 
-    def __init__(self) -> None:
+    def __init__(self, latency: float = 0.0) -> None:
+        self.latency = latency
         self.moved = asyncio.Event()
         self.talks: set[TappedSmtp] = set()
         self.heard = 0  # pieces of what SMTP clients said
@@ -73,6 +75,13 @@ class TappedSmtp(SmtpSession):
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
+        if self.traffic.latency:
+            clock = SystemClock()
+            clock.call_later(self.traffic.latency, lambda: self._arrived(data))
+        else:
+            self._arrived(data)
+
+    def _arrived(self, data: bytes) -> None:
         super().data_received(data)
         for talk in self._recorders:
             talk.add("C", data)

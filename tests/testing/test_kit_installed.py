@@ -63,7 +63,7 @@ def test_under_anyio(installed: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("project", "tests"), [("django_shop", 3), ("fastapi_signup", 3), ("recipes", 10)])
+@pytest.mark.parametrize(("project", "tests"), [("django_shop", 3), ("fastapi_signup", 3), ("recipes", 11)])
 def test_an_example_and_its_own_tests(installed: Path, project: str, tests: int) -> None:
     done = run(installed, ROOT / "examples" / project)
     assert f"{tests} passed" in done.stdout, done.stdout + done.stderr

@@ -99,3 +99,34 @@ async def test_settled_means_all_of_them(net: AsyncInternet) -> None:
     await post(a, "ann@a.test", "team@b.test")
     await net.settled()
     assert len(await a.inbox("ann@a.test")) == len(await b.inbox("bob@b.test")) == 1
+
+
+async def test_a_policy_of_tls_holds_until_it_expires(net: AsyncInternet) -> None:
+    """MTA-STS: b.test says that its hosts speak TLS; one comes that does not."""
+    a, b = await net.hub("a.test"), await net.remote("b.test")
+    net.publish_mta_sts("b.test", max_age=86_400)
+    await post(a, "ann@a.test", "bob@b.test")
+    await a.settled()
+    assert "TLS is required" in (await a.waiting())[0].reason
+    net.withdraw_mta_sts("b.test")
+    await net.clock.advance(hours=20)
+    assert b.taken == []
+    await net.clock.advance(hours=8)
+    assert len(b.taken) == 1
+
+
+async def test_hosts_that_keep_the_policy_get_the_mail(net: AsyncInternet) -> None:
+    a, b = await net.hub("a.test"), await net.hub("b.test")
+    await b.add_account("bob@b.test")
+    net.publish_mta_sts("b.test")
+    await post(a, "ann@a.test", "bob@b.test")
+    await net.settled()
+    assert len(await b.inbox("bob@b.test")) == 1
+
+
+async def test_latency_delays_and_changes_nothing() -> None:
+    async with AsyncInternet(latency=0.01) as net:
+        a, b = await net.hub("a.test"), await net.hub("b.test")
+        await b.add_account("bob@b.test")
+        await post(a, "ann@a.test", "bob@b.test")
+        assert (await b.expect(to="bob@b.test")).subject == "hello"
