@@ -12,6 +12,7 @@ May import: delivery, store.api, message, model, config, log. Never SMTP, Maildi
     bounce        reports to the sender: what is told, to whom, how often (bounce_rate), what goes back (returned)
     confidential  aliases whose targets no report names (pure)
     suppression   addresses that refused mail for good, again and again
+    words         what became of an attempt, for log and trace (pure)
     plan          children for aliases, jobs for destinations (pure)
 
 What is where, in which state (a recipient):

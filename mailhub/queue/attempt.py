@@ -29,6 +29,7 @@ from .bounce import Bounces, wanted
 from .destinations import Crowded, Destinations, Resting
 from .schedule import Schedule, expired
 from .suppression import Suppressions
+from .words import CUT, WORDS, told
 
 log = logging.getLogger("mailhub.queue")
 
@@ -42,13 +43,6 @@ _SLICE = 100  # recipients routed without a look at what else there is to do
 _UNIT = 500  # recipients that one settling unit takes off the queue
 _DONE = (Fate.DELIVERED, Fate.RELAYED)
 _REPORTED = (Fate.FAILED, Fate.DEFERRED)
-_WORDS = {
-    Fate.EXPANDED: "redirected",
-    Fate.DELIVERED: "sent",
-    Fate.RELAYED: "sent",
-    Fate.DEFERRED: "deferred",
-    Fate.FAILED: "bounced",
-}
 
 
 @dataclass(slots=True)
@@ -231,6 +225,10 @@ class Attempt:
         """A result for each recipient, whatever the transport does: what is unknown is temporary."""
         try:
             results = {result.n: result for result in await transport.deliver(job)}
+        except asyncio.CancelledError:
+            for recipient in job.recipients:
+                self._shared.trace.attempted(self._item.id, recipient.address, CUT)
+            raise
         except Exception:
             log.exception("transport %s failed", transport.name)
             results = {}
@@ -253,10 +251,10 @@ class Attempt:
         if log.isEnabledFor(logging.INFO):
             log.info("from=%r, to=%r, relay=%s, delay=%.1f, dsn=%s, status=%s (%r)", plan.sender_of(self._item, recipient),
                      recipient.address, result.remote or relay,
-                     self._shared.clock.now() - self._item.created, outcome.reply.enhanced, _WORDS[outcome.fate],
+                     self._shared.clock.now() - self._item.created, outcome.reply.enhanced, WORDS[outcome.fate],
                      outcome.reply.text)  # fmt: skip
-        told = _told(result, outcome, relay, self._shared.clock.now())
-        self._shared.trace.attempted(self._item.id, self._recipients[result.n].address, told)
+        said = told(result, outcome, relay, self._shared.clock.now())
+        self._shared.trace.attempted(self._item.id, self._recipients[result.n].address, said)
         return outcome
 
     def _redirected(self, result: Result, outcome: Outcome) -> Outcome:
@@ -378,19 +376,6 @@ class Attempt:
         dues = [o.due for o in unit.outcomes if (o.fate in (Fate.DEFERRED, Fate.EXPANDED) or o.children) and not o.held]
         born = [*unit.born, *(birth.item for birth in unit.births)]
         self._due = min([self._due, *dues, *(one.due for one in born)])
-
-
-def _told(result: Result, outcome: Outcome, transport: str, now: float) -> str:
-    """One line of the trace: how, by whom, what was said, what comes of it."""
-    words = [f"status={'held' if outcome.held else _WORDS[outcome.fate]}", f"relay={result.remote or transport}"]
-    words += [result.tls] if result.tls else []
-    words += [f"said: {outcome.reply}"]
-    words += [f"before that: {result.doubt}"] if result.doubt else []
-    words += [f"filed for {f.account} in {f.folder} as {f.file}" for f in outcome.filings]
-    words += (
-        [f"next attempt in {outcome.due - now:.0f} s"] if outcome.fate == Fate.DEFERRED and not outcome.held else []
-    )
-    return ", ".join(words)
 
 
 def _next_word(item: Item, now: float, deadline: float) -> float:

@@ -26,10 +26,10 @@ from .bounce import Bounces
 from .destinations import Destinations
 from .schedule import Schedule
 from .suppression import Suppressions
+from .words import CUT
 
 log = logging.getLogger("mailhub.queue")
 _PAGE = 100  # items leased at a time
-_CUT = "status=unknown: the server ended meanwhile; if a peer or a program had the message by then, it arrives twice"
 _STORE_PAUSE = 5.0  # seconds until a store that could not answer is asked again
 
 
@@ -98,7 +98,7 @@ class Manager:
         """Find out when work is due; raises what the store raises. `run` goes on from there."""
         due = await self._store.next_due()
         for number, address in self._store.interrupted:
-            self._shared.trace.attempted(number, address, _CUT)
+            self._shared.trace.attempted(number, address, CUT)
         self._running = True
         self._due_at(math.inf if due is None else due)
 

@@ -250,7 +250,13 @@ async def test_who_waits_for_a_turn_when_stop_comes_is_not_begun(tmp_path: Path)
 
 
 async def test_after_its_grace_stop_cuts_and_releases(tmp_path: Path) -> None:
+    events: list[Event] = []
+
+    async def write(some: Sequence[Event], keep: float, limit: int) -> None:
+        events.extend(some)
+
     async with world(tmp_path, destination_concurrency=1) as w:
+        trace = w.manager._shared.trace = Trace(schema.Trace(), w.clock, write)
         w.hosts.hangs["far.test"] = asyncio.Event()
         await w.put("x@far.test", "nobody@mailhub.test", sender="alice@mailhub.test")
         await w.put("y@far.test")
@@ -264,6 +270,8 @@ async def test_after_its_grace_stop_cuts_and_releases(tmp_path: Path) -> None:
             "y@far.test",
             "alice@mailhub.test",
         ]  # what was decided is settled, with its report
+        await trace.close()
+        assert [event.address for event in events if "arrives twice" in event.text] == ["x@far.test"]
         assert [item.lease for item in await w.queued()] == [0, 0, 0]
         assert State.ACTIVE not in [r.state for item in await w.queued() for r in item.recipients]
         w.make_manager(w.queue)
