@@ -44,12 +44,12 @@ class Sink:
 
 
 @contextlib.contextmanager
-def sink(*options: str) -> Iterator[Sink]:
-    """It runs as nobody, and so needs a folder of its own."""
+def sink(*options: str, port: int = 0) -> Iterator[Sink]:
+    """It runs as nobody, and so needs a folder of its own. `port`: 0 for a free one."""
     program = shutil.which("smtp-sink", path="/usr/sbin:/usr/bin")
     if program is None:
         pytest.skip("smtp-sink is not installed")
-    port = free_port()
+    port = port or free_port()
     folder = Path(tempfile.mkdtemp(prefix="ms"))
     folder.chmod(0o777)
     command = [program, "-u", "nobody", "-D", str(folder / "taken"), *options, f"127.0.0.1:{port}", "10"]
