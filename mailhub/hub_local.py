@@ -119,6 +119,9 @@ def become(somebody: Person | None, sockets: Iterable[str], data: Path) -> None:
             os.setresuid(somebody.uid, somebody.uid, somebody.uid)
         except OSError as error:
             raise Permanent(f"can not become {somebody.name}: {error.strerror}") from error
+        for file in (os.__file__, __file__):  # from which we shall read more
+            if not os.access(file, os.R_OK):
+                raise Permanent(f"user = {somebody.name}: can not read {file}: install Python and mailhub where he can")
         log.info("root is given up: %s serves from here on", somebody.name)
     if not os.access(data, os.R_OK | os.W_OK | os.X_OK):
         raise Permanent(f"data folder {data}: not writable by user id {os.getuid()}: chown it, or set another `data`")

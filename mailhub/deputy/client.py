@@ -1,12 +1,12 @@
 """The server's side: starts the deputy, asks it, notices its end."""
 
 import asyncio
-import contextlib
 import logging
 import os
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import msgspec
@@ -21,7 +21,6 @@ log = logging.getLogger("mailhub.deputy")
 
 _PACKETS = 1_048_576  # octets that wait in the socket
 _SPARE = 30.0  # seconds beyond a request's own time, for a deputy that is stopped
-_GOODBYE = 2.0  # seconds for it to end when it has nothing to do
 _START = "import sys; sys.path.append(sys.argv[1]); from mailhub.deputy.process import main; main(int(sys.argv[2]))"
 
 
@@ -99,14 +98,10 @@ class Deputy:
         await self._gone.wait()
 
     async def close(self) -> None:
-        """It ends when what it has under way has ended."""
+        """It ends when what it has under way has ended; nobody waits for that here."""
         self._lost()
         self._door.close()
-        with contextlib.suppress(TimeoutError):
-            async with self._clock.timeout(_GOODBYE):
-                while self._process.poll() is None:
-                    await self._clock.sleep(0.01)
-        self._process.returncode = self._process.returncode or 0  # whoever inherits it waits for it
+        threading.Thread(target=self._process.wait, name="the deputy's end", daemon=True).start()
 
     async def _send(self, packet: bytes, file: int | None) -> None:
         loop = asyncio.get_running_loop()
