@@ -31,7 +31,8 @@ def serve(what: What, settings: Settings, networks: rights.Networks, out: int, s
         _say(str(error))
     except OSError as error:
         code = "4.2.2" if error.errno in _FULL else "4.3.0"
-        _say(f"{code} {error.strerror or error}")
+        where = f"{error.filename}: " if isinstance(error.filename, str) else ""
+        _say(f"{code} {where}{error.strerror or error}")
     except BaseException as error:
         _say(f"4.3.0 {type(error).__name__}: {error}")
     finally:
@@ -68,7 +69,7 @@ def _done(what: What, settings: Settings, networks: rights.Networks) -> int:
     os.closerange(SOURCE + 1, 1 << 16)
     match what:
         case Look():
-            _say(f"{user.uid} {user.home}")
+            _say(str(user.uid))
         case Forward():
             rights.become(user)
             found = forward.read(user, what.extension, settings)

@@ -66,7 +66,7 @@ PROGRAM_VARIABLES = VARIABLES | {"NEXTHOP", "MAILBOX", "USER", "LOGNAME"}
 
 
 class Look(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
-    """Is there such a user? Says "uid home"; EX_NOUSER where there is none."""
+    """Is there such a user? Says the number; EX_NOUSER where there is none."""
 
     user: str
 

@@ -84,7 +84,7 @@ class SystemUsers:
             return None
         if answer.status:
             raise _unknown(answer, f"user {name}")
-        return SystemUser(name, is_root=answer.said.startswith(b"0 "))
+        return SystemUser(name, is_root=answer.said == b"0")
 
 
 def _unknown(answer: words.Answer, what: str) -> Temporary:

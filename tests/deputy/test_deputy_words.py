@@ -49,7 +49,7 @@ def test_what_is_served_names_a_user_and_no_path(what: dict[str, Any]) -> None:
 
 
 def test_a_request_comes_as_it_was_said() -> None:
-    asked = Request(7, Deliver("bob", "Q1R0", True, "/home/bob/list", "tag"))
+    asked = Request(7, Deliver("bob", "Q1R0", True, "/srv/bob/list", "tag"))
     assert words.request(words.encoded(asked)) == asked
 
 
