@@ -36,7 +36,7 @@ flake: setup  ## 1,000 tests with a fresh server each, 20 times; `make test` doe
 		$(BIN)/python -m pytest -q -n $(WORKERS) tests/testing/test_kit_flake.py || exit 1; done
 	@cat bench/out/flake.txt
 
-bench: setup packages  ## measure beside Debian's Postfix; writes bench/out/bench.json
+bench: setup packages  ## measure beside Debian's Postfix and Dovecot; writes bench/out/bench.json
 	$(BIN)/python -m bench
 
 bench-short: setup packages  ## the same in two minutes

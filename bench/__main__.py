@@ -18,7 +18,7 @@ from typing import Any
 
 import uvloop
 
-from bench import hostile, imap_search, meters, relay, smtp
+from bench import hostile, imap, imap_idle, imap_search, meters, pop3, relay, smtp
 from bench.peers import dovecot, postfix
 from bench.target import Target, mailhub
 
@@ -28,42 +28,69 @@ Results = dict[tuple[str, str], list[Row]]  # (load, target) -> a row for each r
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Loads, what is measured of each, and `targets`: name -> how to start it. `compared`: the figure whose ratio is told.
+    """Loads, what is measured of each, and `targets`: name -> how to start it. `compared`: the figures whose ratios are told.
     `short` empty: the case has no short form."""
 
     full: Sequence[Any]
     short: Sequence[Any]
     measure: Callable[[Target, Any], Awaitable[Row]]
     targets: dict[str, Callable[[], AbstractAsyncContextManager[Target]]]
-    compared: str
+    compared: tuple[str, ...]
+
+
+def _search(sizes: tuple[int, ...], short: tuple[int, ...] = ()) -> Case:
+    loads = imap_search.loads(sizes)
+    return Case(
+        loads, imap_search.loads(short), imap_search.measure,
+        {"mailhub": lambda: imap_search.mailhub(loads), "dovecot": lambda: imap_search.dovecot(loads)},
+        tuple(f"{name}{when}_ms" for name in imap_search.QUESTIONS for when in ("_first", "")),
+    )  # fmt: skip
+
+
+def _folder(messages: int, *, short: bool = False) -> Case:
+    """A server of its own for each size: it may take in a whole account when it first sees it."""
+    loads = imap_search.loads((messages,))
+    return Case(
+        loads, loads if short else (), imap.measure,
+        {"mailhub": lambda: imap_search.mailhub(loads), "dovecot": lambda: imap_search.dovecot(loads)}, imap.COMPARED,
+    )  # fmt: skip
 
 
 CASES = {
     "smtp": Case(
         smtp.FULL, smtp.SHORT, smtp.measure,
-        {"mailhub": mailhub, "postfix": postfix.postfix}, "delivered_per_second",
+        {"mailhub": mailhub, "postfix": postfix.postfix}, ("delivered_per_second",),
     ),
     "relay": Case(
         relay.FULL, relay.SHORT, relay.measure,
-        {"mailhub": lambda: relay.to_sink(relay.mailhub), "postfix": lambda: relay.to_sink(relay.postfix)}, "relayed_per_second",
+        {"mailhub": lambda: relay.to_sink(relay.mailhub), "postfix": lambda: relay.to_sink(relay.postfix)}, ("relayed_per_second",),
     ),
     "relay-million": Case(
         relay.FULL, (), relay.measure,
-        {"mailhub": lambda: relay.to_sink(relay.crowded)}, "relayed_per_second",
+        {"mailhub": lambda: relay.to_sink(relay.crowded)}, ("relayed_per_second",),
     ),
     "hostile": Case(
         hostile.FULL, hostile.SHORT, hostile.measure,
-        {"mailhub": lambda: mailhub(hostile.CONFIG)}, "message_p50_ms",
+        {"mailhub": lambda: mailhub(hostile.CONFIG)}, ("message_p50_ms",),
     ),
-    "imap-search": Case(
-        imap_search.loads(imap_search.SIZES), imap_search.loads(imap_search.SIZES[:1]), imap_search.measure,
-        {"mailhub": lambda: imap_search.mailhub(imap_search.SIZES), "dovecot": lambda: imap_search.dovecot(imap_search.SIZES)},
-        "body_ms",
+    "imap-search": _search(imap_search.SIZES, imap_search.SIZES[:1]),
+    "imap-search-large": _search(imap_search.LARGE),
+    "imap-1000": _folder(1_000, short=True),
+    "imap-10000": _folder(10_000),
+    "imap-100000": _folder(100_000),
+    "imap-idle": Case(
+        imap_idle.FULL, imap_idle.SHORT, imap_idle.measure,
+        {"mailhub": imap_idle.mailhub, "dovecot": imap_idle.dovecot}, ("kib_each", "opened_per_second"),
     ),
-    "imap-search-large": Case(
-        imap_search.loads(imap_search.LARGE), (), imap_search.measure,
-        {"mailhub": lambda: imap_search.mailhub(imap_search.LARGE), "dovecot": lambda: imap_search.dovecot(imap_search.LARGE)},
-        "body_ms",
+    "pop3": Case(
+        pop3.loads(10_000), (), pop3.measure,
+        {"mailhub": lambda: pop3.mailhub(10_000), "dovecot": lambda: pop3.dovecot(10_000)},
+        ("uidl_first_ms", "uidl_second_ms", "retr_per_second"),
+    ),
+    "pop3-short": Case(
+        (), pop3.loads(1_000), pop3.measure,
+        {"mailhub": lambda: pop3.mailhub(1_000), "dovecot": lambda: pop3.dovecot(1_000)},
+        ("uidl_first_ms", "uidl_second_ms", "retr_per_second"),
     ),
 }  # fmt: skip
 
@@ -88,8 +115,9 @@ async def run(name: str, case: Case, runs: int, *, short: bool) -> dict[str, obj
                     print_row(f"{label} {turn + 1}/{runs}", row)
     rows = [{"target": label, **medians(rows)} for (_, label), rows in found.items()]
     ratios = compare(found, case.compared)
-    for load, ratio in ratios.items():
-        print(f"{load}: {case.compared.replace('_', ' ')} is {ratio:.2f} times that of the other")
+    for load, figures in ratios.items():
+        told = "  ".join(f"{key.replace('_', ' ')} {ratio:.2f}" for key, ratio in figures.items())
+        print(f"{load}: times that of the other: {told}")
     return {"case": name, "versions": versions, "runs": runs, "rows": rows, "ratios": ratios}
 
 
@@ -107,14 +135,16 @@ def medians(rows: Sequence[Row]) -> Row:
     return out
 
 
-def compare(found: Results, key: str) -> dict[str, float]:
-    """mailhub's median through the other's, for each load that both did."""
-    ratios = {}
+def compare(found: Results, keys: Sequence[str]) -> dict[str, dict[str, float]]:
+    """mailhub's medians through the other's, for each load that both did."""
+    ratios: dict[str, dict[str, float]] = {}
     for (load, label), rows in found.items():
         other = found.get((load, "postfix")) or found.get((load, "dovecot"))
         if label == "mailhub" and other:
-            ours, theirs = (statistics.median(float(str(row[key])) for row in each) for each in (rows, other))
-            ratios[load] = round(ours / theirs, 2)
+            for key in keys:
+                ours, theirs = (statistics.median(float(str(row[key])) for row in each) for each in (rows, other))
+                if theirs:
+                    ratios.setdefault(load, {})[key] = round(ours / theirs, 2)
     return ratios
 
 
@@ -137,8 +167,8 @@ def main() -> None:
         parser.error(f"no such case: {', '.join(sorted(unknown))}; there are {', '.join(CASES)}")
     result = {"machine": meters.machine(), "date": time.strftime("%Y-%m-%d"), "cases": []}
     for name in names:
-        if options.short and not CASES[name].short:
-            continue  # it takes minutes to prepare
+        if not (CASES[name].short if options.short else CASES[name].full):
+            continue  # it takes minutes to prepare, or has a longer form
         runs = options.runs or (1 if options.short else 3)
         result["cases"].append(uvloop.run(run(name, CASES[name], runs, short=options.short)))
     options.json.parent.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,7 @@ import os
 import random
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,16 +45,17 @@ def loads(sizes: tuple[int, ...]) -> tuple[Load, ...]:
     return tuple(Load(f"L{size}", size) for size in sizes)
 
 
-def fill(sizes: tuple[int, ...]) -> Callable[[Path], None]:
+def fill(folders: Sequence[Load]) -> Callable[[Path], None]:
     """What writes those folders into a Maildir."""
 
     def write(maildir: Path) -> None:
-        for load in loads(sizes):
+        for load in folders:
+            folder = maildir if load.folder == "INBOX" else maildir / f".{load.folder}"
             for part in ("cur", "new", "tmp"):
-                (maildir / f".{load.folder}" / part).mkdir(parents=True)
+                (folder / part).mkdir(parents=True)
             choice = random.Random(load.messages)
             for number in range(load.messages):
-                path = maildir / f".{load.folder}/cur" / f"{1_700_000_000 + number}.M{number}.bench:2,"
+                path = folder / "cur" / f"{1_700_000_000 + number}.M{number}.bench:2,"
                 path.write_bytes(_message(choice, number))
                 os.utime(path, (1_700_000_000 + number * 600, 1_700_000_000 + number * 600))
         for part in ("cur", "new", "tmp"):
@@ -74,17 +75,17 @@ def _message(choice: random.Random, number: int) -> bytes:
     return head.encode() + base64.encodebytes(text.encode()).replace(b"\n", b"\r\n")
 
 
-def mailhub(sizes: tuple[int, ...]) -> AbstractAsyncContextManager[Target]:
+def mailhub(folders: Sequence[Load], extra: str = "") -> AbstractAsyncContextManager[Target]:
     user, _ = READER.split("@")
 
     def prepare(data: Path) -> None:
-        fill(sizes)(data / "mail" / DOMAIN / user / "Maildir")
+        fill(folders)(data / "mail" / DOMAIN / user / "Maildir")
 
-    return target.mailhub(pool=1, prepare=prepare)
+    return target.mailhub(extra, pool=1, prepare=prepare)
 
 
-def dovecot(sizes: tuple[int, ...]) -> AbstractAsyncContextManager[Target]:
-    return peer.dovecot(fill(sizes))
+def dovecot(folders: Sequence[Load]) -> AbstractAsyncContextManager[Target]:
+    return peer.dovecot(fill(folders))
 
 
 class Imap:
@@ -96,9 +97,8 @@ class Imap:
     @classmethod
     async def open(cls, target: Target) -> Self:
         client = cls(*await asyncio.open_connection(target.host, target.ports["imap"], limit=1 << 22))
-        greeting = await client._reader.readline()
-        if not greeting.startswith(b"* PREAUTH"):
-            await client.ask(f'LOGIN {READER} "{PASSWORD}"'.encode())
+        await client._reader.readline()
+        await client.ask(f'LOGIN {READER} "{PASSWORD}"'.encode())
         return client
 
     async def ask(self, command: bytes) -> list[bytes]:

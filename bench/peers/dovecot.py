@@ -1,71 +1,134 @@
-"""Dovecot's IMAP program on a private Maildir: no daemon; a connection is handed to one that is signed in already."""
+"""A private Dovecot: Debian's daemon as it comes, with IMAP and POP3 on free ports and its Maildirs in a folder of its own. What a
+client was told is on disk, as Dovecot's `mail_fsync = optimized` has it."""
 
 import asyncio
 import contextlib
 import os
 import shutil
 import signal
-import socket
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from support.dovecot_imap import PROGRAM, configuration
+from support.server import free_ports
 
-from bench.target import Target, folder_on_disk
+from bench.target import PASSWORD, READER, Target, folder_on_disk
+
+PROGRAM = "/usr/sbin/dovecot"
 
 
 def missing() -> str:
     """Why it cannot be measured here; "" where it can."""
     if os.getuid():
-        return "Dovecot's imap is started by root only"
-    return "" if Path(PROGRAM).exists() else "Dovecot's imap is not installed"
+        return "Dovecot is started by root only"
+    if not Path(PROGRAM).exists():
+        return "Dovecot is not installed"
+    absent = [name for name in ("imap", "pop3") if not Path(f"/usr/lib/dovecot/{name}").exists()]
+    return f"Dovecot's {absent[0]} is not installed" if absent else ""
+
+
+def _configuration(run: Path, folder: Path, imap: int, pop3: int) -> str:
+    """`run` is short: a socket's path has 108 octets."""
+    return f"""
+protocols = imap pop3
+base_dir = {run}/run
+state_dir = {run}/state
+log_path = /dev/stderr
+info_log_path = /dev/null
+listen = 127.0.0.1
+ssl = no
+disable_plaintext_auth = no
+mail_location = maildir:~/Maildir
+first_valid_uid = 1
+mail_max_userip_connections = 20000
+default_client_limit = 20000
+default_process_limit = 6000
+passdb {{
+  driver = passwd-file
+  args = scheme=PLAIN username_format=%u {run}/users
+}}
+userdb {{
+  driver = static
+  args = uid=nobody gid=nogroup home={folder}/home/%n
+}}
+namespace inbox {{
+  inbox = yes
+  separator = .
+}}
+service imap-login {{
+  service_count = 0
+  process_min_avail = 2
+  inet_listener imap {{
+    port = {imap}
+  }}
+  inet_listener imaps {{
+    port = 0
+  }}
+}}
+service pop3-login {{
+  service_count = 0
+  inet_listener pop3 {{
+    port = {pop3}
+  }}
+  inet_listener pop3s {{
+    port = 0
+  }}
+}}
+"""
+
+
+def _set_up(run: Path, folder: Path, home: Path, prepare: Callable[[Path], object], configuration: str) -> Path:
+    """The configuration's file; the mail belongs to the user that Dovecot takes."""
+    prepare(home / "Maildir")
+    for path in (folder, folder / "home", home, *home.rglob("*")):
+        shutil.chown(path, "nobody", "nogroup")
+    run.chmod(0o755)
+    (run / "users").write_text(f"{READER}:{{PLAIN}}{PASSWORD}::::::\n")
+    conf = run / "dovecot.conf"
+    conf.write_text(configuration)
+    return conf
 
 
 @asynccontextmanager
 async def dovecot(prepare: Callable[[Path], object]) -> AsyncIterator[Target]:
-    """`prepare` fills a Maildir before it is served."""
-    folder = folder_on_disk()
-    programs: list[asyncio.subprocess.Process] = []
+    """`prepare` fills READER's Maildir before it is served."""
+    folder, run = folder_on_disk(), Path(tempfile.mkdtemp(prefix="bench-"))
+    home = folder / "home" / READER.partition("@")[0]
+    imap, pop3 = free_ports(2)
+    process: asyncio.subprocess.Process | None = None
     try:
-        await asyncio.to_thread(prepare, folder / "Maildir")
-        for path in (folder, *folder.rglob("*")):
-            shutil.chown(path, "nobody", "nogroup")
-        conf = folder / "dovecot.conf"
-        conf.write_text(configuration(folder, folder))
-        # it speaks to pipes, and to sockets only where its own login service made them
-        command = ["sh", "-c", f"cat | env USER=reader HOME={folder} {PROGRAM} -c {conf} | cat"]
-
-        with socket.create_server(("127.0.0.1", 0)) as door:
-            door.setblocking(False)
-            serving = asyncio.ensure_future(_serve(door, command, programs))
-            asked = await asyncio.create_subprocess_exec("dovecot", "--version", stdout=asyncio.subprocess.PIPE)
-            version = (await asked.communicate())[0].decode().split()
-            try:
-                yield Target(
-                    name="dovecot",
-                    version=version[0] if version else "",
-                    ports={"imap": door.getsockname()[1]},
-                    roots=lambda: [program.pid for program in programs],
-                    delivered=lambda: 0,
-                )
-            finally:
-                serving.cancel()
+        conf = await asyncio.to_thread(_set_up, run, folder, home, prepare, _configuration(run, folder, imap, pop3))
+        asked = await asyncio.create_subprocess_exec(PROGRAM, "--version", stdout=asyncio.subprocess.PIPE)
+        version = (await asked.communicate())[0].decode().split()
+        process = await asyncio.create_subprocess_exec(PROGRAM, "-F", "-c", str(conf), start_new_session=True)
+        await _answers(process, imap, pop3)
+        pid = process.pid
+        yield Target(
+            name="dovecot",
+            version=version[0] if version else "",
+            ports={"imap": imap, "pop3": pop3},
+            roots=lambda: [pid],
+            delivered=lambda: 0,
+        )
     finally:
-        for program in programs:
+        if process is not None:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(program.pid, signal.SIGKILL)  # the shell and its children
-            await program.wait()
+                process.send_signal(signal.SIGTERM)  # the master ends its children
+            await process.wait()
+        shutil.rmtree(run)
         shutil.rmtree(folder)
 
 
-async def _serve(door: socket.socket, command: list[str], programs: "list[asyncio.subprocess.Process]") -> None:
-    while True:
-        connection, _ = await asyncio.get_running_loop().sock_accept(door)
-        with connection:
-            connection.setblocking(True)
-            programs.append(
-                await asyncio.create_subprocess_exec(
-                    *command, stdin=connection, stdout=connection, start_new_session=True
-                )
-            )
+async def _answers(process: asyncio.subprocess.Process, *ports: int) -> None:
+    for port in ports:
+        while True:
+            if process.returncode is not None:
+                raise SystemExit(f"Dovecot ended with {process.returncode}")
+            with contextlib.suppress(OSError):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                greeting = await reader.readline()
+                writer.close()
+                if greeting:
+                    break
+            await asyncio.sleep(0.02)
