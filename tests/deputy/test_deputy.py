@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import stat
@@ -26,6 +28,7 @@ SETTINGS = Settings(
     forward_count=100, mailbox_size_limit=0, lock_timeout=0.0, stale_lock_time=500.0, lookup_timeout=60.0, file_timeout=60.0,
     command_timeout=60.0, output_limit=1_000, concurrency=5,
 )  # fmt: skip
+FROM = "From s@x.test  Thu Jan  1 00:00:00 1970\n"
 DONE, NOINPUT, NOUSER, TEMPFAIL = 0, 66, 67, 75
 
 
@@ -57,7 +60,7 @@ def spooled(text: str, mark: str = "Q1R0") -> Iterator[int]:
 
 
 def message(text: str, mark: str = "Q1R0") -> str:
-    return f"From s@x.test  Thu Jan  1 00:00:00 1970\nX-Delivery-Id: {mark}\n{text}\n"
+    return f"{FROM}X-Delivery-Id: {mark}\n{text}\n"
 
 
 async def deliver(
@@ -477,6 +480,35 @@ async def test_many_at_once(place: SystemUsers, monkeypatch: pytest.MonkeyPatch)
     assert len(found) == 20
     assert sorted(int(one.split("\n")[2]) for one in found) == list(range(20))
     assert all(one.count("\n") >= 1_001 for one in found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", ["procmail", "maildrop"])
+async def test_beside_another_program(place: SystemUsers, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    """Which delivers into the same mailbox at the same time, by the locks that both know: all is whole."""
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed")
+    place.write("bob", "rules", "" if program == "procmail" else "to '/var/mail/bob'\n")
+
+    async def theirs(n: int) -> None:
+        process = await asyncio.create_subprocess_exec(
+            *place.as_user("bob"), program, str(place.home("bob") / "rules"), stdin=asyncio.subprocess.PIPE
+        )
+        await process.communicate(f"{FROM}Subject: theirs\n\n{lines(n)}".encode())
+        assert process.returncode == 0
+
+    def lines(n: int) -> str:
+        return f"line of {n}\n" * 20_000
+
+    async with deputy(place, monkeypatch, lock_timeout=60.0) as one:
+        ours = (deliver(one, "bob", f"Subject: ours\n\n{lines(n)}", f"Q{n}R0") for n in range(6))
+        answers = await asyncio.gather(*ours, *(theirs(n) for n in range(6, 12)))
+        assert [answer.status for answer in answers if answer is not None] == [DONE] * 6
+    found = re.split(r"^From ", place.inbox("bob"), flags=re.MULTILINE)[1:]
+    assert sorted(int(one.split("line of ")[1].split("\n")[0]) for one in found) == list(range(12))
+    assert {one.count("line of ") for one in found} == {20_000}
+    assert all(len(set(one.partition("\n\n")[2].split("\n")) - {""}) == 1 for one in found)
+    assert os.listdir(place.mail) == ["bob"]
 
 
 async def test_a_deputy_that_dies_is_noticed(place: SystemUsers, monkeypatch: pytest.MonkeyPatch) -> None:

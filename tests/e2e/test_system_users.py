@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
+from support.daemons import dovecot_lmtp
 from support.system_server import DOMAIN, RUNS_AS, NotStarted, serving
 from support.system_users import SystemUsers, system_users
 
@@ -162,6 +163,24 @@ async def test_another_transport_for_all_of_them(place: SystemUsers) -> None:
         await server.send(f"eve@{DOMAIN}")
         await server.logged("relay=discard")
     assert place.inbox("bob") == ""
+
+
+async def test_dovecot_keeps_their_mail(place: SystemUsers) -> None:
+    """Its LMTP, behind .forward."""
+    place.write("eve", ".forward", "\\eve, bob")
+    with dovecot_lmtp() as (socket, _):
+        async with serving(place, f'mailbox_transport = "lmtp:unix:{socket}"') as server:
+            await server.send(f"bob@{DOMAIN}", text="Subject: to bob\n\nhello\n")
+            assert f"relay=unix[{socket}]" in await server.logged("status=sent")
+            await server.send(f"eve@{DOMAIN}", text="Subject: to eve\n\nhello\n")
+            ends = {
+                line.partition(", relay")[0].partition("to=")[2]
+                for line in [await server.logged("status="), await server.logged("status=")]
+            }
+            assert ends == {f"'bob@{DOMAIN}'", f"'eve@{DOMAIN}'"}
+        texts = [file.read_text() for file in (socket.parent / "mail/bob/new").iterdir()]
+    assert sorted(text.partition("Subject: ")[2].partition("\n")[0].strip() for text in texts) == ["to bob", "to eve"]
+    assert os.listdir(place.mail) == []
 
 
 async def test_without_system_users_there_is_one_process(place: SystemUsers) -> None:
