@@ -9,6 +9,7 @@ from mailhub.delivery.sieve import Environment, Limits, Mail, Verdict, run
 from mailhub.delivery.sieve.actions import Discard, FileInto, Mark, Notify, Redirect, Reject, Vacation, remembered
 from mailhub.delivery.sieve.letters import Letter, Stamp, answer, notice
 from mailhub.delivery.sieve.mail import untagged
+from mailhub.delivery.sieve.variables import shortened
 from mailhub.wire.sieve import ScriptError, check, parse
 from mailhub.wire.sieve.regex import Regex, RegexError
 from mailhub.wire.sieve.signatures import EXTENSIONS
@@ -360,3 +361,57 @@ def test_any_script_ends_over_any_message(words: list[str], message: bytes) -> N
 )  # fmt: skip
 def test_tags_are_taken_off_in_linear_time(text: str, left: str) -> None:
     assert untagged(text) == left
+
+
+@pytest.mark.parametrize(
+    ("message", "found"), [(b"Subject: x\r\n", False), (b"Subject: x\r\n\r\n", True), (b"\r\n", True), (b"", False)]
+)
+def test_a_header_without_its_blank_line_has_no_body(message: bytes, found: bool) -> None:
+    """RFC 5173 section 4."""
+    (action,) = ran('if body :raw :contains "" { discard; } else { redirect "a@b.c"; }', ENVIRONMENT, message).actions
+    assert isinstance(action, Discard) is found
+
+
+def test_what_is_text_of_a_part() -> None:
+    """RFC 5173 section 5.2, RFC 2045 section 6.4."""
+    parts = (
+        b"--b\r\nContent-Type: text/html\r\nContent-Transfer-Encoding: multipart/odd\r\n\r\n<p>hidden</p>\r\n"
+        b"--b\r\nContent-Type: application/xhtml+xml\r\n\r\n<p>shown</p>\r\n"
+    )
+    message = b"Content-Type: multipart/mixed; boundary=b\r\n\r\nbefore\r\n" + parts + b"--b--\r\nbehind\r\n"
+
+    def has(test: str) -> bool:
+        return any(
+            isinstance(one, Discard) for one in ran(f"if body {test} {{ discard; }}", ENVIRONMENT, message).actions
+        )
+
+    assert has(':text :matches "shown*"')
+    assert not has(':text :contains "hidden"')
+    assert not has(':text :contains "<p>"')
+    assert has(':content "multipart" :contains "before"')
+    assert has(':content "multipart" :contains "behind"')
+    assert not has(':content "multipart" :contains "--b"')
+
+
+def test_a_notice_with_copies() -> None:
+    (asked, _) = ran('notify "mailto:c@example.net?cc=d@example.net,c@example.net&subject=New";').actions
+    assert isinstance(asked, Notify)
+    letter = notice(Mail(MESSAGE), ENVIRONMENT, asked, STAMP, "bob@mailhub.test")
+    assert isinstance(letter, Letter)
+    assert letter.recipients == ("c@example.net", "d@example.net")
+    assert [[field.text for field in Mail(letter.data).header(name)] for name in ("to", "cc")] == [
+        ["c@example.net"],
+        ["d@example.net"],
+    ]
+    assert ran('notify "mailto:c@example.net?x%20y=z";').error is not None
+
+
+@pytest.mark.parametrize(
+    ("modifier", "text", "limit", "kept"),
+    [
+        ("encodeurl", "aä", 6, "a"), ("encodeurl", "a/ä", 6, "a%2F"), ("encodeurl", "äää", 7, "%C3%A4"), ("encodeurl", "a/", 3, "a"),
+        ("quotewildcard", "aaaaaa?", 7, "aaaaaa"), ("quotewildcard", "aaaaa?", 7, "aaaaa\\?"), ("upper", "äääääää", 7, "ÄÄÄ"),
+    ],
+)  # fmt: skip
+def test_what_is_too_long_is_cut_between_characters(modifier: str, text: str, limit: int, kept: str) -> None:
+    assert shortened(text, {modifier}, limit) == kept

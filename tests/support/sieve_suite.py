@@ -76,7 +76,8 @@ class World:
         path = self.path.parent / (name if name.endswith(".sieve") else f"{name}.sieve")
         if not path.exists():
             raise Failed(f"there is no file {path.name}")
-        return check(parse(path.read_bytes()), SIGNATURES, KNOWN)
+        signatures = DIALECT_SIGNATURES if DIALECT.encode() in path.read_bytes() else SIGNATURES
+        return check(parse(path.read_bytes()), signatures, KNOWN)
 
 
 def run_file(path: Path) -> dict[str, str]:
@@ -87,7 +88,8 @@ def run_file(path: Path) -> dict[str, str]:
     world = World(path, Environment(
         sender="sender@example.com", recipient="recipient@example.com", original="recipient@example.com",
         now=1_700_000_000.0, folders={"INBOX": ""}, scripts=included(path),
-        items={"name": "mailhub", "location": "MS", "phase": "during", "domain": "example.com", "host": "mx.example.com"},
+        items={"name": "mailhub", "location": "MS", "phase": "during", "domain": "example.com", "host": "mx.example.com",
+               "version": "1"},
     ))  # fmt: skip
     machine = Dialect(world)
     try:
@@ -269,7 +271,8 @@ class Dialect(Run):
     def is_test_script_run(self, node: Node) -> bool:
         assert self.world.script is not None
         self.world.errors = []
-        machine = Run(Mail(self.world.data), replace(self.environment, limits=self._limits()), COMMANDS, TESTS)
+        failing = {**COMMANDS, "test_fail": lambda run, node: self.do_test_fail(node)}
+        machine = Run(Mail(self.world.data), replace(self.environment, limits=self._limits()), failing, TESTS)
         verdict = finish(machine, [self.world.script])
         if "append_result" in node.tags and self.world.verdict is not None:
             verdict = replace(verdict, actions=self.world.verdict.actions + verdict.actions)

@@ -10,7 +10,7 @@ from .actions import Discard, FileInto, Redirect, Reject, Vacation
 from .execution import Break, Command, Frame, Return, Run, RunError, Stop
 from .headers import add_header, delete_header
 from .mail import Mail
-from .variables import modified
+from .variables import shortened
 
 _DAY = 86_400
 _VACATION_DAYS = (1, 30)  # RFC 5230 section 4.1
@@ -84,7 +84,9 @@ def _notify(run: Run, node: Node) -> None:
 
 
 def _set(run: Run, node: Node) -> None:
-    run.assign(run.text(node.arguments[0]), modified(run.text(node.arguments[1]), node.tags))
+    run.assign(
+        run.text(node.arguments[0]), shortened(run.text(node.arguments[1]), node.tags, run.environment.limits.variable)
+    )
 
 
 # --- flags (RFC 5232) -----------------------------------------------------------------------------------------------------
@@ -202,7 +204,7 @@ def _extracttext(run: Run, node: Node) -> None:
     run.tick(1 + (len(text) >> 4))
     first = node.tags.get("first")
     text = text[: int(str(first))] if first is not None else text
-    run.assign(run.text(node.arguments[0]), modified(text, node.tags))
+    run.assign(run.text(node.arguments[0]), shortened(text, node.tags, run.environment.limits.variable))
 
 
 COMMANDS: Mapping[str, Command] = {

@@ -13,7 +13,7 @@ from mailhub.wire.sieve import Node, Script
 from .actions import Action, Discard, FileInto, Mark, Redirect, Reject, Step, Vacation, Verdict
 from .environment import Environment
 from .mail import Mail
-from .variables import REFERENCE
+from .variables import REFERENCE, cut
 
 _TRACED = 1_000  # steps kept for `mailhub sieve test`
 
@@ -206,11 +206,6 @@ class Run:
 
     def kept(self) -> FileInto:
         return FileInto("INBOX", self.flags, header=self.changed_header())
-
-
-def cut(text: str, limit: int) -> str:
-    """At the most so many octets in UTF-8."""
-    return text if len(text) * 4 <= limit else text.encode()[:limit].decode("utf-8", "ignore")
 
 
 def describe(action: Action) -> str:

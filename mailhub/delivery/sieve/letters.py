@@ -172,7 +172,9 @@ def notice(mail: Mail, environment: Environment, action: Notify, stamp: Stamp, o
     for field in mail.header("auto-submitted"):
         if field.text.partition(";")[0].strip().lower() != "no":
             return "it was sent by a machine (Auto-Submitted)"
-    to = list(dict.fromkeys(notices.targets(action.method) or ()))
+    everybody = notices.targets(action.method) or []
+    to = notices.targets(action.method, copies=False) or []
+    copies = [one for one in everybody if one not in to]
     said = notices.fields(action.method)
     sender = next((field.text for field in mail.header("from")), environment.sender or "<>")
     subject = next((field.text for field in mail.header("subject")), "")
@@ -183,14 +185,15 @@ def notice(mail: Mail, environment: Environment, action: Notify, stamp: Stamp, o
         ("Date", stamps.date_time(stamp.now)),
         ("X-Sieve", "mailhub"),
         ("From", action.sender or owner),
-        ("To", ", ".join(to)),
+        *([("To", ", ".join(to))] if to else []),
+        *([("Cc", ", ".join(copies))] if copies else []),
         ("Subject", _shortened(said.get("subject") or action.message or f"[SIEVE] New mail notification: {subject}")),
         ("Auto-Submitted", f'auto-notified; owner-email="{owner}"'),
         ("X-Priority", priority),
         ("Importance", importance),
         ("MIME-Version", "1.0"),
     ]
-    return Letter("", tuple(to), _header(head) + _body(text, mime=False))
+    return Letter("", tuple(everybody), _header(head) + _body(text, mime=False))
 
 
 def trouble(mail: Mail, environment: Environment, error: str, stamp: Stamp, owner: str, hostname: str) -> Letter:

@@ -4,10 +4,12 @@ import html
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mailhub.message import charset, headers
-from mailhub.message.decoding import octets
+from mailhub.message import charset, headers, parameters
+from mailhub.message.decoding import KNOWN, octets
 from mailhub.message.parts import MULTIPART, TEXT, Part, parse
 from mailhub.message.window import Window
+
+XHTML = b"application/xhtml+xml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +73,25 @@ class Mail:
         name = dict(part.params).get(b"charset", b"utf-8").decode("ascii", "ignore")
         return charset.decode(self.octets(part), name)
 
+    def is_text(self, part: Part) -> bool:
+        """Whether there is text in it to be searched: not under a transfer encoding that nobody knows, for what is in there is
+        octets (RFC 2045 section 6.4)."""
+        value = part.fields.get(b"content-transfer-encoding")
+        known = not value or parameters.parse(value)[0].lower() in KNOWN
+        return known and part.body < part.end and (part.type == TEXT or _kind(part) == XHTML)
+
     def text(self, part: Part) -> str:
         """A part's text; of HTML what is left without its tags."""
         decoded = self.decoded(part)
-        if (part.type, part.subtype) == (TEXT, b"html"):
+        if _kind(part) in (b"text/html", XHTML):
             return html.unescape(untagged(decoded))
         return decoded
+
+    @property
+    def has_body(self) -> bool:
+        """Whether a blank line stands behind the header, which may be empty."""
+        end = self.data[max(0, self.root.body - 3) : self.root.body]
+        return end.endswith((b"\n\r\n", b"\n\n")) or end in (b"\r\n", b"\n")
 
     def raw_body(self) -> str:
         return self._raw(self.root.body, self.root.end)
@@ -88,13 +103,12 @@ class Mail:
         """The parts of these types (RFC 5173 section 5.2): of a multipart what stands before and behind its parts, of a message
         its header without the blank line, of all others what is in them."""
         for part in self.parts():
-            kind = b"%b/%b" % (part.type, part.subtype)
-            if part.body >= part.end or not any(_is_of(kind, wanted.lower().encode()) for wanted in kinds):
+            if part.body >= part.end or not any(_is_of(_kind(part), wanted.lower().encode()) for wanted in kinds):
                 continue
             if part.type == MULTIPART:
                 if part.parts:
-                    yield self._raw(part.body, part.parts[0].start)
-                    yield self._raw(part.parts[-1].end, part.end)
+                    yield _before_boundary(self._raw(part.body, part.parts[0].start))
+                    yield _behind_boundary(self._raw(part.parts[-1].end, part.end))
             elif part.message:
                 header = self._raw(part.parts[0].start, part.parts[0].body)
                 yield header.removesuffix("\r\n") if header.endswith("\n\r\n") else header
@@ -111,6 +125,10 @@ class Mail:
         self.changed = self.changed or bool(gone)
 
 
+def _kind(part: Part) -> bytes:
+    return b"%b/%b" % (part.type, part.subtype)
+
+
 def _is_of(kind: bytes, wanted: bytes) -> bool:
     """ "" all, "text" all its subtypes; what begins or ends in a slash or has two is nothing."""
     if not wanted:
@@ -120,6 +138,18 @@ def _is_of(kind: bytes, wanted: bytes) -> bool:
     if b"/" not in wanted:
         return kind.partition(b"/")[0] == wanted
     return kind == wanted and wanted.count(b"/") == 1
+
+
+def _before_boundary(text: str) -> str:
+    """Without the last line, where that is a boundary."""
+    start = text.rstrip("\r\n").rfind("\n") + 1
+    return text[:start] if text.startswith("--", start) else text
+
+
+def _behind_boundary(text: str) -> str:
+    """Without the first line, where that is a boundary."""
+    line, _, rest = text.lstrip("\r\n").partition("\n")
+    return rest if line.startswith("--") else text
 
 
 def untagged(text: str) -> str:

@@ -1,5 +1,6 @@
 """notify (RFC 5435) by mail (RFC 5436): what a script asks for, checked."""
 
+import re
 import urllib.parse
 from collections.abc import Callable, Mapping
 
@@ -10,19 +11,27 @@ from .actions import Notify
 _IMPORTANCE = {"1": 1, "2": 2, "3": 3}
 
 
-def targets(method: str) -> list[str] | None:
-    """The addresses of a mailto URI (RFC 6068); None where it is none that can be used."""
+_FIELD = re.compile(r"[!-9;-~]+")  # RFC 5322 section 3.6.8
+
+
+def targets(method: str, *, copies: bool = True) -> list[str] | None:
+    """The addresses of a mailto URI (RFC 6068), each once; None where it is none that can be used. `copies`: those of cc, too."""
     scheme, colon, rest = method.partition(":")
     if not colon or scheme.lower() != "mailto":
         return None
     path, _, query = rest.partition("?")
     found = [piece for piece in urllib.parse.unquote(path).split(",") if piece]
-    for item in query.split("&"):
+    for item in filter(None, query.split("&")):
         name, _, value = item.partition("=")
-        if name.lower() in ("to", "cc"):
+        name = urllib.parse.unquote(name).lower()
+        if not _FIELD.fullmatch(name):
+            return None
+        if name == "to" or (name == "cc" and copies):
             found += urllib.parse.unquote(value).split(",")
     parsed = [address(one) for one in found]
-    return None if not parsed or None in parsed or len(parsed) > 8 else [one for one in parsed if one]
+    if not parsed or None in parsed or len(parsed) > 8:
+        return None
+    return list(dict.fromkeys(one for one in parsed if one))
 
 
 def fields(method: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ import datetime
 from collections.abc import Iterable, Mapping
 
 from mailhub.message import address_list, headers, parameters
-from mailhub.message.parts import TEXT, Part
+from mailhub.message.parts import Part
 from mailhub.model.address import without_detail
 from mailhub.wire.sieve import Node
 from mailhub.wire.sieve.signatures import CHANGE_STRINGS, EXTENSIONS
@@ -137,12 +137,14 @@ def _size(run: Run, node: Node) -> bool:
 
 
 def _body(run: Run, node: Node) -> bool:
+    if not run.mail.has_body:
+        return False  # RFC 5173 section 4: a header that no blank line ends
     if "raw" in node.tags:
         values: tuple[str, ...] = (run.mail.raw_body(),)
     elif "content" in node.tags:
         values = tuple(run.mail.content(run.texts(node.tags["content"])))
     else:
-        values = tuple(run.mail.text(part) for part in run.mail.parts() if part.type == TEXT and part.body < part.end)
+        values = tuple(run.mail.text(part) for part in run.mail.parts() if run.mail.is_text(part))
     keys = run.texts(node.arguments[0])
     before = run.matched
     run.tick(sum(len(value) for value in values) >> 4)

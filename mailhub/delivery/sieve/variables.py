@@ -22,6 +22,30 @@ MODIFIERS: Mapping[str, Callable[[str], str]] = {
 }
 
 
+_PARTIAL = re.compile(r"%[0-9A-F]?\Z")
+
+
+def shortened(text: str, modifiers: Collection[str], limit: int) -> str:
+    """Modified, and of at the most so many octets in UTF-8; what stands for one character is there whole or not at all."""
+    found = modified(text, modifiers)
+    short = cut(found, limit)
+    if short == found:
+        return short
+    if "encodeurl" in modifiers:
+        short = _PARTIAL.sub("", short)
+        octets = urllib.parse.unquote_to_bytes(short)
+        lost = len(octets) - len(octets.decode("utf-8", "ignore").encode())
+        short = short[: len(short) - 3 * lost]
+    elif not {"quotewildcard", "quoteregex"}.isdisjoint(modifiers) and (len(short) - len(short.rstrip("\\"))) % 2:
+        short = short[:-1]
+    return short
+
+
+def cut(text: str, limit: int) -> str:
+    """At the most so many octets in UTF-8."""
+    return text if len(text) * 4 <= limit else text.encode()[:limit].decode("utf-8", "ignore")
+
+
 def modified(text: str, modifiers: Collection[str]) -> str:
     for name, change in MODIFIERS.items():
         if name in modifiers:
