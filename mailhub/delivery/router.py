@@ -178,7 +178,7 @@ class Router:
             await self._catch_all(domain)
             or (await self._postmaster(domain) if user == "postmaster" else None)
             or (Expand((f"postmaster@{domain}",)) if user == "mailer-daemon" else None)  # whom our reports are from
-            or self._names.luser(address)
+            or self._names.luser(address, path)
             or Refuse(UNKNOWN)
         ), None
 

@@ -54,3 +54,7 @@ def shown(address: str, path: Path) -> str:
 def plain(step: str) -> str:
     """A step without the word of how it was taken."""
     return next((step.removesuffix(word) for word in (VIRTUAL, SIEVE, LUSER) if step.endswith(word)), step)
+
+
+def by_luser_relay(step: str) -> bool:
+    return step.endswith(LUSER)

@@ -3,6 +3,7 @@
 import os
 import stat
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from mailhub.message.alias_list import INCLUDE as INCLUDE
 from mailhub.message.alias_list import Target, targets
@@ -52,7 +53,7 @@ def read(path: str, start: str, count: int, limit: int) -> Part:
         members: list[Target] = []
         offset, skip = place.offset, place.had
         while line := file.readline(_LINE + 1):
-            new = targets(_text(path, line, offset))[skip:]
+            new = targets(_text(path, file, line, offset))[skip:]
             room = count - len(members)
             members += new[:room]
             if len(new) > room:
@@ -63,13 +64,23 @@ def read(path: str, start: str, count: int, limit: int) -> Part:
         return Part(tuple(members), "")
 
 
-def _text(path: str, line: bytes, offset: int) -> str:
-    if len(line) > _LINE:
-        raise Temporary(f"{path}: a line of more than {_LINE} octets, at octet {offset}", UNREADABLE)
+def _text(path: str, file: BinaryIO, line: bytes, offset: int) -> str:
     try:
+        if len(line) > _LINE:
+            raise ValueError(f"more than {_LINE} octets")
         return line.decode("utf-8-sig" if not offset else "utf-8")
-    except UnicodeDecodeError:
-        raise Temporary(f"{path}: not UTF-8, in the line at octet {offset}", UNREADABLE) from None
+    except ValueError as error:
+        what = "not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise Temporary(f"{path}:{_number(file, offset)}: {what}", UNREADABLE) from None
+
+
+def _number(file: BinaryIO, offset: int) -> int:
+    """Of the line that begins there."""
+    file.seek(0)
+    number = 1
+    while offset > 0 and (block := file.read(min(offset, _BLOCK))):
+        number, offset = number + block.count(b"\n"), offset - len(block)
+    return number
 
 
 def _place(start: str) -> _Place:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from mailhub.message.alias_list import Kind, Target, targets
+from mailhub.message.alias_list import INCLUDE, Kind, Target, targets
 from mailhub.model import address as addresses
 from mailhub.tables import Search
 
@@ -22,7 +22,7 @@ class Mapping:
             value = await (self._table.lookup(key) if whole else self._table.part(key))
             if value is not None:
                 tag = detail if self._propagates else None
-                found = (self._completed(target.text, address, tag) for target in _addresses(value))
+                found = (self._completed(target, address, tag) for target in _addresses(value))
                 return tuple(dict.fromkeys(found))
         return None
 
@@ -56,6 +56,11 @@ class Mapping:
         return f"{local}{self._delimiter}{detail}@{domain}" if detail is not None else f"{local}@{domain}"
 
 
-def _addresses(value: str) -> list[Target]:
-    """Commands and files are none here: they are taken for the names that they look like."""
-    return [target for target in targets(value)[:LIMIT] if target.kind is Kind.ADDRESS]
+def _addresses(value: str) -> list[str]:
+    """Commands, files and lists are none here: they are taken for names, which nobody has."""
+    return [target.text if target.kind is Kind.ADDRESS else _quoted(target) for target in targets(value)[:LIMIT]]
+
+
+def _quoted(target: Target) -> str:
+    text = {Kind.COMMAND: "|", Kind.INCLUDE: INCLUDE}.get(target.kind, "") + target.text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -94,10 +94,10 @@ class Names:
         value = await self._relocated.text(address, local=local)
         return None if value is None else Refuse(Reply(550, "5.1.6", f"User has moved to {value}"))
 
-    def luser(self, address: str) -> Expand | None:
-        """luser_relay, for an unknown user."""
+    def luser(self, address: str, path: steps.Path) -> Expand | None:
+        """luser_relay, for an unknown user; whom it names, and is unknown too, it is not asked for again."""
         local, domain = addresses.split(addresses.key(address))
-        if not self.config.luser_relay or not self.is_local(domain):
+        if not self.config.luser_relay or not self.is_local(domain) or any(map(steps.by_luser_relay, path)):
             return None
         user, detail = addresses.without_detail(local, self._delimiter)
         words = {"user": user, "local": local, "domain": domain, "extension": detail or "", "recipient": address}
