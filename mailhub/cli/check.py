@@ -1,6 +1,8 @@
 """`mailhub check`."""
 
+import grp
 import os
+import pwd
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -94,7 +96,25 @@ def surroundings(config: Config, file: str) -> list[Problem]:
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         problem = f'"{config.data}", but this user can not write to {place}'
         found.append(Problem(file, 0, "data", problem, "a folder that he can write to"))
-    return found + _tables(config, file)
+    return [*found, *_system(config, file), *_tables(config, file)]
+
+
+def _system(config: Config, file: str) -> Iterator[Problem]:
+    """Users and folders of the system that the configuration names."""
+    if config.user:
+        name, _, group = config.user.partition(":")
+        try:
+            pwd.getpwnam(name)
+            grp.getgrnam(group or "root")
+        except KeyError:
+            yield Problem(
+                file, 0, "user", f'"{config.user}", whom the system does not know', "a user, and group, of its"
+            )
+    local = config.local
+    needed = local.system_users and not (local.home_mailbox or local.mailbox_command or local.mailbox_transport)
+    if needed and not os.path.isdir(local.mail_spool_directory):
+        problem = f'"{local.mail_spool_directory}", which is no folder'
+        yield Problem(file, 0, "local.mail_spool_directory", problem, "the folder of the users' mailboxes")
 
 
 def _tls_policies(config: Config, file: str) -> Iterator[Problem]:

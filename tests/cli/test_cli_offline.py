@@ -233,3 +233,11 @@ def test_app_passwords_and_the_second_factor(place: Place) -> None:
     assert place.run("user", "second-factor", "confirm", "ann@a.test", now).exit_code == 0
     assert place.run("user", "second-factor", "begin", "ann@a.test").exit_code != 0
     assert place.run("user", "second-factor", "remove", "ann@a.test").exit_code == 0
+
+
+def test_check_knows_the_systems_users_and_folders(place: Place) -> None:
+    place.config.write_text(
+        'user = "nobody:no-such-group"\n[local]\nsystem_users = true\nmail_spool_directory = "/no/such/folder"\n'
+    )
+    lines = place.run("check").stderr.splitlines()
+    assert [line.split(" found ")[0].rpartition(" ")[2] for line in lines] == ["user:", "local.mail_spool_directory:"]

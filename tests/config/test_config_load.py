@@ -185,6 +185,27 @@ def test_a_wrong_type_or_bound(text: str, said: str) -> None:
         ('auth.oauth.algorithms = ["HS256"]', 'auth.oauth.algorithms[1]: found "HS256"; allowed: "ES256"'),
         ('[[listener]]\nprotocol = "auth"\ntls = "none"', "listener[1].path: found nothing; allowed: a unix socket"),
         ('[[listener]]\nprotocol = "auth"\npath = "a"', 'listener[1].tls: found "starttls"; allowed: "none"'),
+        (
+            'local.mail_spool_directory = "mail"',
+            'local.mail_spool_directory: found "mail"; allowed: a folder by its whole path',
+        ),
+        (
+            'local.home_mailbox = "../x"',
+            'local.home_mailbox: found "../x"; allowed: "mbox", "Maildir/" or the like, below the home; or ""',
+        ),
+        (
+            'local = { mailbox_command = "x", mailbox_transport = "y" }',
+            'local.mailbox_transport: found "y"; allowed: "" where `mailbox_command` is set',
+        ),
+        ("local.file_timeout = 20.0", "local.file_timeout: found 20.0; allowed: more than `lock_timeout`"),
+        (
+            'user = "m"\ntransport.p = { protocol = "pipe", command = ["/p"], user = "n" }',
+            'transport.p.user: found "n"; allowed: "m", who can not become another; or local.system_users = true, whose process can',
+        ),
+        (
+            'user = "m"\naliases.alias_maps = "aliases:/etc/aliases"',
+            'aliases.default_privs: found "nobody"; allowed: "m", who can not become another; or local.system_users = true, whose process can',
+        ),
         ('tls.key = "k.pem"', "tls.certificate: found nothing; allowed: `certificate` and `key` together, or neither"),
     ],
 )
