@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from mailhub.model.errors import MailError, NotFound
@@ -16,12 +17,15 @@ from .answers import Answer, Refused, bad, ok
 from .sections import Decoded, FromFile, Octets, OpenMessage, Piece, Value
 
 if TYPE_CHECKING:
+    from mailhub.mailbox.service import MessageFile
+
     from .session import ImapSession
 
 log = logging.getLogger("mailhub.imap")
 
 PAGE = 1_000  # rows of the index at a time
 FILES_PAGE = 100  # messages whose \\Seen is set by one unit, just before they are sent
+AHEAD = 16  # messages opened in one step to the store: their answers come together; of small ones the text is held
 OUT = 65_536  # octets gathered before they are written
 
 _FROM_ROW: Mapping[Attribute, Callable[[MessageRow], bytes]] = {
@@ -33,6 +37,7 @@ _FROM_ROW: Mapping[Attribute, Callable[[MessageRow], bytes]] = {
     Attribute.EMAILID: lambda row: b"EMAILID (%b)" % row.email_id.encode(),
     Attribute.SAVEDATE: lambda row: b"SAVEDATE " + (b"NIL" if row.saved is None else date_time(row.saved)),
 }
+Words = Callable[[int, int], bytes]
 _RENDERED = {Attribute.ENVELOPE, Attribute.BODYSTRUCTURE, Attribute.BODY}
 _NO_ROW = MessageRow(0, 0, 0, 0, 0)
 
@@ -104,23 +109,46 @@ class _Fetch:
         found = {row.uid: row for row in rows} if rows is not None else None
         newly_seen = await self._see(page) if self._seen else frozenset[int]()
         words = updates.flag_words(self._session)
-        for place in page:
-            uid = view.uids[place]
-            row = found.get(uid) if found is not None else _NO_ROW
-            if row is None:
-                self.gone += 1
-                continue
-            items = self._items
-            if place in newly_seen and Attribute.FLAGS not in items:
-                items = (*items, Attribute.FLAGS)
-                if self._session.condstore and Attribute.MODSEQ not in items:
-                    items = (*items, Attribute.MODSEQ)
-            if self._sections:
-                await self._with_file(place, uid, row, words, items)
+        kept = page if found is None else [place for place in page if view.uids[place] in found]
+        self.gone += len(page) - len(kept)
+        if not self._sections:
+            self._lines(kept, found, words)
+            return
+        for start in range(0, len(kept), AHEAD):
+            places = kept[start : start + AHEAD]
+            async with AsyncExitStack() as opened:
+                for place, file in zip(places, await self._open(places, opened), strict=True):
+                    uid = view.uids[place]
+                    if file is None:
+                        self.gone += 1
+                        continue
+                    row = _NO_ROW if found is None else found[uid]
+                    await self._with_file(file, place, uid, row, words, self._also(place in newly_seen))
+
+    def _also(self, newly_seen: bool) -> tuple[Item, ...]:
+        """What is told of a message: its flags too, where reading it has set \\Seen."""
+        items = self._items
+        if newly_seen and Attribute.FLAGS not in items:
+            items = (*items, Attribute.FLAGS)
+            if self._session.condstore and Attribute.MODSEQ not in items:
+                items = (*items, Attribute.MODSEQ)
+        return items
+
+    async def _open(self, places: list[int], opened: AsyncExitStack) -> "list[MessageFile | None]":
+        """The messages at these places, which `opened` will close; None for one that is gone."""
+        asked = [self._view.open(self._view.uids[place]) for place in places]
+        files: list[MessageFile | None] = []
+        errors: list[BaseException] = []
+        for found in await asyncio.gather(*asked, return_exceptions=True):
+            if not isinstance(found, BaseException):
+                files.append(await opened.enter_async_context(found))
+            elif isinstance(found, NotFound):
+                files.append(None)
             else:
-                self._line(
-                    updates.fetch_of(self._session, place), [self._attribute(a, place, uid, row, words) for a in items]
-                )
+                errors.append(found)
+        if errors:
+            raise errors[0]
+        return files
 
     async def _see(self, page: list[int]) -> frozenset[int]:
         """Set \\Seen where it is missing, and say where. Reading goes on where it can not be set."""
@@ -135,9 +163,7 @@ class _Fetch:
             return frozenset()
         return frozenset(unseen)
 
-    def _attribute(
-        self, item: Item, place: int, uid: int, row: MessageRow, words: Callable[[int, int], bytes]
-    ) -> bytes:
+    def _attribute(self, item: Item, place: int, uid: int, row: MessageRow, words: Words) -> bytes:
         assert isinstance(item, Attribute)
         if item is Attribute.UID:
             return b"UID %d" % uid
@@ -147,8 +173,29 @@ class _Fetch:
             return b"MODSEQ (%d)" % self._view.modseqs[place]
         return _FROM_ROW[item](row)
 
-    def _line(self, start: bytes, values: list[bytes]) -> None:
-        self._gather(start + b" ".join(values) + b")\r\n")
+    def _lines(self, page: list[int], found: Mapping[int, MessageRow] | None, words: Words) -> None:
+        """Whole answers from the view and the rows, column by column: 10,000 of UID and FLAGS take 6 ms, one by one 17."""
+        session, view = self._session, self._view
+        uids = [view.uids[place] for place in page]
+        rows = [found[uid] for uid in uids] if found is not None else []
+        columns: list[Iterable[int | bytes]] = [uids if session.uid_only else [place + 1 for place in page]]
+        form = b"* %d UIDFETCH (" if session.uid_only else b"* %d FETCH ("
+        for item in self._items:
+            assert isinstance(item, Attribute)
+            if item is Attribute.UID:
+                form += b"UID %d "
+                columns.append(uids)
+            elif item is Attribute.FLAGS:
+                form += b"FLAGS %b "
+                columns.append([words(uid, view.flags[place]) for uid, place in zip(uids, page, strict=True)])
+            elif item is Attribute.MODSEQ:
+                form += b"MODSEQ (%d) "
+                columns.append([view.modseqs[place] for place in page])
+            else:
+                form += b"%b "
+                columns.append(map(_FROM_ROW[item], rows))
+        form = form.removesuffix(b" ") + b")\r\n"
+        self._gather(b"".join([form % line for line in zip(*columns, strict=True)]))
 
     def _gather(self, data: bytes) -> None:
         self._out.append(data)
@@ -164,31 +211,25 @@ class _Fetch:
     # --- from files
 
     async def _with_file(
-        self, place: int, uid: int, row: MessageRow, words: Callable[[int, int], bytes], items: tuple[Item, ...]
+        self, file: "MessageFile", place: int, uid: int, row: MessageRow, words: Words, items: tuple[Item, ...]
     ) -> None:
         """One message. Once its answer is begun it must be finished: after an error the connection is of no use."""
-        try:
-            file = await self._view.open(uid)
-        except NotFound:
-            self.gone += 1
-            return
         self._session.read(file)
-        async with file:
-            message = OpenMessage(self._session.mailboxes, file, (self._view.folder.id, uid), self._session.last_tree)
-            found = {item: await message.find(item) for item in items if not isinstance(item, Attribute)}
-            try:
-                between = updates.fetch_of(self._session, place)
-                for item in items:
-                    self._gather(between)
-                    between = b" "
-                    if isinstance(item, Attribute):
-                        self._gather(self._attribute(item, place, uid, row, words))
-                    else:
-                        await self._section(_label(item), found[item], message)
-                self._gather(b")\r\n")
-            except BaseException:
-                self._session.stream.abort()
-                raise
+        message = OpenMessage(self._session.mailboxes, file, (self._view.folder.id, uid), self._session.last_tree)
+        found = {item: await message.find(item) for item in items if not isinstance(item, Attribute)}
+        try:
+            between = updates.fetch_of(self._session, place)
+            for item in items:
+                self._gather(between)
+                between = b" "
+                if isinstance(item, Attribute):
+                    self._gather(self._attribute(item, place, uid, row, words))
+                else:
+                    await self._section(_label(item), found[item], message)
+            self._gather(b")\r\n")
+        except BaseException:
+            self._session.stream.abort()
+            raise
         if self._size >= OUT:
             self.write()
             await self._session.flush()

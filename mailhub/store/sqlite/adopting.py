@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mailhub.model import ids
-from mailhub.model.mailbox import SEEN, Folder
+from mailhub.model.mailbox import SEEN
 
 from .. import maildir
 from ..side_files import UidList
@@ -59,14 +59,17 @@ class Adopted:
 @dataclass(frozen=True, slots=True)
 class Enter:
     """Files that the index does not know. Deliveries that are still queued are passed over. A UID from a list is given to its
-    file while the folder is taken in, and once: else the file gets the next one."""
+    file while the folder is taken in, and once: else the file gets the next one. Of rows with a UID below `floor` the giver knows
+    that they are none of these, but for those with a UID that an entry wants."""
 
     folder: int
     entries: tuple[Entry, ...]
+    floor: int = 0
 
     def apply(self, db: sqlite3.Connection, told: Told) -> None:
         folder = get_folder(db, self.folder)
-        new = [entry for entry in self.entries if not self._ours(db, folder, entry)]
+        here = self._known(db)
+        new = [entry for entry in self.entries if entry.file not in here and not self._ours(db, entry)]
         for flags in {entry.flags for entry in new}:
             folder = name_letters(db, folder, flags)
         adopting = db.execute("select known_below from adopting where folder=?", (folder.id,)).fetchone()
@@ -83,9 +86,17 @@ class Enter:
         if fresh:
             enter(db, told, get_folder(db, folder.id), fresh)
 
-    def _ours(self, db: sqlite3.Connection, folder: Folder, entry: Entry) -> bool:
-        if db.execute("select 1 from message where folder=? and file=?", (folder.id, entry.file)).fetchone():
-            return True
+    def _known(self, db: sqlite3.Connection) -> set[str]:
+        """File names that the index may have had from somebody else meanwhile."""
+        wanted = json.dumps([entry.uid for entry in self.entries if entry.uid])
+        rows = db.execute(
+            "select file from message where folder=?1 and uid>=?2 union all"
+            " select file from message where folder=?1 and uid in (select value from json_each(?3))",
+            (self.folder, self.floor, wanted),
+        )
+        return {row[0] for row in rows.fetchall()}
+
+    def _ours(self, db: sqlite3.Connection, entry: Entry) -> bool:
         if db.execute("select 1 from intent where source like ? escape '\\'", (_like(entry.file),)).fetchone():
             return True
         return is_queued(db, entry.file)

@@ -185,9 +185,30 @@ class OpenFile:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        self._close()
+
+    def _close(self) -> None:
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
+
+    __del__ = _close  # who asked for it may have been cut off before it came
+
+
+class ReadFile:
+    """api.MessageFile that has been read whole. `size`: what the index says of it."""
+
+    def __init__(self, name: str, text: bytes, size: int) -> None:
+        self.name, self.size, self._text = name, size, text
+
+    async def read(self, offset: int, length: int) -> bytes:
+        return self._text[offset : min(offset + length, self.size)]
+
+    async def __aenter__(self) -> "ReadFile":
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        return
 
 
 class OpenLines(OpenFile):

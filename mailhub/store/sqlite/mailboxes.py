@@ -15,11 +15,11 @@ from mailhub.model.errors import NotFound, Permanent, Temporary
 from mailhub.model.mailbox import DELETED, SEPARATOR, Changed, Changes, FlagOp, Folder, MessageRow, View
 
 from .. import maildir
-from ..api import Body, Content, Copied, Filing, MessageFile, NewContent, NewMessage
+from ..api import Content, Copied, Filing, MessageFile, NewContent, NewMessage
 from ..files import Files
 from ..lane import Lane
-from .bodies import HeldContent, OpenContent, OpenFile, OpenLines, Spool, StoredContent
-from .filer import Filer, find, make_maildir
+from .bodies import Spool
+from .filer import Filer, make_maildir
 from .filing import FOLDER, folder_of, get_folder
 from .mailbox_units import (
     Append,
@@ -33,6 +33,7 @@ from .mailbox_units import (
     Subscribe,
     TakeRecent,
 )
+from .opening import Opening
 from .sharing import CopyAnnotations
 from .tombstones import buried, forgotten
 from .upkeep import Upkeep
@@ -53,9 +54,10 @@ class SqliteMailboxes(Upkeep):
         load_body: Callable[[int], Awaitable[bytes]], config: StoreConfig,
     ) -> None:  # fmt: skip
         super().__init__(writer, reader, db, filer, files, mail, clock)
-        self._spool, self._files, self._pool = spool, files, pool
+        self._spool, self._files = spool, files
         self._host, self._mail = hostname.replace("/", "\\057").replace(":", "\\072"), mail
-        self._new_id, self._load_body = new_id, load_body
+        self._new_id = new_id
+        self._opening = Opening(db, spool, files, pool, mail, load_body)
         self._listeners: list[Callable[[Sequence[Changed]], None]] = []
         self._scanned: set[str] = set()
         self._scanning: dict[str, asyncio.Future[None]] = {}
@@ -233,71 +235,15 @@ class SqliteMailboxes(Upkeep):
         return [MessageRow(*row) for row in found.fetchall()]
 
     async def open(self, folder: int, uid: int) -> MessageFile:
-        opened: MessageFile | None = await self._reader.call(self._open, folder, uid)
+        opened: MessageFile | None = await self._reader.call(self._opening.open, folder, uid)
         if opened is None:
             # renames may be under way, or another program moved the file: look again, then believe it
             await self._filer.settle()
-            opened = await self._reader.call(self._open, folder, uid)
+            opened = await self._reader.call(self._opening.open, folder, uid)
         if opened is None:
             await self._writer.do(Expunge(folder, (uid,)))
             raise NotFound(f"message {uid} of folder {folder} is gone")
         return opened
-
-    def _open(self, folder: int, uid: int) -> MessageFile | None:
-        row = self._db.execute(
-            "select name_flags, file, account, name, message.size from message join folder on folder.id = message.folder"
-            " where folder=? and uid=?",
-            (folder, uid),
-        ).fetchone()
-        if row is None:
-            raise NotFound(f"no message {uid} in folder {folder}")
-        name_flags, file, account, name, size = row
-        if name_flags == maildir.NO_FILE:
-            return self._open_content(file, folder, uid)
-        path = f"{self._mail}/{maildir.home(account)}{maildir.folder_dir(name)}/{maildir.place(file, name_flags)}"
-        for candidate in self._candidates(path):
-            try:
-                descriptor = self._files.open_read(candidate)
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                raise Temporary(f"{candidate}: {error}") from error
-            octets = self._files.length(descriptor)
-            if octets < size:  # the row counts each line end as CRLF
-                return OpenLines(file, self._files, self._pool, descriptor, octets, size)
-            return OpenFile(file, self._files, self._pool, descriptor, octets)
-        if not self._files.exists(f"{self._mail}/{maildir.home(account)}/cur"):
-            raise Temporary(f"the Maildir of {account} is gone; is its file system mounted?")
-        return None
-
-    def _candidates(self, path: str) -> Iterator[str]:
-        yield path
-        found = find(self._files, path)
-        if found is not None:
-            yield found
-
-    def _open_content(self, file: str, folder: int, uid: int) -> MessageFile | None:
-        for _ in range(2):  # between row and file the message may have got its own, and the row is gone then
-            row = self._db.execute(
-                "select id, prefix, size, body, spool, tail, head from filed join content on content.id = filed.content"
-                " where folder=? and uid=?",
-                (folder, uid),
-            ).fetchone()
-            if row is None:
-                return None
-            number, prefix, size, body, spool, tail, head = row
-            stored = StoredContent(number, prefix, Body(size, body, spool), self._spool, self._load_body, tail)
-            if spool is None:
-                return OpenContent(file, head, stored)
-            try:
-                descriptor = self._files.open_read(self._spool.path(spool))
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                raise Temporary(f"spool file {spool}: {error}") from error
-            held = OpenFile(spool, self._files, self._pool, descriptor, size)
-            return OpenContent(file, head, HeldContent(stored, held))
-        raise Temporary(f"message {uid} of folder {folder} has lost its spool file")
 
     # --- changing ----------------------------------------------------------------------------------------------------
 
