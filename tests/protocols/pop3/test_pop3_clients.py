@@ -87,7 +87,7 @@ async def test_left_on_the_server_is_downloaded_once(tmp_path: Path) -> None:
         first = await asyncio.to_thread(ids, server.port)
         folder = await server.alice.find("INBOX")
         view = await server.alice.open_view(folder, read_only=False)
-        await view.remove([view.uids[1]])
+        await server.alice.remove(folder, [view.uids[1]])
         view.close()
     async with pop3_server(tmp_path) as server:
         await deliver(server.alice, b"Subject: 4\r\n\r\n")
