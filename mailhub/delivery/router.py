@@ -35,6 +35,7 @@ LOOP = Reply(554, "5.4.6", "Alias loop: this address stands for itself")
 BAD_ADDRESS = Reply(550, "5.1.3", "Bad recipient address syntax")
 NO_COMMAND = Reply(550, "5.7.1", "Mail to commands is restricted")
 NO_FILE = Reply(550, "5.7.1", "Mail to files is restricted")
+NO_USERS = Reply(451, "4.3.5", "Users of the system have no mail here any more")
 COMMAND, FILE = "local/command", "local/file"  # transports that no table can name
 _NOBODY = (UNKNOWN, NO_DOMAIN, LOOP)
 
@@ -129,7 +130,9 @@ class Router:
             return Refuse(NO_COMMAND)
         if text.startswith("/") and mark.where not in config.allow_mail_to_files:
             return Refuse(NO_FILE)
-        if self._system is not None and mark.where == "forward":
+        if mark.where == "forward":  # a user's words, which nobody but he himself carries out
+            if self._system is None:
+                return Refuse(NO_USERS)
             return await self._system.owned(steps.shown(text, (*path, str(mark))))
         if text.startswith("|"):
             return Relay(text[1:], COMMAND)

@@ -9,15 +9,20 @@ from pathlib import Path
 
 import pytest
 from support.daemons import short_folder
+from support.far_hosts import Text
 from support.postfix import postfix_in
 
 from mailhub.config import lookup, schema
 from mailhub.config.aliasing import Aliases
-from mailhub.delivery.router import Router
+from mailhub.delivery.aliases.command import CommandTransport
+from mailhub.delivery.router import COMMAND, Router
 from mailhub.delivery.routes import Expand, Refuse, Relay
+from mailhub.delivery.transport import Job, JobRecipient
 from mailhub.directory import Directory, Hasher
 from mailhub.model import steps
 from mailhub.model.clock import SystemClock
+from mailhub.model.envelope import Origin
+from mailhub.store.api import Fate
 from mailhub.store.sqlite import SqliteStore
 from mailhub.tables import Tables
 
@@ -195,3 +200,65 @@ async def test_the_same_members_under_the_same_senders(folder: Path, sender: str
     ours = await by_us(folder, wanted, sender, expand)
     different = {name: (sorted(ours[name]), sorted(theirs[name])) for name in wanted if ours[name] != theirs[name]}
     assert not different, "\n".join(f"{name}: {both}" for name, both in different.items())
+
+
+TOLD = (
+    "SENDER",
+    "RECIPIENT",
+    "LOCAL",
+    "USER",
+    "EXTENSION",
+    "DOMAIN",
+    "ORIGINAL_RECIPIENT",
+    "CLIENT_ADDRESS",
+    "CLIENT_PROTOCOL",
+    "LOGNAME",
+)
+
+
+def _told_by_postfix(folder: Path, command: str) -> None:
+    (folder / "flat").write_text(f'prog "|{command}"\nvia prog+tag@{HERE}\n')
+    with postfix_in(
+        "local unix - n n - - local\n", mynetworks="127.0.0.0/8", recipient_delimiter="+", mydestination=HERE, myorigin=HERE,
+        alias_maps=f"texthash:{folder}/flat", local_transport="local:", local_header_rewrite_clients="", smtpd_reject_unlisted_recipient="no",
+    ) as (theirs, port):  # fmt: skip
+        with smtplib.SMTP("127.0.0.1", port) as client:
+            client.sendmail(
+                "Sender+x@Far.test", [f"prog+tag@{HERE}"], b"Subject: x\r\n\r\n.dot\r\nFrom here\r\nend\r\n"
+            )
+        until = time.monotonic() + WAIT
+        while "status=sent" not in (text := (theirs / "log").read_text(errors="replace")):
+            assert time.monotonic() < until, text
+            time.sleep(0.1)  # it has no way to tell
+
+
+async def test_a_command_is_told_the_same(folder: Path) -> None:
+    out = folder / "out"
+    out.mkdir()
+    out.chmod(0o777)
+    command = f"env > {out}/env; cat > {out}/mail"
+    await asyncio.to_thread(_told_by_postfix, folder, command)
+    theirs = _heard(out)
+    for file in out.iterdir():
+        file.unlink()
+    content = Text(b"Subject: x\r\n\r\n.dot\r\nFrom here\r\nend\r\n")
+    recipient = JobRecipient(1, f"|{command}", path=(f"prog+tag@{HERE}", "|alias"), orcpt=f"rfc822;prog+tag@{HERE}")
+    job = Job(
+        12345, "Sender+x@Far.test", content, (recipient,), 0.0, command, COMMAND, origin=Origin("ESMTP", "127.0.0.1")
+    )
+    (result,) = await CommandTransport(COMMAND, Aliases(), "+", SystemClock()).deliver(job)
+    assert result.fate == Fate.RELAYED, result.reply
+    ours = _heard(out)
+    assert {
+        name: (ours[0].get(name), theirs[0].get(name)) for name in TOLD if ours[0].get(name) != theirs[0].get(name)
+    } == {}
+    assert ours[0]["QUEUE_ID"]
+    assert ours[1] == theirs[1]
+
+
+def _heard(out: Path) -> tuple[dict[str, str], list[str]]:
+    """The environment, and the message without Received, and without the date of its first line."""
+    told = dict(line.partition("=")[::2] for line in (out / "env").read_text().splitlines())
+    text = re.sub(r"\nReceived: .*(?:\n[ \t].*)*", "", (out / "mail").read_text())
+    lines = text.split("\n")
+    return told, [" ".join(lines[0].split()[:2]), *lines[1:]]

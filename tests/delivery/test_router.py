@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mailhub.config import lookup, schema
-from mailhub.delivery.router import LOOP, NO_DOMAIN, UNKNOWN, Known, Router
+from mailhub.delivery.router import BAD_ADDRESS, LOOP, NO_DOMAIN, UNKNOWN, Known, Router
 from mailhub.delivery.routes import Expand, Hold, Local, Refuse, Relay
 from mailhub.directory import Directory, Hasher
 from mailhub.model.clock import VirtualClock
@@ -261,3 +261,23 @@ async def test_a_filter_is_given_in_the_same_words(router: Router) -> None:
         Relay("[f]:26", "smtp"), Relay("unix:/f", "lmtp"), Relay("far.test", "smtp"), Local("alice@a.test"),
     ]  # fmt: skip
     assert await router.filtered("error:5.7.1 never", "x@far.test", ()) == Refuse(Reply(550, "5.7.1", "never"))
+
+
+@pytest.mark.parametrize("text", ["|id", "/tmp/x", ":include:/etc/passwd"])
+async def test_what_a_user_has_written_is_carried_out_by_nobody_else(router: Router, text: str) -> None:
+    """It stood in a .forward, and users of the system have no mail any more."""
+    route = await router.route(text, ("alice@a.test", "|forward"))
+    assert isinstance(route, Refuse)
+    assert route.reply.temporary
+
+
+async def test_an_address_from_a_list_that_no_path_can_hold_is_refused(router: Router) -> None:
+    for address in (
+        "a b@far.test",
+        "a>b@far.test",
+        "a@b@far.test",
+        "@far.test",
+        "a@far.test\r\nRCPT",
+        "x" * 400 + "@far.test",
+    ):
+        assert await router.route(address, ("list@a.test",)) == Refuse(BAD_ADDRESS), address

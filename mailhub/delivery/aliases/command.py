@@ -26,7 +26,7 @@ class _Arguments(Arguments):
 
     def environment(self, job: Job, recipients: tuple[JobRecipient, ...]) -> dict[str, str]:
         found = super(_Arguments, self).environment(job, recipients)
-        return {**found, "SHELL": SHELL, "LOGNAME": found["USER"]}
+        return {**found, "LOGNAME": found["USER"]}
 
 
 class CommandTransport:
