@@ -1,7 +1,7 @@
 """Where a recipient's mail goes, and the transports that bring it there.
 
 Comes from: queue (an attempt), policy (a peek at RCPT). Gives to: mailbox, net; Results go back to the queue.
-May import: mailbox, directory, tables, store.api, net, wire, message, model, config. Never queue.
+May import: mailbox, directory, tables, deputy, store.api, net, wire, message, model, config. Never queue.
 
 Invariants
 - `router` reads and decides; it changes nothing and delivers nothing.

@@ -1,14 +1,15 @@
 """The deputy: one small process that acts with the rights of the system's users, and only where [local] system_users asks for it.
 
 Comes from: hub (starts it before root is dropped), directory and delivery (ask it, through `client`). Gives to: users' mailboxes and
-programs. May import: model.
+programs. May import: message, model.
 
     words     what may be asked, and what is answered; the settings it is started with
     client    the asking side, in the server's process
     process   the deputy itself: takes requests, makes a child for each, bounds it, answers
     rights    users through NSS; how a child becomes one of them; networks
     child     what a child does, by the kind of the request
-    mailbox, dotlock, maildir, forward: the deeds
+    mailbox, dotlock, maildir, forward, programs: the deeds
+    exits     how they end
 
 Invariants
 - The deputy parses requests and forks; all else is done by a child that has become the user first, for good. It opens no file of

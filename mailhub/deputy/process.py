@@ -88,7 +88,12 @@ class Deputy:
     def _begin(self, number: int, what: What, files: list[int]) -> None:
         limit, bound = words.time_limit(what, self._settings), words.output_limit(what, self._settings)
         hear, say = os.pipe()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:
+            os.close(hear)
+            os.close(say)
+            raise
         if not pid:
             child.serve(what, self._settings, self._networks, say, files[0] if files else None)
         os.close(say)

@@ -1,7 +1,7 @@
 """Who exists and who may sign in: domains, accounts, aliases, passwords.
 
 Comes from: protocols (sign-in), policy and delivery (look-ups), control (changes). Gives to: `store.api`.
-May import: store.api, wire, model, config.
+May import: store.api, deputy (users of the system), wire, message, model, config.
 
 Invariants
 - A password is never kept, logged or compared in the clear; what is remembered is an HMAC under a key of this process.

@@ -23,7 +23,7 @@ async def spooled(blocks: AsyncIterator[bytes], folder: str) -> AsyncIterator[in
                 file = await asyncio.to_thread(tempfile.TemporaryFile, "w+b", 0, dir=folder)
                 await asyncio.to_thread(_moved, memory, file.fileno(), size)
             if file is None:
-                os.write(memory, block)
+                _all(memory, block)
             else:
                 await asyncio.to_thread(_all, file.fileno(), block)
             size += len(block)

@@ -41,9 +41,8 @@ class SystemTransport:
     ) -> None:
         self._deputy, self._routing, self._config, self._delimiter = deputy, routing, config, delimiter
         self._clock, self._folder = clock, folder
-        self._doubtful = (
-            clock.now()
-        )  # of messages that came before, a delivery may have been made that nobody has recorded
+        # Of messages that came before, a delivery may have been made that nobody has recorded.
+        self._doubtful = clock.now()
 
     async def deliver(self, job: Job) -> list[Result]:
         try:
