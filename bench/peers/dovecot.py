@@ -66,6 +66,9 @@ service imap-login {{
     port = 0
   }}
 }}
+service imap {{
+  process_limit = 6000
+}}
 service pop3-login {{
   service_count = 0
   inet_listener pop3 {{

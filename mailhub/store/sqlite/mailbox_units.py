@@ -189,19 +189,13 @@ class SetFlags:
         bits, folder = keyword_bits(db, folder, keywords)
         since = (1 << 62) if self.unchanged_since is None else self.unchanged_since
         new, modseq = _new_flags(self.op, self.may), folder.modseq + 1
-        chosen = "folder=?2 and uid in (select value from json_each(?3)) and modseq <= ?4"
+        chosen = f"folder=?2 and {_among(self.uids)} and modseq <= ?4"
         values = (self.flags | bits, folder.id, json.dumps(self.uids), since)
         seen = db.execute(
             f"select coalesce(sum((flags & 1) - ({new} & 1)), 0) from message where {chosen}", values
         ).fetchone()[0]
-        refused = json.loads(
-            db.execute(
-                "select json_group_array(uid) from message where folder=?2 and uid in (select value from json_each(?3))"
-                " and modseq > ?4 and ?1 >= 0",
-                values,
-            ).fetchone()[0]
-        )
-        kept = json.dumps(sorted(set(self.uids) - set(refused)))
+        refused = set() if self.unchanged_since is None else self._refused(db, since)
+        kept = sorted(set(self.uids) - refused)
         changed = db.execute(
             f"update message set flags={new}, modseq=?5, dirty=(name_flags != -2) where {chosen} and flags != {new}",
             (*values, modseq),
@@ -210,11 +204,26 @@ class SetFlags:
             db.execute("update folder set modseq=?, unseen=unseen+? where id=?", (modseq, seen, folder.id))
             told.change(folder.account, folder.id, modseq)
         rows = db.execute(
-            "select json_group_array(json_array(uid, flags, modseq)) from message"
-            " where folder=? and uid in (select value from json_each(?))",
-            (folder.id, kept),
+            f"select json_group_array(json_array(uid, flags, modseq)) from message where folder=?2 and {_among(kept)}",
+            (None, folder.id, json.dumps(kept)),
         ).fetchone()[0]
         return get_folder(db, folder.id), sorted((u, f, m) for u, f, m in json.loads(rows)), sorted(refused)
+
+    def _refused(self, db: sqlite3.Connection, since: int) -> set[int]:
+        """Those that changed after that mod-sequence."""
+        rows = db.execute(
+            "select json_group_array(uid) from message where folder=?"
+            " and uid in (select value from json_each(?)) and modseq > ?",
+            (self.folder, json.dumps(self.uids), since),
+        )
+        return set(json.loads(rows.fetchone()[0]))
+
+
+def _among(uids: Sequence[int]) -> str:
+    """A condition on `uid`, of the JSON list that is the statement's ?3. A run is one range: half the time of as many look-ups."""
+    if uids and uids[-1] - uids[0] == len(uids) - 1:
+        return "uid between json_extract(?3, '$[0]') and json_extract(?3, '$[#-1]')"
+    return "uid in (select value from json_each(?3))"
 
 
 _ROW = "message.uid, flags, date, size, name_flags, file, envelope, structure"
