@@ -6,8 +6,6 @@ from mailhub.message.alias_list import INCLUDE, Kind, Target, targets
 from mailhub.model import address as addresses
 from mailhub.tables import Search
 
-LIMIT = 10_000  # addresses that one line of a table may stand for
-
 
 class Mapping:
     """`origin`: the domain of results that have none. `propagates`: a tag that was not looked up goes along."""
@@ -58,7 +56,7 @@ class Mapping:
 
 def _addresses(value: str) -> list[str]:
     """Commands, files and lists are none here: they are taken for names, which nobody has."""
-    return [target.text if target.kind is Kind.ADDRESS else _quoted(target) for target in targets(value)[:LIMIT]]
+    return [target.text if target.kind is Kind.ADDRESS else _quoted(target) for target in targets(value)]
 
 
 def _quoted(target: Target) -> str:

@@ -83,7 +83,8 @@ class Names:
 
     def _whole(self, text: str, domain: str) -> str:
         """An address with its domain, and nothing in it that a line of a log or a report could not hold."""
-        text = "".join(char if char.isprintable() else "?" for char in text)
+        if not text.isprintable():
+            text = "".join(char if char.isprintable() else "?" for char in text)
         return text if "@" in text else f"{text}@{domain}"
 
     async def relocated(self, address: str, *, ours: bool) -> Refuse | None:
