@@ -129,7 +129,14 @@ async def test_one_copy_each_whenever_it_is_killed(tmp_path: Path) -> None:
         async with life(server):
             await until(server, lambda: "bob@example.test" in rows(server) or copies(server, "bob@example.test"))
         greeting = asyncio.Event()
-        silent = await asyncio.start_server(lambda reader, writer: greeting.set(), "127.0.0.1", port)
+
+        async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            greeting.set()
+            with contextlib.suppress(OSError):
+                await reader.read()
+            writer.close()
+
+        silent = await asyncio.start_server(silence, "127.0.0.1", port)
         async with life(server):  # the far host takes the connection and says nothing
             await until(server, greeting.is_set)
         silent.close()
