@@ -5,6 +5,7 @@ code 1. SIGHUP: configuration and certificates are read again, sessions go on.
 """
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -74,6 +75,7 @@ class _Server:
             await self._hub.start()
         except MailError as error:
             fail(str(error))
+        gc.freeze()  # code and configuration stay: to look through them for garbage held the loop for 70 ms now and then
         _announce(self._hub)
         ends: tuple[asyncio.Future[Any], ...] = (asyncio.ensure_future(self._stop.wait()), self._hub.failed)
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
