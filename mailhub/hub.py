@@ -24,6 +24,7 @@ from mailhub.control import demo
 from mailhub.control.server import ControlServer
 from mailhub.control.service import Control
 from mailhub.delivery.sieve import files
+from mailhub.hub_filters import inspection
 from mailhub.hub_local import Person, become, deputed, local_domains, make_folder, person, users_of
 from mailhub.hub_mail import jobs, moving_mail
 from mailhub.hub_reload import Reloaded, reloaded
@@ -150,6 +151,7 @@ class Hub:
         await self.mailboxes.indexer.catch_up()
         self.scripts = Scripts(self.store.sieve, config.sieve, self.mailboxes.lane)
         await self._start_queue(undo)
+        self.inspection = inspection(self)
         self._take_policy(config.smtp)
         own = {door.label: door.smtp for door in config.listener if door.smtp is not None}
         self._own_policies = {label: self._make_policy(smtp) for label, smtp in own.items()}
@@ -278,6 +280,7 @@ class Hub:
             config, self.config.hostname, self.router, self.spool, self.clock, self.guard, tables=self.tables,
             resolver=self.resolver, delimiter=self.config.delivery.recipient_delimiter, commits=self.commits,
             suppressions=self.suppressions, trace=self.trace, mailboxes=self.mailboxes, canonical=self.config.canonical,
+            inspection=self.inspection,
         )  # fmt: skip
 
     @property
@@ -333,6 +336,9 @@ class Hub:
         self.sieve.configure(config.sieve, scripts, config.delivery.recipient_delimiter)
         self.scripts.configure(config.sieve)
         self.suppressions.configure(config.suppression)
+        self.inspection = inspection(self)
+        for policy in (self.policy, *self._own_policies.values()):
+            policy.inspection = self.inspection
         if self.system_users is not None:
             self.system_users.configure(local_domains(config))
 

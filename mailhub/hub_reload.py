@@ -17,6 +17,7 @@ RELOADABLE = (
     "imap",
     "pop3",
     "auth_socket",
+    "filter",
     "queue",
     "suppression",
     "trace",

@@ -17,6 +17,7 @@ from mailhub.model.envelope import Envelope, Origin
 from mailhub.model.errors import MailError
 from mailhub.model.reply import Reply
 from mailhub.model.trace import Event, Stage
+from mailhub.model.verdict import UNJUDGED, Verdict
 
 log = logging.getLogger("mailhub.trace")
 
@@ -53,9 +54,10 @@ class Trace:
 
     # --- steps ---
 
-    def refused(self, origin: Origin, sender: str, recipient: str, reply: Reply) -> None:
-        """A recipient or a message that did not come in; `recipient` "" for the message."""
-        self._note(0, "refused", f"{_came(origin)}, from={_path(sender)}: {reply}", recipient or sender)
+    def refused(self, origin: Origin, sender: str, recipient: str, reply: Reply, verdict: Verdict = UNJUDGED) -> None:
+        """A recipient or a message that did not come in; `recipient` "" for the message, which checks have judged."""
+        why = f" [{verdict}]" if verdict.evidence else ""
+        self._note(0, "refused", f"{_came(origin)}, from={_path(sender)}: {reply}{why}", recipient or sender)
 
     def accepted(self, number: int, envelope: Envelope, origin: Origin, size: int, message_id: str) -> None:
         """It is on disk, and 250 said."""
@@ -64,6 +66,11 @@ class Trace:
             shown.append(f"{more} more")
         text = f"{_came(origin)}, from={_path(envelope.sender)}, to={', '.join(shown)}, size={size}"
         self._note(number, "accepted", text, envelope.sender, message_id)
+
+    def judged(self, number: int, verdict: Verdict) -> None:
+        """What the checks think of it."""
+        if verdict.evidence:
+            self._note(number, "judged", str(verdict))
 
     def attempted(self, number: int, address: str, text: str) -> None:
         """What one attempt came to for one recipient."""

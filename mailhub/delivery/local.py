@@ -15,6 +15,7 @@ from mailhub.model.address import key
 from mailhub.model.clock import Clock
 from mailhub.model.errors import MailError, Permanent
 from mailhub.model.reply import Reply
+from mailhub.model.verdict import Action
 from mailhub.store.api import Content, Fate, Filing
 
 from .routes import Local
@@ -28,6 +29,7 @@ DELIVERED = Reply(250, "2.0.0", "Delivered to the mailbox")
 REDIRECTED = Reply(250, "2.1.5", "Sent on by the recipient's Sieve script")
 LOOP = Reply(554, "5.4.6", "Mail forwarding loop: the message was delivered to this address before")
 TROUBLE = Reply(451, "4.3.0", "Temporary local problem")
+JUNK = "Junk"  # the folder that every account has for it
 _HEADER_LIMIT = 65_536  # octets that are searched for Delivered-To
 _TOGETHER = 20  # files of one message written at one time
 
@@ -65,6 +67,8 @@ class LocalTransport:
             if place is None:
                 raise ValueError("a recipient without a mailbox")
             decision = INBOX if self._sieve is None else await self._sieve.decide(job, recipient, place)
+            if job.verdict.action >= Action.JUNK:
+                decision = replace(decision, places=tuple(map(_to_junk, decision.places)))
             filings = [await self._stage(job, recipient, place, n, where) for n, where in enumerate(decision.places)]
         except MailError as error:
             log.warning("to %r: %s", recipient.address, error)
@@ -96,6 +100,11 @@ class LocalTransport:
         if place.flags or place.keywords:
             return replace(filing, flags=place.flags, keywords=place.keywords)
         return filing
+
+
+def _to_junk(place: Place) -> Place:
+    """Where no script of the owner's has decided otherwise."""
+    return replace(place, folder=JUNK) if place.undecided else place
 
 
 def _trouble(recipient: JobRecipient, error: MailError) -> Result:

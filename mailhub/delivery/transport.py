@@ -9,6 +9,7 @@ from typing import Protocol
 
 from mailhub.model.envelope import PLAIN, MailParameters, Origin
 from mailhub.model.reply import Reply
+from mailhub.model.verdict import UNJUDGED, Verdict
 from mailhub.store.api import Birth, Content, Fate, Filing, NewContent, SieveMark
 
 from .routes import Local
@@ -44,6 +45,7 @@ class Job:
     transport: str = "relay"
     parameters: MailParameters = PLAIN
     origin: Origin = Origin()
+    verdict: Verdict = UNJUDGED
 
     @property
     def destination(self) -> str:

@@ -49,6 +49,12 @@ def prepended(fields: Iterable[str]) -> bytes:
     return b"".join(_line(field) + b"\r\n" for field in fields if _FIELD.match(field))
 
 
+def folded(name: bytes, lines: Iterable[str]) -> bytes:
+    """A field of several lines that are divided by "; ", in ASCII."""
+    harmless = [_CONTROL.sub("?", line).encode("ascii", "replace") for line in lines]
+    return name + b": " + b";\r\n\t".join(harmless) + b"\r\n"
+
+
 def return_path(sender: str) -> bytes:
     """RFC 5321 section 4.4: put on at final delivery."""
     return b"Return-Path: <%b>\r\n" % _line(sender)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-# In the order a message walks. "reported": a report about it was sent. "operator": a command touched it.
-Stage = Literal["refused", "accepted", "attempted", "expanded", "reported", "operator", "fetched"]
+# In the order a message walks. "judged": what the checks said. "reported": a report about it was sent. "operator": a command touched it.
+Stage = Literal["refused", "accepted", "judged", "attempted", "expanded", "reported", "operator", "fetched"]
 
 
 @dataclass(frozen=True, slots=True)

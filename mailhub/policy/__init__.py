@@ -7,8 +7,16 @@ May import: queue, delivery, directory, tables, store.api, net, message, model, 
     policy           what all messages share: tables, lists, the way into the queue
     restrictions     the lists of the config at work: checks (the words), access (tables), orders, visit and caller (the facts)
     guard            what clients and accounts may do in a time; bans, account_limits, gateways, counters, alerts are its parts
+    check            what a check of messages is: its stage, and the Statement that it makes
+    inspection       the checks of a hub at work: time limits, failure choices, score, action, stamps; letter: what they read
     relay            mynetworks, and addresses that try to relay by a trick
     ownership        whose an address is
+
+A check is a class in a module of its own that has what `check.Check` says; `hub_filters.inspection` makes it from its section of
+the config, which is a `config.filters.Check` with more keys. `ask` is given the `Visit`: client, HELO, sender, recipient, whether they
+are trusted, and for "content" the `letter`, whose body is read in blocks and worked on in the one thread for that. It answers with a
+`Statement`, or None; whether it is late or breaks is not its care. A word of a restriction list (`checks`) is another thing: it
+permits or refuses one recipient by Postfix's rules and has no score.
 
 Invariants
 - "Yes" to `commit` is said after the store's commit; the commit is not undone by who asked for it going away.

@@ -22,7 +22,7 @@ _FILTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*:\S*\Z")  # transport:nexthop
 _CODE = re.compile(r"[45][0-9]{2}\Z")
 _ENHANCED = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}\Z")
 
-Verdict = Reply | str | None  # a refusal; PERMIT; nothing to say
+Ruling = Reply | str | None  # a refusal; PERMIT; nothing to say
 
 
 class Deferral(NamedTuple):
@@ -32,7 +32,7 @@ class Deferral(NamedTuple):
     unless: Literal["permit", "reject"]
 
 
-Finding = Verdict | Deferral
+Finding = Ruling | Deferral
 
 
 def domain_keys(name: str) -> Iterator[str]:

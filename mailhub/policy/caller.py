@@ -2,12 +2,16 @@
 before a message began."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mailhub.model.reply import Reply
 from mailhub.net import addresses
 from mailhub.net.resolver import DnsError, DnsTemporary, Resolver
 
 from .orders import Orders
+
+if TYPE_CHECKING:
+    from .check import Statement
 
 BEFORE_MAIL = ("client", "helo")  # stages that may come before a message
 NAMES = 5  # of one address that are looked at
@@ -26,15 +30,17 @@ class ClientName:
 class Caller:
     """One session's client. `told`: what a proxy said of its name; None: DNS is asked.
 
+    `heard`: what checks said of the client (under "") and of a name in its HELO.
     `orders`, `doubt`: what lists ordered and left open at the connection and at HELO, where they answer then; for each message.
     """
 
-    __slots__ = ("_name", "_resolver", "address", "doubt", "orders")
+    __slots__ = ("_name", "_resolver", "address", "doubt", "heard", "orders")
 
     def __init__(self, address: str, resolver: Resolver | None, told: ClientName | None = None) -> None:
         self.address, self._resolver, self._name = address, resolver, told
         self.orders: dict[str, Orders] = {}
         self.doubt: dict[str, Reply | None] = {}
+        self.heard: dict[str, dict[str, Statement | None]] = {}
 
     @property
     def known(self) -> str:

@@ -14,11 +14,11 @@ class BodyIntake:
     """A `BodyWriter` that also reads the header: the lines up to the blank one, at most `limit` octets of them.
 
     `repair`: what the header becomes (lines with CRLF, without the blank line); then nothing is stored before the header is
-    whole, and `pending` tells that `drain` has to be called for it. `header` is there after `finish`, or when `too_long` tells that the header had no end within the limit. A body
+    whole, and `pending` tells that `drain` has to be called for it. `stored`: octets of the header as it is stored. `header` is there after `finish`, or when `too_long` tells that the header had no end within the limit. A body
     without any header (a blank line first, or no blank line at all) has the header it seems to have.
     """
 
-    __slots__ = ("_buffer", "_limit", "_reading", "_repair", "_writer", "header", "pending", "too_long")
+    __slots__ = ("_buffer", "_limit", "_reading", "_repair", "_writer", "header", "pending", "stored", "too_long")
 
     def __init__(self, writer: BodyWriter, limit: int = 262_144, repair: Repair | None = None) -> None:
         self._writer, self._limit, self._repair = writer, limit, repair
@@ -26,6 +26,7 @@ class BodyIntake:
         self._reading = True
         self.pending = False
         self.header = b""
+        self.stored = 0
         self.too_long = False
 
     @property
@@ -68,13 +69,15 @@ class BodyIntake:
             self._ended(self._limit)
 
     def _ended(self, end: int) -> None:
-        self.header, self._reading = bytes(self._buffer[:end]), False
+        self.header, self._reading, self.stored = bytes(self._buffer[:end]), False, end
 
     async def _give(self) -> None:
         """Hand on what was held back, the header mended."""
         if self._repair is not None:
+            rest = bytes(self._buffer[len(self.header) :])
             header = self.header if self.too_long else await self._repair(self.header)
-            self._writer.feed(header + bytes(self._buffer[len(self.header) :]))
+            self.stored = len(header)
+            self._writer.feed(header + rest)
         self._buffer.clear()
         self.pending = False
 

@@ -8,12 +8,14 @@ from mailhub.config.restrictions import opens_to_all
 from mailhub.config.rules import is_domain
 from mailhub.delivery.router import Known, Router
 from mailhub.delivery.routes import Expand, Local, Relay
+from mailhub.mailbox.heavy import HeavyLane
 from mailhub.mailbox.service import Mailboxes
 from mailhub.model import address, ids
 from mailhub.model.clock import Clock
 from mailhub.model.envelope import Envelope, Origin
 from mailhub.model.errors import MailError
 from mailhub.model.reply import Reply
+from mailhub.model.verdict import Verdict
 from mailhub.net import addresses
 from mailhub.net.resolver import Resolver
 from mailhub.queue.spool import Spool
@@ -25,6 +27,7 @@ from mailhub.trace import Trace
 from .access import domain_keys, mail_keys
 from .caller import BEFORE_MAIL, Caller, ClientName
 from .guard import Guard, unlimited
+from .inspection import Inspection
 from .orders import Orders
 from .ownership import Ownership
 from .relay import Networks, networks_and_tables
@@ -44,7 +47,8 @@ class Policy:
     """One for each [smtp] section in force. ValueError where `mynetworks` or a restriction list is malformed.
 
     `mailboxes`: None sets no quota. `commits`: those under way, of all policies of a hub. `tables`: None opens none but its own. `resolver`: None for who asks nothing of DNS. `delimiter`: of user+tag. `suppressions`: None
-    holds nothing back.
+    holds nothing back. `inspection`: None asks no checks; it may be
+    changed.
     """
 
     def __init__(
@@ -64,8 +68,10 @@ class Policy:
         trace: Trace | None = None,
         mailboxes: Mailboxes | None = None,
         canonical: schema.Canonical | None = None,
+        inspection: Inspection | None = None,
     ) -> None:
         self._mailboxes = mailboxes
+        self.inspection = inspection or Inspection((), schema.Filter(), hostname, clock, HeavyLane())
         self.hostname, self.router, self.spool, self.clock = hostname, router, spool, clock
         self.config, self.guard, self.resolver, self._delimiter = config, guard or unlimited(clock), resolver, delimiter
         tables = tables or Tables(clock)
@@ -250,14 +256,16 @@ class Policy:
         origin: Origin,
         orders: Orders,
         message_id: str,
+        verdict: Verdict,
     ) -> asyncio.Task[Reply]:
         """Put a message into the queue by a task of ours, so that it goes on when the session is gone."""
 
         async def put() -> Reply:
             try:
                 await self.spool.put(
-                    number, envelope, body, prefix, origin, held=bool(orders.held), content_filter=orders.filter
-                )
+                    number, envelope, body, prefix, origin, held=bool(orders.held), content_filter=orders.filter,
+                    verdict=verdict,
+                )  # fmt: skip
             except MailError as error:
                 log.warning("%s: not queued: %s", ids.text(number), error)
                 return error.reply
@@ -265,6 +273,7 @@ class Policy:
                 log.exception("%s: not queued", ids.text(number))
                 return TEMPORARY
             self.trace.accepted(number, envelope, origin, len(prefix) + body.size, message_id)
+            self.trace.judged(number, verdict)
             return Reply(250, "2.0.0", f"Ok: queued as {ids.text(number)}")
 
         task = asyncio.get_running_loop().create_task(put())

@@ -19,7 +19,7 @@ from .access import (
     PERMIT,
     Deferral,
     Finding,
-    Verdict,
+    Ruling,
     act,
     address_keys,
     client_keys,
@@ -68,7 +68,7 @@ class Restrictions:
             self._opened[name] = self._tables.named(name)
         return self._opened[name]
 
-    async def judge(self, visit: Visit, here: Surroundings) -> Verdict:
+    async def judge(self, visit: Visit, here: Surroundings) -> Ruling:
         """A refusal, PERMIT, or None. What stays in doubt is noted in the visit."""
         visit.hope = None  # smtpd(8): each list begins without one
         try:
@@ -77,7 +77,7 @@ class Restrictions:
             log.error("%s: %s", _who(visit), error)
             return SERVER_ERROR
 
-    async def _run(self, entries: Sequence[Entry], visit: Visit, here: Surroundings, depth: int, warn: bool) -> Verdict:
+    async def _run(self, entries: Sequence[Entry], visit: Visit, here: Surroundings, depth: int, warn: bool) -> Ruling:
         for entry in entries:
             if visit.orders.discarded or (visit.doubt and visit.hope):  # nothing that follows would change the answer
                 break
@@ -90,7 +90,7 @@ class Restrictions:
                 return verdict
         return None
 
-    async def _one(self, entry: Entry, visit: Visit, here: Surroundings, depth: int, warn: bool) -> Verdict:
+    async def _one(self, entry: Entry, visit: Visit, here: Surroundings, depth: int, warn: bool) -> Ruling:
         if entry.word == "sleep":
             await self._clock.sleep(float(entry.argument))
             return None
@@ -117,7 +117,7 @@ class Restrictions:
 
     async def _value(
         self, entry: Entry, key: str, value: str, visit: Visit, here: Surroundings, depth: int, warn: bool
-    ) -> Verdict:
+    ) -> Ruling:
         said = value.split(None, 1)[0].upper() if value.strip() else ""
         if said in ("WARN", "INFO", "HOLD", "DISCARD", "REDIRECT", "FILTER", "BCC", "PREPEND"):
             log.info("%s: %s %s: %r is %s", _who(visit), entry.word, entry.argument, key, value[:200])
@@ -167,7 +167,7 @@ class Restrictions:
         return address_keys(visit.recipient, self._delimiter) if visit.recipient else iter(())
 
 
-def _weighed(finding: Finding, entry: Entry, visit: Visit, warn: bool) -> Verdict:
+def _weighed(finding: Finding, entry: Entry, visit: Visit, warn: bool) -> Ruling:
     """What a restriction found, in the light of warn_if_reject and of what has been left open before it."""
     if isinstance(finding, Deferral):
         if finding.unless == "reject":

@@ -2,20 +2,23 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mailhub.delivery.router import Known
 from mailhub.delivery.routes import Local
-from mailhub.message import address_list, headers, stamps, submission
+from mailhub.message import address_list, authres, headers, stamps, submission
 from mailhub.model import address, ids
 from mailhub.model.envelope import PLAIN, Envelope, MailParameters, Notify, Recipient
 from mailhub.model.errors import MailError
 from mailhub.model.reply import Reply
+from mailhub.model.verdict import UNJUDGED, Action
 from mailhub.store.api import Body
 
-from .access import PERMIT, Verdict, coded
+from .access import PERMIT, Ruling, coded
 from .intake import BodyIntake
+from .letter import Letter
 from .orders import Orders
 from .relay import names_another_host
 from .visit import Visit
@@ -57,7 +60,7 @@ class Transaction:
     and `commit` once each, or `abort` at any time. One task at a time."""
 
     __slots__ = (
-        "_body", "_doubt", "_envelope", "_intake", "_number", "_origin", "_policy", "_recipients", "_service", "_visit",
+        "_body", "_doubt", "_envelope", "_intake", "_number", "_origin", "_policy", "_recipients", "_service", "_verdict", "_visit",
         "accepted",
     )  # fmt: skip
 
@@ -70,6 +73,7 @@ class Transaction:
         self.accepted = 0  # recipients that were said yes to, one given twice counted twice
         self._intake: BodyIntake | None = None
         self._body: Body | None = None
+        self._verdict = UNJUDGED
 
     @property
     def parameters(self) -> MailParameters:
@@ -97,9 +101,10 @@ class Transaction:
             return refusal
         granted = parameters
         try:
+            self._visit.trusted = await self._policy.trusts(self._origin)
             if not await self._may_send_as(sender):
                 return NOT_YOURS
-            if parameters.priority > 0 and not await self._policy.trusts(self._origin):  # RFC 6710 section 5.1
+            if parameters.priority > 0 and not self._visit.trusted:  # RFC 6710 section 5.1
                 granted = replace(parameters, priority=0)
         except MailError as error:
             log.warning("sender %r cannot be told: %s", sender, error)
@@ -186,16 +191,18 @@ class Transaction:
         visit.recipient, visit.recipients = forward_path, len(self._recipients) + 1
         before, visit.orders, visit.doubt = visit.orders, Orders(discarded=visit.orders.discarded), self._doubt
         try:
-            refusal = await self._verdict(forward_path) or visit.doubt
+            refusal = await self._ruling(forward_path) or visit.doubt
             if refusal is None and not visit.orders.discarded:
                 refusal = await self._listed(forward_path)
+                if refusal is None and self._service != "lmtp":
+                    refusal = await self._policy.inspection.refusal(visit)
             if refusal is None:
                 before.merge(visit.orders)
         finally:
             visit.orders = before
         return refusal
 
-    async def _verdict(self, forward_path: str) -> Reply | None:
+    async def _ruling(self, forward_path: str) -> Reply | None:
         policy, visit = self._policy, self._visit
         for stage in ("client", "helo", "sender") if policy.config.delay_reject else ():
             if (refusal := await policy.judged(stage, visit)) is not None:
@@ -207,7 +214,7 @@ class Transaction:
             return visit.hope or coded(policy.config.relay_domains_reject_code, "5.7.1", RELAY_DENIED.text)
         return await policy.judged("recipient", visit)
 
-    async def _relays(self, verdict: Verdict, forward_path: str) -> bool:
+    async def _relays(self, verdict: Ruling, forward_path: str) -> bool:
         """Whether mail may go there. LMTP is for our own alone; else it is a destination of ours, or the list of relaying said
         permit to somebody, and not to everybody."""
         if self._service == "lmtp":
@@ -232,13 +239,19 @@ class Transaction:
         """Where the body is fed, as it comes from the net with its transparency undone."""
         policy = self._policy
         self._number = policy.spool.new_id()
-        repairs = self._service == "submission" and policy.config.repair
-        mend = self._mend if repairs or policy.rewriting.used else None
-        self._intake = BodyIntake(policy.spool.body_writer(), policy.config.header_size_limit, mend)
+        self._intake = BodyIntake(policy.spool.body_writer(), policy.config.header_size_limit, self._mending())
         return self._intake
+
+    def _mending(self) -> Callable[[bytes], Awaitable[bytes]] | None:
+        """What is done to the header as it passes: fields of ours that are forged go, what is missing is given, addresses are
+        rewritten."""
+        stranger = not (self._service == "lmtp" or self._visit.trusted)
+        return self._mend if stranger or self._service == "submission" or self._policy.rewriting.used else None
 
     async def _mend(self, header: bytes) -> bytes:
         policy, rewriting = self._policy, self._policy.rewriting
+        if self._service == "submission" or not (self._service == "lmtp" or self._visit.trusted):
+            header = authres.without_ours(header, policy.inspection.authserv_id)
         if self._service == "submission" and policy.config.repair:
             header = submission.repaired(
                 header,
@@ -253,19 +266,19 @@ class Transaction:
         """Judge the finished body; on a yes `commit` may follow."""
         reply = await self._judge(body)
         if not reply.ok:
-            self._policy.trace.refused(self._origin, self._envelope.sender, "", reply)
+            self._policy.trace.refused(self._origin, self._envelope.sender, "", reply, self._verdict)
         return reply
 
     async def _judge(self, body: Body) -> Reply:
         assert self._intake is not None
         if self._intake.hops > self._policy.config.hopcount_limit:
             return LOOP
-        if self._intake.too_long and self._service == "submission":
+        if self._intake.too_long and self._mending() is not None:
             return HEADER_TOO_LONG
         try:
             if await self._came_back():
                 return CAME_BACK
-            refusal = await self._stage("end_of_data") or await self._foreign_author()
+            refusal = await self._stage("end_of_data") or await self._foreign_author() or await self._inspected(body)
         except MailError as error:
             log.warning("message cannot be judged: %s", error)
             return error.reply
@@ -273,6 +286,17 @@ class Transaction:
             return refusal
         self._body = body
         return CONTENT_OK
+
+    async def _inspected(self, body: Body) -> Reply | None:
+        """What the checks of content say. LMTP brings what another host has judged."""
+        visit, inspection, intake = self._visit, self._policy.inspection, self._intake
+        if visit.orders.discarded or self._service == "lmtp" or intake is None:
+            return None
+        visit.letter = Letter(intake.header, intake.stored, body, self._policy.spool, inspection.lane)
+        self._verdict = verdict = await inspection.judge(visit)
+        if verdict.action is Action.QUARANTINE and not visit.orders.held:
+            visit.orders.held = f"quarantine, {verdict}"
+        return inspection.reply(verdict, visit)
 
     async def _came_back(self) -> bool:
         """Whether local delivery would refuse it. Said later, that is a report to whoever the sender is said to be."""
@@ -320,7 +344,7 @@ class Transaction:
             recipients = (Recipient(orders.redirect),)
         recipients = tuple(dict.fromkeys((*recipients, *(Recipient(copy, Notify.NEVER) for copy in orders.copies))))
         sole = recipients[0].address if len(recipients) == 1 else None
-        prefix = stamps.prepended(orders.prepended)
+        prefix = policy.inspection.stamps(self._verdict, self._visit) + stamps.prepended(orders.prepended)
         prefix += stamps.received(
             replace(origin, name=self._visit.caller.known), policy.hostname, ids.text(number), sole, policy.clock.now()
         )
@@ -332,9 +356,9 @@ class Transaction:
             log.warning("addresses can not be rewritten: %s", error)
             self.abort()
             return error.reply
-        message_id = _message_id(self._intake)
+        message_id, verdict = _message_id(self._intake), self._verdict
         body, self._body, self._intake = self._body, None, None
-        return await asyncio.shield(policy.commit(number, envelope, body, prefix, origin, orders, message_id))
+        return await asyncio.shield(policy.commit(number, envelope, body, prefix, origin, orders, message_id, verdict))
 
     def abort(self) -> None:
         """Forget it all; may be called at any time, also after `commit`, where it does nothing."""

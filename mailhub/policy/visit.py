@@ -1,11 +1,17 @@
 """The facts of one message on its way in, as checks ask for them, and what lists have left open."""
 
+from typing import TYPE_CHECKING
+
 from mailhub.model.envelope import Origin
 from mailhub.model.reply import Reply
 from mailhub.net.resolver import Resolver
 
 from .caller import Caller, ClientName
 from .orders import Orders
+
+if TYPE_CHECKING:
+    from .check import Statement
+    from .letter import Letter
 
 
 class Visit:
@@ -25,6 +31,12 @@ class Visit:
         self.orders = Orders()
         self.doubt: Reply | None = None
         self.hope: Reply | None = None
+        self.trusted = False  # it signed in, or is one of `mynetworks`
+        self.letter: Letter | None = None  # once the message is whole
+        self.statements: dict[
+            str, Statement
+        ] = {}  # of checks, by their names; `heard`: of those that are asked once a message
+        self.heard: dict[str, Statement | None] = {}
 
     async def name(self) -> ClientName:
         """Who the client's address says it is."""

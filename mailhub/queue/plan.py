@@ -130,6 +130,7 @@ def jobs(item: Item, routed: Iterable[Routed], confidential: Collection[str] = (
             transport=transport,
             parameters=item.parameters,
             origin=item.origin,
+            verdict=item.verdict,
         )
         for (transport, nexthop, sender), recipients in groups.items()
     ]

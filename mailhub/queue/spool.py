@@ -3,6 +3,7 @@
 from mailhub.model.clock import Clock
 from mailhub.model.envelope import Envelope, Origin
 from mailhub.model.errors import Temporary
+from mailhub.model.verdict import UNJUDGED, Verdict
 from mailhub.store.api import Act, Body, BodyWriter, NewContent, NewItem, NewRecipient, QueueFilter, QueueStore, State
 
 from .manager import Manager
@@ -20,6 +21,10 @@ class Spool:
 
     def body_writer(self) -> BodyWriter:
         return self._store.body_writer()
+
+    async def read_body(self, body: Body, offset: int, length: int) -> bytes:
+        """Octets of a finished body that was not put yet; shorter only at the end."""
+        return await self._store.read_body(body, offset, length)
 
     def check_space(self) -> None:
         """LimitReached where the disk is nearly full."""
@@ -42,6 +47,7 @@ class Spool:
         *,
         held: bool = False,
         content_filter: str = "",
+        verdict: Verdict = UNJUDGED,
     ) -> None:
         """`held`: it waits for the operator. `content_filter`: "transport:nexthop" in place of its routes.
 
@@ -64,6 +70,7 @@ class Spool:
             origin=origin,
             held=held,
             filter=content_filter,
+            verdict=verdict,
             in_line=not self._manager.has_room(
                 envelope.sender, [recipient.address for recipient in envelope.recipients]
             ),

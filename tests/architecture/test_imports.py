@@ -58,8 +58,8 @@ BELOW["hub_reload"] = ("config",)
 BELOW["hub_sessions"] = ("protocols", "net", "model")  # a part of hub
 BELOW["hub_local"] = ("delivery", "directory", "deputy", "model", "config")  # a part of hub
 BELOW["hub_signin"] = tuple(BELOW)  # a part of hub
-BELOW["hub"] = (*BELOW, "hub_status", "hub_mail", "hub_web", "hub_speaking")
-BELOW["hub_status"] = BELOW["hub_mail"] = BELOW["hub_web"] = BELOW["hub_speaking"] = (
+BELOW["hub"] = (*BELOW, "hub_status", "hub_mail", "hub_web", "hub_speaking", "hub_filters")
+BELOW["hub_status"] = BELOW["hub_mail"] = BELOW["hub_web"] = BELOW["hub_speaking"] = BELOW["hub_filters"] = (
     *BELOW["hub"],
     "hub",
 )  # parts of hub

@@ -23,6 +23,7 @@ from mailhub.mailbox.service import Mailboxes
 from mailhub.model.clock import VirtualClock
 from mailhub.model.envelope import Envelope, MailParameters, Notify, Origin, Recipient
 from mailhub.model.reply import Reply
+from mailhub.model.verdict import UNJUDGED, Verdict
 from mailhub.queue.manager import Manager
 from mailhub.queue.spool import Spool
 from mailhub.queue.suppression import Suppressions
@@ -195,6 +196,7 @@ class World:
         envid: str | None = None,
         orcpt: str | None = None,
         login: str = "",
+        verdict: Verdict = UNJUDGED,
         **asked: Any,
     ) -> int:
         number = self.spool.new_id()
@@ -206,6 +208,7 @@ class World:
             Body(len(text), text),
             prefix,
             Origin(login=login),
+            verdict=verdict,
         )
         return number
 

@@ -10,6 +10,7 @@ from mailhub.model import address
 from mailhub.model.envelope import Envelope, Origin
 from mailhub.model.errors import LimitReached, Temporary
 from mailhub.model.reply import Reply
+from mailhub.model.verdict import UNJUDGED, Verdict
 from mailhub.store.api import Body
 
 
@@ -54,6 +55,7 @@ class Put:
     origin: Origin
     held: bool = False
     content_filter: str = ""
+    verdict: Verdict = UNJUDGED
 
 
 class MemorySpool:
@@ -85,6 +87,10 @@ class MemorySpool:
         self.writers.append(MemoryWriter(self))
         return self.writers[-1]
 
+    async def read_body(self, body: Body, offset: int, length: int) -> bytes:
+        assert body.data is not None
+        return body.data[offset : offset + length]
+
     def check_space(self) -> None:
         if self.full:
             raise LimitReached("store.free_space_floor")
@@ -99,6 +105,7 @@ class MemorySpool:
         *,
         held: bool = False,
         content_filter: str = "",
+        verdict: Verdict = UNJUDGED,
     ) -> None:
         self.committing.set()
         await self.gate.wait()
@@ -106,7 +113,7 @@ class MemorySpool:
         if self.failure is not None:
             raise self.failure
         assert body.data is not None
-        self.messages.append(Put(number, envelope, body.data, prefix, origin, held, content_filter))
+        self.messages.append(Put(number, envelope, body.data, prefix, origin, held, content_filter, verdict))
 
 
 class SmallRouter:

@@ -8,13 +8,14 @@ from hashlib import blake2b
 class FileInto:
     """`folder` "INBOX" for keep. `flags`: of RFC 5232, system flags with their backslash. `create`: RFC 5490 section 3.2;
     `special_use`: "\\\\Junk", taken before the name where an account has such a folder (RFC 8579). `header`: the header section
-    where the script has changed it, None where it is the message's own."""
+    where the script has changed it, None where it is the message's own. `implicit`: no script has said so."""
 
     folder: str = "INBOX"
     flags: tuple[str, ...] = ()
     create: bool = False
     special_use: str = ""
     header: bytes | None = None
+    implicit: bool = False
 
 
 @dataclass(frozen=True, slots=True)

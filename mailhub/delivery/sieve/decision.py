@@ -30,12 +30,13 @@ class Edited:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A folder that the message goes to. `content` None: as it came."""
+    """A folder that the message goes to. `content` None: as it came. `undecided`: no script has chosen it."""
 
     folder: str
     flags: int
     keywords: tuple[str, ...]
     content: Edited | None = None
+    undecided: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,4 +61,4 @@ def sent_on_by(address: str) -> str:
     return key(address) + steps.SIEVE
 
 
-INBOX = Decision((Place("INBOX", 0, ()),))
+INBOX = Decision((Place("INBOX", 0, (), undecided=True),))

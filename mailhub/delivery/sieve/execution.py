@@ -5,7 +5,7 @@ What each command and test does stands in `commands` and `tests`. A script that 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mailhub.message.parts import Part
 from mailhub.wire.sieve import Node, Script
@@ -252,5 +252,5 @@ def finish(machine: Run, scripts: Sequence[Script]) -> Verdict:
         return Verdict((FileInto(),), tuple(machine.marks), "nested too deep", tuple(machine.steps))
     actions = list(machine.actions)
     if machine.implicit_keep and not any(isinstance(a, FileInto) and a.folder == "INBOX" for a in actions):
-        actions.append(machine.kept())
+        actions.append(replace(machine.kept(), implicit=True))
     return Verdict(tuple(actions), tuple(machine.marks), None, tuple(machine.steps))

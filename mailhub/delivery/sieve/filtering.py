@@ -230,7 +230,7 @@ class Filter:
             flags |= bit
             keywords += [] if bit else [flag]
         content = None if action.header is None else edited[action.header]
-        return Place(folder, flags, tuple(keywords[:26]), content)
+        return Place(folder, flags, tuple(keywords[:26]), content, action.implicit)
 
     async def _edited(self, content: Content, header: bytes) -> Edited:
         """The message with that header, as a body of its own."""

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from mailhub.model.envelope import PLAIN, MailParameters, Origin
 from mailhub.model.reply import Reply
+from mailhub.model.verdict import UNJUDGED, Verdict
 
 from .content import Body, BodyWriter, Content, NewContent
 from .sieve import SieveMark
@@ -53,6 +54,7 @@ class NewItem:
     held: bool = False  # waits for the operator
     filter: str = ""  # "transport:nexthop" that takes the message instead of its routes
     in_line: bool = False  # waits for its turn to be leased, though it is due
+    verdict: Verdict = UNJUDGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ class Item:
     filter: str = ""
     lease: int = 0
     whole: bool = False
+    verdict: Verdict = UNJUDGED
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,7 @@ class SqliteQueue:
             for r in item.recipients
         )
         put = Item(item.id, self._content(new.id, new.prefix, new.body, new.tail), item.sender, item.created, recipients,
-                   item.parameters, item.origin, item.filter)  # fmt: skip
+                   item.parameters, item.origin, item.filter, verdict=item.verdict)  # fmt: skip
         return replace(put, lease=self._lease(put), whole=True) if leased else put
 
     def _lease(self, item: Item) -> int:

@@ -12,6 +12,7 @@ import msgspec
 
 from mailhub.model.envelope import PLAIN, MailParameters, Origin
 from mailhub.model.reply import Reply
+from mailhub.model.verdict import UNJUDGED, Verdict
 
 from ..api import Body, Busy, Item, QueueCounts, QueuedRecipient, QueueFilter, State
 from .bodies import StoredContent
@@ -47,7 +48,7 @@ RECIPIENTS = (
     " parent, sender, tls, tried from recipient where item in (select value from json_each(?))"
 )
 ITEMS = (
-    "select item.id, item.content, sender, created, parameters, origin, filter, content.size, content.spool,"
+    "select item.id, item.content, sender, created, parameters, origin, filter, verdict, content.size, content.spool,"
     " content.prefix, content.tail, length(content.body) from item left join content on content.id = item.content"
     " where item.id in (select value from json_each(?))"
 )
@@ -122,11 +123,12 @@ class QueueReads:
         if not rows:
             raise Damaged("its row is missing")
         row = rows[0]
-        if row[9] is None:
+        *_, told, spool, prefix, _, inline = row
+        if prefix is None:
             raise Damaged("its content is missing")
-        there = row[11] if row[8] is None else size(row[8])
-        if there != row[7]:
-            raise Damaged(f"its body has {there} octets of {row[7]}")
+        there = inline if spool is None else size(spool)
+        if there != told:
+            raise Damaged(f"its body has {there} octets of {told}")
         wanted = set(recipients)
         try:
             there_are = recipients_of.get(number, [])
@@ -165,10 +167,10 @@ class QueueReads:
         return found
 
     def _item(self, row: Sequence[Any], recipients: tuple[QueuedRecipient, ...]) -> Item:
-        number, content, sender, created, parameters, origin, taken_by, size, spool, prefix, tail, _ = row
+        number, content, sender, created, parameters, origin, taken_by, verdict, size, spool, prefix, tail, _ = row
         stored = self._open(content, prefix, Body(size, None, spool), tail)
         return Item(number, stored, sender, created, recipients, _parameters(parameters),
-                    msgspec.json.decode(str(origin), type=Origin), taken_by)  # fmt: skip
+                    msgspec.json.decode(str(origin), type=Origin), taken_by, verdict=_verdict(verdict))  # fmt: skip
 
     def body(self, content: int) -> bytes | None:
         row = self._db.execute("select body from content where id=?", (content,)).fetchone()
@@ -227,6 +229,10 @@ def _damage(error: sqlite3.DatabaseError) -> Exception:
     """A row that is malformed, or text that is none, is damage; busy, full and I/O errors say nothing of the message."""
     passing = isinstance(error, sqlite3.OperationalError) and "decode" not in str(error)
     return error if passing else Damaged(str(error))
+
+
+def _verdict(text: str) -> Verdict:
+    return msgspec.json.decode(text, type=Verdict) if text else UNJUDGED
 
 
 def _parameters(text: str) -> MailParameters:

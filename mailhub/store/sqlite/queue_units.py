@@ -9,6 +9,7 @@ import msgspec
 
 from mailhub.model import steps
 from mailhub.model.envelope import PLAIN, MailParameters
+from mailhub.model.verdict import UNJUDGED, Verdict
 
 from ..api import Fate, Filing, NewContent, NewItem, NewRecipient, Outcome, Settle, State
 from .filing import file_messages
@@ -35,6 +36,11 @@ def parameters_text(parameters: MailParameters) -> str:
     return "" if parameters == PLAIN else msgspec.json.encode(parameters).decode()
 
 
+def verdict_text(verdict: Verdict) -> str:
+    """As it is stored; "" for what was not judged."""
+    return "" if verdict == UNJUDGED else msgspec.json.encode(verdict).decode()
+
+
 def remember_id(db: sqlite3.Connection, number: int) -> None:
     """No id, nor a file name made of it, is given again after a restart, whatever the clock shows then."""
     db.execute(
@@ -50,7 +56,7 @@ def insert_items(db: sqlite3.Connection, items: Sequence[NewItem], leased: Colle
     insert_contents(db, [item.content for item in items if not isinstance(item.content, int)])
     rows = [
         (i.id, i.content if isinstance(i.content, int) else i.content.id, i.sender, i.created, i.parameters.priority,
-         parameters_text(i.parameters), msgspec.json.encode(i.origin).decode(), i.filter)
+         parameters_text(i.parameters), msgspec.json.encode(i.origin).decode(), i.filter, verdict_text(i.verdict))
         for i in items
     ]  # fmt: skip
     insert_rows(db, "insert into item", rows, "on conflict(id) do nothing")

@@ -22,7 +22,7 @@ import sqlite3
 
 from mailhub.model.errors import Permanent
 
-VERSION = 14
+VERSION = 15
 
 # What orders and counts the queue. A trigger is one statement here: it holds no ";" before a line's end.
 _QUEUE_ORDER = """
@@ -104,7 +104,8 @@ create table content(id integer primary key, size integer not null, spool text, 
   tail blob not null default x'');
 create index content_spool on content(spool) where spool is not null;
 create table item(id integer primary key, content integer not null, sender text not null, created real not null,
-  priority integer not null, parameters text not null, origin text not null, filter text not null);
+  priority integer not null, parameters text not null, origin text not null, filter text not null,
+  verdict text not null default '');
 create index item_content on item(content) where content != id;
 create table recipient(item integer not null, n integer not null, address text not null, orcpt text,
   notify integer not null, depth integer not null, parent integer, path text not null, state integer not null,
@@ -237,6 +238,9 @@ create table sieve_mark(account text not null, key text not null, until real not
   primary key(account, key)) without rowid;
 """,
     14: _REACHED,
+    15: """
+alter table item add column verdict text not null default '';
+""",
 }
 
 

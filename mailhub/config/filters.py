@@ -1,0 +1,34 @@
+"""What is asked about a message before it is taken, and what follows: [filter], and a section for each check."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from .section import Section
+
+Score = Annotated[float, Meta(ge=-1_000, le=1_000)]
+Threshold = Annotated[float, Meta(ge=0, le=1_000)]
+
+
+class Filter(Section, frozen=True, kw_only=True):
+    # The name under which Authentication-Results of ours are known (RFC 8601); "": the host's name. Others' fields of that name are
+    # taken out of mail that strangers bring.
+    authserv_id: str = ""
+    # The scores of all checks are added. From these sums on a message is: marked in X-Mailhub-Verdict, filed in the Junk folder, held
+    # in the queue for an operator, told to come again (451), refused (550). 0: never.
+    tag_score: Threshold = 4.0
+    junk_score: Threshold = 6.0
+    quarantine_score: Threshold = 0.0
+    tempfail_score: Threshold = 0.0
+    reject_score: Threshold = 15.0
+
+
+class Check(Section, frozen=True, kw_only=True):
+    """What the sections of all checks have."""
+
+    enabled: bool = True
+    # Time for an answer.
+    time_limit: Annotated[float, Meta(ge=0.1, le=600)] = 30.0
+    # What is done with a message where there is none in time, or the check breaks: try again later (451), take it as if
+    # nothing had been asked, or take it and say so in X-Mailhub-Verdict.
+    failure: Literal["tempfail", "accept", "mark"] = "mark"
