@@ -32,3 +32,13 @@ class Check(Section, frozen=True, kw_only=True):
     # What is done with a message where there is none in time, or the check breaks: try again later (451), take it as if
     # nothing had been asked, or take it and say so in X-Mailhub-Verdict.
     failure: Literal["tempfail", "accept", "mark"] = "mark"
+
+
+class Spf(Check, frozen=True, kw_only=True):
+    # Where the client may not send for the domain of the sender (RFC 7208): refuse the message (550), or only add to the score.
+    reject: bool = False
+    # What is added to the score by each result; "none" and "neutral" add nothing.
+    fail_score: Score = 4.0
+    softfail_score: Score = 1.5
+    permerror_score: Score = 0.5
+    pass_score: Score = 0.0

@@ -14,6 +14,7 @@ from .capture import captured as captured
 from .delivering import Delivery as Delivery
 from .filters import Check as Check
 from .filters import Filter as Filter
+from .filters import Spf as Spf
 from .lists import Lists
 from .local import Local as Local
 from .lookup import Lookup
@@ -276,6 +277,7 @@ class Config(Section, frozen=True, kw_only=True):
     pop3: Pop3 = Pop3()
     auth_socket: AuthSocket = AuthSocket()
     filter: Filter = Filter()
+    spf: Spf = Spf()
     queue: Queue = Queue()
     suppression: Suppression = Suppression()
     trace: Trace = Trace()

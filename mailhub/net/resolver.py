@@ -10,7 +10,7 @@ put to a fresh channel: answers are as old as our cache says, and never older.
 import asyncio
 import ipaddress
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import aiodns
@@ -57,6 +57,11 @@ class Resolver(Protocol):
 
     async def ptr(self, address: str) -> list[str]:
         """Names of an IP address."""
+        ...
+
+    async def records(self, name: str, kind: str) -> list[str]:
+        """Records of one type (A, AAAA, MX, PTR, TXT) as text: hosts in lower case without the last dot, in no order; the strings
+        of each TXT record joined."""
         ...
 
     async def close(self) -> None:
@@ -121,6 +126,9 @@ class DnsResolver:
 
     async def ptr(self, address: str) -> list[str]:
         return [_text(data.dname) for data in await self._ask(ipaddress.ip_address(address).reverse_pointer, "PTR")]
+
+    async def records(self, name: str, kind: str) -> list[str]:
+        return [_AS_TEXT[kind](data) for data in await self._ask(name, kind)]
 
     async def close(self) -> None:
         self._closed = True
@@ -216,3 +224,12 @@ class DnsResolver:
 def _text(value: Any) -> str:
     text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
     return text.rstrip(".").lower()
+
+
+_AS_TEXT: dict[str, Callable[[Any], str]] = {
+    "A": lambda data: str(data.addr),
+    "AAAA": lambda data: str(data.addr),
+    "MX": lambda data: _text(data.exchange),
+    "PTR": lambda data: _text(data.dname),
+    "TXT": lambda data: bytes(data.data).decode("utf-8", "replace"),
+}
