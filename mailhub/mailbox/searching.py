@@ -50,7 +50,9 @@ class _Run:
         rows = await self._view.rows([message.uid for message in page], rendered=self.plan.rendered)
         found = {row.uid: row for row in rows}
         still: list[Candidate] = []
-        for message in page:
+        for n, message in enumerate(page, 1):
+            if n % self.plan.pause == 0:
+                await asyncio.sleep(0)
             message.row = found.get(message.uid)
             answers[message.uid] = False if message.row is None else matches(self._key, message)
             if answers[message.uid] is None:

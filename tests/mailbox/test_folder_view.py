@@ -294,6 +294,19 @@ async def test_uids_of_forgotten_messages_are_not_given_again(
     assert view.uids[-3:].tolist() == [uidnext, uidnext + 1, uidnext + 4]
 
 
+@pytest.mark.parametrize("later", [0, 100])
+async def test_a_file_that_was_entered_meanwhile_is_not_entered_again(room: MailboxRoom, later: int) -> None:
+    """By its name, or where the one who enters it need not look at rows below a UID, by the UID that its list gives."""
+    view = await room.view()
+    uid = view.folder.uidnext + 4
+    entry = Entry(0, 0, 1, maildir.IN_NEW, "1.M1.host", b"NIL", b"NIL", uid=uid)
+    for floor in (0, later):
+        await room.store.mailboxes._writer.do(Enter(view.folder.id, (entry,), floor and uid + floor))
+    await view.sync(expunges=True)
+    assert view.uids.tolist().count(uid) == 1
+    assert view.uids[-1] == uid
+
+
 async def test_what_is_told_up_to_leaves_out_expunges_that_are_not(room: MailboxRoom) -> None:
     view, other = await room.view(), await room.view()
     before = view.told
