@@ -5,6 +5,7 @@ import time
 from contextlib import AbstractAsyncContextManager
 
 from bench import imap_search
+from bench.imap import SETTLE
 from bench.imap_search import Load
 from bench.meters import Meter
 from bench.target import PASSWORD, READER, Target
@@ -37,6 +38,7 @@ async def measure(target: Target, load: Load) -> dict[str, object]:
         if name != "third":
             await _ask(reader, writer, "QUIT")
             writer.close()
+            await asyncio.sleep(SETTLE)
     count = min(RETRIEVED, load.messages)
     meter = Meter(target.roots())
     for number in range(1, count + 1):
