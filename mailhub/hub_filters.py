@@ -17,4 +17,12 @@ def inspection(hub: "Hub") -> Inspection:
         from mailhub.policy.spf import Spf  # 20 ms that a server without it does not pay
 
         checks.append(Spf(config.spf, hub.resolver, config.hostname))
+    if config.dkim.enabled:
+        from mailhub.policy.dkim import Dkim
+
+        checks.append(Dkim(config.dkim, hub.resolver, hub.clock, hub.mailboxes.lane))
+    if config.dmarc.enabled:
+        from mailhub.policy.dmarc import Dmarc
+
+        checks.append(Dmarc(config.dmarc, hub.resolver))
     return Inspection(checks, hub.config.filter, hub.config.hostname, hub.clock, hub.mailboxes.lane)

@@ -19,6 +19,8 @@ RELOADABLE = (
     "auth_socket",
     "filter",
     "spf",
+    "dkim",
+    "dmarc",
     "queue",
     "suppression",
     "trace",

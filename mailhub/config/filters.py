@@ -42,3 +42,21 @@ class Spf(Check, frozen=True, kw_only=True):
     softfail_score: Score = 1.5
     permerror_score: Score = 0.5
     pass_score: Score = 0.0
+
+
+class Dkim(Check, frozen=True, kw_only=True):
+    # Signatures of one message that are checked, from the top.
+    signature_limit: Annotated[int, Meta(ge=1, le=50)] = 5
+    # What is added to the score: where one is good, and where there are some and none is. (A broken one says no more than none.)
+    pass_score: Score = 0.0
+    fail_score: Score = 0.0
+
+
+class Dmarc(Check, frozen=True, kw_only=True):
+    # What is done where the domain in From asks to reject what nothing speaks for: "junk", "quarantine" or "reject". Mailing lists break
+    # signatures: RFC 9989 asks receivers not to refuse for this reason alone.
+    reject: Literal["accept", "junk", "quarantine", "reject"] = "junk"
+    # What is added to the score where nothing speaks for it, where something does, and where From can not be judged.
+    fail_score: Score = 2.0
+    pass_score: Score = 0.0
+    permerror_score: Score = 1.0

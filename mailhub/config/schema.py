@@ -13,6 +13,8 @@ from .capture import Capture as Capture
 from .capture import captured as captured
 from .delivering import Delivery as Delivery
 from .filters import Check as Check
+from .filters import Dkim as Dkim
+from .filters import Dmarc as Dmarc
 from .filters import Filter as Filter
 from .filters import Spf as Spf
 from .lists import Lists
@@ -278,6 +280,8 @@ class Config(Section, frozen=True, kw_only=True):
     auth_socket: AuthSocket = AuthSocket()
     filter: Filter = Filter()
     spf: Spf = Spf()
+    dkim: Dkim = Dkim()
+    dmarc: Dmarc = Dmarc()
     queue: Queue = Queue()
     suppression: Suppression = Suppression()
     trace: Trace = Trace()

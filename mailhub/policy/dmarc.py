@@ -1,0 +1,201 @@
+"""DMARC (RFC 9989): whether SPF or DKIM speak for the domain in From, and what that domain asks for where they do not."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mailhub.config import schema
+from mailhub.message import address_list, authres, headers
+from mailhub.model.reply import Reply
+from mailhub.model.verdict import Action
+from mailhub.net.names import ascii_name
+from mailhub.net.resolver import DnsTemporary, NoData, NoSuchName, Resolver
+
+from .check import Stage, Statement
+from .visit import Visit
+
+_LABELS = 8  # of a name from which the walk goes straight up to one less (RFC 9989 section 4.10)
+_WEAKER = {"reject": "quarantine", "quarantine": "none", "none": "none"}
+_POLICIES = frozenset(_WEAKER)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A policy record (section 4.7). `policy`, `subdomains`, `nonexistent`: none, quarantine, reject. `psd`: y, n, u."""
+
+    policy: str
+    subdomains: str
+    nonexistent: str
+    strict_dkim: bool = False
+    strict_spf: bool = False
+    psd: str = "u"
+    testing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a walk from `domain` found: the organizational domain, and the record that holds for it, with its place."""
+
+    domain: str
+    organization: str
+    record: Record | None
+    place: str
+
+
+class Dmarc:
+    """A Check, about mail of strangers."""
+
+    name = "dmarc"
+    stage: Stage = "content"
+    after = frozenset(("dkim",))
+
+    def __init__(self, config: schema.Dmarc, resolver: Resolver) -> None:
+        self.config, self._resolver = config, resolver
+
+    async def ask(self, visit: Visit) -> Statement | None:
+        """None for who is trusted, and where the domain in From has no record."""
+        if visit.trusted or visit.letter is None:
+            return None
+        authors = author_domains(visit.letter.header)
+        if len(authors) != 1:
+            what = "no address in From" if not authors else "more than one domain in From"
+            method = authres.resinfo("dmarc", "permerror", what)
+            return Statement("permerror", self.config.permerror_score, what, methods=(method,))
+        (author,) = authors
+        try:
+            found = await walk(self._resolver, author)
+            if found.record is None:
+                return None
+            aligned = await self._aligned(visit, found, found.record)
+            policy = await self._policy(found, found.record)
+        except DnsTemporary as error:
+            method = authres.resinfo("dmarc", "temperror", str(error), header_from=author)
+            return Statement("temperror", reason=str(error), methods=(method,))
+        if aligned:
+            method = authres.resinfo("dmarc", "pass", aligned, header_from=author)
+            return Statement("pass", self.config.pass_score, f"{aligned} speaks for {author}", methods=(method,))
+        action = {"reject": Action[self.config.reject.upper()], "quarantine": Action.JUNK}.get(policy, Action.ACCEPT)
+        reason = f"nothing speaks for {author}, which asks for {policy}"
+        reply = Reply(550, "5.7.1", f"DMARC: {reason}") if action is Action.REJECT else None
+        method = authres.resinfo("dmarc", "fail", f"p={policy}", header_from=author)
+        return Statement("fail", self.config.fail_score, reason, action, reply, methods=(method,))
+
+    async def _aligned(self, visit: Visit, found: Found, record: Record) -> str:
+        """What passed and is of the author's domain, "" for nothing (section 4.4)."""
+        for check, strict in (("dkim", record.strict_dkim), ("spf", record.strict_spf)):
+            said = visit.statements.get(check)
+            for identity in said.identities if said else ():
+                if identity.result != "pass" or (check == "spf" and identity.detail == "helo" and visit.sender):
+                    continue
+                domain = identity.domain.lower().rstrip(".")
+                if domain == found.domain:
+                    return f"{check} of {domain}"
+                if not strict and await self._same_organization(domain, found):
+                    return f"{check} of {domain}"
+        return ""
+
+    async def _same_organization(self, domain: str, found: Found) -> bool:
+        if not f".{domain}".endswith(f".{found.organization}"):
+            return False
+        return (await walk(self._resolver, domain)).organization == found.organization
+
+    async def _policy(self, found: Found, record: Record) -> str:
+        """What is asked for where nothing is aligned (section 4.8)."""
+        policy = record.policy
+        if found.place != found.domain:
+            policy = record.subdomains
+            if record.nonexistent != policy and not await _exists(self._resolver, found.domain):
+                policy = record.nonexistent
+        return _WEAKER[policy] if record.testing else policy
+
+
+def author_domains(header: bytes) -> set[str]:
+    """The domains of the addresses in From, as DNS has them."""
+    found = set()
+    for name, value in headers.fields(header):
+        if name.lower() == b"from":
+            for mailbox in address_list.mailboxes(value):
+                try:
+                    found.add(ascii_name(mailbox.domain.decode("utf-8", "replace")))
+                except ValueError:
+                    found.add("")
+    return found
+
+
+async def walk(resolver: Resolver, domain: str) -> Found:
+    """The DNS tree walk (section 4.10): nine questions at the most. DnsTemporary where one is not answered."""
+    seen: list[tuple[str, Record]] = []
+    organization = ""
+    for name in _steps(domain):
+        record = await _record(resolver, name)
+        if record is None:
+            continue
+        seen.append((name, record))
+        if record.psd == "n":
+            organization = name
+            break
+        if record.psd == "y" and name != domain:
+            organization = _below(name, domain)
+            break
+    organization = organization or (seen[-1][0] if seen else domain)
+    places = dict(seen)
+    place = next((name for name in (domain, organization, *(name for name, _ in reversed(seen))) if name in places), "")
+    return Found(domain, organization, places.get(place), place)
+
+
+def _steps(domain: str) -> Iterable[str]:
+    labels = domain.split(".")
+    yield domain
+    if len(labels) >= _LABELS:
+        labels = labels[-_LABELS + 1 :]
+        yield ".".join(labels)
+    while len(labels) > 1:
+        labels = labels[1:]
+        yield ".".join(labels)
+
+
+def _below(suffix: str, domain: str) -> str:
+    """The name of one label more than `suffix` that `domain` is, or is below."""
+    return ".".join(domain.split(".")[-len(suffix.split(".")) - 1 :])
+
+
+async def _record(resolver: Resolver, name: str) -> Record | None:
+    """That of one name; None where there is none, or more than one."""
+    try:
+        texts = await resolver.records(f"_dmarc.{name}", "TXT")
+    except (NoData, NoSuchName):
+        return None
+    ours = [record for text in texts if (record := read(text)) is not None]
+    return ours[0] if len(ours) == 1 else None
+
+
+async def _exists(resolver: Resolver, domain: str) -> bool:
+    """Section 3.2.11: NXDOMAIN says that it does not."""
+    try:
+        await resolver.records(domain, "A")
+    except NoSuchName:
+        return False
+    except NoData:
+        return True
+    return True
+
+
+def read(text: str) -> Record | None:
+    """None for what is no DMARC record. Old ones are read as they were meant: pct below 100 was a time of trial."""
+    pairs = [piece.partition("=") for piece in text.split(";")]
+    tags = {name.strip().lower(): value.strip().lower() for name, equals, value in pairs if equals}
+    if not pairs or pairs[0][0].strip().lower() != "v" or pairs[0][2].strip() != "DMARC1":
+        return None
+    policy = tags.get("p", "")
+    if policy not in _POLICIES:
+        if "rua" not in tags:
+            return None
+        policy = "none"
+    subdomains = tags.get("sp", policy) if tags.get("sp", policy) in _POLICIES else policy
+    nonexistent = tags.get("np", subdomains) if tags.get("np", subdomains) in _POLICIES else subdomains
+    pct = tags.get("pct", "100")
+    trial = "t" not in tags and pct.isdecimal() and int(pct[:4]) < 100
+    psd = tags.get("psd", "u")
+    return Record(
+        policy, subdomains, nonexistent, tags.get("adkim") == "s", tags.get("aspf") == "s", psd if psd in "yn" else "u",
+        tags.get("t") == "y" or trial,
+    )  # fmt: skip
