@@ -6,7 +6,7 @@ The client is told what a message is called when it is told: what leaves with an
 import logging
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,10 @@ from mailhub.model.errors import MailError
 from mailhub.model.search import Key
 from mailhub.model.sorting import Criterion
 from mailhub.wire.imap import responses, search_responses, sequences
+from mailhub.wire.imap.fetch_items import Item
+from mailhub.wire.imap.search_commands import Program
+
+from . import fetch
 
 if TYPE_CHECKING:
     from mailhub.mailbox.service import FolderView
@@ -28,10 +32,12 @@ MAX_CONTEXTS = 10  # of one session
 
 @dataclass(slots=True)
 class Context:
-    """`found`: the result as the client knows it, in its order; `values`: what SORT compares, by UID."""
+    """`items`: to be told of new messages; `found`: the result as the client knows it, in its order; `values`: what SORT
+    compares, by UID."""
 
     tag: bytes
     key: Key
+    items: tuple[Item, ...]
     criteria: Sequence[Criterion]
     by_uid: bool
     found: list[int]
@@ -77,11 +83,20 @@ class Contexts:
         self._uids: array[int] = array("I")  # the view as it was at the last look
         self._flags: array[int] = array("q")
 
+    def __contains__(self, tag: bytes) -> bool:
+        return tag in self._contexts
+
     def cancel(self, tag: bytes) -> None:
         self._contexts.pop(tag, None)
 
     async def begin(
-        self, session: "ImapSession", key: Key, criteria: Sequence[Criterion], found: Sequence[int], *, by_uid: bool
+        self,
+        session: "ImapSession",
+        program: Program,
+        criteria: Sequence[Criterion],
+        found: Sequence[int],
+        *,
+        by_uid: bool,
     ) -> None:
         """Keep a result up to date that the client has just been told. RFC 5267 section 4.3.1: NOUPDATE where it is too much."""
         view = session.view
@@ -89,7 +104,10 @@ class Contexts:
             self._end(session, session.tag, "Too many searches to be kept up to date")
             return
         values = dict(await view.order(sorted(found), criteria)) if criteria else {}
-        self._contexts[session.tag] = Context(session.tag, view.pinned(key), criteria, by_uid, list(found), values)
+        assert program.key is not None  # it has been answered
+        assert program.returns is not None
+        key, items = view.pinned(program.key), program.returns.items
+        self._contexts[session.tag] = Context(session.tag, key, items, criteria, by_uid, list(found), values)
         self._remember(view)
 
     def _remember(self, view: "FolderView") -> None:
@@ -117,13 +135,15 @@ class Contexts:
         self._remember(view)
         for context in list(self._contexts.values()) if changed else []:
             try:
-                await self._changed(session, context, changed)
+                await self._changed(session, context, changed, known.keys())
             except MailError as error:
                 log.info("%s: search not kept up to date: %s", session.context.session, error)
                 self._end(session, context.tag, "The search can not be kept up to date")
         await session.flush()
 
-    async def _changed(self, session: "ImapSession", context: Context, changed: Sequence[int]) -> None:
+    async def _changed(
+        self, session: "ImapSession", context: Context, changed: Sequence[int], old: Collection[int]
+    ) -> None:
         view = session.view
         found = frozenset(await view.search(context.key, among=changed))
         there = frozenset(context.found)
@@ -134,6 +154,9 @@ class Contexts:
             order = dict(await view.order(fresh, context.criteria))
             context.values |= order
             fresh = [uid for uid in fresh if uid in order]
+        new = [at for uid in fresh if uid not in old and (at := view.place(uid)) is not None]
+        if context.items and new:  # RFC 5465 section 7: before the ESEARCH
+            await fetch.answer(session, [range(at, at + 1) for at in new], context.items)
         session.write(context.add(fresh, name))
 
 

@@ -39,6 +39,10 @@ _FROM_ROW: Mapping[Attribute, Callable[[MessageRow], bytes]] = {
 }
 Words = Callable[[int, int], bytes]
 _RENDERED = {Attribute.ENVELOPE, Attribute.BODYSTRUCTURE, Attribute.BODY}
+_TOLD = (
+    Attribute.MODSEQ,
+    Attribute.UID,
+)  # with each change of flags, to who knows mod-sequences (RFC 7162 section 3.2.4)
 _NO_ROW = MessageRow(0, 0, 0, 0, 0)
 
 
@@ -130,8 +134,9 @@ class _Fetch:
         items = self._items
         if newly_seen and Attribute.FLAGS not in items:
             items = (*items, Attribute.FLAGS)
-            if self._session.condstore and Attribute.MODSEQ not in items:
-                items = (*items, Attribute.MODSEQ)
+            if self._session.condstore:
+                told = _TOLD[:1] if self._session.uid_only else _TOLD
+                items = (*items, *(one for one in told if one not in items))
         return items
 
     async def _open(self, places: list[int], opened: AsyncExitStack) -> "list[MessageFile | None]":

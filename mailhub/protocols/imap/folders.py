@@ -25,6 +25,7 @@ async def create(session: "ImapSession", verb: commands.Create) -> Answer:
         if not use or use in taken or session.account.namespaces.owner_of(name) is not None:
             return no("No folder is made for that use", "USEATTR")
     folder = await session.account.create(name, use)
+    _heard(session, name)
     return ok("Mailbox created", f"MAILBOXID ({folder.object_id})")
 
 
@@ -35,22 +36,33 @@ async def delete(session: "ImapSession", verb: commands.Delete) -> Answer:
     folder = await session.account.delete(verb.mailbox)
     if session.selected is not None and session.selected.folder.id == folder.id:
         session.deselect()
+    _heard(session, verb.mailbox)
     return ok("Mailbox deleted")
 
 
 async def rename(session: "ImapSession", verb: commands.Rename) -> Answer:
     """RFC 3501 section 6.3.5."""
-    await session.account.rename(verb.mailbox, verb.new_name.removesuffix(SEPARATOR))
+    new_name = verb.new_name.removesuffix(SEPARATOR)
+    await session.account.rename(verb.mailbox, new_name)
+    _heard(session, verb.mailbox, new_name)
     return ok("Mailbox renamed")
 
 
 async def subscribe(session: "ImapSession", verb: commands.Subscribe) -> Answer:
     """RFC 3501 section 6.3.6."""
     await session.account.subscribe(verb.mailbox)
+    _heard(session, verb.mailbox)
     return ok("Subscribed")
 
 
 async def unsubscribe(session: "ImapSession", verb: commands.Unsubscribe) -> Answer:
     """RFC 3501 section 6.3.7."""
     await session.account.unsubscribe(verb.mailbox)
+    _heard(session, verb.mailbox)
     return ok("Unsubscribed")
+
+
+def _heard(session: "ImapSession", *names: str) -> None:
+    """NOTIFY does not tell a client what it has done itself (RFC 5465 section 5)."""
+    if session.watch is not None:
+        session.watch.heard(*names)

@@ -19,13 +19,13 @@ PAUSE = 50  # names after which the loop gets its turn
 _XLIST = {"\\Junk": "\\Spam"}  # what Gmail called the special uses that it named otherwise
 
 
-class _Tree:
+class Tree:
     """All names that an account may know of: folders, names subscribed to, and the levels above them."""
 
     def __init__(self, folders: dict[str, Folder], subscribed: Iterable[str]) -> None:
         self.folders = folders
         self.subscribed = {canonical(name, SEPARATOR) for name in subscribed}
-        self.parents = _parents(folders)
+        self.parents = parents(folders)
 
     def attributes(self, name: str) -> list[str]:
         """What every LIST says of a name (RFC 3348, RFC 6154)."""
@@ -47,7 +47,8 @@ class _Tree:
         return {name for name in names if self.special_use(name)} if "SPECIAL-USE" in selection else names
 
 
-def _parents(names: Iterable[str]) -> set[str]:
+def parents(names: Iterable[str]) -> set[str]:
+    """All levels above those names."""
     out: set[str] = set()
     for name in names:
         while (cut := name.rfind(SEPARATOR)) > 0:
@@ -65,7 +66,7 @@ async def list_(session: "ImapSession", verb: commands.List) -> Answer:
         return ok("List completed")
     tree = await _tree(session)
     chosen = tree.chosen(verb.selection)
-    above = _parents(chosen) if "RECURSIVEMATCH" in verb.selection else set()
+    above = parents(chosen) if "RECURSIVEMATCH" in verb.selection else set()
     bases = [f'"{option}"' for option in ("SUBSCRIBED", "SPECIAL-USE") if option in verb.selection]
     annotated = await session.account.annotations.among(tree.folders.values()) if verb.metadata else frozenset[int]()
     childinfo = f' ("CHILDINFO" ({" ".join(bases)}))'.encode()
@@ -112,15 +113,15 @@ async def xlist(session: "ImapSession", verb: commands.Xlist) -> Answer:
 async def lsub(session: "ImapSession", verb: commands.Lsub) -> Answer:
     """RFC 3501 section 6.3.9: "%" also shows, as \\Noselect, a level above what is subscribed to."""
     tree = await _tree(session)
-    above = _parents(tree.subscribed) if verb.pattern.endswith("%") else set()
+    above = parents(tree.subscribed) if verb.pattern.endswith("%") else set()
     async for name in _matching(session, tree.subscribed | above, verb.reference, (verb.pattern,)):
         attributes = [] if name in tree.subscribed else ["\\Noselect"]
         session.write(responses.listing(b"LSUB", attributes, session.mailbox(name)))
     return ok("Lsub completed")
 
 
-async def _tree(session: "ImapSession") -> _Tree:
-    return _Tree(await session.account.listing(), await session.account.subscriptions())
+async def _tree(session: "ImapSession") -> Tree:
+    return Tree(await session.account.listing(), await session.account.subscriptions())
 
 
 async def _matching(

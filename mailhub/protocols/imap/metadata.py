@@ -39,6 +39,8 @@ async def set_metadata(session: "ImapSession", verb: commands.SetMetadata) -> An
         await session.account.annotations.set(folder, verb.values)
     except LimitReached:
         return no("Too many annotations", "METADATA TOOMANY")
+    if session.watch is not None:
+        session.watch.heard_annotations(0 if folder is None else folder.id, [entry for entry, _ in verb.values])
     return ok("Setmetadata completed")
 
 

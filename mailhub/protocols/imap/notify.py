@@ -5,29 +5,28 @@ but how they were when last told of: whatever happened meanwhile is the differen
 """
 
 import asyncio
-import logging
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mailhub.mailbox.changes import Annotated
-from mailhub.model.errors import MailError, NotFound
 from mailhub.model.mailbox import SEPARATOR, Folder
 from mailhub.wire.imap import responses
 from mailhub.wire.imap.notify import SELECTED, Event, Group, Notify, Which
 
-from . import fetch, status, updates
+from . import fetch, status
 from .answers import Answer, no, ok
+from .listing import Tree, parents
 
 if TYPE_CHECKING:
     from .session import ImapSession
-
-log = logging.getLogger("mailhub.imap")
 
 _ITEMS = ("MESSAGES", "UIDNEXT", "UIDVALIDITY", "UNSEEN")
 _BADEVENT = f"BADEVENT ({' '.join(event.value for event in Event)})"
 _OVERFLOW = "NOTIFICATIONOVERFLOW"
 _NOTHING = frozenset[Event]()
+_NO_ACCESS = "\\NoAccess"
 
 
 async def notify(session: "ImapSession", verb: Notify) -> Answer:
@@ -45,6 +44,7 @@ async def notify(session: "ImapSession", verb: Notify) -> Answer:
     except BaseException:
         session.stop_watching()
         raise
+    watch.tell_forbidden()
     if verb.status:
         await watch.tell_status()
     return ok("Will be told")
@@ -69,6 +69,7 @@ class Watch:
         self._bus = session.mailboxes.changes
         self._heard: set[int | str] = set()  # folders, and accounts whose lists of folders count
         self._annotated: dict[tuple[int, str], None] = {}
+        self._own: set[str] = set()  # names that this client has changed itself
         self._seen = _Seen({}, frozenset())
         self._fetched = self._last_uid()
         self._server = any(Event.SERVER_METADATA in group.events for group in groups)
@@ -127,7 +128,22 @@ class Watch:
             self._annotated.update(((told.folder, entry), None) for entry in told.entries)
             self.changed.set()
 
+    def heard(self, *names: str) -> None:
+        """The client has changed these mailboxes' names or subscriptions, and knows (RFC 5465 section 5)."""
+        self._own |= {*names, *parents(names)}
+
+    def heard_annotations(self, folder: int, entries: Iterable[str]) -> None:
+        """The same of annotations."""
+        for entry in entries:
+            self._annotated.pop((folder, entry), None)
+
     # --- what is told
+
+    def tell_forbidden(self) -> None:
+        """RFC 5465 section 3.1: mailboxes that the client may know of, but not hear of."""
+        for name, folder in self._seen.folders.items():
+            if "r" not in folder.rights and self._events(name, folder, self._seen.subscribed):
+                self._list(name, [_NO_ACCESS])
 
     async def tell_status(self) -> None:
         """RFC 5465 section 3.1: the STATUS that a client begins with, of each mailbox but the selected one."""
@@ -161,27 +177,57 @@ class Watch:
         await self._session.flush()
 
     async def _tell_names(self, before: _Seen) -> None:
-        """RFC 5465 sections 5.4 and 5.5: LIST of what is new, renamed, gone, subscribed to."""
-        now = self._seen
+        """RFC 5465 sections 5.4, 5.5 and 5.9: LIST of what is new, renamed, gone, subscribed to, forbidden or no more so."""
+        now, own = self._seen, self._own
+        self._own = set()
         names_before = {folder.id: name for name, folder in before.folders.items()}
-        ids_now = {folder.id for folder in now.folders.values()}
-        for name, folder in before.folders.items():
-            if folder.id not in ids_now and Event.NAME in self._events(name, folder, before.subscribed):
-                self._list(name, ["\\NonExistent"])
-        told: set[str] = set()
+        names_now = {folder.id: name for name, folder in now.folders.items()}
+        affected: dict[str, str] = {}  # with the name before, if it was renamed
+        for number, name in names_before.items():
+            if number not in names_now:
+                affected |= dict.fromkeys(_with_parent(name), "")
+        for number, name in names_now.items():
+            old = names_before.get(number)
+            if old is None:
+                affected |= dict.fromkeys(_with_parent(name), "")
+            elif old != name and not self._follows(before, number, old, name):
+                affected[name] = old
+        told = {
+            name
+            for name, old in affected.items()
+            if name not in own and any(Event.NAME in self._events_of(each, before) for each in (name, old) if each)
+        }
+        subscribed = (before.subscribed ^ now.subscribed) - told - own
+        told |= {name for name in subscribed if Event.SUBSCRIPTION in self._events_of(name, before)}
+        for name in sorted(told):
+            old = affected.get(name)
+            self._list(name, [], b' ("OLDNAME" (%b))' % self._session.mailbox(old) if old else b"")
         for name, folder in now.folders.items():
-            old = names_before.get(folder.id)
-            if old != name and Event.NAME in self._events(name, folder, now.subscribed):
-                renamed = b"" if old is None else b' ("OLDNAME" (%b))' % self._session.mailbox(old)
-                self._list(name, ["\\Subscribed"] if name in now.subscribed else [], renamed)
-                told.add(name)
-        for name in sorted((before.subscribed ^ now.subscribed) - told):
-            known = now.folders.get(name)
-            if Event.SUBSCRIPTION in self._events(name, known, now.subscribed | before.subscribed):
-                words = ["\\Subscribed"] if name in now.subscribed else []
-                self._list(name, words if known is not None else [*words, "\\NonExistent"])
+            was = before.folders.get(name)
+            if was is not None and ("r" in was.rights) != ("r" in folder.rights) and self._events_now(name):
+                self._list(name, [] if "r" in folder.rights else [_NO_ACCESS])
+
+    def _follows(self, before: _Seen, number: int, old: str, name: str) -> bool:
+        """Whether it has another name because one above it has."""
+        for above in parents([name]):
+            folder = self._seen.folders.get(above)
+            if folder is not None and folder.id != number:
+                rest = name[len(above) :]
+                was = before.folders.get(old.removesuffix(rest)) if old.endswith(rest) else None
+                if was is not None and was.id == folder.id:
+                    return True
+        return False
+
+    def _events_of(self, name: str, before: _Seen) -> frozenset[Event]:
+        """Of a mailbox that is there, or was."""
+        folder = self._seen.folders.get(name) or before.folders.get(name)
+        return self._events(name, folder, self._seen.subscribed | before.subscribed)
 
     def _list(self, name: str, words: list[str], extra: bytes = b"") -> None:
+        tree = Tree(self._seen.folders, self._seen.subscribed)
+        words = [*tree.attributes(name), *words]
+        if name in tree.subscribed:
+            words.append("\\Subscribed")
         self._session.write(responses.listing(b"LIST", words, self._session.mailbox(name), extra))
 
     async def _tell_messages(self, name: str, before: Folder, now: Folder) -> None:
@@ -234,6 +280,12 @@ class Watch:
             await fetch.answer(self._session, [places], self.selected.items)
 
 
+def _with_parent(name: str) -> list[str]:
+    """A mailbox that comes or goes affects the one above it (RFC 5465 section 5.4)."""
+    above = name.rpartition(SEPARATOR)[0]
+    return [name, above] if above else [name]
+
+
 def _covers(group: Group, name: str, *, personal: bool, subscribed: bool) -> bool:
     match group.which:
         case Which.INBOXES:
@@ -245,69 +297,3 @@ def _covers(group: Group, name: str, *, personal: bool, subscribed: bool) -> boo
         case Which.SUBTREE:
             return any((name + SEPARATOR).startswith(top + SEPARATOR) for top in group.names)
     return name in group.names
-
-
-# --- when it is told
-
-
-async def tell(session: "ImapSession", *, expunges: bool) -> None:
-    """All there is to tell: of the selected mailbox, and of those watched. Raises NotFound where the selected one is gone."""
-    if session.selected is not None:
-        await updates.tell(session, expunges=expunges)
-    if session.watch is not None:
-        await session.watch.fetch_new()
-        await session.watch.tell()
-
-
-async def until_said(session: "ImapSession", *, idle: bool) -> bytes:
-    """The client's next line, with its end. What happens meanwhile is told: in IDLE, or between commands."""
-    line = asyncio.ensure_future(session.reader.raw_line())
-    try:
-        while not line.done():
-            with session.interruptible():
-                await _either(line, _waits_for(session, idle=idle))
-            if not line.done():
-                await _tell_at_once(session, idle=idle)
-        return line.result()
-    except MailError as error:
-        if idle or isinstance(error, NotFound):
-            raise
-        log.warning("%s: no more updates before the next command", session.context.session, exc_info=True)
-        with session.interruptible():
-            return await line
-    finally:
-        line.cancel()
-
-
-def _tells_selected(session: "ImapSession", *, idle: bool) -> bool:
-    """Without a group about it the selected mailbox is told of as ever: in IDLE, and with commands."""
-    if session.watch is None or session.watch.selected is None:
-        return idle
-    return bool(session.watch.selected.events)
-
-
-def _waits_for(session: "ImapSession", *, idle: bool) -> list[asyncio.Event]:
-    events = []
-    if session.selected is not None and _tells_selected(session, idle=idle):
-        events.append(session.selected.changed)
-    if session.watch is not None:
-        events.append(session.watch.changed)
-    return events
-
-
-async def _tell_at_once(session: "ImapSession", *, idle: bool) -> None:
-    """Between commands expunges are told where the client has asked for SELECTED (RFC 5465 sections 6.1 and 6.2)."""
-    if session.selected is not None and _tells_selected(session, idle=idle):
-        delayed = session.watch is not None and session.watch.delays_expunges
-        await tell(session, expunges=idle or not delayed)
-    elif session.watch is not None:
-        await session.watch.tell()
-
-
-async def _either(line: "asyncio.Future[bytes]", events: list[asyncio.Event]) -> None:
-    waiting: list[asyncio.Future[Any]] = [asyncio.ensure_future(event.wait()) for event in events]
-    try:
-        await asyncio.wait([line, *waiting], return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for one in waiting:
-            one.cancel()

@@ -131,11 +131,13 @@ def uses_numbers(verb: c.Verb) -> bool:
 
 def tells_expunges(verb: c.Verb) -> bool:
     """EXPUNGE must not be sent while FETCH, STORE or SEARCH by number is under way (RFC 3501 section 7.4.1), and the same
-    goes for SORT and THREAD (RFC 5256 section 3)."""
+    goes for SORT and THREAD (RFC 5256 section 3), and for all three by UID where their keys name numbers (RFC 7162 section 3.2.10)."""
     match verb:
         case c.Fetch(messages=messages) | c.Store(messages=messages):
             return messages.by_uid
         case c.Search(by_uid=by_uid) | c.Sort(by_uid=by_uid) | c.Thread(by_uid=by_uid):
-            return by_uid
+            return by_uid and not _names_numbers(verb.program)
+        case c.Esearch(program=program):
+            return not _names_numbers(program)
         case _:
             return True

@@ -11,7 +11,7 @@ from mailhub.wire.imap import commands, responses, search_responses
 from mailhub.wire.imap.search_commands import Program, Returns
 
 from . import sync
-from .answers import Answer, Refused, no, ok
+from .answers import Answer, Refused, bad, no, ok
 
 if TYPE_CHECKING:
     from mailhub.mailbox.service import FolderView
@@ -69,6 +69,8 @@ async def _answer(
     if returns is None and session.rev2:  # RFC 9051 section 7.3.4
         returns = _ALL
     saving = returns is not None and "SAVE" in returns.options
+    if returns is not None and "UPDATE" in returns.options and session.tag in session.contexts:
+        raise Refused(bad("Tag reuse"))  # RFC 5267 section 4.3
     try:
         found = await view.search(known(program))
         if criteria:
@@ -88,7 +90,7 @@ async def _answer(
             items = search_responses.returned(returns, numbers, modseq)
             session.write(search_responses.esearch(search_responses.tag(session.tag), items, by_uid=by_uid))
         if "UPDATE" in returns.options:
-            await session.contexts.begin(session, known(program), criteria, found, by_uid=by_uid)
+            await session.contexts.begin(session, program, criteria, found, by_uid=by_uid)
     await session.flush()
 
 

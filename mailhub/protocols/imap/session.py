@@ -16,7 +16,7 @@ from mailhub.wire.imap import responses
 from mailhub.wire.imap.commands import Command
 from mailhub.wire.imap.framing import Literal
 
-from . import answers, notify, rules
+from . import answers, notify, rules, sync, telling
 from .answers import Answer, Refused
 from .capabilities import Facts, announced
 from .contexts import Contexts
@@ -59,6 +59,7 @@ class ImapSession:
         self._over = False
         self._busy = False
         self._draining = False
+        self._behind = False  # the client was told a HIGHESTMODSEQ that leaves out expunges which wait
         self._silent_since = 0.0
         self._login_until = self.clock.monotonic() + self.config.login_timeout
 
@@ -178,6 +179,7 @@ class ImapSession:
         if self._view is not None:
             self._view.close()
             self._view = None
+            self._behind = False
             self.contexts = Contexts()
 
     def stop_watching(self) -> None:
@@ -281,7 +283,7 @@ class ImapSession:
             return await self.reader.raw_line()
         self._busy = True
         try:
-            return await notify.until_said(self, idle=False)
+            return await telling.until_said(self, idle=False)
         except NotFound:
             raise Hopeless("The selected mailbox is gone") from None
         finally:
@@ -318,12 +320,21 @@ class ImapSession:
 
     async def _tell(self, command: Command) -> None:
         try:
-            await notify.tell(self, expunges=rules.tells_expunges(command.verb))
+            await telling.tell(self, expunges=rules.tells_expunges(command.verb))
+            self._tell_progress()
         except NotFound:
             self.deselect()
             self.goodbye("The selected mailbox is gone")
         except MailError as error:
             log.warning("%s: no updates: %s", self.context.session, error)
+
+    def _tell_progress(self) -> None:
+        """RFC 7162 section 3.2: while expunges wait, the client is not at the mod-sequences that it was told; then it is again."""
+        if self._view is not None and self.condstore:
+            behind = self._view.told < self._view.folder.modseq
+            if behind or self._behind:
+                self.write(sync.highest(self._view))
+            self._behind = behind
 
     async def _pass_literal(self) -> None:
         if self.literal is not None:

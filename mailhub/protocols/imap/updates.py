@@ -15,8 +15,8 @@ RECENT = "\\Recent"
 PAGE = 1_000  # lines between two pauses
 
 
-async def tell(session: "ImapSession", *, expunges: bool) -> None:
-    """Bring the view up to date, and the client with it. Raises NotFound where the mailbox is gone."""
+async def tell(session: "ImapSession", *, expunges: bool, flags: bool = True) -> None:
+    """Bring the view up to date, and the client with it; without `flags` not with those. NotFound where the mailbox is gone."""
     view = session.view
     before = view.uids  # another array takes its place where messages go
     delta = await view.sync(expunges=expunges)
@@ -33,7 +33,8 @@ async def tell(session: "ImapSession", *, expunges: bool) -> None:
     if delta.recent is not None and not session.rev2:
         lines.append(b"* %d RECENT\r\n" % delta.recent)
     words = flag_words(session)
-    lines += [fetch_of(session, n - 1) + flags_of(session, n - 1, words) for n, _, _ in delta.flags]
+    if flags:
+        lines += [fetch_of(session, n - 1) + flags_of(session, n - 1, words) for n, _, _ in delta.flags]
     for start in range(0, len(lines), PAGE):
         session.write(b"".join(lines[start : start + PAGE]))
         await session.flush()

@@ -47,10 +47,14 @@ class Annotate:
     def apply(self, db: sqlite3.Connection, told: Told) -> None:
         for place, values in self.values.items():
             if place.folder:
-                get_folder(db, place.folder)
+                get_folder(db, place.folder)  # NotFound where it is gone
             count, octets = self._held(db, place)
             for entry, value in values:
                 self._set(db, place, entry, value)
+            if place.folder and values:  # RFC 7162 section 3.2
+                folder = get_folder(db, place.folder)
+                db.execute("update folder set modseq=? where id=?", (folder.modseq + 1, folder.id))
+                told.change(folder.account, folder.id, folder.modseq + 1)
             now, then = self._held(db, place), (max(count, self.limits.count), max(octets, self.limits.octets))
             if now[0] > then[0] or now[1] > then[1]:  # what is over a limit that was lowered may still become less
                 raise LimitReached("mailbox.metadata_limit, mailbox.metadata_account_limit")

@@ -1,7 +1,7 @@
 """What FETCH may ask for (RFC 3501 section 6.4.5): read from a command, written as the name in the answer."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from .lexer import NUMBER_MAX, Lexer
@@ -92,6 +92,11 @@ _OLD = {
     "RFC822.PEEK": Section(What.ALL, peek=True, label=b"RFC822"),
     "RFC822.TEXT.PEEK": Section(What.TEXT, peek=True, label=b"RFC822.TEXT"),
 }
+
+
+def peeking(items: tuple[Item, ...]) -> tuple[Item, ...]:
+    """Without setting \\Seen: nobody has read a message because he was told of it."""
+    return tuple([replace(item, peek=True) if isinstance(item, Section | Binary) else item for item in items])
 
 
 def read(lexer: Lexer) -> tuple[Item, ...]:

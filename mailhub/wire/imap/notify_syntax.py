@@ -1,10 +1,8 @@
 """The grammar of NOTIFY (RFC 5465 section 8)."""
 
-from dataclasses import replace
-
 from . import fetch_items
 from .arguments import mailbox
-from .fetch_items import Binary, Item, Section
+from .fetch_items import Item
 from .lexer import Lexer
 from .notify import SELECTED, Event, Group, Notify, Which
 
@@ -105,9 +103,4 @@ class _Reader:
         # RFC 5465 section 5.1, 5.2 and 5.3: a client that hears of some changes has to hear of all that move numbers
         if not events.isdisjoint({*_MESSAGES, Event.FLAGS}) and not events >= _MESSAGES:
             lexer.fail("MessageNew and MessageExpunge go together")
-        return frozenset(events), tuple([_peeking(item) for item in items])
-
-
-def _peeking(item: Item) -> Item:
-    """Nobody has read a message because he was told of it."""
-    return replace(item, peek=True) if isinstance(item, Section | Binary) else item
+        return frozenset(events), fetch_items.peeking(items)

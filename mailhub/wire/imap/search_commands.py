@@ -5,13 +5,17 @@ from dataclasses import dataclass
 from mailhub.model.search import Key
 from mailhub.model.sorting import Algorithm, Criterion
 
+from .fetch_items import Item
+
 
 @dataclass(frozen=True, slots=True)
 class Returns:
-    """RETURN (...) of RFC 4731, 5182, 5267 and 9394: options in capitals; `partial`: places from 1, or from the end as -1."""
+    """RETURN (...) of RFC 4731, 5182, 5267 and 9394: options in capitals; `partial`: places from 1, or from the end as -1;
+    `items`: of UPDATE, to be fetched of new messages (RFC 5465 section 7)."""
 
     options: frozenset[str]
     partial: tuple[int, int] | None = None
+    items: tuple[Item, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

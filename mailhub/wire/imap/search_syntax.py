@@ -6,8 +6,9 @@ from collections.abc import Callable
 from mailhub.model import charsets
 from mailhub.model.sorting import Algorithm, By, Criterion
 
-from . import search_keys, sequences
+from . import fetch_items, search_keys, sequences
 from .arguments import mailbox
+from .fetch_items import Item
 from .lexer import END, Lexer
 from .search_commands import CancelUpdate, Esearch, Program, Returns, Search, Sort, Source, Thread
 
@@ -45,6 +46,7 @@ def _returns(lexer: Lexer) -> Returns:
     """search-return-opts = "RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")" SP; nothing asked means ALL"""
     options: set[str] = set()
     partial = None
+    items: tuple[Item, ...] = ()
     while not lexer.skip(b")"):
         word = lexer.keyword()
         if word == "PARTIAL" and partial is None:
@@ -52,6 +54,9 @@ def _returns(lexer: Lexer) -> Returns:
             partial = sequences.read_partial(lexer)
         elif word in OPTIONS:
             options.add(word)
+            if word == "UPDATE" and lexer.rest().startswith(b" ("):  # modifier-update of RFC 5465 section 8
+                lexer.space()
+                items = fetch_items.peeking(fetch_items.read(lexer))
         else:
             lexer.fail("Unknown option of RETURN")
         if not lexer.skip(b" ") and lexer.peek() != 0x29:
@@ -61,7 +66,7 @@ def _returns(lexer: Lexer) -> Returns:
     if partial is None and not options - {"UPDATE", "CONTEXT"}:
         options.add("ALL")
     lexer.space()
-    return Returns(frozenset(options), partial)
+    return Returns(frozenset(options), partial, items)
 
 
 def _codec(lexer: Lexer) -> str | None:

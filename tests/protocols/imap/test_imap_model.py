@@ -236,13 +236,22 @@ class World:
         if not client.condstore:
             return await self.store(client, step, uids, command)
         since = max(0, self.model.highest - step.old)
-        failed = [uid for uid in uids if self.model.modseqs.get(uid, since + 1) > since]
+        changed = {uid for uid in uids if self.model.modseqs.get(uid, 0) > since}
+        failed = {uid for uid in changed if self._misses(client, step, uid, since)}
         answer = await client.ask(
             f"{command.format('STORE')} (UNCHANGEDSINCE {since}) {step.op}FLAGS ({' '.join(step.words)})"
         )
         assert (b"[MODIFIED " in answer) == bool(failed)
         self.model.store(uids, step.op, step.words, since)
+        self.model.store(sorted(changed - failed), step.op, step.words, None)  # a commit of its own
         return None
+
+    def _misses(self, client: CheckedClient, step: Step, uid: int, since: int) -> bool:
+        """Whether the client named a mod-sequence before the last that it heard of, or does not know how one of these flags is
+        now (RFC 7162 section 3.1.12)."""
+        told = client.belief
+        unknown = (told.flags[uid] ^ self.model.flags[uid]) & step.words
+        return not step.op or told.modseqs[uid] > since or bool(unknown)
 
     async def search(self, client: CheckedClient, step: Step, uids: list[int], command: str) -> None:
         by_uid = command.startswith("UID")
