@@ -221,6 +221,22 @@ async def test_what_makes_no_sense_is_said_so(site: Site) -> None:
     await site.ask("PATCH", "/health", 405)
 
 
+async def test_what_checks_found_is_shown(site: Site) -> None:
+    signature = "DKIM-Signature: v=1; a=rsa-sha256; d=app.test; s=none; h=from; bh=eA==; b=eA==\r\n"
+    text = signature + LETTER.format(subject="signed")
+    await aiosmtplib.send(
+        text,
+        sender="app@example.test",
+        recipients=["bob@example.test"],
+        hostname=site.hub.host,
+        port=site.hub.port("smtp"),
+    )
+    await site.hub.settled()
+    one = await site.get(f"{API}/messages/latest")
+    assert one["verdict"].startswith("accept, score 0.0; dkim=")
+    assert "header.d=app.test" in one["authentication"]
+
+
 async def test_the_description_has_every_call(site: Site) -> None:
     document = await site.get("/api/openapi.json")
     assert document["openapi"] == "3.1.0"

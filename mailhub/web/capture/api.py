@@ -67,9 +67,12 @@ class Support(Struct, frozen=True):
 
 
 class WholeLetter(Struct, frozen=True):
-    """A captured message."""
+    """A captured message. `verdict`: what the checks found, and what follows from it (docs/filters.md), "" where they had nothing to
+    say; `authentication`: SPF, DKIM and DMARC as Authentication-Results has them."""
 
     letter: Letter
+    verdict: str
+    authentication: str
     headers: tuple[tuple[str, str], ...]
     text: str
     html: str
@@ -285,6 +288,8 @@ def _letter(place: Place, message: Message) -> Letter:
 def _whole(place: Place, message: Message) -> WholeLetter:
     return WholeLetter(
         letter=_letter(place, message),
+        verdict=" ".join(message.headers.get("X-Mailhub-Verdict").split()),
+        authentication=" ".join(message.headers.get("Authentication-Results").split()),
         headers=tuple(message.headers),
         text=message.text,
         html=message.html,
