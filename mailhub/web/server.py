@@ -22,7 +22,10 @@ class WebServer:
         self._app = web.Application(middlewares=[guarded(names)], client_max_size=config.body_limit)
         for route in (*routes, described(routes, title)):
             self._app.router.add_route(route.method, config.prefix + route.path, route.handler)
-        self._runner = web.AppRunner(self._app, handle_signals=False, access_log=None, keepalive_timeout=_SECONDS)
+        self._runner = web.AppRunner(
+            self._app, handle_signals=False, access_log=None, keepalive_timeout=_SECONDS,
+            handler_cancellation=True,  # who has left waits for nothing any more
+        )  # fmt: skip
 
     async def start(self) -> None:
         await self._runner.setup()
