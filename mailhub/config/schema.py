@@ -96,7 +96,7 @@ class Smtp(Lists, frozen=True, kw_only=True):
     etrn: bool = False
     # Give a submitted message the Date, Message-ID and From it lacks, and take its Bcc away (RFC 6409 section 8).
     repair: bool = True
-    # Octets of a header that is looked at; a submitted message with a longer one is refused.
+    # Octets of a header that is looked at; a message of strangers, or a submitted one, with a longer one is refused.
     header_size_limit: Annotated[int, Meta(ge=1_024, le=16_777_216)] = 262_144
     # Domains that mail is relayed to for everybody (a key for each; ".example.org" means all below it), and their recipients,
     # where they are known.

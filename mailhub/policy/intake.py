@@ -75,7 +75,7 @@ class BodyIntake:
         """Hand on what was held back, the header mended."""
         if self._repair is not None:
             rest = bytes(self._buffer[len(self.header) :])
-            header = self.header if self.too_long else await self._repair(self.header)
+            header = await self._repair(self.header)
             self.stored = len(header)
             self._writer.feed(header + rest)
         self._buffer.clear()
@@ -88,10 +88,7 @@ class BodyIntake:
 
     async def finish(self) -> Body:
         if self._reading:  # no blank line came: all of it is header
-            whole = bytes(self._buffer)
-            self._ended(len(whole))
-            if self._repair is not None and whole and not whole.endswith(b"\r\n"):
-                self.header += b"\r\n"
+            self._ended(len(self._buffer))
             await self._give()
         elif self.pending:
             await self._give()

@@ -252,9 +252,11 @@ class Transaction:
         policy, rewriting = self._policy, self._policy.rewriting
         if self._service == "submission" or not (self._service == "lmtp" or self._visit.trusted):
             header = authres.without_ours(header, policy.inspection.authserv_id)
+        if self._intake is None or self._intake.too_long:
+            return header
         if self._service == "submission" and policy.config.repair:
             header = submission.repaired(
-                header,
+                header if header.endswith(b"\r\n") or not header else header + b"\r\n",
                 date=stamps.date_time(policy.clock.now()),
                 message_id=stamps.message_id(ids.text(self._number), policy.hostname),
                 sender=self._envelope.sender,
@@ -273,7 +275,7 @@ class Transaction:
         assert self._intake is not None
         if self._intake.hops > self._policy.config.hopcount_limit:
             return LOOP
-        if self._intake.too_long and self._mending() is not None:
+        if self._intake.too_long and self._mending() is not None:  # something forged could hide in it
             return HEADER_TOO_LONG
         try:
             if await self._came_back():

@@ -64,23 +64,23 @@ def actions(text: str, environment: Environment = ENVIRONMENT) -> tuple[object, 
     return verdict.actions
 
 
-KEEP = FileInto()
+KEEP, IMPLICIT = FileInto(), FileInto(implicit=True)
 
 
 @pytest.mark.parametrize(
     ("script", "wanted"),
     [
-        ("", (KEEP,)),
-        ("stop; discard;", (KEEP,)),
+        ("", (IMPLICIT,)),
+        ("stop; discard;", (IMPLICIT,)),
         ("discard;", (Discard(),)),
         ("keep; discard;", (KEEP, Discard())),
         ('fileinto "Junk"; fileinto "Junk";', (FileInto("Junk"),)),
-        ('fileinto :copy "Junk";', (FileInto("Junk"), KEEP)),
+        ('fileinto :copy "Junk";', (FileInto("Junk"), IMPLICIT)),
         ('fileinto :create "new";', (FileInto("new", create=True),)),
         ('fileinto :specialuse "\\\\Junk" "Spam";', (FileInto("Spam", special_use="\\Junk"),)),
         ('fileinto "inbox";', (KEEP,)),
         ('redirect "c@example.net";', (Redirect("c@example.net"),)),
-        ('redirect :copy "C <c@example.net>";', (Redirect("c@example.net"), KEEP)),
+        ('redirect :copy "C <c@example.net>";', (Redirect("c@example.net"), IMPLICIT)),
         ('reject "no";', (Reject("no"),)),
         ('ereject "no";', (Reject("no", "ereject"),)),
         ('setflag ["\\\\seen a", "b"]; removeflag "A"; keep;', (FileInto("INBOX", ("\\Seen", "b")),)),
