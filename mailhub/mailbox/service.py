@@ -88,7 +88,7 @@ class Mailboxes:
         if not await self.has_room(account, content.size):
             raise OverQuota(f"{account} has no room for {content.size} octets")
         if folder in _USES:
-            await self.account(account).have(folder)
+            folder = await self.account(account).have(folder)
         body = content.body.data
         if body is not None and quick(body):
             envelope, structure = render(head + content.prefix + body + content.tail)
@@ -143,17 +143,21 @@ class AccountMail:
         self.annotations = Annotations(store.sharing, service.changes, service.config, name)
 
     async def folders(self) -> list[Folder]:
-        """All of its own, INBOX first. A fresh account gets its special-use folders here: one with INBOX alone, that
-        subscribes to nothing else (names of folders deleted later stay subscribed, so they do not come back)."""
+        """All of its own, INBOX first. A fresh account gets its special-use folders here or with its first folder: one with
+        INBOX alone, that subscribes to nothing else (names of folders deleted later stay subscribed, so they do not come back)."""
         found = await self._store.folders(self.name)
-        if len(found) == 1 and not set(await self._store.subscriptions(self.name)) - {"INBOX"}:
-            for folder, use in SPECIAL_USE:
-                try:
-                    await self._store.create(self.name, folder, use)
-                except Exists:
-                    continue
+        if await self._is_fresh(found):
+            await self._furnish()
             found = await self._store.folders(self.name)
         return found
+
+    async def _is_fresh(self, found: list[Folder]) -> bool:
+        return len(found) == 1 and not set(await self._store.subscriptions(self.name)) - {"INBOX"}
+
+    async def _furnish(self) -> None:
+        for folder, use in SPECIAL_USE:
+            with suppress(Exists):
+                await self._store.create(self.name, folder, use)
 
     async def existing(self) -> list[Folder]:
         """Its own folders as they are, INBOX first; none are made."""
@@ -220,7 +224,11 @@ class AccountMail:
         new = {SEPARATOR.join(levels[:n]) for n in range(1, len(levels) + 1)}
         if len(known | new) > self._service.config.folder_limit:
             raise LimitReached("mailbox.folder_limit")
-        return await self._store.create(owner, theirs, special_use)
+        fresh = owner == self.name and await self._is_fresh(folders)
+        made = await self._store.create(owner, theirs, special_use)
+        if fresh:
+            await self._furnish()
+        return made
 
     async def _may_create(self, name: str, theirs: str) -> None:
         """The nearest folder above it that is there decides (RFC 4314 section 4). Nothing is told of what may not be known."""
@@ -274,11 +282,18 @@ class AccountMail:
         self._whole.queue.check_space()
         return self._whole.queue.body_writer()
 
-    async def have(self, name: str) -> None:
-        """A special-use folder is made on first use."""
-        if all(folder.name != name for folder in await self.folders()):
-            with suppress(Exists):
-                await self._store.create(self.name, name, _USES[name])
+    async def have(self, name: str) -> str:
+        """The folder for the use that one of that name (of SPECIAL_USE) has: that one, or whichever the owner uses; made on
+        first use."""
+        folders, use = await self.folders(), _USES[name]
+        if any(folder.name == name for folder in folders):
+            return name
+        for folder in folders:
+            if folder.special_use == use:
+                return folder.name
+        with suppress(Exists):
+            await self._store.create(self.name, name, use)
+        return name
 
     async def append(
         self, folder: Folder, messages: Sequence[Appended], replaces: tuple[FolderView, int] | None = None

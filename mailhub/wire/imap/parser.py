@@ -274,3 +274,4 @@ _SYNTAX: dict[str, Callable[[Lexer], Verb]] = {
     "MOVE": _to(commands.Move, by_uid=False),
     "UID MOVE": _to(commands.Move, by_uid=True),
 }
+NAMES = frozenset(_SYNTAX)  # of all commands

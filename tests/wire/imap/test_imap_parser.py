@@ -205,14 +205,21 @@ WORDS = st.sampled_from(
      b"CATENATE (", b"URL ", b"TEXT ", b"UTF8 (", b"REPLACE 1 INBOX ", b"BINARY[", b"PREVIEW (LAZY)", b"GENURLAUTH ", b"OR ", b"NOT ", b"FLAGS ", b"HEADER.FIELDS ", b"<0.1>", b"CHARSET ", b"&", b"\xff", b"\0", b"RETURN ", b"*", b" "]
 )  # fmt: skip
 
+SEARCHES = st.sampled_from(
+    [b"(REVERSE DATE SUBJECT) ", b"(DISPLAYFROM) ", b"UTF-8 ", b"REFERENCES ", b"ORDEREDSUBJECT ", b"REFS ", b"ALL", b"IN (", b"personal",
+     b"subtree-one ", b"mailboxes (", b"selected", b") ", b"RETURN (", b"UPDATE (UID)", b"PARTIAL 1:2", b"SAVE", b"COUNT ", b"MODSEQ 1", b"$",
+     b"SUBJECT ", b"{3+}", b"UID 1:2", b"KEYWORD $x", b"OLDER 1", b"SINCE 1-Feb-1994", b"SET ", b"(selected (MessageNew (UID) MessageExpunge))"]
+)  # fmt: skip
 
-@fuzz(200)
+
+@fuzz(400)
 @given(
-    st.lists(st.one_of(WORDS, st.binary(max_size=5)), min_size=1, max_size=12),
+    st.sampled_from(["", *sorted(parser.NAMES)]).map(lambda name: name.encode() + b" " * bool(name)),
+    st.lists(st.one_of(WORDS, SEARCHES, st.binary(max_size=5)), min_size=1, max_size=12),
     st.lists(st.binary(max_size=5), max_size=2),
 )
-def test_any_octets_give_a_command_or_a_refusal(words: list[bytes], literals: list[bytes]) -> None:
-    texts = (b"a " + b"".join(words), *(b" " for _ in literals))
+def test_any_octets_give_a_command_or_a_refusal(name: bytes, words: list[bytes], literals: list[bytes]) -> None:
+    texts = (b"a " + name + b"".join(words), *(b" " for _ in literals))
     for read in (parser.parse, parser.streamed):
         tag: bytes | None = b"a"
         try:
