@@ -43,7 +43,8 @@ async def signing_in(
     stored = StoredPasswords(directory, auth, hasher)
     providers: list[Provider] = chain(auth, stored, tables, hasher, clock)
     if isinstance(directory, CapturingDirectory):
-        providers = [AnyPassword(directory.capture(config.capture), config.capture)]
+        rules = tables.open(config.capture.rules) if config.capture.rules else None
+        providers = [AnyPassword(directory.capture(config.capture, rules), config.capture)]
     authenticator = Authenticator(
         directory,
         store.directory,

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from mailhub.config.capture import Capture
+from mailhub.config.lookup import Lookup
 from mailhub.config.schema import Config, Delivery, Listener, Log, Smtp, Trace
 from mailhub.model.clock import Clock, SystemClock, VirtualClock
 
@@ -35,6 +36,8 @@ def _ports(function: Any) -> Any:
 @click.option("--mailboxes", type=click.Choice(["each", "one"]), default="each", show_default=True,
               envvar="MAILHUB_MAILBOXES", show_envvar=True,
               help="A mailbox for each recipient, or all mail in inbox@mailhub.test.")  # fmt: skip
+@click.option("--rule", "rules", multiple=True, metavar="DOMAIN=INBOX", envvar="MAILHUB_RULES", show_envvar=True,
+              help="Mail for a domain or an address goes to that inbox: one for each project.")  # fmt: skip
 @click.option("--relayhost", default="", envvar="MAILHUB_RELAYHOST", show_envvar=True,
               help="Where released messages go; without it, to the MX of their domain.")  # fmt: skip
 @click.option("--virtual-time", is_flag=True, envvar="MAILHUB_VIRTUAL_TIME", show_envvar=True,
@@ -46,6 +49,7 @@ def dev(
     address: str,
     data: Path | None,
     mailboxes: Any,
+    rules: tuple[str, ...],
     relayhost: str,
     virtual_time: bool,
     hosts: tuple[str, ...],
@@ -67,7 +71,7 @@ def dev(
         for name, _ in _DOORS
     ]
     config = Config(
-        mode="capture", data=str(folder), listener=tuple(doors), capture=Capture(mailboxes=mailboxes), web=Web(hosts=hosts),
+        mode="capture", data=str(folder), listener=tuple(doors), capture=Capture(mailboxes=mailboxes, rules=_rules(rules)), web=Web(hosts=hosts),
         smtp=Smtp(mynetworks=("0.0.0.0/0", "::/0")), delivery=Delivery(relayhost=relayhost), trace=Trace(),
         log=Log(level="info" if verbose else "warning"),
     )  # fmt: skip
@@ -85,3 +89,10 @@ def dev(
     finally:
         if data is None:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _rules(words: tuple[str, ...]) -> Lookup:
+    pairs = [word.partition("=") for word in words]
+    if any(not key or "@" not in inbox for key, _, inbox in pairs):
+        raise click.BadParameter("a rule is a domain or an address, =, and an address", param_hint="--rule")
+    return Lookup((tuple((key.lower(), inbox) for key, _, inbox in pairs),)) if pairs else Lookup()

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from .lookup import Lookup
 from .section import Section
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ class Capture(Section, frozen=True, kw_only=True):
     mailboxes: Literal["each", "one"] = "each"
     # The address of that one, and of who signs in by a name without a domain.
     inbox: str = "inbox@mailhub.test"
+    # Or by rule, before that: addresses, or domains, to the mailbox that gets their mail: an inbox for each project.
+    rules: Lookup = Lookup()
     # Domains in which only those who have an account are there.
     strict_domains: tuple[str, ...] = ()
     # Mailboxes that may be made; further recipients are told 452.

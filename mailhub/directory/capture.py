@@ -4,6 +4,7 @@ from mailhub.config.capture import Capture
 from mailhub.model.address import domain_of, split
 from mailhub.model.errors import Exists, MailError, Permanent, Temporary
 from mailhub.model.reply import Reply
+from mailhub.tables import Table
 
 from . import names
 from .directory import Account, Directory
@@ -15,8 +16,9 @@ _FULL = Reply(452, "4.2.1", "No more mailboxes are made here (capture.mailbox_li
 class CapturingDirectory(Directory):
     """Mailboxes are made for every address but those of `capture.strict_domains`."""
 
-    def capture(self, settings: Capture) -> "CapturingDirectory":
+    def capture(self, settings: Capture, rules: Table | None = None) -> "CapturingDirectory":
         """To be called before the first look-up."""
+        self._rules = rules
         self._capture, self._strict = settings, frozenset(map(str.lower, settings.strict_domains))
         self._made = 0
         return self
@@ -32,10 +34,14 @@ class CapturingDirectory(Directory):
 
     async def alias(self, address: str) -> tuple[str, ...] | None:
         found = await super().alias(address)
-        one = self._capture.inbox
-        if found or self._capture.mailboxes == "each" or domain_of(address).lower() in self._strict or address == one:
+        domain, one = domain_of(address).lower(), self._capture.inbox
+        if found or domain in self._strict:
             return found
-        return (one,)
+        for key in (address, domain) if self._rules is not None else ():
+            inbox = await self._rules.lookup(key) if self._rules is not None else None
+            if inbox is not None:
+                return None if inbox == address else (inbox,)
+        return None if self._capture.mailboxes == "each" or address == one else (one,)
 
     async def _make(self, address: str) -> Account | None:
         if self._made >= self._capture.mailbox_limit:

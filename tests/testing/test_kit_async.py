@@ -3,6 +3,8 @@
 import aiosmtplib
 import pytest
 
+from mailhub.config.capture import Capture
+from mailhub.config.lookup import Lookup
 from mailhub.model.clock import SystemClock
 from mailhub.testing import AsyncMailHub
 
@@ -27,8 +29,6 @@ async def test_no_letter_is_proved(mailhub_async: AsyncMailHub) -> None:
 
 
 async def test_all_in_one_mailbox() -> None:
-    from mailhub.config.capture import Capture
-
     async with AsyncMailHub(capture_settings=Capture(mailboxes="one", inbox="all@mailhub.test")) as hub:
         await post(hub, "a@one.test", "1")
         await post(hub, "b@two.test", "2")
@@ -46,11 +46,21 @@ async def test_real_time_has_no_hand() -> None:
 
 
 async def test_a_full_capture_says_so() -> None:
-    from mailhub.config.capture import Capture
-
     async with AsyncMailHub(capture_settings=Capture(mailbox_limit=1)) as hub:
         await post(hub, "first@example.test", "1")
         with pytest.raises(aiosmtplib.SMTPRecipientsRefused) as refused:
             await post(hub, "second@example.test", "2")
         assert refused.value.recipients[0].code == 452
         await post(hub, "first@example.test", "3")
+
+
+async def test_an_inbox_for_each_project() -> None:
+
+    rules = Lookup(((("shop.example", "shop@mailhub.test"), ("boss@blog.example", "blog@mailhub.test")),))
+    async with AsyncMailHub(capture_settings=Capture(rules=rules)) as hub:
+        for to in ("ann@shop.example", "bob@shop.example", "boss@blog.example", "eve@else.example"):
+            await post(hub, to, to)
+        await hub.settled()
+        assert len(await hub.inbox("shop@mailhub.test")) == 2
+        assert (await hub.inbox("blog@mailhub.test")).only.subject == "boss@blog.example"
+        assert (await hub.inbox("eve@else.example")).only.to == ("eve@else.example",)
