@@ -14,7 +14,7 @@ from .charset import decode as decode_charset
 FIELD = re.compile(rb"^([!-9;-~]++)[ \t]*+:((?:[^\n]*+)(?:\n[ \t][^\n]*+)*)", re.MULTILINE)
 
 # encoded-word = "=?" charset ["*" language] "?" encoding "?" encoded-text "?="
-_WORD = re.compile(r"=\?([A-Za-z0-9!#$%&'+^_`{}~.:-]{1,80}+)(?:\*[^?\s]{0,40}+)?\?([bBqQ])\?([^?\r\n]*+)\?=")
+_WORD = re.compile(rb"=\?([A-Za-z0-9!#$%&'+^_`{}~.:-]{1,80}+)(?:\*[^?\s]{0,40}+)?\?([bBqQ])\?([^?\r\n]*+)\?=")
 # characters of GB2312, each two octets; Western texts have hardly ever four letters with accents in a row
 _HIGH, _GB2312, _FEW = re.compile(rb"[\x80-\xff]++"), re.compile(rb"(?:[\xa1-\xa9\xb0-\xf7][\xa1-\xfe])+"), 4
 _BASE64_REST = re.compile(rb"[^A-Za-z0-9+/]+")
@@ -69,45 +69,55 @@ def delivered_to(header: bytes) -> frozenset[str]:
 
 
 def text(value: bytes) -> str:
-    """8-bit text of a header without decoding encoded words: UTF-8, or what can hardly be anything but Chinese, or else
-    Windows-1252."""
+    """8-bit text of a header without decoding encoded words."""
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError:
+        return decode_charset(value, _guessed(value))
+
+
+def _guessed(value: bytes) -> str:
+    """The charset of 8-bit text: UTF-8, or what can hardly be anything but Chinese, or else Windows-1252."""
+    try:
+        value.decode("utf-8")
+    except UnicodeDecodeError:
         runs = _HIGH.findall(value)
         chinese = max(map(len, runs)) >= _FEW and all(map(_GB2312.fullmatch, runs))
-        return decode_charset(value, "gb18030" if chinese else "windows-1252")
+        return "gb18030" if chinese else "windows-1252"
+    return "utf-8"
 
 
 def decode(value: bytes) -> str:
-    """The text of a header field for people: encoded words decoded, charset guessed for 8-bit text. Never raises."""
-    plain = text(unfold(value))
-    return "".join(_decoded(plain)) if "=?" in plain else plain
+    """The text of a header field for people: encoded words decoded, also those with raw 8-bit octets in their own charset; that of
+    8-bit text elsewhere is guessed. Never raises."""
+    plain = unfold(value)
+    return "".join(_decoded(plain)) if b"=?" in plain else text(plain)
 
 
-def _decoded(plain: str) -> Iterator[str]:
+def _decoded(plain: bytes) -> Iterator[str]:
     """Runs of encoded words in one charset are joined before decoding: many senders cut a character in two."""
+    guessed = _guessed(_WORD.sub(b" ", plain))
     at = 0
     run, charset = bytearray(), ""
     for word in _WORD.finditer(plain):
         between = plain[at : word.start()]
-        name = word[1].lower()
-        if run and (name != charset or between.strip(" \t")):
+        blank = not between.strip(b" \t")
+        name = word[1].decode("ascii").lower()
+        if run and (name != charset or not blank):
             yield decode_charset(bytes(run), charset)
             run.clear()
-            yield between if between.strip(" \t") else ""
+            yield "" if blank else decode_charset(between, guessed)
         elif not run:
-            yield "" if charset and not between.strip(" \t") else between
+            yield "" if charset and blank else decode_charset(between, guessed)
         run += _octets(word[2], word[3])
         charset, at = name, word.end()
     if charset:
         yield decode_charset(bytes(run), charset)
-    yield plain[at:]
+    yield decode_charset(plain[at:], guessed)
 
 
-def _octets(encoding: str, encoded: str) -> bytes:
-    raw = encoded.encode("utf-8", "replace")
-    if encoding in "qQ":
+def _octets(encoding: bytes, raw: bytes) -> bytes:
+    if encoding in b"qQ":
         return decodestring(raw.replace(b" ", b"_"), header=True)
     raw = _BASE64_REST.sub(b"", raw)
     if len(raw) % 4 == 1:  # no octet ends there: the last sign is lost

@@ -61,6 +61,22 @@ def test_a_character_cut_in_two_by_its_sender_is_whole_again() -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (b"=?gbk?Q?\xc4\xe3\xba\xc3?=", "你好"),
+        (b"=?gb2312?q?\xc4\xe3=BA=C3?= x", "你好 x"),
+        (b"=?koi8-r?Q?\xf0\xd2\xc9?=", "При"),
+        (b"\xe4\xbd\xa0 =?gbk?Q?\xc4\xe3?= \xe4\xbd\xa0", "你 你 你"),
+        (b"M\xfcller =?utf-8?Q?\xe4\xbd\xa0?=", "Müller 你"),
+        (b"\xc4\xe3\xba\xc3=?iso-8859-1?Q?\xfc?=", "你好ü"),
+    ],
+)
+def test_raw_octets_in_an_encoded_word_are_of_its_charset(value: bytes, text: str) -> None:
+    """Forbidden by RFC 2047, and sent all the same; what stands outside has its own."""
+    assert headers.decode(value) == text
+
+
+@pytest.mark.parametrize(
     ("name", "codec"),
     [
         ("UTF-8", "utf_8"),

@@ -25,7 +25,7 @@ from ..lane import Lane
 log = logging.getLogger("mailhub.store")
 T = TypeVar("T")
 
-VERSION = 2  # of the tables, and of what `mailbox.readable` makes of a message
+VERSION = 3  # of the tables, and of what `mailbox.readable` makes of a message
 # a database of another version is thrown away; another Python may fold letters in another way
 STAMP = VERSION * 1_000_000 + sum(int(part) * 100**n for n, part in enumerate(unidata_version.split(".")[::-1]))
 _OPEN = 16  # databases
