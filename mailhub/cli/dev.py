@@ -12,8 +12,10 @@ from mailhub.config.lookup import Lookup
 from mailhub.config.schema import Config, Delivery, Listener, Log, Smtp, Trace
 from mailhub.model.clock import Clock, SystemClock, VirtualClock
 
+from .options import under_environment
 from .serve import run
 
+_OURS = frozenset(("mode", "data", "listener"))  # said by the options of this command
 _DOORS = (("smtp", 1025), ("http", 8025), ("imap", 1143), ("pop3", 1110))
 
 
@@ -59,7 +61,8 @@ def dev(
     """Catch all mail, and show it.
 
     Every address is a mailbox, every login is right, and nothing leaves unless you release it. The page and its interfaces are
-    on the HTTP port; mail programs read the same mail by IMAP and POP3.
+    on the HTTP port; mail programs read the same mail by IMAP and POP3. Any option of config.toml is taken from the environment, too:
+    MAILHUB_HOSTNAME, MAILHUB_SMTP_MESSAGE_SIZE_LIMIT, MAILHUB_QUEUE_RETRY.
     """
     from mailhub.config.web import Web
     from mailhub.testing.hub_faults import HubFaults
@@ -75,6 +78,7 @@ def dev(
         smtp=Smtp(mynetworks=("0.0.0.0/0", "::/0")), delivery=Delivery(relayhost=relayhost), trace=Trace(),
         log=Log(level="info" if verbose else "warning"),
     )  # fmt: skip
+    config = under_environment(config, but=_OURS)
     clock: Clock = VirtualClock(SystemClock().now()) if virtual_time else SystemClock()
 
     def make() -> TappedHub:

@@ -1,5 +1,6 @@
 """Options that many commands share, and what they stand for."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -38,6 +39,16 @@ def read_config(path: Path | None) -> Config:
 
     try:
         return load(path)
+    except ConfigError as error:
+        fail(str(error))
+
+
+def under_environment(config: Config, but: frozenset[str]) -> Config:
+    """The same with the options of the environment but those, or the end of the program with what is wrong with them."""
+    from mailhub.config.load import ConfigError, under
+
+    try:
+        return under(os.environ, config, but)
     except ConfigError as error:
         fail(str(error))
 

@@ -8,6 +8,7 @@ import difflib
 import math
 import os
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from . import lines, lookup, restrictions, rules, schema
+from . import environment, lines, lookup, restrictions, rules, schema
 
 FILE = "config.toml"
 FILE_LIMIT = 4_194_304  # octets
@@ -47,20 +48,18 @@ class ConfigError(Exception):
 
 
 def load(path: Path | None = None) -> schema.Config:
-    """Read the file at `path`; with None `./config.toml`, or the defaults where there is no such file.
+    """Read the file at `path`; with None `./config.toml`, or the defaults where there is no such file. Options of the environment
+    stand above it.
 
     Relative paths in it (`data`, `tls.certificate`, `tls.key`) are made absolute, from the folder of the file.
     """
     file = path or Path(FILE)
-    if path is None and not file.exists():
-        config = schema.Config()
-    else:
-        config = parse(_read(file), str(file))
-    return _anchored(config, file.absolute().parent)
+    text = "" if path is None and not file.exists() else _read(file)
+    return _anchored(parse(text, str(file), os.environ), file.absolute().parent)
 
 
-def parse(text: str, file: str = FILE) -> schema.Config:
-    """The configuration in `text`; `file` is what the problems call it. Paths are left as written."""
+def parse(text: str, file: str = FILE, environ: Mapping[str, str] | None = None) -> schema.Config:
+    """The configuration in `text`; `file` is what the problems call it. Paths are left as written. `environ`: options above it."""
     try:
         data = tomllib.loads(text)
         where = lines.locate(text)
@@ -68,13 +67,35 @@ def parse(text: str, file: str = FILE) -> schema.Config:
         raise ConfigError([_syntax(text, file, str(error))]) from None
     except RecursionError:
         raise ConfigError([Problem(file, 0, "", "nesting too deep", "plain tables and lists")]) from None
+    above, variables = environment.document(environ or {})
+    return _made(environment.merged(data, above), file, where, variables)
+
+
+def under(environ: Mapping[str, str], config: schema.Config, but: frozenset[str]) -> schema.Config:
+    """`config`, made by a program, with the options of the environment above it; none of the keys and tables in `but`."""
+    above, variables = environment.document(environ)
+    above = {key: value for key, value in above.items() if key not in but}
+    read = _made(above, "environment", {}, variables)
+    return msgspec.structs.replace(config, **{key: _over(config, read, key, above[key]) for key in above})
+
+
+def _over(under: Any, read: Any, key: str, written: Any) -> Any:
+    before, after = getattr(under, key), getattr(read, key)
+    if not isinstance(before, schema.Section):
+        return after
+    return msgspec.structs.replace(before, **{name: _over(before, after, name, written[name]) for name in written})
+
+
+def _made(
+    data: dict[str, Any], file: str, where: dict[lines.Path, int], variables: Mapping[tuple[str, ...], str]
+) -> schema.Config:
     findings: list[rules.Finding] = []
     config: schema.Config = _Reader(findings).table(data, schema.Config, ())
     if not findings:
         config = _inherited(config, data)
         findings.extend(rules.check(config))
     if findings:
-        raise ConfigError([_problem(file, where, finding) for finding in findings])
+        raise ConfigError([_problem(file, where, variables, finding) for finding in findings])
     return config
 
 
@@ -199,11 +220,15 @@ def _syntax(text: str, file: str, message: str) -> Problem:
     return Problem(file, line, "", f"what is not TOML ({what[:1].lower()}{what[1:]})", "TOML 1.0")
 
 
-def _problem(file: str, where: dict[lines.Path, int], finding: rules.Finding) -> Problem:
-    """The line is that of the key, or of the nearest table around it where the key is not written."""
+def _problem(
+    file: str, where: dict[lines.Path, int], variables: Mapping[tuple[str, ...], str], finding: rules.Finding
+) -> Problem:
+    """The line is that of the key, or of the nearest table around it where the key is not written. An option of the environment
+    has the name of its variable for a file."""
     path = finding.path
-    while path and path not in where:
+    while path and path not in where and path not in variables:
         path = path[:-1]
+    file = variables.get(path, file)  # type: ignore[arg-type]
     key = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in finding.path).removeprefix(".")
     return Problem(file, where.get(path, 0), key, finding.found, finding.allowed)
 
