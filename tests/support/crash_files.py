@@ -239,6 +239,7 @@ async def end_threads(store: SqliteStore) -> None:
     if task is not None:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+    await store.mailboxes.watcher.stop()
     for lane in (store._filer.lane, store._reader, store._writer, store.mailboxes.staging):
         await lane.stop()
     for db in (store._filer._db, store._writer._db, *store._connections):
