@@ -44,6 +44,7 @@ DOORS = (
 PATIENCE = 5.0  # seconds of real time that `expect` waits
 SETTLING = 30.0  # seconds of real time that `settled` waits
 _HANGS = 0.5  # seconds of real time after which a delivery is taken to hang
+_TOLD = 10  # messages of each kind in the story of a failure
 _TURNS = 8  # turns of the loop in which what a client has sent reaches its session
 
 
@@ -53,7 +54,7 @@ class AsyncMailHub:
     `domains`: those in which only accounts made by `add_account` exist; mail to any other address is taken and gets a mailbox,
     and every password is right there. `capture` false: only `domains` are ours, all else is relayed; `capture_settings`: how it is captured. `clock`: a
     `VirtualClock` shared with others, or a `SystemClock` for real time. `latency`: seconds of real time
-    that what SMTP clients say is on its way. `options`: sections of the configuration, by their
+    that what SMTP clients say is on its way. `unix`: the doors are sockets in its folder (`path`), and there are no ports. `options`: sections of the configuration, by their
     names (`queue=Queue(...)`; docs/operator.md has them all).
     """
 
@@ -65,6 +66,7 @@ class AsyncMailHub:
         clock: Clock | None = None,
         host: str = "127.0.0.1",
         latency: float = 0.0,
+        unix: bool = False,
         **options: Any,
     ) -> None:
         self.host = host
@@ -72,7 +74,7 @@ class AsyncMailHub:
         self._time: Clock = clock or VirtualClock(self._system.now())
         self.clock = AsyncTestClock(self._time)
         options.setdefault("hostname", "mailhub.test")
-        options.setdefault("listener", tuple(msgspec.structs.replace(door, address=host) for door in DOORS))
+        options.setdefault("listener", tuple(_door(door, host, unix) for door in DOORS))
         options.setdefault("queue", Queue(jitter=0.0))  # nothing is left to chance
         options.setdefault("resolver", Resolver(nameservers=(f"{host}:9",), timeout=0.2, tries=1))  # nobody is there
         if capture:
@@ -101,6 +103,7 @@ class AsyncMailHub:
         except BaseException:
             self._forget_files()
             raise
+        self.loop = asyncio.get_running_loop()
         self.hub.store.mailboxes.subscribe(self._mailboxes_changed)
 
     async def stop(self) -> None:
@@ -129,6 +132,10 @@ class AsyncMailHub:
     def port(self, name: str = "smtp") -> int:
         """The port of "smtp", "submission", "submissions", "pop3", "pop3s", "imap" or "imaps"."""
         return self.hub.port(name)
+
+    def path(self, name: str = "smtp") -> str:
+        """The socket of that door, of a server with `unix`."""
+        return next(door.config.path for door in self.hub.listeners if door.config.label == name)
 
     def client_tls(self) -> ssl.SSLContext:
         """A client's context that trusts this server's certificate, or the authority of its internet, and no other."""
@@ -302,6 +309,20 @@ class AsyncMailHub:
         traced = await self.hub.control.perform(words.TraceFind(what=what))
         return [f"{one.id or '-'} {step.stage}: {step.text}" for one in traced.messages for step in one.steps]
 
+    async def story(self) -> str:
+        """What a person wants to know when a test has failed: the messages that arrived last and those that wait, each with its way.
+        TimeoutError where the server hangs."""
+        lines: list[str] = []
+        async with self._system.timeout(PATIENCE):
+            for message in (await self.messages())[-_TOLD:]:
+                lines += [f"arrived: {message}", *await self._way(message.queue_id)]
+            for item in (await self.waiting())[-_TOLD:]:
+                lines += [f"in the queue: {item}", *await self._way(item.queue_id)]
+        return "\n".join(lines) or "no message came in"
+
+    async def _way(self, queue_id: str) -> list[str]:
+        return [f"    {step}" for step in await self.trace(queue_id)] if queue_id else []
+
     @contextlib.contextmanager
     def record(self) -> Iterator[Recording]:
         """`with hub.record() as recording:`, and then `recording.save("tests/login.txt")`: what sessions that begin meanwhile say."""
@@ -322,6 +343,11 @@ def _new_folder() -> Path:
     """In memory where there is such a file system: nothing has to survive a power loss here."""
     memory = Path("/dev/shm")
     return Path(tempfile.mkdtemp(prefix="mailhub-", dir=memory if memory.is_dir() else None))
+
+
+def _door(door: Listener, host: str, unix: bool) -> Listener:
+    changed: dict[str, Any] = {"path": door.label} if unix else {"address": host}
+    return msgspec.structs.replace(door, **changed)
 
 
 def _place(message: Message) -> tuple[int, int]:

@@ -113,6 +113,10 @@ class MailHub:
         """The port of "smtp", "submission", "submissions", "pop3", "pop3s", "imap" or "imaps"."""
         return self._server.port(name)
 
+    def path(self, name: str = "smtp") -> str:
+        """The socket of that door, of a server with `unix`."""
+        return self._server.path(name)
+
     def add_account(self, address: str, password: str = "password") -> None:
         """An account of one of `domains`, or with a password that is checked."""
         self._thread.run(self._server.add_account(address, password))
@@ -158,6 +162,10 @@ class MailHub:
     def trace(self, message: Message | str) -> list[str]:
         """Every step of a message that arrived, or of a queue id, a Message-ID or an address."""
         return self._thread.run(self._server.trace(message))
+
+    def story(self) -> str:
+        """The messages that arrived last and those that wait, each with its way: what the output of a failed test shows."""
+        return self._thread.run(self._server.story())
 
     def record(self) -> AbstractContextManager[Recording]:
         """`with hub.record() as recording:`, and then `recording.save("tests/login.txt")`."""

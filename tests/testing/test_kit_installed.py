@@ -24,6 +24,30 @@ async def test_in_its_loop(mailhub_async):
     assert len(await mailhub_async.inbox("b@example.test")) == 0
 """
 
+FAILS = """
+import smtplib
+{marker}
+
+def send(server, to):
+    with smtplib.SMTP("127.0.0.1", server.port("smtp")) as client:
+        client.sendmail("a@example.test", [to], "Subject: hi\\r\\n\\r\\n")
+
+def test_plain(mailhub):
+    send(mailhub, "b@example.test")
+    mailhub.settled()
+    assert mailhub.inbox("c@example.test").subjects == ("hi",)
+
+{mark}
+async def test_in_its_loop(mailhub_async):
+    import asyncio
+    await asyncio.to_thread(send, mailhub_async, "late@example.test")
+    await mailhub_async.settled()
+    assert len(await mailhub_async.inbox("c@example.test")) == 1
+
+def test_that_passes(mailhub):
+    send(mailhub, "never@example.test")
+"""
+
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -60,6 +84,28 @@ def test_under_anyio(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(text)
     done = run(installed, tmp_path, "-p", "no:asyncio")
     assert "2 passed" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("anyio", [False, True], ids=["asyncio", "anyio"])
+def test_a_failure_shows_each_message_and_its_way(installed: Path, tmp_path: Path, anyio: bool) -> None:
+    mark = (
+        '@pytest.mark.anyio\n@pytest.mark.parametrize("anyio_backend", ["asyncio"])'
+        if anyio
+        else "@pytest.mark.asyncio"
+    )
+    (tmp_path / "test_it.py").write_text(FAILS.format(marker="import pytest", mark=mark))
+    done = run(installed, tmp_path, *(("-p", "no:asyncio") if anyio else ()))
+    assert "2 failed, 1 passed" in done.stdout, done.stdout + done.stderr
+    plain, later = done.stdout.split("___ test_in_its_loop")
+    for told, address in ((plain, "b@example.test"), (later, "late@example.test")):
+        story = told.partition("- mailhub -")[2]
+        assert f"arrived: to {address}" in story, done.stdout
+        assert (
+            f"accepted: ESMTP from unknown[127.0.0.1], helo=[127.0.0.1], from=<a@example.test>, to=<{address}>" in story
+        )
+        assert "status=sent" in story
+    assert "never@example.test" not in done.stdout
 
 
 @pytest.mark.slow

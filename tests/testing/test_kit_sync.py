@@ -3,8 +3,10 @@
 import imaplib
 import poplib
 import smtplib
+import socket
 import threading
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -188,3 +190,27 @@ def test_an_internet_of_plain_calls() -> None:
         ]
         net.clock.advance(minutes=6)
         assert len(away.taken) == 1
+
+
+def test_doors_on_unix_sockets() -> None:
+    with MailHub(unix=True) as hub:
+        assert all(door.port == 0 for door in hub._server.hub.listeners)
+        with socket.socket(socket.AF_UNIX) as line:
+            line.connect(hub.path("smtp"))
+            client = smtplib.SMTP()
+            client.sock, client.file = line, None
+            assert client.getreply()[0] == 220
+            client.sendmail("a@example.test", ["b@example.test"], "Subject: hi\r\n\r\n")
+        assert hub.expect(to="b@example.test").subject == "hi"
+        with _ImapBySocket(hub.path("imap")) as mail:
+            mail.login("b@example.test", "any")
+            assert mail.select()[1] == [b"1"]
+        path = Path(hub.path("imap"))
+    assert not path.exists()
+
+
+class _ImapBySocket(imaplib.IMAP4):
+    def _create_socket(self, timeout: float | None) -> socket.socket:
+        line = socket.socket(socket.AF_UNIX)
+        line.connect(self.host)
+        return line
