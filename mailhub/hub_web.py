@@ -8,6 +8,7 @@ from mailhub.web import health
 from mailhub.web.capture import page
 from mailhub.web.capture.api import CaptureApi, Faults
 from mailhub.web.capture.caught import Caught
+from mailhub.web.capture.links import LinkCheck
 from mailhub.web.capture.mailhog import MailHog
 from mailhub.web.capture.mailpit import Mailpit
 from mailhub.web.capture.release import Release
@@ -27,7 +28,8 @@ async def serving_web(hub: "Hub", faults: Faults | None, undo: AsyncExitStack) -
         await caught.open()
         undo.callback(caught.close)
         release = Release(hub.spool, hub.clock, config.delivery.relayhost)
-        routes += CaptureApi(caught, release, hub.clock, SystemClock(), faults).routes()
+        links = LinkCheck(hub.resolver)
+        routes += CaptureApi(caught, release, links, hub.clock, SystemClock(), faults).routes()
         routes += Mailpit(caught, release).routes() + MailHog(caught, release).routes() + page.routes(config.web.prefix)
     server = WebServer(config.web, config.hostname, routes, "mailhub")
     await server.start()

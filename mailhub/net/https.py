@@ -44,6 +44,10 @@ class Https:
         """HttpsError for whatever keeps the answer away."""
         return await self._ask("GET", url, timeout, limit)
 
+    async def head(self, url: str, *, timeout: float) -> Answer:
+        """The same without a body."""
+        return await self._ask("HEAD", url, timeout, 0)
+
     async def post(
         self, url: str, body: bytes, kind: str, *, timeout: float, limit: int, authorization: str = ""
     ) -> Answer:

@@ -1,4 +1,4 @@
-"""An HTTPS server on loopback that answers as it is told; what was asked is kept."""
+"""An HTTPS server on loopback (HTTP without a certificate) that answers as it is told; what was asked is kept."""
 
 import asyncio
 import ssl
@@ -46,10 +46,11 @@ class Website:
 
 
 @asynccontextmanager
-async def website(certificate: trustme.LeafCert, address: str = "127.0.0.1") -> AsyncIterator[Website]:
+async def website(certificate: trustme.LeafCert | None, address: str = "127.0.0.1") -> AsyncIterator[Website]:
     site = Website()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    certificate.configure_cert(context)
+    context = None if certificate is None else ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if certificate is not None and context is not None:
+        certificate.configure_cert(context)
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", site.answer)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)

@@ -8,6 +8,8 @@ from typing import Any
 import aiohttp
 import aiosmtplib
 import pytest
+import trustme
+from support.https import website
 
 from mailhub.config.schema import Delivery, Listener, Relay
 from mailhub.testing import AsyncMailHub, RemoteHost
@@ -76,6 +78,27 @@ async def test_list_search_and_one(site: Site) -> None:
     assert {"what": "flexbox", "who": "Outlook for Windows", "times": 1} in one["unsupported"]
     assert (await site.get(f"{API}/messages/latest"))["letter"]["mailbox"] == "eve@example.test"
     assert "no message" in (await site.get(f"{API}/messages/9-9", 404))["error"]
+
+
+async def test_links_are_asked_when_somebody_wants_it(site: Site) -> None:
+    authority = trustme.CA()
+    async with website(authority.issue_cert("127.0.0.1")) as secure, website(None) as plain:
+        plain.status = 404
+        links = [
+            f"http://localhost:{plain.port}/gone",
+            f"https://127.0.0.1:{secure.port}/x",
+            "http://nobody.test/",
+            "mailto:a@b.test",
+        ]
+        text = "Content-Type: text/html\r\n\r\n" + "".join(f"<a href='{link}'>go</a>\r\n" for link in links + links[:1])
+        where: dict[str, Any] = {"hostname": site.hub.host, "port": site.hub.port("smtp")}
+        await aiosmtplib.send(text, sender="app@example.test", recipients=["bob@example.test"], **where)
+        await site.hub.settled()
+        assert plain.asked == [], "nobody asked yet"
+        told = (await site.ask("POST", f"{API}/messages/latest/links"))["links"]
+        assert [(one["url"], one["status"]) for one in told] == [(links[0], 404), (links[1], 0), (links[2], 0)]
+        assert "certificate" in told[1]["trouble"]
+        assert plain.asked == ["HEAD localhost /gone"]
 
 
 async def test_waiting_for_what_comes(site: Site) -> None:

@@ -7,6 +7,7 @@ import aiosmtplib
 import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 from support.browser import CHROMIUM
+from support.https import website
 
 from mailhub.config.schema import Listener
 from mailhub.testing import AsyncMailHub
@@ -47,6 +48,22 @@ async def opened(browser: Browser, hub: AsyncMailHub, locale: str = "en-GB") -> 
     page.set_default_timeout(20_000)
     await page.goto(f"http://{hub.host}:{hub.port('http')}/")
     return page
+
+
+async def test_links_are_asked_by_a_button(browser: Browser, hub: AsyncMailHub) -> None:
+    async with website(None) as site:
+        site.status = 404
+        text = (
+            f"Subject: links\r\nContent-Type: text/html\r\n\r\n<a href='http://127.0.0.1:{site.port}/gone'>go</a>\r\n"
+        )
+        where = {"hostname": hub.host, "port": hub.port("smtp")}
+        await aiosmtplib.send(text, sender="app@example.test", recipients=["bob@example.test"], **where)  # type: ignore[arg-type]
+        page = await opened(browser, hub)
+        await page.get_by_role("button", name="links").click()
+        await page.get_by_role("tab", name="Links").click()
+        await page.get_by_role("button", name="Ask their hosts").click()
+        await expect(page.locator("#body output")).to_have_text("404 is answered with an error")
+        assert site.asked == ["HEAD 127.0.0.1 /gone"]
 
 
 async def test_mail_appears_by_itself_and_can_be_read(browser: Browser, hub: AsyncMailHub) -> None:

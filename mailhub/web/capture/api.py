@@ -18,6 +18,7 @@ from mailhub.net.names import ascii_name
 from ..routes import Route, answered, read
 from ..safety import MESSAGE, failed
 from .caught import Caught, Place
+from .links import LinkCheck
 from .mailpit import download
 from .release import Release
 from .search import Criteria
@@ -58,6 +59,18 @@ class Part(Struct, frozen=True):
 class Link(Struct, frozen=True):
     url: str
     trouble: str
+
+
+class LinkAnswer(Struct, frozen=True):
+    """`status`: of HTTP; 0 where there was no answer."""
+
+    url: str
+    status: int
+    trouble: str
+
+
+class LinkAnswers(Struct, frozen=True):
+    links: tuple[LinkAnswer, ...]
 
 
 class Support(Struct, frozen=True):
@@ -133,8 +146,11 @@ class Faults(Protocol):
 class CaptureApi:
     """`faults`: None where this server has none (it is not `mailhub dev`)."""
 
-    def __init__(self, caught: Caught, release: Release, clock: Clock, real: Clock, faults: Faults | None) -> None:
-        self._caught, self._release, self._clock, self._real, self._faults = caught, release, clock, real, faults
+    def __init__(
+        self, caught: Caught, release: Release, links: LinkCheck, clock: Clock, real: Clock, faults: Faults | None
+    ) -> None:
+        self._caught, self._release, self._links = caught, release, links
+        self._clock, self._real, self._faults = clock, real, faults
 
     def routes(self) -> list[Route]:
         message = _ROOT + "/messages/{id}"
@@ -152,6 +168,8 @@ class CaptureApi:
             Route("GET", message + "/html", self._html, "Its HTML, in a sandbox", kind="text/html"),
             Route("GET", message + "/attachments/{number}", self._attachment, "One attachment, from 0",
                   kind="application/octet-stream"),
+            Route("POST", message + "/links", self._link_answers, "Ask the hosts of its links what they answer (HEAD)", None, None,
+                  LinkAnswers),
             Route("DELETE", message, self._delete, "Delete it"),
             Route("POST", message + "/release", self._released, "Send it on, by the real queue", None, ReleaseTo, Released),
             Route("POST", _ROOT + "/faults", self._fault, "Let something go wrong", None, Fault),
@@ -200,6 +218,11 @@ class CaptureApi:
         if not number.isdecimal() or int(number) >= len(message.attachments):
             raise web.HTTPNotFound(reason="no such attachment")
         return download(message, int(number))
+
+    async def _link_answers(self, request: web.Request) -> web.Response:
+        message = await self._caught.message(await self._caught.place(request.match_info["id"]))
+        answers = await self._links.check(message.links)
+        return answered(LinkAnswers(tuple(LinkAnswer(**asdict(one)) for one in answers)))
 
     # --- waiting ---
 

@@ -7,14 +7,14 @@ const TEXTS = {
     search: "Search: from:ann subject:code has:attachment", deleteAll: "Delete all", empty: "No mail yet. Send some, and it appears here.",
     release: "Release", releaseTo: "Send it on to…", delete: "Delete", from: "From", to: "To", mailbox: "Mailbox", codes: "Codes", verdict: "Verdict",
     html: "HTML", text: "Text", headers: "Headers", source: "Source", files: "Attachments", links: "Links", support: "Support",
-    messages: "messages", released: "Sent on as", none: "None", full: "full width", sure: "Delete all messages?", fine: "fine",
+    messages: "messages", released: "Sent on as", none: "None", full: "full width", sure: "Delete all messages?", fine: "fine", ask: "Ask their hosts",
     shown: "Nothing in it is known to be left out by the usual programs.",
   },
   zh: {
     search: "搜索：from:ann subject:验证码 has:attachment", deleteAll: "全部删除", empty: "还没有邮件。发一封，就会出现在这里。",
     release: "放行", releaseTo: "转发给…", delete: "删除", from: "发件人", to: "收件人", mailbox: "邮箱", codes: "验证码", verdict: "判定",
     html: "HTML", text: "文本", headers: "邮件头", source: "源码", files: "附件", links: "链接", support: "兼容性",
-    messages: "封邮件", released: "已发送，队列编号", none: "无", full: "全宽", sure: "删除全部邮件？", fine: "正常",
+    messages: "封邮件", released: "已发送，队列编号", none: "无", full: "全宽", sure: "删除全部邮件？", fine: "正常", ask: "检查链接",
     shown: "其中没有常见邮件程序不支持的内容。",
   },
 };
@@ -127,8 +127,23 @@ async function show() {
       link.href = `${ROOT}/messages/${id}/attachments/${n}`;
       return [link, file.type, `${file.size}`];
     }), say("none")));
-  } else if (tab === "links") body.replaceChildren(table(shown.links.map((link) => [link.url, link.trouble || say("fine")]), say("none")));
+  } else if (tab === "links") links(body, id);
   else body.replaceChildren(table(shown.unsupported.map((one) => [one.what, one.who, `${one.times}×`]), say("shown")));
+}
+
+function links(/** @type {HTMLElement} */ body, /** @type {string} */ id) {
+  const rows = shown.links.map((link) => [link.url, link.trouble || say("fine"), make("output")]);
+  const button = /** @type {HTMLButtonElement} */ (make("button", say("ask")));
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    const { links } = await ask(`${ROOT}/messages/${id}/links`, { method: "POST" });
+    for (const [url, , output] of rows) {
+      const answer = links.find((one) => one.url === url);
+      if (answer) output.textContent = [answer.status || "", answer.trouble].join(" ").trim();
+    }
+    button.disabled = false;
+  });
+  body.replaceChildren(table(rows, say("none")), ...(rows.length ? [button] : []));
 }
 
 function translate() {
