@@ -30,7 +30,11 @@ async def serving_web(hub: "Hub", faults: Faults | None, undo: AsyncExitStack) -
         release = Release(hub.spool, hub.clock, config.delivery.relayhost)
         links = LinkCheck(hub.resolver)
         routes += CaptureApi(caught, release, links, hub.clock, SystemClock(), faults).routes()
-        routes += Mailpit(caught, release).routes() + MailHog(caught, release).routes() + page.routes(config.web.prefix)
+        routes += (
+            Mailpit(caught, release, links).routes()
+            + MailHog(caught, release).routes()
+            + page.routes(config.web.prefix)
+        )
     server = WebServer(config.web, config.hostname, routes, "mailhub")
     await server.start()
     undo.push_async_callback(server.stop)

@@ -172,6 +172,10 @@ async def test_mailpit_s_calls(site: Site) -> None:
     assert "482913" in whole["Text"]
     assert (await site.get("/api/v1/messages"))["unread"] == 1
     assert (await site.get("/api/v1/message/latest/headers"))["Subject"] == ["two"]
+    assert "482913" in await site.get("/view/latest.txt")
+    assert "<b>482913</b>" in await site.get("/view/latest.html")
+    assert (await site.get("/api/v1/message/latest/link-check"))["Links"][0]["URL"] == "http://app.test/a"
+    assert await site.get("/api/v1/tags") == []
     assert "Subject: two" in await site.get("/api/v1/message/latest/raw")
     assert (await site.get("/api/v1/search?query=subject:one"))["messages_count"] == 1
     assert (await site.get("/api/v1/search?query=-subject:one+has:attachment"))["messages"][0]["Subject"] == "two"
@@ -195,6 +199,10 @@ async def test_mailhog_s_calls(site: Site) -> None:
     assert (await site.get("/api/v2/search?kind=to&query=eve@example.test"))["total"] == 1
     assert (await site.get("/api/v2/search?kind=from&query=nobody"))["total"] == 0
     assert (await site.get("/api/v2/search?kind=containing&query=482913"))["total"] == 2
+    html, attachment = item["MIME"]["Parts"]
+    assert (html["Headers"]["Content-Type"], html["MIME"]) == (["text/html"], None)
+    assert "<b>482913</b>" in html["Body"]
+    assert attachment["Headers"]["Content-Disposition"] == ["attachment"]
     await site.ask("DELETE", f"/api/v1/messages/{item['ID']}")
     assert (await site.get("/api/v2/messages"))["total"] == 1
 

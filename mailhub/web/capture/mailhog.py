@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from mailhub.message import headers
+from mailhub.message.parts import Part, parse
 from mailhub.message.reading import Message
 from mailhub.model.address import split
 
@@ -67,23 +68,31 @@ class MailHog:
 
 
 def _item(place: Place, message: Message) -> dict[str, Any]:
-    fields: dict[str, list[str]] = {}
-    for name, value in message.headers:
-        fields.setdefault(name, []).append(value)
-    end = headers.header_end(message.raw)
     created = datetime.fromtimestamp(place.received, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     raw = message.raw.decode("utf-8", "replace")
+    whole = parse(message.raw)
     return {
         "ID": place.id,
         "From": _path(message.sender),
         "To": [_path(message.recipient)],
-        "Content": {
-            "Headers": fields, "Body": message.raw[end:].decode("utf-8", "replace"), "Size": len(message.raw), "MIME": None,
-        },
+        "Content": _content(message.raw, whole) | {"Size": len(message.raw), "MIME": None},
         "Created": created,
-        "MIME": None,
+        "MIME": _mime(message.raw, whole),
         "Raw": {"From": message.sender, "To": [message.recipient], "Data": raw, "Helo": ""},
     }  # fmt: skip
+
+
+def _content(raw: bytes, part: Part) -> dict[str, Any]:
+    """A part, or the message as one; nothing of it decoded but what stands in its header."""
+    fields: dict[str, list[str]] = {}
+    for name, value in headers.fields(raw[part.start : part.body]):
+        fields.setdefault(name.decode("ascii"), []).append(headers.decode(value))
+    body = raw[part.body : part.end].decode("utf-8", "replace")
+    return {"Headers": fields, "Body": body, "Size": part.end - part.start, "MIME": _mime(raw, part)}
+
+
+def _mime(raw: bytes, part: Part) -> dict[str, Any] | None:
+    return {"Parts": [_content(raw, inner) for inner in part.parts]} if part.multipart else None
 
 
 def _path(address: str) -> dict[str, Any]:

@@ -12,7 +12,9 @@ from mailhub import __version__
 from mailhub.message.reading import Message
 
 from ..routes import Route, answered, read
+from ..safety import MESSAGE
 from .caught import Caught, Place
+from .links import LinkCheck
 from .release import Release
 from .search import parsed
 
@@ -32,8 +34,8 @@ class _To(msgspec.Struct):
 
 
 class Mailpit:
-    def __init__(self, caught: Caught, release: Release) -> None:
-        self._caught, self._release = caught, release
+    def __init__(self, caught: Caught, release: Release, links: LinkCheck) -> None:
+        self._caught, self._release, self._links = caught, release, links
 
     def routes(self) -> list[Route]:
         message = "/api/v1/message/{id}"
@@ -48,7 +50,11 @@ class Mailpit:
             ("GET", message + "/headers", self._headers),
             ("GET", message + "/raw", self._raw),
             ("GET", message + "/part/{part}", self._part),
+            ("GET", message + "/link-check", self._link_check),
             ("POST", message + "/release", self._released),
+            ("GET", "/api/v1/tags", self._tags),
+            ("GET", "/view/{id}.html", self._view_html),
+            ("GET", "/view/{id}.txt", self._view_text),
         )
         return [Route(method, path, handler, hidden=True) for method, path, handler in table]
 
@@ -118,6 +124,23 @@ class Mailpit:
         if not number.isdecimal() or not 0 < int(number) <= len(message.attachments):
             raise web.HTTPNotFound(reason="no such part")
         return download(message, int(number) - 1)
+
+    async def _link_check(self, request: web.Request) -> web.Response:
+        message = await self._caught.message(await self._caught.place(request.match_info["id"]))
+        answers = await self._links.check(message.links)
+        links = [{"URL": one.url, "StatusCode": one.status, "Status": one.trouble or "OK"} for one in answers]
+        return answered({"Errors": sum(1 for one in answers if one.trouble), "Links": links})
+
+    async def _tags(self, request: web.Request) -> web.Response:
+        return answered([])
+
+    async def _view_html(self, request: web.Request) -> web.Response:
+        message = await self._caught.message(await self._caught.place(request.match_info["id"]))
+        return web.Response(text=message.html, content_type="text/html", headers={"Content-Security-Policy": MESSAGE})
+
+    async def _view_text(self, request: web.Request) -> web.Response:
+        message = await self._caught.message(await self._caught.place(request.match_info["id"]))
+        return web.Response(text=message.text, content_type="text/plain")
 
     # --- changes ---
 
