@@ -7,6 +7,7 @@ from mailhub.config.schema import Config
 from mailhub.directory import Authenticator, Directory, Hasher
 from mailhub.directory.authenticator import Tokens
 from mailhub.directory.capture import AnyPassword, CapturingDirectory
+from mailhub.directory.kinds import directory_of
 from mailhub.directory.providers import Provider
 from mailhub.directory.providers.chain import chain
 from mailhub.directory.providers.stored import StoredPasswords
@@ -39,7 +40,8 @@ async def signing_in(
     hasher = Hasher(auth.threads, auth.backlog, guard.key, guard.known)
     undo.callback(hasher.close)
     kind = CapturingDirectory if config.mode == "capture" else Directory
-    directory = kind(store.directory, auth, hasher, domains=config.domains, cache_limit=cached)
+    directory = await directory_of(config, store.directory, hasher, clock, kind)
+    undo.callback(directory.close)
     stored = StoredPasswords(directory, auth, hasher)
     providers: list[Provider] = chain(auth, stored, tables, hasher, clock)
     if isinstance(directory, CapturingDirectory):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from mailhub import __version__
 from mailhub.control import bans
-from mailhub.control.words import ListenerState, ServerStatus, SessionState, Status
+from mailhub.control.words import DirectoryState, ListenerState, ServerStatus, SessionState, Status
+from mailhub.model.errors import MailError
 from mailhub.net import dnssec
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ async def status_of(hub: "Hub", request: Status) -> ServerStatus:
         version=__version__,
         hostname=hub.config.hostname,
         data=str(hub.data),
-        domains=tuple(domain.name for domain in await hub.directory.domains()),
+        domains=await _domains(hub),
         pid=os.getpid(),
         since=hub.started,
         listeners=tuple(
@@ -58,8 +59,24 @@ async def status_of(hub: "Hub", request: Status) -> ServerStatus:
         worst_stall=worst,
         memory=_resident(),
         guard=bans.state(hub.guard),
+        directory=_directory(hub),
         validating=dnssec.servers(hub.config.resolver),
     )
+
+
+async def _domains(hub: "Hub") -> tuple[str, ...]:
+    """Those of the configuration alone, where others can not be told now."""
+    try:
+        return tuple(domain.name for domain in await hub.directory.domains())
+    except MailError:
+        return hub.config.domains
+
+
+def _directory(hub: "Hub") -> DirectoryState | None:
+    state = hub.directory.state
+    if state is None:
+        return None
+    return DirectoryState(name=state.name, away=state.away, cause=state.cause, known=state.known)
 
 
 def _resident() -> int:

@@ -6,7 +6,7 @@ import click
 
 from mailhub.control.client import Client, NoServer
 from mailhub.control.errors import ControlError
-from mailhub.control.words import GuardState, ServerStatus, Status
+from mailhub.control.words import DirectoryState, GuardState, ServerStatus, Status
 
 from .exits import KINDS, Exit, fail
 from .options import common, read_config
@@ -46,9 +46,18 @@ def _print_guard(guard: GuardState) -> None:
         click.echo(f"alert     {moment(alert.time)} {alert.event}: {harmless(alert.subject)}: {harmless(alert.cause)}")
 
 
+def _print_directory(state: DirectoryState) -> None:
+    """A line on the database, and one more where it is away."""
+    click.echo(f"directory {harmless(state.name)}, {state.known} names known")
+    if state.away:
+        click.echo(f"alert     away since {moment(state.away)}: {harmless(state.cause)}")
+
+
 def _print(answer: ServerStatus) -> None:
     click.echo(f"mailhub {answer.version} on {answer.hostname}, process {answer.pid}, since {moment(answer.since)}")
     click.echo(f"domains   {', '.join(answer.domains) or 'none'}")
+    if answer.directory is not None:
+        _print_directory(answer.directory)
     click.echo(f"data      {answer.data}")
     click.echo(f"queue     {answer.queue_messages} messages, {answer.queue_recipients} recipients")
     click.echo(f"sessions  {answer.sessions}")

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from . import bounce_texts, commands, lookup, restrictions, rules_delivery
+from . import bounce_texts, commands, lookup, restrictions, rules_delivery, rules_directory
 from .aliasing import LUSER_WORDS, Aliases
 from .findings import Finding as Finding
 from .findings import ip_version
@@ -32,6 +32,7 @@ def check(config: Config) -> Iterator[Finding]:
     for n, network in enumerate(config.limits.allow):
         yield from _network(("limits", "allow", n), network)
     yield from _auth(config)
+    yield from rules_directory.directory(config)
     yield from _queue(config.queue)
     yield from _delimiter(config.delivery.recipient_delimiter)
     yield from _aliases(config.aliases)

@@ -12,6 +12,7 @@ from .aliasing import Canonical as Canonical
 from .capture import Capture as Capture
 from .capture import captured as captured
 from .delivering import Delivery as Delivery
+from .directory import Directory as Directory
 from .filters import Check as Check
 from .filters import Dkim as Dkim
 from .filters import Dmarc as Dmarc
@@ -111,11 +112,6 @@ class Smtp(Lists, frozen=True, kw_only=True):
     xforward_hosts: tuple[str, ...] = ()
     # Received fields after which a message is taken to be in a loop (RFC 5321 section 6.3).
     hopcount_limit: Count = 50
-
-
-class Directory(Section, frozen=True, kw_only=True):
-    # Accounts, aliases, domains and right passwords kept in memory, of each kind.
-    cache_limit: Count = 10_000
 
 
 class Limits(Section, frozen=True, kw_only=True):

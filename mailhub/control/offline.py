@@ -10,8 +10,9 @@ from mailhub import __version__
 from mailhub.config.schema import Config
 from mailhub.delivery.forwarding import SRS_KEY, Forwarding
 from mailhub.delivery.router import Router
-from mailhub.directory import Directory, Hasher
+from mailhub.directory import Hasher
 from mailhub.directory.keys import kept_key
+from mailhub.directory.kinds import directory_of
 from mailhub.mailbox.scripts import Scripts
 from mailhub.model.clock import SystemClock
 from mailhub.model.errors import MailError
@@ -46,7 +47,13 @@ class Offline:
             raise ControlError("refused", str(error)) from error
         self._store.mailboxes.limits = Limits(config.mailbox.quota_storage, config.mailbox.quota_messages)
         self._hasher = Hasher(1, 1)
-        directory = Directory(self._store.directory, config.auth, self._hasher, domains=config.domains)
+        try:
+            directory = self._runner.run(directory_of(config, self._store.directory, self._hasher, clock))
+        except MailError as error:
+            self._hasher.close()
+            self._runner.run(self._store.close())
+            self._runner.close()
+            raise ControlError("refused", str(error)) from error
         self._directory = directory
         sections = Sections(config.limits, config.smtp, config.auth, config.sessions)
         guard = Guard(sections, clock, store=self._store.guard, machine=local.read())
@@ -76,10 +83,14 @@ class Offline:
     def close(self) -> None:
         self._hasher.close()
         self._tables.close()
+        self._runner.run(self._closed())
         try:
             self._runner.run(self._store.close())
         finally:
             self._runner.close()
+
+    async def _closed(self) -> None:
+        self._directory.close()
 
     async def _status(self, request: Status) -> ServerStatus:
         counts = await self._store.queue.counts()

@@ -105,6 +105,16 @@ class SessionState(Struct, frozen=True, kw_only=True):
     since: float
 
 
+class DirectoryState(Struct, frozen=True, kw_only=True):
+    """A database of others that the directory is read from. `away`: since when, wall time; 0: it answers. `known`: names and
+    domains of it that are remembered."""
+
+    name: str
+    away: float
+    cause: str
+    known: int
+
+
 class ServerStatus(Struct, frozen=True, kw_only=True):
     """The whole server at one moment. Offline, `running` is False and what only a server knows is empty."""
 
@@ -124,6 +134,7 @@ class ServerStatus(Struct, frozen=True, kw_only=True):
     worst_stall: float = 0.0
     memory: int = 0  # octets resident
     guard: GuardState = GuardState()
+    directory: DirectoryState | None = None
     validating: tuple[str, ...] = ()  # resolvers whose word for DNSSEC counts; none: no DANE
 
 

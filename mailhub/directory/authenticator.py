@@ -166,7 +166,7 @@ class Authenticator:
         """The name of the account that may be used now, or why there is none. `resident`: it has to be one of the directory's, or
         become one now; whom another provider let in needs that for a mailbox alone."""
         login = self._full(login)
-        row = self._directory.stored(login)
+        row = await self._directory.stored(login)
         if row is not None:
             return (row.name, "") if row.enabled else ("", "not enabled")
         if not resident:
@@ -218,7 +218,7 @@ class Authenticator:
 
     async def _identify(self, login: str, password: str, service: str, client: str) -> tuple[str, str]:
         """The name of the account, and why there is none."""
-        row = self._directory.stored(login)
+        row = await self._directory.stored(login)
         if row is not None and await self._apps.right(row.name, password, service, client):
             return row.name, ""
         secret = password.encode("utf-8", "surrogatepass")

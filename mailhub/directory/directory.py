@@ -57,8 +57,20 @@ class Domain:
     source: Literal["config", "store"]
 
 
+@dataclass(frozen=True, slots=True)
+class State:
+    """A database of others. `away`: since when (wall time), 0 where it answers. `known`: names and domains that are remembered."""
+
+    name: str
+    away: float
+    cause: str
+    known: int
+
+
 class Directory:
     """One per hub. `auth`: the [auth] section; `domains`: those of the config file, united with the store's."""
+
+    writable = True
 
     def __init__(
         self,
@@ -79,6 +91,14 @@ class Directory:
         """Take over a new configuration."""
         self._auth, self._configured = auth, frozenset(map(str.lower, domains))
 
+    def close(self) -> None:
+        """Give back what it holds."""
+
+    @property
+    def state(self) -> State | None:
+        """Of the database that it is read from, where there is one."""
+        return None
+
     # --- look-ups ---
 
     async def domain(self, name: str) -> bool:
@@ -90,7 +110,7 @@ class Directory:
         row = self._row(key(address))
         return None if row is None else Account(row.name, row.enabled)
 
-    def stored(self, address: str) -> AccountRow | None:
+    async def stored(self, address: str) -> AccountRow | None:
         """The account with its stored password, for who checks passwords."""
         return self._row(key(address))
 
@@ -137,7 +157,7 @@ class Directory:
     async def set_password(self, address: str, password: str) -> None:
         """NotFound where there is no such account."""
         name = key(address)
-        row = self._existing(name)
+        row = await self._existing(name)
         stored = await self._hashed(password)
         try:
             await self._store.put_account(AccountRow(name, stored, row.enabled), replace=True)
@@ -186,14 +206,14 @@ class Directory:
     async def forward(self, address: str) -> Forward:
         """Where the account's mail goes beside, or instead of, its mailbox: an alias of its own name. NotFound where there is no
         account."""
-        name = self._existing(key(address)).name
+        name = (await self._existing(key(address))).name
         targets = await self.alias(name) or ()
         others = tuple(target for target in targets if key(target) != name)
         return Forward(name, others, keep=len(others) < len(targets) or not targets)
 
     async def set_forward(self, address: str, targets: Iterable[str], *, keep: bool) -> Forward:
         """`keep`: the account gets a copy, too. No targets end it. NotFound, Permanent."""
-        name = self._existing(key(address)).name
+        name = (await self._existing(key(address))).name
         others = [target for target in targets if key(target) != name]
         if others:
             await self.set_alias(name, [name, *others] if keep else others)
@@ -224,8 +244,8 @@ class Directory:
         finally:
             self._domains.drop(name)
 
-    def _existing(self, name: str) -> AccountRow:
-        row = self._row(name)
+    async def _existing(self, name: str) -> AccountRow:
+        row = await self.stored(name)
         if row is None:
             raise NotFound(f"no account {name}")
         return row

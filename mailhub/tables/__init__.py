@@ -7,6 +7,7 @@ May import: config, model.
     patterns   regexp, pcre, cidr
     sql        sqlite and mysql: the `.cf` file and its query
     files      a file, read in a thread, and again when it has changed
+    mysql      connections to such a database
     tables     "type:name" to a table; the one object of a hub
 
 Invariants

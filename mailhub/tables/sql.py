@@ -4,7 +4,6 @@ Every quoted literal of the query in which %s, %u, %d or %1 to %9 stands becomes
 refused. A query whose parts of the key are not there (%d without a domain) is not asked, and finds nothing.
 """
 
-import asyncio
 import contextlib
 import re
 import sqlite3
@@ -15,21 +14,35 @@ from typing import Any
 from mailhub.model.clock import Clock
 from mailhub.model.errors import Permanent, Temporary
 
+from .mysql import ROWS, Pool
 from .text import settings
 
-ROWS = 1_000  # rows of one answer that are looked at
-SECONDS = 10.0  # for a connection, and for an answer
+SECONDS = 10.0  # for a database to answer
 POOL = 4  # connections to one MySQL database
 _LITERAL = re.compile(r"'((?:[^'\\]|''|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"")
 _WORD = re.compile(r"%([%suSUdD1-9])")
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """`text` with a mark for each bound value; `values`: their templates; `result`, `domains`, `limit`: as in the manuals."""
+class Statement:
+    """`text` with a mark for each bound value; `values`: their templates."""
 
     text: str
     values: tuple[str, ...]
+
+    def bound(self, key: str) -> list[str] | None:
+        """The values for this key; None where the query is not to be asked."""
+        if "\0" in key:
+            return None
+        made = [filled(value, key) for value in self.values]
+        return None if None in made else [value for value in made if value is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """`result`, `domains`, `limit`: as in the manuals."""
+
+    statement: Statement
     result: str
     domains: frozenset[str]
     limit: int
@@ -37,10 +50,7 @@ class Query:
     def bound(self, key: str) -> list[str] | None:
         """The values for this key; None where the query is not to be asked."""
         domain = key.rpartition("@")[2].lower() if "@" in key else ""
-        if "\0" in key or (self.domains and domain not in self.domains):
-            return None
-        made = [filled(value, key) for value in self.values]
-        return None if None in made else [value for value in made if value is not None]
+        return None if self.domains and domain not in self.domains else self.statement.bound(key)
 
     def joined(self, rows: Sequence[Sequence[Any]], key: str) -> str | None:
         """All that was found, through `result_format`, joined with commas."""
@@ -84,12 +94,8 @@ def filled(template: str, value: str, key: str | None = None) -> str | None:
     return None if missing else made
 
 
-def query(text: str, mark: str) -> tuple[Query, Mapping[str, str]]:
-    """The query of a `.cf` file, and all of its settings. `mark`: "?" or "%s". Permanent where the file can not be used."""
-    options = settings(text)
-    statement = options.get("query", "")
-    if not statement:
-        raise Permanent("no `query`")
+def statement(text: str, mark: str) -> Statement:
+    """A query whose quoted literals hold parts of a key. `mark`: "?" or "%s". Permanent where they stand outside of quotes."""
     values: list[str] = []
     parts, at = [], 0
 
@@ -99,8 +105,8 @@ def query(text: str, mark: str) -> tuple[Query, Mapping[str, str]]:
         piece = piece.replace("%%", "%")
         return piece.replace("%", "%%") if mark == "%s" else piece
 
-    for literal in _LITERAL.finditer(statement):
-        parts.append(plain(statement[at : literal.start()]))
+    for literal in _LITERAL.finditer(text):
+        parts.append(plain(text[at : literal.start()]))
         inside = (literal[1] if literal[1] is not None else literal[2]).replace("''", "'")
         if _WORD.search(inside):
             values.append(inside)
@@ -108,12 +114,20 @@ def query(text: str, mark: str) -> tuple[Query, Mapping[str, str]]:
         else:
             parts.append(literal[0].replace("%", "%%") if mark == "%s" else literal[0])
         at = literal.end()
-    parts.append(plain(statement[at:]))
+    parts.append(plain(text[at:]))
+    return Statement("".join(parts), tuple(values))
+
+
+def query(text: str, mark: str) -> tuple[Query, Mapping[str, str]]:
+    """The query of a `.cf` file, and all of its settings. `mark`: as for `statement`. Permanent where the file can not be used."""
+    options = settings(text)
+    if not options.get("query"):
+        raise Permanent("no `query`")
     limit = options.get("expansion_limit", "0")
     if not limit.isdigit():
         raise Permanent(f"expansion_limit = {limit}: not a number")
     domains = frozenset(options.get("domain", "").lower().replace(",", " ").split())
-    made = Query("".join(parts), tuple(values), options.get("result_format", "%s"), domains, int(limit))
+    made = Query(statement(options["query"], mark), options.get("result_format", "%s"), domains, int(limit))
     return made, options
 
 
@@ -134,7 +148,7 @@ class SqliteTable:
             with contextlib.closing(
                 sqlite3.connect(f"file:{_quoted(self._path)}?mode=ro", uri=True, timeout=SECONDS)
             ) as db:
-                rows = db.execute(self._query.text, values).fetchmany(ROWS)
+                rows = db.execute(self._query.statement.text, values).fetchmany(ROWS)
         except sqlite3.Error as error:
             raise Temporary(f"{self._path}: {error}") from error
         return self._query.joined(rows, key)
@@ -145,79 +159,23 @@ def _quoted(path: str) -> str:
 
 
 class MysqlTable:
-    """A pool of connections, made when it is first asked. `hosts` are tried in their order."""
+    """`text`: of a `.cf` file."""
 
     def __init__(self, text: str, clock: Clock) -> None:
         self._query, options = query(text, "%s")
-        self._clock = clock
-        self._hosts = options.get("hosts", "localhost").replace(",", " ").split()
-        self._login = {
+        login = {
             "user": options.get("user", ""),
             "password": options.get("password", ""),
             "db": options.get("dbname", ""),
         }
-        self._idle: list[Any] = []
-        self._room = asyncio.Semaphore(POOL)
-        self._closed = False
+        hosts = options.get("hosts", "localhost").replace(",", " ").split()
+        self._pool = Pool(hosts, login, clock, size=POOL, seconds=2 * SECONDS)
 
     async def find(self, key: str) -> str | None:
         values = self._query.bound(key)
         if values is None:
             return None
-        try:
-            async with self._clock.timeout(2 * SECONDS), self._room:  # the time in line counts
-                rows = await self._ask(values)
-        except TimeoutError:
-            raise Temporary(f"mysql {' '.join(self._hosts)}: no answer in {2 * SECONDS:g} seconds") from None
-        return self._query.joined(rows, key)
-
-    async def _ask(self, values: list[str]) -> Sequence[Sequence[Any]]:
-        """One more try on a fresh connection where an idle one had been closed by the server."""
-        while self._idle:
-            connection = self._idle.pop()
-            with contextlib.suppress(Exception):
-                return await self._run(connection, values)
-        try:
-            return await self._run(await self._connect(), values)
-        except Temporary:
-            raise
-        except Exception as error:
-            raise Temporary(f"mysql {' '.join(self._hosts)}: {error}") from error
-
-    async def _run(self, connection: Any, values: list[str]) -> Sequence[Sequence[Any]]:
-        done = False
-        try:
-            async with connection.cursor() as cursor:
-                await cursor.execute(self._query.text, values)
-                rows: Sequence[Sequence[Any]] = await cursor.fetchmany(ROWS)
-            done = True
-            return rows
-        finally:
-            if done and not self._closed:
-                self._idle.append(connection)
-            else:
-                connection.close()
-
-    async def _connect(self) -> Any:
-        import aiomysql
-
-        trouble: Exception = Temporary("no hosts")
-        for host in self._hosts:
-            place: dict[str, Any]
-            if host.startswith("unix:"):
-                place = {"unix_socket": host.removeprefix("unix:")}
-            else:
-                name, _, port = host.removeprefix("inet:").partition(":")
-                place = {"host": name, "port": int(port) if port.isdigit() else 3306}
-            try:
-                return await aiomysql.connect(
-                    **place, **self._login, charset="utf8mb4", autocommit=True, connect_timeout=SECONDS
-                )
-            except Exception as error:
-                trouble = error
-        raise Temporary(f"mysql {' '.join(self._hosts)}: {trouble}")
+        return self._query.joined((await self._pool.ask(self._query.statement.text, values)).rows, key)
 
     def close(self) -> None:
-        self._closed = True
-        while self._idle:
-            self._idle.pop().close()
+        self._pool.close()

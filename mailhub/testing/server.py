@@ -155,7 +155,7 @@ class AsyncMailHub:
     async def inbox(self, address: str, folder: str = "INBOX") -> Inbox:
         """The messages in a folder of that address, oldest first. Of an address that had no mail: empty."""
         name = key(address)
-        if self.hub.directory.stored(name) is None:
+        if await self.hub.directory.stored(name) is None:
             return Inbox(name, ())
         found = [message for message in await self._messages(name) if message.folder == folder]
         return Inbox(name, sorted(found, key=_age))

@@ -233,7 +233,7 @@ async def test_a_login_writes_an_old_password_anew(door: Door, store: SqliteStor
     assert await login(door, "bob@a.test", "passwort") is None
     assert await login(door, "bob@a.test", "password")
     await asyncio.gather(*door.stored.rehashes)
-    row = door.directory.stored("bob@a.test")
+    row = await door.directory.stored("bob@a.test")
     assert row is not None
     assert not passwords.outdated(row.password, AUTH.scheme, AUTH.scram)
     assert await login(door, "bob@a.test", "password")

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -16,54 +17,90 @@ import pytest
 START = 30.0  # seconds
 
 
-@dataclass(frozen=True)
+@dataclass
 class Mariadb:
-    """`run` executes statements as root."""
+    """`run` executes statements as root. `kill`, `stall`, `resume` and `start` are what may happen to it."""
 
     folder: Path
-    socket: Path
     port: int
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def socket(self) -> Path:
+        return self.folder / "s"
 
     def run(self, statements: str, database: str = "") -> str:
         command = ["mariadb", "--no-defaults", f"--socket={self.socket}", "-u", "root", "-N", database or "mysql"]
+        command.append("--default-character-set=utf8mb4")
         done = subprocess.run(command, input=statements, text=True, capture_output=True, check=False, timeout=30)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def start(self) -> None:
+        """On the same data and port; returns when it answers."""
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [str(shutil.which("mariadbd")), "--no-defaults", f"--datadir={self.folder}/data", f"--socket={self.socket}",
+                 f"--port={self.port}", "--bind-address=127.0.0.1", f"--pid-file={self.folder}/pid",
+                 "--innodb-buffer-pool-size=16M", "--innodb-flush-log-at-trx-commit=0", "--skip-log-bin",
+                 "--performance-schema=0", *_user()],
+                stdout=log, stderr=log,
+            )  # fmt: skip
+        _wait(self, self.process)
+
+    def kill(self) -> None:
+        """SIGKILL; returns when it is gone."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(20)
+        self.socket.unlink(missing_ok=True)
+
+    def stall(self) -> None:
+        """It takes connections, and answers nothing."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
+    def stop(self) -> None:
+        if self.process is None:
+            return
+        self.resume()
+        self.process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(20)
+        self.process.kill()
+        self.process.wait(20)
+
+
+def _user() -> list[str]:
+    return ["--user=root"] if os.getuid() == 0 else []
 
 
 @contextlib.contextmanager
 def mariadb() -> Iterator[Mariadb]:
     """Running; skips the test where it is not installed."""
-    server, install = shutil.which("mariadbd"), shutil.which("mariadb-install-db")
-    if server is None or install is None:
+    install = shutil.which("mariadb-install-db")
+    if shutil.which("mariadbd") is None or install is None:
         pytest.skip("mariadb-server is not installed")
     folder = Path(tempfile.mkdtemp(prefix="mariadb"))
-    user = ["--user=root"] if os.getuid() == 0 else []
     try:
         subprocess.run(
             [install, "--no-defaults", f"--datadir={folder}/data", "--auth-root-authentication-method=normal",
-             "--skip-test-db", *user],
+             "--skip-test-db", *_user()],
             check=True, capture_output=True, timeout=60,
         )  # fmt: skip
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        made = Mariadb(folder, folder / "s", port)
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [server, "--no-defaults", f"--datadir={folder}/data", f"--socket={made.socket}", f"--port={port}",
-                 "--bind-address=127.0.0.1", f"--pid-file={folder}/pid", "--innodb-buffer-pool-size=16M",
-                 "--innodb-flush-log-at-trx-commit=0", "--skip-log-bin", "--performance-schema=0", *user],
-                stdout=log, stderr=log,
-            )  # fmt: skip
+        made = Mariadb(folder, port)
         try:
-            _wait(made, process)
+            made.start()
             yield made
         finally:
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(20)
-            process.kill()
+            made.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -263,10 +263,10 @@ def test_parts_of_a_key(template: str, value: str, made: str | None) -> None:
 
 def test_a_key_is_bound_and_never_pasted() -> None:
     made, _ = sql.query("query = select '%u', \"%s\", 'it''s', 5 %% 2 from t where a like '%%%u'\n", "?")
-    assert made.text == "select ?, ?, 'it''s', 5 % 2 from t where a like ?"
+    assert made.statement.text == "select ?, ?, 'it''s', 5 % 2 from t where a like ?"
     assert made.bound("x@y") == ["x", "x@y", "%x"]
     made, _ = sql.query("query = select 'a%b' where '%s' = 5 %% 2", "%s")
-    assert made.text == "select 'a%%b' where %s = 5 %% 2"
+    assert made.statement.text == "select 'a%%b' where %s = 5 %% 2"
     for bad in (
         "query = select %s",
         "query = select 1 where a = %u",

@@ -26,19 +26,21 @@ class StoredPasswords:
         self.rehashes: set[asyncio.Task[None]] = set()
 
     async def verify(self, login: str, password: str, *, service: str, client: str) -> str | None:
-        row = self._directory.stored(login)
+        row = await self._directory.stored(login)
         stored = self._decoy if row is None else row.password or self._decoy
         right = await self._hasher.verify(stored, password.encode("utf-8", "surrogatepass"), client)
         if row is None or not row.password or not right:
             return None
-        if self.auth.rehash and passwords.outdated(
-            row.password, self.auth.scheme, self.auth.scram, self.auth.scram_iterations
+        if (
+            self._directory.writable
+            and self.auth.rehash
+            and passwords.outdated(row.password, self.auth.scheme, self.auth.scram, self.auth.scram_iterations)
         ):
             self._rehash(row, password)
         return row.name
 
     async def secret(self, login: str) -> Secret | None:
-        row = self._directory.stored(login)
+        row = await self._directory.stored(login)
         return Secret(row.name, row.password) if row is not None and row.password else None
 
     def _rehash(self, row: AccountRow, password: str) -> None:

@@ -1,0 +1,21 @@
+"""From `[directory] kind` to the `Directory`; what a database of others takes is imported where it is asked for."""
+
+from mailhub.config.schema import Config
+from mailhub.model.clock import Clock
+from mailhub.store.api import DirectoryStore
+
+from .directory import Directory
+from .hasher import Hasher
+
+
+async def directory_of(
+    config: Config, store: DirectoryStore, hasher: Hasher, clock: Clock, kind: type[Directory] = Directory
+) -> Directory:
+    """To be closed. `kind`: of one that keeps its names in `store`. A MailError says what is wrong with the configuration."""
+    if config.directory.kind == "mysql":
+        from .outside.directory import OutsideDirectory
+        from .outside.source import opened
+
+        outside = OutsideDirectory(store, config.auth, hasher, domains=config.domains)
+        return outside.read(await opened(config.directory, clock))
+    return kind(store, config.auth, hasher, domains=config.domains, cache_limit=config.directory.cache_limit)

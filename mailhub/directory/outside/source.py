@@ -1,0 +1,89 @@
+"""The database: asked by a few connections, left alone for a while where it is away, and told about."""
+
+import logging
+from collections.abc import Sequence
+
+from mailhub.config import schema
+from mailhub.model.clock import Clock
+from mailhub.model.errors import Permanent
+from mailhub.tables.mysql import READ_ONLY, Answer, Away, Pool
+
+from ..directory import State
+from ..oauth import files
+from .kept import Kept
+from .queries import Queries
+from .schemas import ExtMail, Found, PostfixAdmin, Schema
+
+log = logging.getLogger("mailhub.directory")
+
+
+class Source:
+    """One per hub."""
+
+    def __init__(self, config: schema.Directory, pool: Pool, tables: Schema, clock: Clock) -> None:
+        self._config, self._pool, self.tables, self._clock = config, pool, tables, clock
+        self._names: Kept[Found] = Kept(config, clock, bool)
+        self._domains: Kept[bool] = Kept(config, clock, bool)
+        self._away, self._cause, self._next = 0.0, "", 0.0
+
+    async def name(self, name: str) -> Found:
+        """Temporary where it can not be told."""
+        return await self._names.get(name, lambda name: self.tables.name(self.ask, name))
+
+    async def domain(self, name: str) -> bool:
+        return await self._domains.get(name, lambda name: self.tables.domain(self.ask, name))
+
+    async def ask(self, text: str, values: Sequence[str]) -> Answer:
+        """A question of its own. While the database is away one question tries it now and then, and all others fail at once."""
+        now = self._clock.monotonic()
+        if now < self._next:
+            raise Away(self._cause)
+        if self._away:
+            self._next = now + self._config.timeout + self._config.retry_seconds
+        try:
+            answer = await self._pool.ask(text, values)
+        except Away as error:
+            self._lost(str(error))
+            raise
+        except BaseException:
+            self._next = min(self._next, self._clock.monotonic())
+            raise
+        if self._away:
+            log.warning("%s answers again", self._pool.name)
+        self._away, self._cause, self._next = 0.0, "", 0.0
+        return answer
+
+    def _lost(self, cause: str) -> None:
+        self._next = self._clock.monotonic() + self._config.retry_seconds
+        self._cause = cause
+        if not self._away:
+            self._away = self._clock.now()
+            log.error("%s: known names serve meanwhile, of others nothing can be told", cause)
+
+    @property
+    def state(self) -> State:
+        known = len(self._names) + len(self._domains)
+        return State(f"{self._pool.name} ({self._config.schema})", self._away, self._cause, known)
+
+    def close(self) -> None:
+        self._names.close()
+        self._domains.close()
+        self._pool.close()
+
+
+async def opened(config: schema.Directory, clock: Clock) -> Source:
+    """Nothing is asked yet. Permanent where a query can not be used, Temporary where the password can not be read."""
+    secret = ""
+    if config.password_file:
+        try:
+            secret = (await files.read(config.password_file)).decode().partition("\n")[0].rstrip("\r")
+        except UnicodeDecodeError:
+            raise Permanent(f"directory.password_file: {config.password_file}: not UTF-8") from None
+    login = {"user": config.user, "password": secret, "db": config.database}
+    pool = Pool(config.hosts, login, clock, size=config.connections, seconds=config.timeout, first=READ_ONLY)
+    tables: Schema
+    if config.schema == "queries":
+        tables = Queries(config)
+    else:
+        tables = (ExtMail if config.schema == "extmail" else PostfixAdmin)(config.password_scheme)
+    return Source(config, pool, tables, clock)

@@ -1,0 +1,133 @@
+"""Connections to one MySQL or MariaDB database, of bounded number, made when it is first asked. Values are bound by the driver."""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mailhub.model.clock import Clock
+from mailhub.model.errors import Temporary
+
+ROWS = 1_000  # rows of one answer that are looked at
+CONNECT = 10.0  # seconds for a connection
+_UNLIKE = 1267  # a value with signs that no column of the table's charset can hold is in none of its rows
+_STOPPING = (0, 1053, 1927)  # the server shuts down, or has killed the connection
+READ_ONLY = "set session transaction read only"
+
+
+class Away(Temporary):
+    """The database can not be reached, or does not answer in time; other troubles are those of one query."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`columns`: their names in lower case."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[Sequence[Any]]
+
+
+class Pool:
+    """`hosts` ("inet:HOST:PORT", "unix:PATH" or HOST) are tried in their order. `login`: user, password, db. `seconds`: for an
+    answer, with the time in line. `first`: what a new connection says first."""
+
+    def __init__(
+        self,
+        hosts: Sequence[str],
+        login: Mapping[str, str],
+        clock: Clock,
+        *,
+        size: int,
+        seconds: float,
+        first: str = "",
+    ) -> None:
+        self._hosts, self._login, self._clock = tuple(hosts), dict(login), clock
+        self._seconds, self._first = seconds, first
+        self._idle: list[Any] = []
+        self._room = asyncio.Semaphore(size)
+        self._closed = False
+        self.name = f"mysql {' '.join(self._hosts)}"
+
+    async def ask(self, text: str, values: Sequence[str]) -> Answer:
+        """The first ROWS rows. `text`: "%s" for each value, "%%" for a percent sign. Away; Temporary."""
+        try:
+            async with self._clock.timeout(self._seconds), self._room:
+                return await self._ask(text, values)
+        except TimeoutError:
+            self._drop()  # they hang, too
+            raise Away(f"{self.name}: no answer in {self._seconds:g} seconds") from None
+
+    async def _ask(self, text: str, values: Sequence[str]) -> Answer:
+        """Idle connections may have been closed by the server: those do not count."""
+        while self._idle:
+            with contextlib.suppress(Away):
+                return await self._run(self._idle.pop(), text, values)
+        return await self._run(await self._connect(), text, values)
+
+    async def _run(self, connection: Any, text: str, values: Sequence[str]) -> Answer:
+        done = False
+        try:
+            async with connection.cursor() as cursor:
+                await cursor.execute(text, list(values))
+                rows: Sequence[Sequence[Any]] = await cursor.fetchmany(ROWS)
+                columns = tuple(str(column[0]).lower() for column in cursor.description or ())
+            done = True
+            return Answer(columns, rows)
+        except Exception as error:
+            if _code(error) == _UNLIKE and not "".join(values).isascii():
+                return Answer((), ())
+            raise (Away if _lost(error) else Temporary)(f"{self.name}: {error}") from error
+        finally:
+            if done and not self._closed:
+                self._idle.append(connection)
+            else:
+                connection.close()
+
+    async def _connect(self) -> Any:
+        import aiomysql
+
+        trouble: Exception = Temporary("no hosts")
+        for host in self._hosts:
+            place: dict[str, Any]
+            if host.startswith("unix:"):
+                place = {"unix_socket": host.removeprefix("unix:")}
+            else:
+                name, _, port = host.removeprefix("inet:").partition(":")
+                place = {"host": name, "port": int(port) if port.isdigit() else 3306}
+            try:
+                return await aiomysql.connect(
+                    **place,
+                    **self._login,
+                    charset="utf8mb4",
+                    autocommit=True,
+                    connect_timeout=CONNECT,
+                    init_command=self._first or None,
+                )
+            except Exception as error:
+                trouble = error
+        raise Away(f"{self.name}: {trouble}")
+
+    def _drop(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
+
+    def close(self) -> None:
+        self._closed = True
+        self._drop()
+
+
+def _lost(error: Exception) -> bool:
+    """Whether it is the connection's trouble (the client's own codes begin at 2000), or a server's that stops (1053)."""
+    code = _code(error)
+    if code is None:
+        return not isinstance(error, ValueError)
+    return code in _STOPPING or 2000 <= code < 3000
+
+
+def _code(error: Exception) -> int | None:
+    """The server's or the client's number of it; None for what is no error of MySQL's."""
+    from pymysql.err import MySQLError
+
+    code = error.args[0] if isinstance(error, MySQLError) and error.args else None
+    return code if isinstance(code, int) else None
