@@ -25,4 +25,8 @@ def inspection(hub: "Hub") -> Inspection:
         from mailhub.policy.dmarc import Dmarc
 
         checks.append(Dmarc(config.dmarc, hub.resolver))
+    if config.greylist.enabled and config.mode != "capture":
+        from mailhub.policy.greylist import Greylist
+
+        checks.append(Greylist(config.greylist, hub.store.greylist, hub.store.guard, hub.clock))
     return Inspection(checks, hub.config.filter, hub.config.hostname, hub.clock, hub.mailboxes.lane)

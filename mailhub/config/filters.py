@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from .section import Section
+from .section import Count, Section
 
 Score = Annotated[float, Meta(ge=-1_000, le=1_000)]
 Threshold = Annotated[float, Meta(ge=0, le=1_000)]
@@ -42,6 +42,22 @@ class Spf(Check, frozen=True, kw_only=True):
     softfail_score: Score = 1.5
     permerror_score: Score = 0.5
     pass_score: Score = 0.0
+
+
+class Greylist(Check, frozen=True, kw_only=True):
+    # How long a stranger's first letter to somebody is put off (450), and until when he has to have come again.
+    delay: Annotated[float, Meta(ge=1, le=86_400)] = 300.0
+    retry_window: Annotated[float, Meta(ge=600, le=31_536_000)] = 172_800.0
+    # How long who came again is known, counted from his last letter; and from how many letters that came again on, a network is asked no
+    # more.
+    known_seconds: Annotated[float, Meta(ge=86_400, le=31_536_000)] = 3_110_400.0
+    network_passes: Count = 5
+    # What counts as one network; networks that are never asked.
+    ipv4_prefix: Annotated[int, Meta(ge=8, le=32)] = 24
+    ipv6_prefix: Annotated[int, Meta(ge=16, le=128)] = 64
+    allow: tuple[str, ...] = ()
+    # Letters and networks that are remembered.
+    limit: Count = 200_000
 
 
 class Dkim(Check, frozen=True, kw_only=True):

@@ -31,6 +31,8 @@ def check(config: Config) -> Iterator[Finding]:
     yield from _smtp(("smtp",), config.smtp)
     for n, network in enumerate(config.limits.allow):
         yield from _network(("limits", "allow", n), network)
+    for n, network in enumerate(config.greylist.allow):
+        yield from _network(("greylist", "allow", n), network)
     yield from _auth(config)
     yield from rules_directory.directory(config)
     yield from _queue(config.queue)

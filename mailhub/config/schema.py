@@ -17,6 +17,7 @@ from .filters import Check as Check
 from .filters import Dkim as Dkim
 from .filters import Dmarc as Dmarc
 from .filters import Filter as Filter
+from .filters import Greylist as Greylist
 from .filters import Spf as Spf
 from .lists import Lists
 from .local import Local as Local
@@ -278,6 +279,7 @@ class Config(Section, frozen=True, kw_only=True):
     spf: Spf = Spf()
     dkim: Dkim = Dkim()
     dmarc: Dmarc = Dmarc()
+    greylist: Greylist = Greylist()
     queue: Queue = Queue()
     suppression: Suppression = Suppression()
     trace: Trace = Trace()

@@ -66,13 +66,13 @@ class AccountLimits:
         limit = self.limits.new_recipients_per_account
         if not limit:
             return None
-        today, digest = self._today(account), _digest(recipient)
-        if digest in today.fresh or (self._store is not None and self._store.wrote_to(account, digest)):
+        today, name = self._today(account), digest(recipient)
+        if name in today.fresh or (self._store is not None and self._store.wrote_to(account, name)):
             return None
         if today.new >= limit:
             return self._reached(account, "account-recipient-limit", limit, "new recipients")
         today.new += 1
-        today.fresh[digest] = False
+        today.fresh[name] = False
         return None
 
     def sent(self, account: str, recipients: Iterable[str]) -> Reply | None:
@@ -84,10 +84,10 @@ class AccountLimits:
         if self._store is not None:
             unwritten = self._unwritten.setdefault((account, today.day), _Unwritten())
             unwritten.messages += 1
-            for digest in map(_digest, recipients):
-                unwritten.recipients[digest] = None
-                if today.fresh.get(digest) is False:
-                    today.fresh[digest] = True
+            for name in map(digest, recipients):
+                unwritten.recipients[name] = None
+                if today.fresh.get(name) is False:
+                    today.fresh[name] = True
                     unwritten.new += 1
             if self._writing is None:
                 self._writing = asyncio.get_running_loop().create_task(self._write(self._store))
@@ -128,5 +128,6 @@ class AccountLimits:
             self._writing = None
 
 
-def _digest(recipient: str) -> bytes:
+def digest(recipient: str) -> bytes:
+    """As whom the store knows an address that somebody wrote to."""
     return hashlib.blake2b(address.key(recipient).encode("utf-8", "surrogatepass"), digest_size=12).digest()

@@ -62,13 +62,16 @@ class TappedSmtp(SmtpSession):
         self._taken = 0  # octets of the message under way
         self._last: Rule | None = None  # what happens to the next final reply
         self._verb = ""
+        self._over = (
+            False  # the message was refused with all its recipients; who keeps the connection need say no more of it
+        )
         self._switched_off |= faults.hidden
         self._recorders = traffic.recorders(self.record.label)
 
     @property
     def busy(self) -> bool:
         """Whether a message is begun, or something was said that is not answered yet."""
-        return self.transaction is not None or bool(self._input) or self._waiter is None
+        return (self.transaction is not None and not self._over) or bool(self._input) or self._waiter is None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.traffic.talks.add(self)
@@ -122,7 +125,9 @@ class TappedSmtp(SmtpSession):
                 self.transaction = cast(Transaction, _Unwilling(self.transaction, cast(Reply, rule.answer)))
             else:
                 self._last = rule
+        self._over = False
         await super()._command(line)
+        self._over = verb in _FINAL and self.transaction is not None and not self.transaction.accepted
 
     async def block(self, limit: int | None = None) -> bytes:
         octets = await super().block(limit)

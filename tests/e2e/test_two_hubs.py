@@ -11,7 +11,7 @@ import pytest
 from support.dns import DnsServer
 from support.server import free_port
 
-from mailhub.config.schema import Config, Listener, Queue, Relay, Resolver, Smtp
+from mailhub.config.schema import Config, Greylist, Listener, Queue, Relay, Resolver, Smtp
 from mailhub.hub import Hub
 from mailhub.model.clock import VirtualClock
 
@@ -41,6 +41,7 @@ class World:
             relay=Relay(port=self.port, ipv6=False, source_ipv4=address),
             resolver=Resolver(nameservers=(self.dns.address,)),
             queue=Queue(jitter=0.0),
+            greylist=Greylist(enabled=False),
         )
         async with Hub(config, clock=self.clock) as hub:
             await hub.directory.add_account(f"user@{domain}", "not used")

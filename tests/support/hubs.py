@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-from mailhub.config.schema import Config, Listener, Sessions
+from mailhub.config.schema import Config, Greylist, Listener, Sessions
 from mailhub.hub import Hub
 from mailhub.model.clock import Clock
 from mailhub.net.resolver import Resolver
@@ -29,8 +29,9 @@ LISTENERS = (
 
 
 def config(data: Path, **options: Any) -> Config:
-    """Defaults, free ports on loopback, a short drain."""
+    """Defaults, free ports on loopback, a short drain; strangers' mail comes at once."""
     options.setdefault("listener", LISTENERS)
+    options.setdefault("greylist", Greylist(enabled=False))
     options.setdefault("sessions", Sessions(drain_timeout=5.0))
     return Config(data=str(data), **options)
 

@@ -41,7 +41,7 @@ class Passwords:
 class Everybody:
     """A directory and a store in which everybody has an account, and the provider alone tells who may use it."""
 
-    def stored(self, login: str) -> AccountRow:
+    async def stored(self, login: str) -> AccountRow:
         return AccountRow(key(login), "")
 
     def app_password(self, account: str, digest: str) -> None:

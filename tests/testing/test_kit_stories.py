@@ -6,6 +6,7 @@ import aiosmtplib
 import dns.rcode
 import pytest
 
+from mailhub.config.schema import Greylist
 from mailhub.testing import AsyncInternet, AsyncMailHub
 
 
@@ -130,3 +131,16 @@ async def test_latency_delays_and_changes_nothing() -> None:
         await b.add_account("bob@b.test")
         await post(a, "ann@a.test", "bob@b.test")
         assert (await b.expect(to="bob@b.test")).subject == "hello"
+
+
+async def test_a_stranger_waits_at_our_greylist_and_a_friend_does_not(net: AsyncInternet) -> None:
+    a, b = await net.hub("a.test"), await net.hub("b.test", greylist=Greylist())
+    await b.add_account("bob@b.test")
+    await post(a, "ann@a.test", "bob@b.test", "first")
+    await net.settled()
+    assert "Greylisted" in (await a.waiting())[0].reason
+    await net.clock.advance(minutes=6)
+    assert (await b.inbox("bob@b.test")).subjects == ("first",)
+    await post(a, "ann@a.test", "bob@b.test", "second")
+    await net.settled()
+    assert (await b.inbox("bob@b.test")).subjects == ("first", "second")

@@ -21,6 +21,8 @@ from .directory import AliasRow as AliasRow
 from .directory import AppPasswordRow as AppPasswordRow
 from .directory import DirectoryStore as DirectoryStore
 from .directory import SecondFactorRow as SecondFactorRow
+from .greylist import Attempts as Attempts
+from .greylist import GreylistStore as GreylistStore
 from .guard import BanRow as BanRow
 from .guard import GuardStore as GuardStore
 from .mailboxes import Copied as Copied
@@ -85,6 +87,9 @@ class Store(Protocol):
 
     @property
     def guard(self) -> GuardStore: ...
+
+    @property
+    def greylist(self) -> GreylistStore: ...
 
     @property
     def sieve(self) -> SieveStore: ...

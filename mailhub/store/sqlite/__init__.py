@@ -26,6 +26,7 @@ from ..lane import Lane
 from .bodies import Spool
 from .directory import SqliteDirectory
 from .filer import Filer
+from .greylist import SqliteGreylist
 from .guard import SqliteGuard
 from .mailboxes import SqliteMailboxes
 from .queue import SqliteQueue
@@ -45,13 +46,14 @@ _POOL = 4  # threads for spool files, syncs and reads of message files
 
 
 class SqliteStore:
-    """api.Store. `queue`, `mailboxes`, `sharing`, `directory`, `guard`, `sieve`, `suppressions`, `texts`, `tls` and `traces` are there between `open` and `close`."""
+    """api.Store. `queue`, `mailboxes`, `sharing`, `directory`, `guard`, `greylist`, `sieve`, `suppressions`, `texts`, `tls` and `traces` are there between `open` and `close`."""
 
     queue: SqliteQueue
     mailboxes: SqliteMailboxes
     sharing: SqliteSharing
     directory: SqliteDirectory
     guard: SqliteGuard
+    greylist: SqliteGreylist
     sieve: SqliteSieve
     suppressions: SqliteSuppressions
     texts: SqliteTexts
@@ -138,6 +140,7 @@ class SqliteStore:
         self.sharing = SqliteSharing(self._writer, self._reader, db)
         self.directory = SqliteDirectory(self._writer, self._reader, self._reading(database), db)
         self.guard = SqliteGuard(self._writer, self._reader, self._reading(database), db)
+        self.greylist = SqliteGreylist(self._writer, self._reading(database))
         self.sieve = SqliteSieve(self._writer, self._reader, self._reading(database), db)
         self.suppressions = SqliteSuppressions(self._writer, self._reader, self._reading(database), db)
         self.tls = SqliteTls(self._writer, self._reader, self._reading(database), db)

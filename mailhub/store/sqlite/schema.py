@@ -10,6 +10,7 @@ acl         who else may do what with a folder; annotation: METADATA of a folder
 rendered    ENVELOPE and BODYSTRUCTURE beside them; expunged: tombstones with their mod-sequence
 filed       (content, message) pairs whose file is not known to be synced; see recovery
 ban         of client networks; sent: what an account sent on a day; wrote_to: digests of whom it ever wrote to
+greylist    who tried when, by digest, and who came again
 suppression of addresses that refused mail for good, or that the operator named
 sts_policy  MTA-STS policies of other domains; tls_session: sessions counted for the TLS reports to them
 url_key     what signs URLs of a folder's messages
@@ -22,7 +23,7 @@ import sqlite3
 
 from mailhub.model.errors import Permanent
 
-VERSION = 15
+VERSION = 16
 
 # What orders and counts the queue. A trigger is one statement here: it holds no ";" before a line's end.
 _QUEUE_ORDER = """
@@ -63,6 +64,15 @@ create trigger recipient_due_now after update of state, due on recipient when ne
 _REACHED = """
 create table reached(item integer not null, address text not null, primary key(item, address)) without rowid;
 create trigger item_reached after delete on item begin delete from reached where item = old.id; end;
+"""
+
+
+_GREYLIST = """
+create table greylist(digest blob primary key, first real not null, passes integer not null, until real not null) without rowid;
+create index greylist_until on greylist(until);
+insert into total values ('greylist', 0);
+create trigger greylist_in after insert on greylist begin update total set count = count + 1 where name = 'greylist'; end;
+create trigger greylist_out after delete on greylist begin update total set count = count - 1 where name = 'greylist'; end;
 """
 
 
@@ -115,6 +125,7 @@ create table recipient(item integer not null, n integer not null, address text n
 """
     + _REACHED
     + _QUEUE_ORDER
+    + _GREYLIST
     + """
 
 create table folder(id integer primary key, account text not null, name text not null, uidvalidity integer not null,
@@ -241,6 +252,7 @@ create table sieve_mark(account text not null, key text not null, until real not
     15: """
 alter table item add column verdict text not null default '';
 """,
+    16: _GREYLIST,
 }
 
 
