@@ -1,7 +1,7 @@
 """A search of a view, page by page: the loop is given back after each, and after each message whose file has to be read."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mailhub.model import search as query
@@ -14,10 +14,13 @@ from .search import Candidate, Plan, matches, plan
 if TYPE_CHECKING:
     from .view import FolderView
 
+Progress = Callable[[int, int], Awaitable[None]]  # told after each page: messages looked at, and all
 NEEDLES = 200  # texts that the full-text index is asked for at once; with more the messages themselves are read
 
 
-async def search(view: "FolderView", key: query.Key, uids: Sequence[int], flags: Sequence[int]) -> list[int]:
+async def search(
+    view: "FolderView", key: query.Key, uids: Sequence[int], flags: Sequence[int], progress: Progress | None = None
+) -> list[int]:
     """Those of `uids` that match, in their order; `flags` belong to them. The key is prepared."""
     run = _Run(view, key, plan(key))
     found: list[int] = []
@@ -26,6 +29,8 @@ async def search(view: "FolderView", key: query.Key, uids: Sequence[int], flags:
         page = [Candidate(uids[n], flags[n], uids[n] in view.recent) for n in range(start, stop)]
         found += await run.page(page)
         await asyncio.sleep(0)
+        if progress is not None:
+            await progress(stop, len(uids))
     return found
 
 

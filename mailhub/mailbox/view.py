@@ -245,14 +245,16 @@ class FolderView:
         """The query without message numbers and "$": it means the same when the view has moved on."""
         return keys.pinned(key, self._moment)
 
-    async def search(self, key: query.Key, *, among: Sequence[int] | None = None) -> list[int]:
+    async def search(
+        self, key: query.Key, *, among: Sequence[int] | None = None, progress: searching.Progress | None = None
+    ) -> list[int]:
         """UIDs that match, ascending; `among`: only of these, which are in the view. The loop is given back between pages."""
         moment, flags = self._moment, self.flags[:]
         uids: Sequence[int] = moment.uids
         if among is not None:
             flags = array("q", [flags[bisect_left(uids, uid)] for uid in among])
             uids = among
-        return await searching.search(self, keys.prepared(key, moment), uids, flags)
+        return await searching.search(self, keys.prepared(key, moment), uids, flags, progress)
 
     def save(self, uids: Sequence[int]) -> None:
         """What "$" stands for from now on (RFC 5182)."""

@@ -99,7 +99,7 @@ TABLE: tuple[Capability, ...] = (
     Capability("UNAUTHENTICATE", "RFC 8437", _logged_in, "for gateways that serve many users"),
     Capability("UIDONLY", "RFC 9586", _always, "no message numbers at all, once enabled"),
     Capability("NOTIFY", "RFC 5465", _always, "what happens in any mailbox, told when it happens"),
-    Capability("INPROGRESS", "RFC 9585", _always, "told by COPY, MOVE, STORE"),
+    Capability("INPROGRESS", "RFC 9585", _always, "told by COPY, MOVE, STORE, SEARCH"),
     Capability(
         "MESSAGELIMIT={facts.message_limit}", "RFC 9738", _always, "imap.message_limit: FETCH, STORE, COPY, MOVE"
     ),

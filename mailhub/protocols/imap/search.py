@@ -37,7 +37,8 @@ async def sort(session: "ImapSession", verb: commands.Sort) -> Answer:
 async def thread(session: "ImapSession", verb: commands.Thread) -> Answer:
     """RFC 5256 section 3, BASE.6.4.THREAD."""
     view = session.view
-    roots = await view.threads(await view.search(known(verb.program)), verb.algorithm)
+    found = await view.search(known(verb.program), progress=session.progress)
+    roots = await view.threads(found, verb.algorithm)
     session.write(search_responses.thread(roots, _numbering(view, by_uid=verb.by_uid)))
     await session.flush()
     return ok("Thread completed")
@@ -72,7 +73,7 @@ async def _answer(
     if returns is not None and "UPDATE" in returns.options and session.tag in session.contexts:
         raise Refused(bad("Tag reuse"))  # RFC 5267 section 4.3
     try:
-        found = await view.search(known(program))
+        found = await view.search(known(program), progress=session.progress)
         if criteria:
             found = await view.sort(found, criteria)
     except (MailError, Refused):

@@ -9,6 +9,7 @@ import pytest
 from support.imap_memory import MemoryServer, Talk, imap_memory
 from support.imap_server import deliver
 
+from mailhub.mailbox import search, searching
 from mailhub.mailbox.service import FolderView
 from mailhub.model.errors import Temporary
 from mailhub.protocols.imap import copying, fetch, store
@@ -19,7 +20,7 @@ MANY = 300
 @pytest.fixture(autouse=True)
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if there were a hundred times as many messages."""
-    for module, name in ((fetch, "PAGE"), (fetch, "FILES_PAGE"), (store, "PAGE"), (copying, "PAGE")):
+    for module, name in ((fetch, "PAGE"), (fetch, "FILES_PAGE"), (store, "PAGE"), (copying, "PAGE"), (search, "PAGE")):
         monkeypatch.setattr(module, name, 10)
 
 
@@ -64,8 +65,22 @@ async def test_a_client_hears_that_something_is_going_on(
         assert heard[0] == b'* OK [INPROGRESS ("t3" 30 300)] Still at it\r\n'
 
 
+@pytest.mark.parametrize(
+    "command", ["SEARCH TEXT xyz", "UID SORT (SUBJECT) UTF-8 TEXT xyz", "THREAD REFS UTF-8 TEXT xyz"]
+)
+async def test_a_client_hears_how_far_a_search_is(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with imap_memory(tmp_path) as server:
+        client = await filled(server)
+        monkeypatch.setattr(searching._Run, "page", slow(server, searching._Run.page))
+        heard = [line for line in await client.ask(command) if b"INPROGRESS" in line]
+        assert len(heard) == 9
+        assert heard[0] == b'* OK [INPROGRESS ("t3" 30 300)] Still at it\r\n'
+
+
 def slow(server: MemoryServer, act: Any) -> Any:
-    async def slowly(self: FolderView, *arguments: Any) -> Any:
+    async def slowly(self: Any, *arguments: Any) -> Any:
         await server.clock.advance(4)
         return await act(self, *arguments)
 
