@@ -1,10 +1,11 @@
 """AUTHORIZATION (RFC 1939 section 4): who is there, and whether others may listen; CAPA and LANG, which both states have."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from mailhub.config.schema import AutoExpunge
 from mailhub.directory import Account, Refused
 from mailhub.model.errors import MailError
 from mailhub.net.stream import ConnectionLost, LineTooLong
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mailhub.pop3")
 
+_DAY = 86_400  # seconds
 _LANGUAGES = {"i-default": "Default", "en": "English"}  # tags, and what speakers call them (RFC 6856 section 3)
 
 
@@ -26,7 +28,8 @@ async def capa(session: "Pop3Session", command: Command) -> None:
     """RFC 2449 section 5."""
     options = session.options
     lines = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "LANG", "UTF8 USER"]
-    lines.append("EXPIRE NEVER" if options.leave_on_server else "EXPIRE 0")
+    rules = session.mailboxes.config.autoexpunge
+    lines += _expire(rules) if options.leave_on_server else ["EXPIRE 0"]
     if options.login_delay:
         lines.append(f"LOGIN-DELAY {options.login_delay:.0f}")
     if session.passwords_allowed:
@@ -37,6 +40,16 @@ async def capa(session: "Pop3Session", command: Command) -> None:
         lines.append("STLS")
     session.ok("Capabilities")
     await session.lines([*lines, "IMPLEMENTATION mailhub"])
+
+
+def _expire(rules: Sequence[AutoExpunge]) -> list[str]:
+    """RFC 2449 section 6.7: for how many days mail stays in INBOX. Nothing is said where its number ends it: no days can be named."""
+    rules = [rule for rule in rules if rule.folder == "INBOX"]
+    if not rules:
+        return ["EXPIRE NEVER"]
+    if any(rule.count for rule in rules):
+        return []
+    return [f"EXPIRE {min(rule.age for rule in rules) // _DAY:.0f}"]
 
 
 async def lang(session: "Pop3Session", command: Command) -> None:
