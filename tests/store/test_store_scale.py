@@ -212,7 +212,7 @@ async def test_counts_follow_whatever_happens(store: SqliteStore) -> None:
             await store.queue.settle(Settle(item.id, item.lease, outcomes))
     db = connect(store._filer._database, readonly=True)
     try:
-        assert dict(db.execute("select name, count from total").fetchall()) == {
+        assert dict(db.execute("select name, count from total where name in ('items', 'recipients')").fetchall()) == {
             table + "s": db.execute(f"select count(*) from {table}").fetchone()[0] for table in ("item", "recipient")
         }
         counted = db.execute("select domain, state, count(*) from recipient group by 1, 2 order by 1, 2").fetchall()

@@ -12,6 +12,7 @@ from mailhub.net.stream import ConnectionLost, LineTooLong
 from mailhub.wire import sasl
 from mailhub.wire.pop3 import Command
 
+from .languages import LANGUAGES, chosen
 from .maildrop import Maildrop
 from .turns import NotNow
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("mailhub.pop3")
 
 _DAY = 86_400  # seconds
-_LANGUAGES = {"i-default": "Default", "en": "English"}  # tags, and what speakers call them (RFC 6856 section 3)
 
 
 async def capa(session: "Pop3Session", command: Command) -> None:
@@ -43,24 +43,27 @@ async def capa(session: "Pop3Session", command: Command) -> None:
 
 
 def _expire(rules: Sequence[AutoExpunge]) -> list[str]:
-    """RFC 2449 section 6.7: for how many days mail stays in INBOX. Nothing is said where its number ends it: no days can be named."""
+    """RFC 2449 section 6.7: for how many days mail stays in INBOX. Nothing is said where its number ends it, or hours do: no days can be
+    named, and 0 would say that mail can not be left here at all."""
     rules = [rule for rule in rules if rule.folder == "INBOX"]
     if not rules:
         return ["EXPIRE NEVER"]
-    if any(rule.count for rule in rules):
+    days = min(rule.age for rule in rules) // _DAY
+    if days < 1 or any(rule.count for rule in rules):
         return []
-    return [f"EXPIRE {min(rule.age for rule in rules) // _DAY:.0f}"]
+    return [f"EXPIRE {days:.0f}"]
 
 
 async def lang(session: "Pop3Session", command: Command) -> None:
-    """RFC 6856 section 3: our texts are English. "*" is the server's choice."""
+    """RFC 6856 section 3. "*" is the server's choice."""
     if not command.arguments:
         session.ok("Languages")
-        return await session.lines(f"{tag} {name}" for tag, name in _LANGUAGES.items())
-    tag = command.arguments[0].lower()
-    if tag in ("*", *_LANGUAGES):
-        return session.ok(f"{'i-default' if tag == '*' else tag} Language is as it was")
-    return session.err("i-default No such language here")
+        return await session.lines(f"{tag} {name}" for tag, name in LANGUAGES.items())
+    tag = "i-default" if command.arguments[0] == "*" else chosen(command.arguments[0])
+    if tag is None:
+        return session.err("No such language here", session.language)
+    session.language = tag
+    return session.ok("Language is set", tag)
 
 
 async def _utf8(session: "Pop3Session", command: Command) -> None:

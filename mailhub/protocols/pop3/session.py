@@ -16,6 +16,7 @@ from mailhub.protocols.session import SessionContext, peer_of
 from mailhub.wire.pop3 import BadCommand, Command, parse
 
 from . import authorization, transaction
+from .languages import said
 from .maildrop import Maildrop, NoSuchMessage
 from .turns import Turns
 
@@ -49,6 +50,7 @@ class Pop3Session:
         self.held = ExitStack()  # its turn at the maildrop
         self.timestamp = ""
         self.user = ""
+        self.language = "i-default"
         self.drop: Maildrop | None = None
         self.failures = self._errors = 0
         self._over = self._busy = self._draining = False
@@ -136,11 +138,17 @@ class Pop3Session:
 
     # --- answers ---------------------------------------------------------------------------------------------------
 
-    def ok(self, text: str = "") -> None:
-        self.stream.write(f"+OK {text}".rstrip().encode() + b"\r\n")
+    def ok(self, text: str = "", tag: str = "") -> None:
+        """`tag`: stands before the text, which is in the language that the client chose."""
+        self._say("+OK", tag, text)
 
-    def err(self, text: str) -> None:
-        self.stream.write(f"-ERR {text}\r\n".encode())
+    def err(self, text: str, tag: str = "") -> None:
+        self._say("-ERR", tag, text)
+
+    def _say(self, *words: str) -> None:
+        *before, text = words
+        line = " ".join(filter(None, (*before, said(text, self.language))))
+        self.stream.write(line.encode() + b"\r\n")
 
     def goodbye(self, text: str) -> None:
         if not self._over:

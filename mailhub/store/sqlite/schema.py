@@ -4,7 +4,7 @@ content     prefix, body and tail of queued mail, and of filed mail whose file i
 item        a queued message; recipient: one row for each recipient still to be dealt with
 reached     addresses that a queued message needs no more, for aliases that may yet lead there; goes with the item
 flow        a sender's mail for a domain, where some of it waits: when its turn to be leased is, never after any of it is due
-tally       recipients by domain and state; total: of the whole queue. Kept by triggers, so that counting reads a few rows
+tally       recipients by domain and state; total: of the whole queue, and of the greylist. Kept by triggers, so that counting reads a few rows
 folder      a folder and its counters; message: its index rows, narrow, so that a view loads quickly
 acl         who else may do what with a folder; annotation: METADATA of a folder, or of the server (0), shared or a holder's own
 rendered    ENVELOPE and BODYSTRUCTURE beside them; expunged: tombstones with their mod-sequence

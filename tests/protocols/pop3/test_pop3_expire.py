@@ -18,6 +18,7 @@ DAY = 86_400.0
         ((schema.AutoExpunge(folder="Trash", age=DAY),), [b"EXPIRE NEVER\r\n"]),
         ((schema.AutoExpunge(folder="INBOX", age=30 * DAY),), [b"EXPIRE 30\r\n"]),
         (tuple(schema.AutoExpunge(folder="INBOX", age=n * DAY) for n in (9, 7.5)), [b"EXPIRE 7\r\n"]),
+        ((schema.AutoExpunge(folder="INBOX", age=DAY / 2),), []),  # 0 would mean: nothing may be left here
         ((schema.AutoExpunge(folder="INBOX", count=100),), []),  # no number of days would be true
     ],
 )
