@@ -6,12 +6,14 @@ from dataclasses import replace
 from functools import partial
 
 from mailhub.config import schema
+from mailhub.message import headers
 from mailhub.message.parts import Part, parse
 from mailhub.message.preview import READ, preview
 from mailhub.message.structure import render
+from mailhub.message.threads import thread_id
 from mailhub.model.clock import Clock
 from mailhub.model.errors import Denied, Exists, LimitReached, NotFound, OverQuota, Permanent
-from mailhub.model.mailbox import SEPARATOR, UNLIMITED, Folder, Limits, Quota, View, settable
+from mailhub.model.mailbox import SEPARATOR, UNLIMITED, Folder, Glimpse, Limits, Quota, View, settable
 from mailhub.model.rights import KNOWING, WRITING, Rights
 from mailhub.store.api import Body, BodyWriter, Content, Copied, Filing, MessageFile, NewMessage, Store
 from mailhub.trace import Trace
@@ -116,10 +118,10 @@ class Mailboxes:
             return parse(data)
         return await self._lane.over(parse, file.size, file.read)
 
-    async def preview(self, file: MessageFile) -> str | None:
-        """The first words of a message."""
+    async def glimpse(self, file: MessageFile) -> Glimpse:
+        """The thread that a message belongs to, and its first words."""
         data = await file.read(0, READ)
-        return preview(data) if quick(data) else await self._lane.call(preview, data)
+        return _glimpse(data) if quick(data) else await self._lane.call(_glimpse, data)
 
     def view(
         self, state: View, recent_from: int | None, rights: Callable[[], Awaitable[Rights]] | None = None
@@ -372,6 +374,10 @@ def _behind(head: bytes, content: Content) -> Callable[[int, int], Awaitable[byt
         return part
 
     return read
+
+
+def _glimpse(beginning: bytes) -> Glimpse:
+    return Glimpse(thread_id(beginning[: headers.header_end(beginning)]) or "", preview(beginning) or "")
 
 
 def _canonical(name: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from mailhub.model import search as query
 from mailhub.model.clock import Clock
 from mailhub.model.errors import Denied, NotFound
-from mailhub.model.mailbox import DELETED, Changes, FlagOp, Folder, MessageRow, View, settable
+from mailhub.model.mailbox import DELETED, Changes, FlagOp, Folder, Glimpse, MessageRow, View, settable
 from mailhub.model.rights import Rights
 from mailhub.model.sorting import Algorithm, Criterion, Node
 from mailhub.store.api import Copied, Looked, MailboxStore, MessageFile, Needle
@@ -181,6 +181,13 @@ class FolderView:
         for start in range(0, len(uids), _ROWS):
             out += await self._store.rows(self.folder.id, uids[start : start + _ROWS], rendered)
         return out
+
+    async def glimpses(self, uids: Sequence[int]) -> dict[int, Glimpse]:
+        """THREADID and PREVIEW by UID, as far as they are kept."""
+        return await self._store.glimpses(self.folder.id, uids)
+
+    async def keep_glimpses(self, found: Mapping[int, Glimpse]) -> None:
+        await self._store.keep_glimpses(self.folder.id, found)
 
     async def open(self, uid: int) -> MessageFile:
         """NotFound where the message is gone."""

@@ -102,6 +102,15 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
+class Glimpse:
+    """What a list shows of a message without its text. `thread`: THREADID (RFC 8474), `preview`: its first words (RFC 8970); "" where
+    it has none."""
+
+    thread: str
+    preview: str
+
+
+@dataclass(frozen=True, slots=True)
 class MessageRow:
     """One message of a folder. `envelope` and `structure` are ENVELOPE and BODYSTRUCTURE as IMAP writes them."""
 

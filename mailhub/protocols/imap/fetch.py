@@ -7,14 +7,14 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from mailhub.model.errors import MailError, NotFound
-from mailhub.model.mailbox import SEEN, FlagOp, MessageRow
-from mailhub.wire.imap import bodies, commands
+from mailhub.model.mailbox import SEEN, FlagOp, Glimpse, MessageRow
+from mailhub.wire.imap import bodies, commands, responses
 from mailhub.wire.imap.dates import date_time
 from mailhub.wire.imap.fetch_items import Attribute, Binary, Derived, Item, Section
 
 from . import messages, sync, updates
 from .answers import Answer, Refused, bad, ok
-from .sections import Decoded, FromFile, Octets, OpenMessage, Piece, Value
+from .sections import Decoded, Octets, OpenMessage, Piece, Value
 
 if TYPE_CHECKING:
     from mailhub.mailbox.service import MessageFile
@@ -36,6 +36,10 @@ _FROM_ROW: Mapping[Attribute, Callable[[MessageRow], bytes]] = {
     Attribute.BODY: lambda row: b"BODY " + bodies.without_extension(row.structure),
     Attribute.EMAILID: lambda row: b"EMAILID (%b)" % row.email_id.encode(),
     Attribute.SAVEDATE: lambda row: b"SAVEDATE " + (b"NIL" if row.saved is None else date_time(row.saved)),
+}
+_FROM_GLIMPSE: Mapping[Derived, Callable[[Glimpse], bytes]] = {
+    Derived.THREADID: lambda one: b"THREADID " + (b"(%b)" % one.thread.encode() if one.thread else b"NIL"),
+    Derived.PREVIEW: lambda one: b"PREVIEW " + (responses.string(_octets(one.preview)) if one.preview else b"NIL"),
 }
 Words = Callable[[int, int], bytes]
 _RENDERED = {Attribute.ENVELOPE, Attribute.BODYSTRUCTURE, Attribute.BODY}
@@ -81,11 +85,13 @@ async def answer(session: "ImapSession", spans: messages.Spans, items: tuple[Ite
     return fetched.gone
 
 
-def _label(item: FromFile) -> bytes:
-    """The item's name in the answer."""
-    if isinstance(item, Derived):
-        return item.value.partition(" ")[0].encode("ascii")
-    return item.label
+def _octets(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
+
+
+def _from_glimpse(item: Derived, glimpse: Glimpse) -> bytes:
+    """Finding it costs little: LAZY gets it too (RFC 8970 section 4)."""
+    return _FROM_GLIMPSE[Derived.PREVIEW if item is Derived.PREVIEW_LAZY else item](glimpse)
 
 
 class _Fetch:
@@ -93,7 +99,9 @@ class _Fetch:
 
     def __init__(self, session: "ImapSession", items: tuple[Item, ...]) -> None:
         self._session, self._view, self._items = session, session.view, items
-        self._sections = any(not isinstance(item, Attribute) for item in items)
+        self._sections = any(not isinstance(item, Attribute | Derived) for item in items)
+        self._glimpsing = any(isinstance(item, Derived) for item in items)
+        self._glimpses: Mapping[int, Glimpse] = {}  # of a page, by UID
         self._seen = (
             not self._view.read_only
             and "s" in self._view.rights
@@ -103,7 +111,7 @@ class _Fetch:
         self._rendered = not _RENDERED.isdisjoint(items)
         self._out: list[bytes] = []
         self._size = 0
-        self.page_size = FILES_PAGE if self._sections else PAGE
+        self.page_size = FILES_PAGE if self._sections or self._glimpsing else PAGE
         self.gone = 0
 
     async def page(self, page: list[int]) -> None:
@@ -114,6 +122,9 @@ class _Fetch:
         newly_seen = await self._see(page) if self._seen else frozenset[int]()
         words = updates.flag_words(self._session)
         kept = page if found is None else [place for place in page if view.uids[place] in found]
+        if self._glimpsing:
+            self._glimpses = await self._glimpse(kept)
+            kept = [place for place in kept if view.uids[place] in self._glimpses]
         self.gone += len(page) - len(kept)
         if not self._sections:
             self._lines(kept, found, words)
@@ -128,6 +139,25 @@ class _Fetch:
                         continue
                     row = _NO_ROW if found is None else found[uid]
                     await self._with_file(file, place, uid, row, words, self._also(place in newly_seen))
+
+    async def _glimpse(self, page: list[int]) -> dict[int, Glimpse]:
+        """Of messages asked for before from the store, of others from their files, once."""
+        view = self._view
+        known = await view.glimpses([view.uids[place] for place in page])
+        missing = [place for place in page if view.uids[place] not in known]
+        found = {}
+        for start in range(0, len(missing), AHEAD):
+            places = missing[start : start + AHEAD]
+            async with AsyncExitStack() as opened:
+                for place, file in zip(places, await self._open(places, opened), strict=True):
+                    if file is not None:
+                        found[view.uids[place]] = await self._session.mailboxes.glimpse(file)
+        try:
+            if found:
+                await view.keep_glimpses(found)
+        except MailError as error:
+            log.warning("%s: what was found is not kept: %s", self._session.context.session, error)
+        return known | found
 
     def _also(self, newly_seen: bool) -> tuple[Item, ...]:
         """What is told of a message: its flags too, where reading it has set \\Seen."""
@@ -169,6 +199,8 @@ class _Fetch:
         return frozenset(unseen)
 
     def _attribute(self, item: Item, place: int, uid: int, row: MessageRow, words: Words) -> bytes:
+        if isinstance(item, Derived):
+            return _from_glimpse(item, self._glimpses[uid])
         assert isinstance(item, Attribute)
         if item is Attribute.UID:
             return b"UID %d" % uid
@@ -186,6 +218,10 @@ class _Fetch:
         columns: list[Iterable[int | bytes]] = [uids if session.uid_only else [place + 1 for place in page]]
         form = b"* %d UIDFETCH (" if session.uid_only else b"* %d FETCH ("
         for item in self._items:
+            if isinstance(item, Derived):
+                form += b"%b "
+                columns.append([_from_glimpse(item, self._glimpses[uid]) for uid in uids])
+                continue
             assert isinstance(item, Attribute)
             if item is Attribute.UID:
                 form += b"UID %d "
@@ -221,16 +257,16 @@ class _Fetch:
         """One message. Once its answer is begun it must be finished: after an error the connection is of no use."""
         self._session.read(file)
         message = OpenMessage(self._session.mailboxes, file, (self._view.folder.id, uid), self._session.last_tree)
-        found = {item: await message.find(item) for item in items if not isinstance(item, Attribute)}
+        found = {item: await message.find(item) for item in items if not isinstance(item, Attribute | Derived)}
         try:
             between = updates.fetch_of(self._session, place)
             for item in items:
                 self._gather(between)
                 between = b" "
-                if isinstance(item, Attribute):
+                if isinstance(item, Attribute | Derived):
                     self._gather(self._attribute(item, place, uid, row, words))
                 else:
-                    await self._section(_label(item), found[item], message)
+                    await self._section(item.label, found[item], message)
             self._gather(b")\r\n")
         except BaseException:
             self._session.stream.abort()

@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING
 
 from mailhub.message import decoding, headers, parts
 from mailhub.message.parts import HEADER_LIMIT, Part
-from mailhub.message.threads import thread_id
-from mailhub.wire.imap import responses
-from mailhub.wire.imap.fetch_items import Binary, BinarySize, Derived, Section, What
+from mailhub.wire.imap.fetch_items import Binary, BinarySize, Section, What
 
 from .answers import Refused, no
 
@@ -52,7 +50,7 @@ class Value:
 Piece = (
     bytes | Octets | Decoded | Value | None
 )  # made octets, octets of the file, ..., None: a section that is not there
-FromFile = Section | Binary | BinarySize | Derived
+FromFile = Section | Binary | BinarySize
 
 
 @dataclass(slots=True)
@@ -81,11 +79,6 @@ class OpenMessage:
             case BinarySize(path):
                 piece = await self._binary(path, None)
                 return Value(b"%d" % (piece.size if piece else 0))
-            case Derived.THREADID:
-                thread = thread_id(await self._read_header())
-                return None if thread is None else Value(b"(%b)" % thread.encode())
-        words = await self._mailboxes.preview(self._file)  # it costs little: LAZY gets it too
-        return None if words is None else Value(responses.string(words.encode("utf-8", "replace")))
 
     async def section(self, section: Section) -> bytes | Octets | None:
         """What a section means."""

@@ -1,11 +1,11 @@
 """Mailboxes: folders, index rows, message files."""
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from mailhub.model.mailbox import Changed, Changes, FlagOp, Folder, Limits, MessageRow, Quota, View
+from mailhub.model.mailbox import Changed, Changes, FlagOp, Folder, Glimpse, Limits, MessageRow, Quota, View
 
 from .content import Body, Content
 from .queue import Filing
@@ -111,6 +111,14 @@ class MailboxStore(Protocol):
 
     async def rows(self, folder: int, uids: Sequence[int], rendered: bool) -> list[MessageRow]:
         """Rows of those UIDs that exist, ascending; `rendered`: with envelope and structure. At most 1,000 UIDs a call."""
+        ...
+
+    async def glimpses(self, folder: int, uids: Sequence[int]) -> dict[int, Glimpse]:
+        """By UID, those that are kept."""
+        ...
+
+    async def keep_glimpses(self, folder: int, found: Mapping[int, Glimpse]) -> None:
+        """Keep those of messages that are still there. What is lost is found again in the files."""
         ...
 
     async def open(self, folder: int, uid: int) -> MessageFile:

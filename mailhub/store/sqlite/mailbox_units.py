@@ -308,7 +308,7 @@ def _forget(db: sqlite3.Connection, told: Told, folder: Folder, uids: Sequence[i
     ).fetchone()
     modseq = db.execute("select modseq from folder where id=?", (folder.id,)).fetchone()[0] + 1
     bury(db, folder.id, uids, modseq)
-    for table in ("message", "rendered", "filed"):
+    for table in ("message", "rendered", "glimpse", "filed"):
         db.execute(f"delete from {table} where {chosen}", values)
     db.execute(
         "update folder set modseq=?, messages=messages-?, unseen=unseen-?, size=size-? where id=?",
@@ -324,7 +324,7 @@ class RemoveAccount:
 
     def apply(self, db: sqlite3.Connection, told: Told) -> None:
         for (folder,) in db.execute("select id from folder where account=?", (self.account,)).fetchall():
-            for table in ("message", "rendered", "filed", "expunged", "url_key"):
+            for table in ("message", "rendered", "glimpse", "filed", "expunged", "url_key"):
                 db.execute(f"delete from {table} where folder=?", (folder,))
             forget_folder(db, folder)
         forget_account(db, self.account)

@@ -12,7 +12,7 @@ from mailhub.config.schema import Store as StoreConfig
 from mailhub.model import ids
 from mailhub.model.clock import Clock
 from mailhub.model.errors import NotFound, Permanent, Temporary
-from mailhub.model.mailbox import DELETED, SEPARATOR, Changed, Changes, FlagOp, Folder, MessageRow, View
+from mailhub.model.mailbox import DELETED, SEPARATOR, Changed, Changes, FlagOp, Folder, Glimpse, MessageRow, View
 
 from .. import maildir
 from ..api import Content, Copied, Filing, MessageFile, NewContent, NewMessage
@@ -21,6 +21,7 @@ from ..lane import Lane
 from .bodies import Spool
 from .filer import Filer, make_maildir
 from .filing import FOLDER, folder_of, get_folder
+from .glimpses import KeepGlimpses, glimpses
 from .mailbox_units import (
     Append,
     Copy,
@@ -233,6 +234,12 @@ class SqliteMailboxes(Upkeep):
             (folder, *value),
         )
         return [MessageRow(*row) for row in found.fetchall()]
+
+    async def glimpses(self, folder: int, uids: Sequence[int]) -> dict[int, Glimpse]:
+        return await self._reader.call(glimpses, self._db, folder, tuple(uids))
+
+    async def keep_glimpses(self, folder: int, found: Mapping[int, Glimpse]) -> None:
+        await self._writer.do(KeepGlimpses(folder, found))
 
     async def open(self, folder: int, uid: int) -> MessageFile:
         opened: MessageFile | None = await self._reader.call(self._opening.open, folder, uid)

@@ -7,7 +7,7 @@ flow        a sender's mail for a domain, where some of it waits: when its turn 
 tally       recipients by domain and state; total: of the whole queue, and of the greylist. Kept by triggers, so that counting reads a few rows
 folder      a folder and its counters; message: its index rows, narrow, so that a view loads quickly
 acl         who else may do what with a folder; annotation: METADATA of a folder, or of the server (0), shared or a holder's own
-rendered    ENVELOPE and BODYSTRUCTURE beside them; expunged: tombstones with their mod-sequence
+rendered    ENVELOPE and BODYSTRUCTURE beside them; glimpse: THREADID and PREVIEW, where they were asked for; expunged: tombstones with their mod-sequence
 filed       (content, message) pairs whose file is not known to be synced; see recovery
 ban         of client networks; sent: what an account sent on a day; wrote_to: digests of whom it ever wrote to
 greylist    who tried when, by digest, and who came again
@@ -23,7 +23,7 @@ import sqlite3
 
 from mailhub.model.errors import Permanent
 
-VERSION = 16
+VERSION = 17
 
 # What orders and counts the queue. A trigger is one statement here: it holds no ";" before a line's end.
 _QUEUE_ORDER = """
@@ -73,6 +73,11 @@ create index greylist_until on greylist(until);
 insert into total values ('greylist', 0);
 create trigger greylist_in after insert on greylist begin update total set count = count + 1 where name = 'greylist'; end;
 create trigger greylist_out after delete on greylist begin update total set count = count - 1 where name = 'greylist'; end;
+"""
+
+_GLIMPSE = """
+create table glimpse(folder integer not null, uid integer not null, thread text not null, preview text not null,
+  primary key(folder, uid)) without rowid;
 """
 
 
@@ -126,6 +131,7 @@ create table recipient(item integer not null, n integer not null, address text n
     + _REACHED
     + _QUEUE_ORDER
     + _GREYLIST
+    + _GLIMPSE
     + """
 
 create table folder(id integer primary key, account text not null, name text not null, uidvalidity integer not null,
@@ -253,6 +259,7 @@ create table sieve_mark(account text not null, key text not null, until real not
 alter table item add column verdict text not null default '';
 """,
     16: _GREYLIST,
+    17: _GLIMPSE,
 }
 
 
