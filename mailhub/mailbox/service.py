@@ -145,7 +145,7 @@ class AccountMail:
         self.annotations = Annotations(store.sharing, service.changes, service.config, name)
 
     async def folders(self) -> list[Folder]:
-        """All of its own, INBOX first. A fresh account gets its special-use folders here or with its first folder: one with
+        """All of its own, INBOX first. A fresh account gets its special-use folders here, or with its first folder or subscription: one with
         INBOX alone, that subscribes to nothing else (names of folders deleted later stay subscribed, so they do not come back)."""
         found = await self._store.folders(self.name)
         if await self._is_fresh(found):
@@ -271,6 +271,8 @@ class AccountMail:
         name = self._checked(name)
         if len(await self._store.subscriptions(self.name)) >= self._service.config.folder_limit:
             raise LimitReached("mailbox.folder_limit")
+        if await self._is_fresh(await self._store.folders(self.name)):
+            await self._furnish()
         await self._store.set_subscribed(self.name, name, True)
 
     async def unsubscribe(self, name: str) -> None:

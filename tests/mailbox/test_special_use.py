@@ -51,3 +51,10 @@ async def test_a_fresh_account_that_begins_with_a_folder_gets_them_too(tmp_path:
         for account, more in ((it.alice, {"Work": ""}), (it.service.account("bob@mailhub.test"), {})):
             found = {folder.name: folder.special_use for folder in await account.existing()}
             assert found == {"INBOX": "", **dict(SPECIAL_USE), **more}
+
+
+async def test_and_one_that_begins_with_a_subscription(tmp_path: Path) -> None:
+    async with mailbox_room(tmp_path) as room:
+        await room.alice.subscribe("News")
+        assert {folder.special_use for folder in await room.alice.folders()} >= {"\\Sent", "\\Trash", "\\Junk"}
+        assert "News" in await room.alice.subscriptions()

@@ -1,5 +1,6 @@
 """The mailbox half of the store contract, on the embedded store and real Maildirs."""
 
+import contextlib
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -214,6 +215,31 @@ async def test_subscriptions_outlive_folders(store: SqliteStore) -> None:
     assert "Ghost" in await store.mailboxes.subscriptions(WHO)
     await store.mailboxes.set_subscribed(WHO, "Ghost", False)
     assert "Ghost" not in await store.mailboxes.subscriptions(WHO)
+
+
+@pytest.mark.parametrize("crashed", [False, True])
+async def test_subscriptions_that_another_server_changed_meanwhile(tmp_path: Path, crashed: bool) -> None:
+    """After a crash our own file may be the older one."""
+    store = make(tmp_path)
+    await store.open()
+    await inbox(store)
+    await store.mailboxes.set_subscribed(WHO, "Ours", True)
+    await store.close()
+    if crashed:
+        with contextlib.closing(sqlite3.connect(tmp_path / "mailhub.db")) as db:
+            db.execute("delete from meta where key = 'in_step'")
+            db.commit()
+    file = tmp_path / "mail/example.org/alice/Maildir/subscriptions"
+    assert "Ours" in file.read_text().split()
+    file.write_text("V\t2\n\nINBOX\nTheirs\tSub\n")
+    for _ in range(2):  # and it stays so
+        store = make(tmp_path)
+        await store.open()
+        await store.mailboxes.folders(WHO)
+        found = await store.mailboxes.subscriptions(WHO)
+        assert found == (["INBOX", "Ours"] if crashed else ["INBOX", "Theirs.Sub"])
+        await store.mailboxes.set_subscribed(WHO, "INBOX", True)
+        await store.close()
 
 
 async def test_a_maildir_without_its_index_keeps_uids_flags_and_subscriptions(tmp_path: Path) -> None:

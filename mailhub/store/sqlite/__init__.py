@@ -24,6 +24,7 @@ from mailhub.model.errors import MailError, Permanent, Temporary
 from ..files import Files, resolve
 from ..lane import Lane
 from .bodies import Spool
+from .credentials import Statement
 from .directory import SqliteDirectory
 from .filer import Filer
 from .greylist import SqliteGreylist
@@ -101,6 +102,7 @@ class SqliteStore:
         db = connect(database)
         try:
             migrate(db)
+            self._in_step = db.execute("delete from meta where key = 'in_step' returning 1").fetchone() is not None
             self._interrupted = tuple(db.execute(RELEASE_ALL).fetchall()[:_INTERRUPTED])
             self._clear_spool(db)
         finally:
@@ -135,7 +137,7 @@ class SqliteStore:
         self.queue.interrupted = self._interrupted
         self.mailboxes = SqliteMailboxes(
             self._writer, self._reader, db, spool, self._filer, files, self._pool, clock, self._hostname, mail,
-            self.queue.new_id, self.queue.load_body, self._config,
+            self.queue.new_id, self.queue.load_body, self._config, self._in_step,
         )  # fmt: skip
         self.sharing = SqliteSharing(self._writer, self._reader, db)
         self.directory = SqliteDirectory(self._writer, self._reader, self._reading(database), db)
@@ -163,6 +165,7 @@ class SqliteStore:
         await self.mailboxes.staging.stop()
         with contextlib.suppress(Temporary):
             await self._filer.stop()
+            await self._writer.do(Statement("insert or replace into meta values (?, ?)", ("in_step", "")))
         await self.texts.stop()
         await self.traces.stop()
         await self._writer.close()

@@ -45,6 +45,19 @@ class Adopt:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeSubscriptions:
+    """These and no others."""
+
+    account: str
+    names: tuple[str, ...]
+
+    def apply(self, db: sqlite3.Connection, told: Told) -> None:
+        db.execute("delete from subscription where account=?", (self.account,))
+        subscribe(db, self.account, self.names)
+        told.change(self.account, None)
+
+
+@dataclass(frozen=True, slots=True)
 class Adopted:
     """All files that a folder held when it was found are in the index."""
 

@@ -47,17 +47,18 @@ _NAME_LIMIT = 240  # octets of a folder's directory name
 
 
 class SqliteMailboxes(Upkeep):
-    """Reads on the reading lane, units on the writer, deliveries' files on the staging lane."""
+    """Reads on the reading lane, units on the writer, deliveries' files on the staging lane. `in_step`: files beside the Maildirs were, when
+    the store was closed last."""
 
     def __init__(
         self, writer: Writer, reader: Lane, db: sqlite3.Connection, spool: Spool, filer: Filer, files: Files,
         pool: Executor, clock: Clock, hostname: str, mail: str, new_id: Callable[[], int],
-        load_body: Callable[[int], Awaitable[bytes]], config: StoreConfig,
+        load_body: Callable[[int], Awaitable[bytes]], config: StoreConfig, in_step: bool,
     ) -> None:  # fmt: skip
         super().__init__(writer, reader, db, filer, files, mail, clock)
         self._spool, self._files = spool, files
         self._host, self._mail = hostname.replace("/", "\\057").replace(":", "\\072"), mail
-        self._new_id = new_id
+        self._new_id, self._in_step = new_id, in_step
         self._opening = Opening(db, spool, files, pool, mail, load_body)
         self._listeners: list[Callable[[Sequence[Changed]], None]] = []
         self._scanned: set[str] = set()
@@ -98,6 +99,8 @@ class SqliteMailboxes(Upkeep):
     async def _make_and_scan(self, account: str) -> None:
         await self._filer.lane.call(make_maildir, self._files, f"{self._mail}/{maildir.home(account)}")
         await self.rescan(account)
+        if self._in_step:
+            await self.take_subscriptions(account)
         self._scanned.add(account)
 
     def _folders(self, account: str) -> list[Folder]:

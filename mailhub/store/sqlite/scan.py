@@ -28,7 +28,7 @@ from ..side_files import (
     read_subscriptions,
     read_uidlist,
 )
-from .adopting import Adopt, Adopted, Again, Enter, MergeNames
+from .adopting import Adopt, Adopted, Again, Enter, MergeNames, TakeSubscriptions
 from .bodies import Lines, with_crlf
 from .filer import Filer, find
 from .filing import FOLDER, Entry, folder_of, get_folder
@@ -73,6 +73,16 @@ class Scan:
             await self._writer.do(Adopt(account, name, listed, words, mine, int(self._clock.now())))
         for folder in await self._reader.call(self.folders, account):
             await self.folder(folder)
+
+    async def subscriptions(self, account: str) -> None:
+        found = await self._filer.lane.call(self._subscribed, self.home(account))
+        known = await self._reader.call(self._known_subscriptions, account)
+        if found is not None and set(found) != known:
+            log.info("%s: subscriptions were changed by another program", account)
+            await self._writer.do(TakeSubscriptions(account, found))
+
+    def _known_subscriptions(self, account: str) -> set[str]:
+        return {name for (name,) in self._db.execute("select name from subscription where account=?", (account,))}
 
     def home(self, account: str) -> str:
         return f"{self._mail}/{maildir.home(account)}"

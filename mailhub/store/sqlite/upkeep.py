@@ -37,6 +37,10 @@ class Upkeep:
     async def rescan(self, account: str) -> None:
         await self._scan.account(account)
 
+    async def take_subscriptions(self, account: str) -> None:
+        """Those of the file, which was in step with ours when the store was closed: what differs another server has changed."""
+        await self._scan.subscriptions(account)
+
     async def rebuild(self, account: str, progress: Callable[[int, int], None]) -> None:
         await self._scan.rebuild(account, progress)
 
