@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from mailhub.model.clock import VirtualClock
-from mailhub.net.stream import HIGH, ConnectionLost, LineTooLong, PlaintextBuffered, Stream, pair
+from mailhub.net.stream import HIGH, TURN, ConnectionLost, LineTooLong, PlaintextBuffered, Stream, pair
 from mailhub.net.tls import opportunistic
 
 CLOCK = VirtualClock()
@@ -79,3 +79,22 @@ async def test_a_stream_that_is_gone_takes_writes_in_silence_and_drain_says_so()
     with pytest.raises(ConnectionLost):
         await here.drain()
     assert isinstance(here, Stream)
+
+
+async def test_lines_that_came_at_one_time_leave_others_their_turns() -> None:
+    near, far = pair(CLOCK)
+    near.write(b"NOOP\r\n" * 1_000)
+    await far.readline(100)  # now all of it is there
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.ensure_future(other())
+    for _ in range(999):
+        assert await far.readline(100) == b"NOOP\r\n"
+    task.cancel()
+    assert turns >= 1_000 // TURN - 1
