@@ -208,8 +208,8 @@ class Hub:
     async def _start_queue(self, undo: AsyncExitStack) -> None:
         undo.push_async_callback(self.resolver.close)
         moving = await moving_mail(self, self._machine, undo)
-        self.router, self.suppressions, self.queue, self.spool, self.sieve, self.listed = (
-            moving.router, moving.suppressions, moving.queue, moving.spool, moving.sieve, moving.listed,
+        self.router, self.suppressions, self.queue, self.spool, self.quarantine, self.sieve, self.listed = (
+            moving.router, moving.suppressions, moving.queue, moving.spool, moving.quarantine, moving.sieve, moving.listed,
         )  # fmt: skip
         await self.queue.start()
         self._watch(asyncio.get_running_loop().create_task(self.queue.run(), name="the queue manager"))
@@ -336,6 +336,7 @@ class Hub:
         self.sieve.configure(config.sieve, scripts, config.delivery.recipient_delimiter)
         self.scripts.configure(config.sieve)
         self.suppressions.configure(config.suppression)
+        self.quarantine.config = config.quarantine
         self.inspection = inspection(self)
         for policy in (self.policy, *self._own_policies.values()):
             policy.inspection = self.inspection

@@ -26,6 +26,7 @@ from mailhub.model.clock import VirtualClock
 from mailhub.net.https import Https
 from mailhub.net.local import Machine
 from mailhub.queue.manager import Manager
+from mailhub.queue.quarantine import Quarantine
 from mailhub.queue.spool import Spool
 from mailhub.queue.suppression import Suppressions
 
@@ -44,6 +45,7 @@ class Moving:
     suppressions: Suppressions
     queue: Manager
     spool: Spool
+    quarantine: Quarantine
     tls: RelayTls
     sieve: Filter
     listed: tuple[CommandTransport, FileTransport]
@@ -83,7 +85,9 @@ async def moving_mail(hub: "Hub", machine: Machine, undo: AsyncExitStack) -> Mov
         store.queue, router, transports.all, config.queue, config.hostname, clock, suppressions=suppressions,
         trace=hub.trace, limits=transports.limits,
     )  # fmt: skip
-    return Moving(router, suppressions, queue, Spool(store.queue, queue, clock), tls, sieve, listed)
+    quarantine = Quarantine(store.queue, config.quarantine, clock)
+    spool = Spool(store.queue, queue, clock, quarantine)
+    return Moving(router, suppressions, queue, spool, quarantine, tls, sieve, listed)
 
 
 def _system_users(hub: "Hub") -> "tuple[SystemRouting | None, SystemTransport | None]":
@@ -110,7 +114,9 @@ def _runner(hub: "Hub") -> "Programs | None":
 def jobs(hub: "Hub", tls: RelayTls, undo: AsyncExitStack) -> Iterator["asyncio.Task[None]"]:
     """Core tasks, once the queue runs; `undo` ends them."""
     config, clock = hub.config, hub.clock
-    begun: list[Daily | TlsReports] = []
+    begun: list[Daily | TlsReports] = [
+        Daily("the quarantine", hub.quarantine.work, clock, _REFRESH_SPREAD, random.Random())
+    ]
     if config.relay.mta_sts:
         begun.append(Daily("the MTA-STS policies", tls.refresh, clock, _REFRESH_SPREAD, random.Random()))
     if (sessions := tls.services.sessions) is not None:

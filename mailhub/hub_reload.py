@@ -21,6 +21,7 @@ RELOADABLE = (
     "spf",
     "dkim",
     "dmarc",
+    "quarantine",
     "queue",
     "suppression",
     "trace",

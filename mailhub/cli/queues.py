@@ -24,14 +24,11 @@ def queue() -> None:
     """Look at the queue and act on it. IDs are those that `queue list` and the log show."""
 
 
-def _filters(function: F) -> F:
+def filters(function: F) -> F:
     """The options that say which messages are meant; all given must fit."""
     for option in (
         click.option("--newer-than", callback=duration, metavar="AGE", help="That came since: 90s, 5m, 3h, 2d."),
         click.option("--older-than", callback=duration, metavar="AGE", help="That came longer ago."),
-        click.option(
-            "--state", "states", multiple=True, type=click.Choice(STATES), help="With recipients so; repeatable."
-        ),
         click.option("--recipient", metavar="ADDRESS", help='To this address, or "@domain".'),
         click.option("--sender", metavar="ADDRESS", help='From this address, or "@domain"; "" for bounces.'),
         click.argument("ids", nargs=-1, metavar="[ID]..."),
@@ -40,8 +37,16 @@ def _filters(function: F) -> F:
     return function
 
 
+def _states(function: F) -> F:
+    choice = click.Choice(STATES)
+    return click.option("--state", "states", multiple=True, type=choice, help="With recipients so; repeatable.")(
+        function
+    )
+
+
 @queue.command("list")
-@_filters
+@filters
+@_states
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=1_000, show_default=True, help="Messages at most.")
 @click.option(
     "--format",
@@ -63,10 +68,11 @@ def list_messages(limit: int, shape: str, config: Path | None, as_json: bool, **
                 click.echo(line)
         else:
             for message in messages:
-                _print_message(message)
+                print_message(message)
 
 
-def _print_message(message: words.QueuedMessage) -> None:
+def print_message(message: words.QueuedMessage) -> None:
+    """Sender, and recipients with their states."""
     click.echo(
         f"{message.id}  {octets(message.size):>6}  {moment(message.created)}  {harmless(message.sender) or '<>'}"
     )
@@ -136,8 +142,13 @@ def show(id: str, config: Path | None, as_json: bool) -> None:
         text = side.ask(words.QueueShow(id=id))
     if as_json:
         print_json(text)
-        return
-    _print_message(text.message)
+    else:
+        print_text(text)
+
+
+def print_text(text: words.QueueText) -> None:
+    """All that is known of a message, and its header."""
+    print_message(text.message)
     came = ", ".join(part for part in (text.client, text.helo and f"as {text.helo}", text.login, text.tls) if part)
     click.echo(f"    came by {text.protocol} {harmless(came)}".rstrip())
     for recipient in text.message.recipients:
@@ -180,11 +191,18 @@ def _messages(count: int) -> str:
     return f"{count} {'message' if count == 1 else 'messages'}"
 
 
-def _action(name: str, act: Act, did: str, help_text: str) -> None:
+def _unchanged(function: F) -> F:
+    return function
+
+
+def action(group: click.Group, name: str, act: Act, did: str, help_text: str) -> None:
     """A command that acts on messages: IDs, filters, or --all."""
 
-    @queue.command(name, help=help_text)
-    @_filters
+    states = _states if group is queue else _unchanged
+
+    @group.command(name, help=help_text)
+    @filters
+    @states
     @click.option("--all", "every", is_flag=True, help="Every message.")
     @click.option("--after", metavar="ID", default="", help="Go on behind this message, where the last run broke off.")
     @common
@@ -195,11 +213,11 @@ def _action(name: str, act: Act, did: str, help_text: str) -> None:
         _perform(config, as_json, act, words.Which(**filters), did, after)
 
 
-_action("retry", words.QueueRetry, "due now", "Attempt now what waits for its next attempt.")
-_action("hold", words.QueueHold, "on hold", "Attempt no more until released.")
-_action("release", words.QueueRelease, "released", "End a hold; due now.")
-_action("requeue", words.QueueRequeue, "requeued", "Route again as if just come, held or not; due now.")
-_action("remove", words.QueueRemove, "removed", "Delete without a bounce. What is under delivery stays.")
+action(queue, "retry", words.QueueRetry, "due now", "Attempt now what waits for its next attempt.")
+action(queue, "hold", words.QueueHold, "on hold", "Attempt no more until released.")
+action(queue, "release", words.QueueRelease, "released", "End a hold; due now.")
+action(queue, "requeue", words.QueueRequeue, "requeued", "Route again as if just come, held or not; due now.")
+action(queue, "remove", words.QueueRemove, "removed", "Delete without a bounce. What is under delivery stays.")
 
 
 @click.command()

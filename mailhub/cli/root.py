@@ -18,6 +18,7 @@ _COMMANDS = {
     "suppression": ("suppressions:suppression", "Addresses that refused mail: list, add, remove."),
     "route": ("routes:route", "Say where mail for an address would go."),
     "queue": ("queues:queue", "Look at the queue and act on it."),
+    "quarantine": ("quarantines:quarantine", "Mail held because of its verdict: list, show, release, delete."),
     "flush": ("queues:flush", "Attempt now all mail that waits, or that for a domain."),
     "trace": ("traces:trace", "Show what happened to a message."),
     "mailbox": ("mailboxes:mailbox", "Maintain mailboxes."),

@@ -24,6 +24,7 @@ from .local import Local as Local
 from .lookup import Lookup
 from .mailboxes import AutoExpunge as AutoExpunge
 from .mailboxes import Mailbox as Mailbox
+from .quarantine import Quarantine as Quarantine
 from .queueing import BounceText as BounceText
 from .queueing import Destination as Destination
 from .queueing import Queue as Queue
@@ -280,6 +281,7 @@ class Config(Section, frozen=True, kw_only=True):
     dkim: Dkim = Dkim()
     dmarc: Dmarc = Dmarc()
     greylist: Greylist = Greylist()
+    quarantine: Quarantine = Quarantine()
     queue: Queue = Queue()
     suppression: Suppression = Suppression()
     trace: Trace = Trace()

@@ -28,8 +28,8 @@ class Queues:
         self._deadline, self._traces = deadline, traces
 
     async def page(self, request: words.QueueList) -> tuple[words.QueuedMessage, ...]:
-        after = _number(request.after) if request.after else 0
-        return tuple(map(self._message, await self._store.page(self._filter(request.which), after, request.limit)))
+        after = number(request.after) if request.after else 0
+        return tuple(map(self.message, await self._store.page(self.filter(request.which), after, request.limit)))
 
     async def summary(self, request: words.QueueSummary) -> words.QueueTotals:
         counts = await self._store.counts()
@@ -50,22 +50,22 @@ class Queues:
         )
 
     async def show(self, request: words.QueueShow) -> words.QueueText:
-        number = _number(request.id)
-        page = await self._store.page(QueueFilter(ids=(number,)), number - 1, 1)
+        wanted = number(request.id)
+        page = await self._store.page(QueueFilter(ids=(wanted,)), wanted - 1, 1)
         if not page:
             raise ControlError("not_found", f"no message {request.id} in the queue")
         item = page[0]
         start = await item.content.read(0, min(HEADER_LIMIT, item.content.size))
         origin = item.origin
         return words.QueueText(
-            message=self._message(item),
+            message=self.message(item),
             client=origin.client,
             helo=origin.helo,
             login=origin.login,
             protocol=origin.protocol,
             tls=origin.tls,
             header=start[: headers.header_end(start)].decode("utf-8", "backslashreplace"),
-            history=await self._traces.steps(number),
+            history=await self._traces.steps(wanted),
         )
 
     async def retry(self, request: words.QueueRetry) -> words.Touched:
@@ -86,15 +86,15 @@ class Queues:
         return await self._step(Act.REMOVE, request)
 
     async def _step(self, act: Act, request: words.QueueAct) -> words.Touched:
-        after = _number(request.after) if request.after else 0
-        step = await self._store.act(act, self._filter(request.which), self._clock.now(), after)
+        after = number(request.after) if request.after else 0
+        step = await self._store.act(act, self.filter(request.which), self._clock.now(), after)
         if step.touched:
             self._wake()
         return words.Touched(
             messages=step.touched, seen=step.seen, after="" if step.after is None else ids.text(step.after)
         )
 
-    def _message(self, item: Item) -> words.QueuedMessage:
+    def message(self, item: Item) -> words.QueuedMessage:
         return words.QueuedMessage(
             id=ids.text(item.id),
             sender=item.sender,
@@ -103,12 +103,12 @@ class Queues:
             recipients=tuple(_recipient(each, self._deadline(item, each.address)) for each in item.recipients),
         )
 
-    def _filter(self, which: words.Which) -> QueueFilter:
+    def filter(self, which: words.Which) -> QueueFilter:
         states = {_word(state): state for state in State}
         if unknown := [word for word in which.states if word not in states]:
             raise ControlError("usage", f"no such state: {unknown[0]!r}; there are {', '.join(states)}")
         return QueueFilter(
-            ids=tuple(map(_number, which.ids)),
+            ids=tuple(map(number, which.ids)),
             sender=which.sender,
             recipient=which.recipient,
             states=tuple(states[word] for word in which.states),
@@ -117,7 +117,7 @@ class Queues:
         )
 
 
-def _number(text: str) -> int:
+def number(text: str) -> int:
     try:
         return ids.number(text)
     except ValueError as error:

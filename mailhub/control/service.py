@@ -23,6 +23,7 @@ from .bans import Bans
 from .credentials import Credentials
 from .errors import ControlError
 from .mailboxes import Mailboxes
+from .quarantines import Quarantines
 from .queues import Deadline, Queues
 from .quotas import Quotas
 from .routes import Routes
@@ -68,6 +69,7 @@ class Control:
         accounts, traces = Accounts(directory, store.mailboxes, store.texts), Traces(store.traces, trace)
         queues = Queues(store.queue, clock, wake, deadline, traces)
         bans, suppressions = Bans(guard), Suppressions(store.suppressions, clock)
+        quarantines = Quarantines(store.queue, clock, wake, queues, trace)
         sieve = Scripts(directory, scripts)
         credentials = Credentials(store.directory, clock, hostname)
         self._actions: dict[type, Callable[..., Awaitable[Any]]] = {
@@ -97,6 +99,10 @@ class Control:
             words.QuotaGet: quotas.get,
             words.QuotaSet: quotas.set,
             words.QuotaRecalculate: quotas.recalculate,
+            words.QuarantineList: quarantines.page,
+            words.QuarantineShow: quarantines.show,
+            words.QuarantineRelease: quarantines.release,
+            words.QuarantineDelete: quarantines.delete,
             words.RouteShow: Routes(router).show,
             words.SieveList: sieve.page,
             words.SieveGet: sieve.get,

@@ -25,6 +25,12 @@ from .mailbox_words import MailboxCheck as MailboxCheck
 from .mailbox_words import MailboxRebuild as MailboxRebuild
 from .mailbox_words import MailboxRepair as MailboxRepair
 from .mailbox_words import MailboxSync as MailboxSync
+from .quarantine_words import Quarantined as Quarantined
+from .quarantine_words import QuarantineDelete as QuarantineDelete
+from .quarantine_words import QuarantineList as QuarantineList
+from .quarantine_words import QuarantineRelease as QuarantineRelease
+from .quarantine_words import QuarantineShow as QuarantineShow
+from .quarantine_words import QuarantineText as QuarantineText
 from .queue_words import AgeRow as AgeRow
 from .queue_words import Ages as Ages
 from .queue_words import QueueAct as QueueAct
@@ -271,7 +277,7 @@ AnyRequest = (
     Status | UserAdd | UserPasswd | UserRemove | UserList | DomainAdd | DomainRemove | DomainList
     | AliasAdd | AppPasswordAdd | AppPasswordList | AppPasswordRemove | SecondFactorBegin
     | SecondFactorConfirm | SecondFactorRemove | AliasRemove | AliasList | QueueList | QueueSummary | QueueShow | QueueRetry | QueueHold
-    | QueueRelease | QueueRequeue | QueueRemove | BanList | BanAdd | BanRemove | MailboxRebuild
+    | QueueRelease | QueueRequeue | QueueRemove | QuarantineList | QuarantineShow | QuarantineRelease | QuarantineDelete | BanList | BanAdd | BanRemove | MailboxRebuild
     | ForwardGet | ForwardSet | SieveList | SieveGet | SievePut | SieveActivate | SieveDelete
     | QuotaGet | QuotaSet | QuotaRecalculate | MailboxCheck | MailboxRepair | MailboxSync | RouteShow | QueueAges | TraceFind | SuppressionList | SuppressionAdd | SuppressionRemove
 )  # fmt: skip

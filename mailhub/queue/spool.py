@@ -3,17 +3,18 @@
 from mailhub.model.clock import Clock
 from mailhub.model.envelope import Envelope, Origin
 from mailhub.model.errors import Temporary
-from mailhub.model.verdict import UNJUDGED, Verdict
+from mailhub.model.verdict import UNJUDGED, Action, Verdict
 from mailhub.store.api import Act, Body, BodyWriter, NewContent, NewItem, NewRecipient, QueueFilter, QueueStore, State
 
 from .manager import Manager
+from .quarantine import Quarantine
 
 
 class Spool:
-    """The door that `policy` uses."""
+    """The door that `policy` uses. `quarantine`: what bounds it, None for nothing."""
 
-    def __init__(self, store: QueueStore, manager: Manager, clock: Clock) -> None:
-        self._store, self._manager, self._clock = store, manager, clock
+    def __init__(self, store: QueueStore, manager: Manager, clock: Clock, quarantine: Quarantine | None = None) -> None:
+        self._store, self._manager, self._clock, self._quarantine = store, manager, clock, quarantine
 
     def new_id(self) -> int:
         """The id of a message to be put: it stands in its Received field."""
@@ -80,3 +81,5 @@ class Spool:
         except Temporary:
             self._manager.wake()  # nobody knows: if it is there, it is not forgotten
             raise
+        if held and verdict.action is Action.QUARANTINE and self._quarantine is not None:
+            await self._quarantine.grown(len(prefix) + body.size)

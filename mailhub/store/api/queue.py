@@ -191,6 +191,7 @@ class QueueFilter:
     states: tuple[State, ...] = ()
     older_than: float | None = None  # wall time of arrival: before
     newer_than: float | None = None  # at or after
+    quarantined: bool = False  # held because its verdict says so
 
 
 class Act(Enum):
@@ -293,6 +294,10 @@ class QueueStore(Protocol):
     async def ages(self, edges: Sequence[float], domains: int, limit: int) -> list[tuple[str, tuple[int, ...]]]:
         """Recipients of the domains with the most of them by the arrival of their messages: from `edges[0]` on (wall times,
         descending), between each and the one before, and before the last. Each count ends at `limit`."""
+        ...
+
+    async def quarantine_size(self) -> tuple[int, int]:
+        """Messages that are held because their verdict says so, and their octets; it goes over all of them."""
         ...
 
     async def act(self, act: Act, which: QueueFilter, now: float, after: int = 0) -> Step:

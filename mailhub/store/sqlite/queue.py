@@ -210,6 +210,9 @@ class SqliteQueue:
     async def counts(self) -> QueueCounts:
         return await self._read(self._reads.counts)
 
+    async def quarantine_size(self) -> tuple[int, int]:
+        return await self._read(self._reads.quarantine_size)
+
     async def ages(self, edges: Sequence[float], domains: int, limit: int) -> list[tuple[str, tuple[int, ...]]]:
         return await self._read(self._reads.ages, edges, domains, limit)
 

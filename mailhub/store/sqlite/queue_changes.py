@@ -12,6 +12,7 @@ from .writer import Told
 _BACK = f"case when state = {HELD} then 3 when attempts = 0 then 0 else 2 end"  # what a leased recipient was
 _LEASED = f"state in (1, {HELD})"
 _WAITING = "state in (0, 2)"  # the words of the partial indices
+QUARANTINED = """substr(verdict, 1, 12) = '{"action":3,'"""
 # At the opening: no lease outlives its process.
 RELEASE_ALL = f"update recipient set state = {_BACK} where {_LEASED} returning item, address"
 
@@ -137,6 +138,8 @@ def where(which: QueueFilter) -> tuple[str, dict[str, object]]:
         states = [*map(int, which.states), *([HELD] if State.ACTIVE in which.states else ())]
         terms.append("state in (select value from json_each(:states))")
         values["states"] = json.dumps(states)
+    if which.quarantined:
+        terms.append(f"state = 3 and exists (select 1 from item where id = recipient.item and {QUARANTINED})")
     for bound, sign, value in (("older", "<", which.older_than), ("newer", ">=", which.newer_than)):
         if value is not None:
             terms.append(f"(select created from item where id = recipient.item) {sign} :{bound}")

@@ -16,7 +16,7 @@ from mailhub.model.verdict import UNJUDGED, Verdict
 
 from ..api import Body, Busy, Item, QueueCounts, QueuedRecipient, QueueFilter, State
 from .bodies import StoredContent
-from .queue_changes import where
+from .queue_changes import QUARANTINED, where
 from .queue_units import HELD
 
 LEASED = 1_000  # recipients of an item that one lease gives; of all items, it does not begin one beyond that
@@ -53,6 +53,11 @@ ITEMS = (
     " where item.id in (select value from json_each(?))"
 )
 STEP = "select distinct item from recipient where item > ? order by item limit ?"
+STEP_OF_QUARANTINE = f"select id from item where {QUARANTINED} and id > ? order by id limit ?"
+QUARANTINE = (
+    "select count(*), coalesce(sum(content.size + length(content.prefix)), 0) from item join content on content.id = item.content"
+    f" where {QUARANTINED} and exists (select 1 from recipient where item = item.id and state = 3)"
+)
 STEP_OF_DOMAIN = "select distinct item from recipient where domain = ? and item > ? order by item limit ?"
 COUNTS = (
     "select domain, state, recipients, (select created from item where id ="
@@ -182,6 +187,8 @@ class QueueReads:
         """Ids above `after` that match, of so many that were looked at, up to which; None where there are no more."""
         if which.ids:
             numbers = sorted(number for number in set(which.ids) if number > after)[:_STEP]
+        elif which.quarantined:
+            numbers = self._numbers(STEP_OF_QUARANTINE, after)
         elif which.recipient is not None and which.recipient[:1] == "@":
             numbers = self._numbers(STEP_OF_DOMAIN, which.recipient[1:].lower(), after)
         else:
@@ -203,6 +210,10 @@ class QueueReads:
             before, _ = found.get((domain, _state(state)), (0, 0.0))
             found[domain, _state(state)] = (before + count, oldest or 0.0)
         return QueueCounts(items, recipients, tuple((*key, *value) for key, value in found.items()))
+
+    def quarantine_size(self) -> tuple[int, int]:
+        messages, octets = self._db.execute(QUARANTINE).fetchone()
+        return messages, octets
 
     def ages(self, edges: Sequence[float], domains: int, limit: int) -> list[tuple[str, tuple[int, ...]]]:
         """Ids are times of arrival."""

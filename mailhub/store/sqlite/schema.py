@@ -23,7 +23,7 @@ import sqlite3
 
 from mailhub.model.errors import Permanent
 
-VERSION = 17
+VERSION = 18
 
 # What orders and counts the queue. A trigger is one statement here: it holds no ";" before a line's end.
 _QUEUE_ORDER = """
@@ -59,6 +59,11 @@ create trigger recipient_moved after update of state on recipient when old.state
 create trigger recipient_due_now after update of state, due on recipient when new.state in (0, 2) begin
   insert into flow values (new.domain, new.sender, new.due)
     on conflict(domain, sender) do update set due = min(due, excluded.due); end;
+"""
+
+# Mail that is held because its verdict says so: Action.QUARANTINE is 3.
+_QUARANTINE = """
+create index item_quarantined on item(id) where substr(verdict, 1, 12) = '{"action":3,';
 """
 
 _REACHED = """
@@ -132,6 +137,7 @@ create table recipient(item integer not null, n integer not null, address text n
     + _QUEUE_ORDER
     + _GREYLIST
     + _GLIMPSE
+    + _QUARANTINE
     + """
 
 create table folder(id integer primary key, account text not null, name text not null, uidvalidity integer not null,
@@ -260,6 +266,7 @@ alter table item add column verdict text not null default '';
 """,
     16: _GREYLIST,
     17: _GLIMPSE,
+    18: _QUARANTINE,
 }
 
 
