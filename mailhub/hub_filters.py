@@ -13,6 +13,11 @@ def inspection(hub: "Hub") -> Inspection:
     """All checks that are enabled, in the order in which the verdict names them."""
     config = hub.config
     checks: list[Check] = []
+    lists = None
+    if config.dnsbl.enabled and config.dnsbl.sites and config.mode != "capture":
+        from mailhub.policy.dnsbl import Dnsbl
+
+        checks.append(lists := Dnsbl(config.dnsbl, hub.resolver, hub.clock))
     if config.spf.enabled:
         from mailhub.policy.spf import Spf  # 20 ms that a server without it does not pay
 
@@ -28,5 +33,5 @@ def inspection(hub: "Hub") -> Inspection:
     if config.greylist.enabled and config.mode != "capture":
         from mailhub.policy.greylist import Greylist
 
-        checks.append(Greylist(config.greylist, hub.store.greylist, hub.store.guard, hub.clock))
+        checks.append(Greylist(config.greylist, hub.store.greylist, hub.store.guard, hub.clock, lists))
     return Inspection(checks, hub.config.filter, hub.config.hostname, hub.clock, hub.mailboxes.lane)

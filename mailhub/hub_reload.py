@@ -18,6 +18,7 @@ RELOADABLE = (
     "pop3",
     "auth_socket",
     "filter",
+    "dnsbl",
     "spf",
     "dkim",
     "dmarc",

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from . import bounce_texts, commands, lookup, restrictions, rules_delivery, rules_directory
+from . import bounce_texts, commands, dnsbl, lookup, restrictions, rules_delivery, rules_directory
 from .aliasing import LUSER_WORDS, Aliases
 from .findings import Finding as Finding
 from .findings import ip_version
@@ -33,6 +33,11 @@ def check(config: Config) -> Iterator[Finding]:
         yield from _network(("limits", "allow", n), network)
     for n, network in enumerate(config.greylist.allow):
         yield from _network(("greylist", "allow", n), network)
+    for n, site in enumerate(config.dnsbl.sites):
+        try:
+            dnsbl.site(site)
+        except dnsbl.Malformed as error:
+            yield Finding(("dnsbl", "sites", n), shown(site), str(error))
     yield from _auth(config)
     yield from rules_directory.directory(config)
     yield from _queue(config.queue)

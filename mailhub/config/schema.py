@@ -13,6 +13,7 @@ from .capture import Capture as Capture
 from .capture import captured as captured
 from .delivering import Delivery as Delivery
 from .directory import Directory as Directory
+from .dnsbl import Dnsbl as Dnsbl
 from .filters import Check as Check
 from .filters import Dkim as Dkim
 from .filters import Dmarc as Dmarc
@@ -277,6 +278,7 @@ class Config(Section, frozen=True, kw_only=True):
     pop3: Pop3 = Pop3()
     auth_socket: AuthSocket = AuthSocket()
     filter: Filter = Filter()
+    dnsbl: Dnsbl = Dnsbl()
     spf: Spf = Spf()
     dkim: Dkim = Dkim()
     dmarc: Dmarc = Dmarc()

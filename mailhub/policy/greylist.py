@@ -1,7 +1,7 @@
 """Greylisting (RFC 6647): a stranger's first letter to somebody is put off for a few minutes. A mail server comes again; what sends junk seldom does.
 
 It learns: who came again is known for weeks, and a network from which enough did is asked no more. It never puts off who signed in
-or is trusted, whom SPF vouches for, and whom the recipient wrote to.
+or is trusted, whom SPF or a list in DNS vouches for, and whom the recipient wrote to.
 """
 
 import hashlib
@@ -16,19 +16,23 @@ from mailhub.store.api import Attempts, GreylistStore, GuardStore
 
 from .account_limits import digest
 from .check import Stage, Statement
+from .dnsbl import Dnsbl
 from .visit import Visit
 
 _DAY = 86_400.0
 
 
 class Greylist:
-    """A Check. `guard` knows to whom accounts wrote."""
+    """A Check. `guard` knows to whom accounts wrote, `lists` who is known to send mail."""
 
     name = "greylist"
     stage: Stage = "rcpt"
     after: frozenset[str] = frozenset()
 
-    def __init__(self, config: schema.Greylist, store: GreylistStore, guard: GuardStore, clock: Clock) -> None:
+    def __init__(
+        self, config: schema.Greylist, store: GreylistStore, guard: GuardStore, clock: Clock, lists: Dnsbl | None = None
+    ) -> None:
+        self._lists = lists
         self.config, self._store, self._guard, self._clock = config, store, guard, clock
         self._allowed = Networks(config.allow)
 
@@ -38,6 +42,8 @@ class Greylist:
         if visit.trusted or (network := self._network(client)) == "" or client in self._allowed:
             return None
         if "spf" in visit.statements and visit.statements["spf"].result == "pass":
+            return None
+        if self._lists is not None and self._lists.spares(visit):
             return None
         if sender and self._guard.wrote_to(recipient, digest(sender)):
             return None
