@@ -38,6 +38,7 @@ def check(config: Config) -> Iterator[Finding]:
             dnsbl.site(site)
         except dnsbl.Malformed as error:
             yield Finding(("dnsbl", "sites", n), shown(site), str(error))
+    yield from _location(config.store.mail_location)
     yield from _auth(config)
     yield from rules_directory.directory(config)
     yield from _queue(config.queue)
@@ -299,6 +300,15 @@ def _restrictions(path: Path, texts: tuple[str, ...]) -> Iterator[Finding]:
         restrictions.parse(texts)
     except lookup.Malformed as error:
         yield Finding(path, shown(" ".join(texts)), str(error))
+
+
+def _location(location: str) -> Iterator[Finding]:
+    """Absolute, and another for each account."""
+    words = re.findall("%(.?)", location)
+    known = "u" in words or {"d", "n"} <= set(words)
+    if location and (not location.startswith("/") or not known or not set(words) <= {"d", "n", "u"}):
+        allowed = 'an absolute path with %d and %n, or %u, such as "/var/vmail/%d/%n"'
+        yield Finding(("store", "mail_location"), shown(location), allowed)
 
 
 def _delimiter(char: str) -> Iterator[Finding]:

@@ -191,6 +191,9 @@ class Resolver(Section, frozen=True, kw_only=True):
 
 
 class Store(Section, frozen=True, kw_only=True):
+    # Where the Maildirs of accounts lie, if not below the data folder: "/var/vmail/%d/%n" (%d domain, %n local part, %u the whole
+    # address). All of them on one file system.
+    mail_location: str = ""
     # Bodies up to this size lie in the database, larger ones in spool files.
     inline_limit: Annotated[int, Meta(ge=0, le=1_048_576)] = 65_536
     # Filed mail whose file is not known to be synced: after this time a sync is asked for.

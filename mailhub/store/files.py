@@ -123,6 +123,10 @@ class Files:
                 raise
             self.write_whole(target, b"", None, source)
 
+    def symlink(self, target: str, path: str) -> None:
+        """FileExistsError where there is something."""
+        os.symlink(target, path)
+
     def unlink(self, path: str) -> None:
         self._mark(path)
         with contextlib.suppress(FileNotFoundError):

@@ -27,10 +27,11 @@ NO_FILE = -2  # the file is still to be written from its content
 def home(account: str) -> str:
     """Where an account's Maildir lies, below DATA/mail. No name from outside leaves that folder."""
     local, domain = split(account)
-    return f"{_segment(domain or '-')}/{_segment(local)}/Maildir"
+    return f"{segment(domain or '-')}/{segment(local)}/Maildir"
 
 
-def _segment(text: str) -> str:
+def segment(text: str) -> str:
+    """A part of an address as one name in a path, that begins with no dot."""
     out = _SAFE.sub(lambda m: "".join(f"%{octet:02X}" for octet in m[0].encode("utf-8", "surrogateescape")), text)
     return "%2E" + out[1:] if out.startswith(".") else out or "%"
 

@@ -357,3 +357,27 @@ async def test_a_large_message_is_read_to_its_end_while_it_gets_its_file(store: 
         start = await opened.read(0, 1_000)
         spool.unlink(missing_ok=True)
         assert start + await opened.read(1_000, 1_000_000) == body
+
+
+async def test_maildirs_that_lie_elsewhere(tmp_path: Path) -> None:
+    """As another server has them; names of accounts that come later, and with odd signs, stay below that folder."""
+    vmail = tmp_path / "vmail"
+    (vmail / "example.org/alice/new").mkdir(parents=True)
+    (vmail / "example.org/alice/new/1.M1.host").write_bytes(b"Subject: there before\r\n\r\n")
+    config = StoreConfig(free_space_floor=0, mail_location=f"{vmail}/%d/%n")
+    store = SqliteStore(tmp_path / "data", config, VirtualClock(), "mx.example.org")
+    await store.open()
+    view = await store.mailboxes.view(await inbox(store))
+    assert list(view.uids) == [1]
+    for account in ("../../evil@example.org", "new@other.test"):
+        (folder,) = await store.mailboxes.folders(account)
+        await store.mailboxes.append(folder.id, [message(b"Subject: new\r\n\r\n")])
+        await store.mailboxes.create(account, "Work")
+    await store.mailboxes.sync()
+    assert (tmp_path / "data/mail/example.org/alice/Maildir").readlink() == vmail / "example.org/alice"
+    assert sorted(str(path.relative_to(vmail)) for path in vmail.glob("*/*/.Work")) == [
+        "example.org/%2E.%2F..%2Fevil/.Work",
+        "other.test/new/.Work",
+    ]
+    assert len(list((vmail / "other.test/new").glob("[nc]*/*"))) == 1
+    await store.close()

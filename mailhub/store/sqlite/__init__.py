@@ -29,6 +29,7 @@ from .directory import SqliteDirectory
 from .filer import Filer
 from .greylist import SqliteGreylist
 from .guard import SqliteGuard
+from .homes import Homes, root
 from .mailboxes import SqliteMailboxes
 from .queue import SqliteQueue
 from .queue_changes import RELEASE_ALL
@@ -132,12 +133,17 @@ class SqliteStore:
         spool = Spool(files, f"{self._data}/spool", self._pool, self._config.inline_limit)
         self._writer, self._reader = Writer(database, self._told), Lane("mailhub-reader")
         db = self._reading(database)
-        self._filer = Filer(database, mail, spool, self._writer, files, self._pool, clock, self._config.sync_interval)
+        location = self._config.mail_location
+        homes = Homes(files, mail, location)
+        roots = (mail, root(location)) if location else (mail,)
+        self._filer = Filer(
+            database, mail, spool, self._writer, files, self._pool, clock, self._config.sync_interval, roots
+        )
         self.queue = SqliteQueue(self._writer, self._reader, db, spool, clock, files, self._config.free_space_floor)
         self.queue.interrupted = self._interrupted
         self.mailboxes = SqliteMailboxes(
             self._writer, self._reader, db, spool, self._filer, files, self._pool, clock, self._hostname, mail,
-            self.queue.new_id, self.queue.load_body, self._config, self._in_step,
+            self.queue.new_id, self.queue.load_body, self._config, self._in_step, homes,
         )  # fmt: skip
         self.sharing = SqliteSharing(self._writer, self._reader, db)
         self.directory = SqliteDirectory(self._writer, self._reader, self._reading(database), db)

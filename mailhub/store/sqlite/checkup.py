@@ -144,7 +144,7 @@ class Checkup:
         """Mend what `check` finds; what could not be. Files win where mail is concerned: what has no file is expunged, what has no row
         is entered. No octet of a message is deleted unless there is a second copy."""
         await self._filer.catch_up()
-        await self._filer.lane.call(make_maildir, self._files, self._scan.home(account))
+        await self._filer.lane.call(self._scan.make_home, account)
         for folder in await self._reader.call(self._scan.folders, account):
             rows = await self._reader.call(self._rows, folder.id)
             await self._filer.lane.call(self._mend_files, folder, rows, now)

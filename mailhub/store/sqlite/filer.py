@@ -36,15 +36,15 @@ _FLUSH_EVERY = 50  # rounds of steady load after which the side files are brough
 
 
 class Filer:
-    """Owns the lane for file changes. `mail` is DATA/mail."""
+    """Owns the lane for file changes. `mail` is DATA/mail; `roots`: it, and where else mail lies, to be synced."""
 
     def __init__(
         self, database: str, mail: str, spool: Spool, writer: Writer, files: Files, pool: Executor, clock: Clock,
-        interval: float,
+        interval: float, roots: Sequence[str],
     ) -> None:  # fmt: skip
         self._database, self._mail, self._spool = database, mail, spool
         self._writer, self._files, self._pool, self._clock = writer, files, pool, clock
-        self._interval = interval
+        self._interval, self._roots = interval, roots
         self.lane = Lane("mailhub-files")
         self._db: sqlite3.Connection
         self._seen = 0
@@ -301,7 +301,7 @@ class Filer:
         loop = asyncio.get_running_loop()
         if self._clock.monotonic() >= self._slow_until:
             before = self._clock.monotonic()
-            if await loop.run_in_executor(self._pool, self._files.sync_all, self._mail):
+            if all([await loop.run_in_executor(self._pool, self._files.sync_all, root) for root in self._roots]):
                 if self._clock.monotonic() - before > _SLOW_SYNC:
                     self._slow_until = self._clock.monotonic() + _SLOW_FOR
                 return

@@ -22,6 +22,7 @@ from .bodies import Spool
 from .filer import Filer, make_maildir
 from .filing import FOLDER, folder_of, get_folder
 from .glimpses import KeepGlimpses, glimpses
+from .homes import Homes
 from .mailbox_units import (
     Append,
     Copy,
@@ -53,9 +54,10 @@ class SqliteMailboxes(Upkeep):
     def __init__(
         self, writer: Writer, reader: Lane, db: sqlite3.Connection, spool: Spool, filer: Filer, files: Files,
         pool: Executor, clock: Clock, hostname: str, mail: str, new_id: Callable[[], int],
-        load_body: Callable[[int], Awaitable[bytes]], config: StoreConfig, in_step: bool,
+        load_body: Callable[[int], Awaitable[bytes]], config: StoreConfig, in_step: bool, homes: Homes,
     ) -> None:  # fmt: skip
-        super().__init__(writer, reader, db, filer, files, mail, clock)
+        super().__init__(writer, reader, db, filer, files, homes, clock)
+        self._homes = homes
         self._spool, self._files = spool, files
         self._host, self._mail = hostname.replace("/", "\\057").replace(":", "\\072"), mail
         self._new_id, self._in_step = new_id, in_step
@@ -97,7 +99,7 @@ class SqliteMailboxes(Upkeep):
         await asyncio.shield(under_way)
 
     async def _make_and_scan(self, account: str) -> None:
-        await self._filer.lane.call(make_maildir, self._files, f"{self._mail}/{maildir.home(account)}")
+        await self._filer.lane.call(self._homes.make, account)
         await self.rescan(account)
         if self._in_step:
             await self.take_subscriptions(account)
@@ -331,11 +333,12 @@ class SqliteMailboxes(Upkeep):
             raise Temporary(f"Maildir of {filing.account}: {error}") from error
 
     def _stage(self, filing: Filing, prefix: bytes, body: bytes | None, source: str | None, tail: bytes) -> None:
-        home = f"{self._mail}/{maildir.home(filing.account)}"
+        home = self._homes.path(filing.account)
         directory = home + maildir.folder_dir(filing.folder)
         if directory not in self._made:
-            if filing.folder != "INBOX" and not self._files.exists(directory):
+            if not self._files.exists(directory):
                 directory = home
+                self._homes.make(filing.account)
             make_maildir(self._files, directory)
             if len(self._made) < 100_000:
                 self._made.add(directory)

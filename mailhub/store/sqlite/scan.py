@@ -32,6 +32,7 @@ from .adopting import Adopt, Adopted, Again, Enter, MergeNames, TakeSubscription
 from .bodies import Lines, with_crlf
 from .filer import Filer, find
 from .filing import FOLDER, Entry, folder_of, get_folder
+from .homes import Homes
 from .mailbox_units import Expunge
 from .writer import Writer
 
@@ -57,10 +58,10 @@ class Found:
 class Scan:
     """`db` belongs to the reading lane; files are listed and parsed in the filer's."""
 
-    def __init__(self, writer: Writer, reader: Lane, db: sqlite3.Connection, filer: Filer, files: Files, mail: str,
+    def __init__(self, writer: Writer, reader: Lane, db: sqlite3.Connection, filer: Filer, files: Files, homes: Homes,
                  clock: Clock) -> None:  # fmt: skip
         self._writer, self._reader, self._db = writer, reader, db
-        self._filer, self._files, self._mail, self._clock = filer, files, mail, clock
+        self._filer, self._files, self._homes, self._clock = filer, files, homes, clock
         self._seen: dict[int, tuple[int, ...]] = {}
 
     async def account(self, account: str) -> None:
@@ -85,7 +86,10 @@ class Scan:
         return {name for (name,) in self._db.execute("select name from subscription where account=?", (account,))}
 
     def home(self, account: str) -> str:
-        return f"{self._mail}/{maildir.home(account)}"
+        return self._homes.path(account)
+
+    def make_home(self, account: str) -> None:
+        self._homes.make(account)
 
     def on_disk(self, account: str) -> tuple[list[str], tuple[str, ...] | None]:
         """The folders, INBOX first, and the names that are subscribed (None: nothing says)."""

@@ -12,6 +12,7 @@ from ..lane import Lane
 from .adopting import Recount
 from .checkup import Checkup
 from .filer import Filer
+from .homes import Homes
 from .mailbox_units import Expunge
 from .quota import SetLimits, quota_of
 from .retention import expired, folders_named
@@ -26,10 +27,17 @@ class Upkeep:
     """The half of api.MailboxStore that operators and jobs call. `db` belongs to the reading lane."""
 
     def __init__(
-        self, writer: Writer, reader: Lane, db: sqlite3.Connection, filer: Filer, files: Files, mail: str, clock: Clock
+        self,
+        writer: Writer,
+        reader: Lane,
+        db: sqlite3.Connection,
+        filer: Filer,
+        files: Files,
+        homes: Homes,
+        clock: Clock,
     ) -> None:
         self._writer, self._reader, self._db, self._filer, self._clock = writer, reader, db, filer, clock
-        self._scan = Scan(writer, reader, db, filer, files, mail, clock)
+        self._scan = Scan(writer, reader, db, filer, files, homes, clock)
         self._checkup = Checkup(self._scan, writer, reader, db, filer, files)
         self.limits = UNLIMITED
         self.limited = self._any_limits()
