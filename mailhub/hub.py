@@ -24,7 +24,7 @@ from mailhub.control import demo
 from mailhub.control.server import ControlServer
 from mailhub.control.service import Control
 from mailhub.delivery.sieve import files
-from mailhub.hub_filters import inspection
+from mailhub.hub_filters import inspection, junk_filter
 from mailhub.hub_local import Person, become, deputed, local_domains, make_folder, person, users_of
 from mailhub.hub_mail import jobs, moving_mail
 from mailhub.hub_reload import Reloaded, reloaded
@@ -149,6 +149,7 @@ class Hub:
         self.mailboxes = Mailboxes(self.store, config.mailbox, clock, self.trace)
         undo.callback(self.mailboxes.close)
         await self.mailboxes.indexer.catch_up()
+        self.junk = junk_filter(self, undo)
         self.scripts = Scripts(self.store.sieve, config.sieve, self.mailboxes.lane)
         await self._start_queue(undo)
         self.inspection = inspection(self)
@@ -167,6 +168,7 @@ class Hub:
             self.router,
             self.queue.deadline,
             self.scripts,
+            self.junk,
         )
         if any(door.protocol == "http" for door in config.listener):
             from mailhub.hub_web import serving_web
@@ -337,6 +339,7 @@ class Hub:
         self.scripts.configure(config.sieve)
         self.suppressions.configure(config.suppression)
         self.quarantine.config = config.quarantine
+        self.junk.config = config.junk
         self.inspection = inspection(self)
         for policy in (self.policy, *self._own_policies.values()):
             policy.inspection = self.inspection

@@ -1,12 +1,34 @@
 """The part of a hub that knows which checks there are: made from the configuration, at the start and at a reload."""
 
+import functools
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
+from mailhub.delivery.router import Router
+from mailhub.delivery.routes import Local
+from mailhub.mailbox.junk import JunkFilter
 from mailhub.policy.check import Check
 from mailhub.policy.inspection import Inspection
 
 if TYPE_CHECKING:
     from mailhub.hub import Hub
+
+
+def junk_filter(hub: "Hub", undo: AsyncExitStack) -> JunkFilter:
+    """It listens to who moves mail."""
+    made = JunkFilter(
+        hub.store.junk, hub.store.mailboxes, hub.config.junk, hub.config.filter.authserv_id or hub.config.hostname,
+        hub.mailboxes.lane, hub.clock,
+    )  # fmt: skip
+    hub.mailboxes.changes.listen_moves(made.moved)
+    undo.callback(made.close)
+    return made
+
+
+async def _account_of(router: Router, recipient: str) -> str:
+    """Whose mailbox it is; "" where an alias or another host comes first."""
+    route = await router.route(recipient)
+    return route.account if isinstance(route, Local) else ""
 
 
 def inspection(hub: "Hub") -> Inspection:
@@ -34,4 +56,8 @@ def inspection(hub: "Hub") -> Inspection:
         from mailhub.policy.greylist import Greylist
 
         checks.append(Greylist(config.greylist, hub.store.greylist, hub.store.guard, hub.clock, lists))
+    if config.junk.enabled and config.mode != "capture":
+        from mailhub.policy.junk import Junk
+
+        checks.append(Junk(config.junk, hub.junk, functools.partial(_account_of, hub.router)))
     return Inspection(checks, hub.config.filter, hub.config.hostname, hub.clock, hub.mailboxes.lane)

@@ -22,6 +22,7 @@ RELOADABLE = (
     "spf",
     "dkim",
     "dmarc",
+    "junk",
     "quarantine",
     "queue",
     "suppression",

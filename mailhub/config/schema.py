@@ -20,6 +20,7 @@ from .filters import Dmarc as Dmarc
 from .filters import Filter as Filter
 from .filters import Greylist as Greylist
 from .filters import Spf as Spf
+from .junk import Junk as Junk
 from .lists import Lists
 from .local import Local as Local
 from .lookup import Lookup
@@ -286,6 +287,7 @@ class Config(Section, frozen=True, kw_only=True):
     dkim: Dkim = Dkim()
     dmarc: Dmarc = Dmarc()
     greylist: Greylist = Greylist()
+    junk: Junk = Junk()
     quarantine: Quarantine = Quarantine()
     queue: Queue = Queue()
     suppression: Suppression = Suppression()

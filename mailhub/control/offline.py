@@ -13,6 +13,8 @@ from mailhub.delivery.router import Router
 from mailhub.directory import Hasher
 from mailhub.directory.keys import kept_key
 from mailhub.directory.kinds import directory_of
+from mailhub.mailbox.heavy import HeavyLane
+from mailhub.mailbox.junk import JunkFilter
 from mailhub.mailbox.scripts import Scripts
 from mailhub.model.clock import SystemClock
 from mailhub.model.errors import MailError
@@ -62,6 +64,7 @@ class Offline:
         main = (*config.domains, config.hostname)[0]
         forwarding = Forwarding(self._runner.run(kept_key(self._store.directory, SRS_KEY)), main, clock)
         self._tables = Tables(clock)
+        self._lane = HeavyLane()
         router = Router(directory, config.delivery, main, self._tables, forwarding, config.aliases)
         self._control = Control(
             directory,
@@ -75,6 +78,7 @@ class Offline:
             router,
             Schedule(config.queue, random.Random()).deadline,
             Scripts(self._store.sieve, config.sieve),
+            JunkFilter(self._store.junk, self._store.mailboxes, config.junk, config.hostname, self._lane, clock),
         )
 
     def ask(self, request: Request[Answer], progress: Callable[[int, int], None] | None = None) -> Answer:
@@ -82,6 +86,7 @@ class Offline:
 
     def close(self) -> None:
         self._hasher.close()
+        self._lane.close()
         self._tables.close()
         self._runner.run(self._closed())
         try:

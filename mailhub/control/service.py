@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 
 from mailhub.delivery.router import Router
 from mailhub.directory import Directory
+from mailhub.mailbox.junk import JunkFilter
 from mailhub.mailbox.scripts import Scripts as KeptScripts
 from mailhub.model import errors
 from mailhub.model.clock import Clock
@@ -22,6 +23,7 @@ from .accounts import Accounts
 from .bans import Bans
 from .credentials import Credentials
 from .errors import ControlError
+from .junk import Junk
 from .mailboxes import Mailboxes
 from .quarantines import Quarantines
 from .queues import Deadline, Queues
@@ -63,6 +65,7 @@ class Control:
         router: Router,
         deadline: Deadline,
         scripts: KeptScripts,
+        learnt: JunkFilter,
     ) -> None:
         self._mailboxes = Mailboxes(directory, store.mailboxes)
         quotas = Quotas(directory, store.mailboxes)
@@ -71,6 +74,7 @@ class Control:
         bans, suppressions = Bans(guard), Suppressions(store.suppressions, clock)
         quarantines = Quarantines(store.queue, clock, wake, queues, trace)
         sieve = Scripts(directory, scripts)
+        junk = Junk(directory, store.junk, learnt)
         credentials = Credentials(store.directory, clock, hostname)
         self._actions: dict[type, Callable[..., Awaitable[Any]]] = {
             words.Status: status,
@@ -103,6 +107,9 @@ class Control:
             words.QuarantineShow: quarantines.show,
             words.QuarantineRelease: quarantines.release,
             words.QuarantineDelete: quarantines.delete,
+            words.JunkTrain: junk.train,
+            words.JunkExplain: junk.explain,
+            words.JunkList: junk.page,
             words.RouteShow: Routes(router).show,
             words.SieveList: sieve.page,
             words.SieveGet: sieve.get,

@@ -18,6 +18,12 @@ from .guard_words import BanList as BanList
 from .guard_words import BanRemove as BanRemove
 from .guard_words import GuardState as GuardState
 from .guard_words import SharedAddress as SharedAddress
+from .junk_words import JunkExplain as JunkExplain
+from .junk_words import JunkList as JunkList
+from .junk_words import JunkOpinion as JunkOpinion
+from .junk_words import JunkOwner as JunkOwner
+from .junk_words import JunkTrain as JunkTrain
+from .junk_words import Taught as Taught
 from .mailbox_words import Address as Address
 from .mailbox_words import Disagreement as Disagreement
 from .mailbox_words import Disagreements as Disagreements
@@ -277,7 +283,7 @@ AnyRequest = (
     Status | UserAdd | UserPasswd | UserRemove | UserList | DomainAdd | DomainRemove | DomainList
     | AliasAdd | AppPasswordAdd | AppPasswordList | AppPasswordRemove | SecondFactorBegin
     | SecondFactorConfirm | SecondFactorRemove | AliasRemove | AliasList | QueueList | QueueSummary | QueueShow | QueueRetry | QueueHold
-    | QueueRelease | QueueRequeue | QueueRemove | QuarantineList | QuarantineShow | QuarantineRelease | QuarantineDelete | BanList | BanAdd | BanRemove | MailboxRebuild
+    | QueueRelease | QueueRequeue | QueueRemove | JunkTrain | JunkExplain | JunkList | QuarantineList | QuarantineShow | QuarantineRelease | QuarantineDelete | BanList | BanAdd | BanRemove | MailboxRebuild
     | ForwardGet | ForwardSet | SieveList | SieveGet | SievePut | SieveActivate | SieveDelete
     | QuotaGet | QuotaSet | QuotaRecalculate | MailboxCheck | MailboxRepair | MailboxSync | RouteShow | QueueAges | TraceFind | SuppressionList | SuppressionAdd | SuppressionRemove
 )  # fmt: skip

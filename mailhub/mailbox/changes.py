@@ -8,7 +8,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mailhub.model.mailbox import Changed
+from mailhub.model.mailbox import Changed, Folder
+from mailhub.store.api import Copied
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class ChangeBus:
     def __init__(self) -> None:
         self._listeners: dict[int | str, set[asyncio.Event]] = {}
         self._of_annotations: set[Callable[[Annotated], None]] = set()
+        self._of_moves: set[Callable[[Folder, Copied], None]] = set()
         self._of_all: set[Callable[[Sequence[Changed]], None]] = set()
 
     def publish(self, changed: Sequence[Changed]) -> None:
@@ -52,6 +54,14 @@ class ChangeBus:
 
     def forget_all(self, listener: Callable[[Sequence[Changed]], None]) -> None:
         self._of_all.discard(listener)
+
+    def moved(self, source: Folder, copied: Copied) -> None:
+        for listener in tuple(self._of_moves):
+            listener(source, copied)
+
+    def listen_moves(self, listener: Callable[[Folder, Copied], None]) -> None:
+        """Call `listener` with the source of what somebody has copied or moved, and what became of it. It has to be quick."""
+        self._of_moves.add(listener)
 
     def annotated(self, told: Annotated) -> None:
         for listener in tuple(self._of_annotations):

@@ -223,13 +223,17 @@ class FolderView:
     async def copy(self, uids: Sequence[int], target: Folder) -> Copied:
         """Flags that may not be set in the target are left out (RFC 4314 section 4)."""
         need(target.rights, "i")
-        return await self._store.copy(self.folder.id, uids, target.id, settable(target.rights))
+        copied = await self._store.copy(self.folder.id, uids, target.id, settable(target.rights))
+        self._bus.moved(self.folder, copied)
+        return copied
 
     async def move(self, uids: Sequence[int], target: Folder) -> Copied:
         """Removes them here, and needs the rights for that too (RFC 6851 section 4.4)."""
         need(self.rights, "te")
         need(target.rights, "i")
-        return await self._store.move(self.folder.id, uids, target.id, settable(target.rights))
+        copied = await self._store.move(self.folder.id, uids, target.id, settable(target.rights))
+        self._bus.moved(self.folder, copied)
+        return copied
 
     async def expunge(self, ranges: query.Ranges | None = None) -> list[int]:
         """Remove messages with \\Deleted; `ranges`: only among these UIDs. UIDs that are gone by this call."""

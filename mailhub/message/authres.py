@@ -12,6 +12,7 @@ _ID = re.compile(rb'[ \t]*+(?:"((?:[^"\\]|\\.)*)"|([^\s;()"]++))')
 _UNFIT = re.compile(r"[^!-~]|[()\\\"]")  # not in a token of ours nor, with spaces, in a comment
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~/@:-]+\Z")
 _COMMENT = 200
+_PASSED = re.compile(rb"(?:spf=pass\b.* smtp\.mailfrom|dkim=pass\b.* header\.d)=\"?([^\s\";]+)")
 
 
 def comment(text: str) -> str:
@@ -68,6 +69,18 @@ def _behind_comments(text: bytes) -> bytes | None:
             return None
         text = text[at:].lstrip()
     return text
+
+
+def passed(header: bytes, authserv_id: str) -> frozenset[str]:
+    """Domains that by our own results in a stored message SPF (of MAIL FROM) or DKIM spoke for, in lower case."""
+    found: set[str] = set()
+    for field_found in FIELD.finditer(header):
+        if field_found[1].lower() != FIELD_NAME.lower() or authserv(field_found[2]) != authserv_id.lower().encode():
+            continue
+        for result in unfold(field_found[2]).split(b";"):
+            if (proof := _PASSED.match(result.strip())) is not None:
+                found.add(proof[1].rpartition(b"@")[2].decode("ascii", "replace").lower())
+    return frozenset(found)
 
 
 def without_ours(header: bytes, authserv_id: str) -> bytes:

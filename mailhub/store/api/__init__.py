@@ -25,6 +25,9 @@ from .greylist import Attempts as Attempts
 from .greylist import GreylistStore as GreylistStore
 from .guard import BanRow as BanRow
 from .guard import GuardStore as GuardStore
+from .junk import JunkLimits as JunkLimits
+from .junk import JunkStore as JunkStore
+from .junk import Lesson as Lesson
 from .mailboxes import Copied as Copied
 from .mailboxes import Disagreement as Disagreement
 from .mailboxes import MailboxStore as MailboxStore
@@ -99,6 +102,9 @@ class Store(Protocol):
 
     @property
     def tls(self) -> TlsStore: ...
+
+    @property
+    def junk(self) -> JunkStore: ...
 
     @property
     def texts(self) -> TextStore: ...

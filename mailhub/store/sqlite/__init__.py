@@ -30,6 +30,7 @@ from .filer import Filer
 from .greylist import SqliteGreylist
 from .guard import SqliteGuard
 from .homes import Homes, root
+from .junk import SqliteJunk
 from .mailboxes import SqliteMailboxes
 from .queue import SqliteQueue
 from .queue_changes import RELEASE_ALL
@@ -48,7 +49,7 @@ _POOL = 4  # threads for spool files, syncs and reads of message files
 
 
 class SqliteStore:
-    """api.Store. `queue`, `mailboxes`, `sharing`, `directory`, `guard`, `greylist`, `sieve`, `suppressions`, `texts`, `tls` and `traces` are there between `open` and `close`."""
+    """api.Store. `queue`, `mailboxes`, `sharing`, `directory`, `guard`, `junk`, `greylist`, `sieve`, `suppressions`, `texts`, `tls` and `traces` are there between `open` and `close`."""
 
     queue: SqliteQueue
     mailboxes: SqliteMailboxes
@@ -58,6 +59,7 @@ class SqliteStore:
     greylist: SqliteGreylist
     sieve: SqliteSieve
     suppressions: SqliteSuppressions
+    junk: SqliteJunk
     texts: SqliteTexts
     tls: SqliteTls
     traces: SqliteTraces
@@ -152,10 +154,12 @@ class SqliteStore:
         self.sieve = SqliteSieve(self._writer, self._reader, self._reading(database), db)
         self.suppressions = SqliteSuppressions(self._writer, self._reader, self._reading(database), db)
         self.tls = SqliteTls(self._writer, self._reader, self._reading(database), db)
+        self.junk = SqliteJunk(f"{self._data}/junk.db")
         self.traces = SqliteTraces(f"{self._data}/trace.db", clock)
         self.texts = SqliteTexts(f"{self._data}/search", files, self._config.search_index_limit)
         self._writer.start()
         self.texts.start()
+        self.junk.start()
         self.traces.start()
         self._reader.start()
         self.mailboxes.staging.start()
@@ -173,6 +177,7 @@ class SqliteStore:
             await self._filer.stop()
             await self._writer.do(Statement("insert or replace into meta values (?, ?)", ("in_step", "")))
         await self.texts.stop()
+        await self.junk.stop()
         await self.traces.stop()
         await self._writer.close()
         await self._reader.stop()
