@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import IO, Any
 
 import click
 import msgspec
@@ -13,8 +13,8 @@ def print_json(value: Any) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode("utf-8"))
 
 
-def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Columns as wide as their widest cell, the last one as long as it is; numbers to the right."""
+def print_table(head: Sequence[str], rows: Iterable[Sequence[object]], *, file: IO[str] | None = None) -> None:
+    """Columns as wide as their widest cell, the last one as long as it is; numbers to the right. `file`: None for stdout."""
     body = [tuple(row) for row in rows]
     cells = [[harmless(str(cell)) for cell in row] for row in body]
     widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
@@ -24,7 +24,7 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
             cell.rjust(width) if aligned else cell.ljust(width)
             for cell, width, aligned in zip(line, widths, right, strict=True)
         ]
-        click.echo("  ".join(padded).rstrip())
+        click.echo("  ".join(padded).rstrip(), file=file)
 
 
 def harmless(text: str) -> str:

@@ -52,6 +52,7 @@ BELOW: dict[str, tuple[str, ...]] = {
     ),
     "protocols": ("policy", "mailbox", "directory", "net", "wire", "message", "model", "config"),
 }
+BELOW["moving"] = ("config",)
 BELOW["jobs"] = ("queue", "delivery", "store.api", "net", "message", "model", "config")
 BELOW["web"] = ("control", "queue", "mailbox", "directory", "net", "message", "model", "config")
 BELOW["hub_reload"] = ("config",)

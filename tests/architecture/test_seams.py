@@ -34,6 +34,8 @@ DATABASES = {"sqlite3", "aiomysql", "pymysql"}
 # Who opens files, and which.
 FILES = {
     "config.load": "the operator's config.toml",
+    "moving.importing": "files of Postfix and Dovecot",
+    "cli.importing": "the config.toml that an import makes",
     "tables.files": "lookup tables of the operator",
     "net.tls": "certificates and keys",
     "net.certificates": "certificates and keys",
