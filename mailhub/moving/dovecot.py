@@ -178,7 +178,7 @@ class Dovecot:
                 return "taken", "sieve.global_folder", ""
             if name in ("sieve", "sieve_dir"):
                 self.draft.todo.append(
-                    f"hand over each account's script, which lies at {text}: mailhub sieve put ACCOUNT NAME FILE --activate"
+                    f"hand over each account's script, which lies at {text}: mailhub sieve put ACCOUNT NAME FILE, mailhub sieve activate ACCOUNT NAME"
                 )
                 return "adapted", "", "scripts are kept in the store: put each there (see what is to be done)"
             if name in (

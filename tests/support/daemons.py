@@ -18,7 +18,7 @@ START = 15.0  # seconds
 
 
 @contextlib.contextmanager
-def _running(command: list[str], path: Path, environment: dict[str, str] | None = None) -> Iterator[Path]:
+def answering(command: list[str], path: Path, environment: dict[str, str] | None = None) -> Iterator[Path]:
     """Until its socket answers; then it is there."""
     log = path.parent / "log"
     with log.open("wb") as out:
@@ -68,7 +68,7 @@ def saslauthd(port: int) -> Iterator[Path]:
     program = _needed("saslauthd")
     with short_folder() as folder:
         command = [program, "-d", "-a", "rimap", "-O", f"127.0.0.1/{port}", "-r", "-m", str(folder), "-n", "2"]
-        with _running(command, folder / "mux") as path:
+        with answering(command, folder / "mux") as path:
             yield path
 
 
@@ -128,7 +128,7 @@ service stats {{
   chroot =
 }}
 """)
-        with _running([program, "-F", "-c", str(folder / "dovecot.conf")], folder / "lmtp") as path:
+        with answering([program, "-F", "-c", str(folder / "dovecot.conf")], folder / "lmtp") as path:
             yield path, port
 
 
@@ -170,7 +170,7 @@ service stats {{
   chroot =
 }}
 """)
-        with _running([program, "-F", "-c", str(folder / "dovecot.conf")], folder / "auth") as path:
+        with answering([program, "-F", "-c", str(folder / "dovecot.conf")], folder / "auth") as path:
             yield path
 
 
@@ -199,5 +199,5 @@ def authdaemond() -> Iterator[Path]:
             f"mkdir -p /run/courier/authdaemon && mount --move /mnt /run/courier/authdaemon && "
             f"set -a && . /etc/courier/authdaemonrc && exec {program}"
         )
-        with _running([unshare, "-m", "sh", "-c", own], folder / "run" / "socket") as path:
+        with answering([unshare, "-m", "sh", "-c", own], folder / "run" / "socket") as path:
             yield path
