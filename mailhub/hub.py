@@ -40,6 +40,7 @@ from mailhub.net import local
 from mailhub.net.resolver import DnsResolver, Resolver
 from mailhub.net.tls import ServerTls
 from mailhub.policy import Guard, Policy, Sections
+from mailhub.policy.content_tables import ContentTables
 from mailhub.protocols.listener import Listener
 from mailhub.protocols.session import Sessions
 from mailhub.stall import StallDetector
@@ -282,7 +283,7 @@ class Hub:
             config, self.config.hostname, self.router, self.spool, self.clock, self.guard, tables=self.tables,
             resolver=self.resolver, delimiter=self.config.delivery.recipient_delimiter, commits=self.commits,
             suppressions=self.suppressions, trace=self.trace, mailboxes=self.mailboxes, canonical=self.config.canonical,
-            inspection=self.inspection,
+            inspection=self.inspection, content_tables=ContentTables(self.config.content_checks, self.tables),
         )  # fmt: skip
 
     @property
@@ -343,6 +344,7 @@ class Hub:
         self.inspection = inspection(self)
         for policy in (self.policy, *self._own_policies.values()):
             policy.inspection = self.inspection
+            policy.content_tables = ContentTables(config.content_checks, self.tables)
         if self.system_users is not None:
             self.system_users.configure(local_domains(config))
 

@@ -23,6 +23,7 @@ RELOADABLE = (
     "dkim",
     "dmarc",
     "junk",
+    "content_checks",
     "quarantine",
     "queue",
     "suppression",

@@ -11,6 +11,7 @@ from .aliasing import Aliases as Aliases
 from .aliasing import Canonical as Canonical
 from .capture import Capture as Capture
 from .capture import captured as captured
+from .content_checks import ContentChecks as ContentChecks
 from .delivering import Delivery as Delivery
 from .directory import Directory as Directory
 from .dnsbl import Dnsbl as Dnsbl
@@ -288,6 +289,7 @@ class Config(Section, frozen=True, kw_only=True):
     dmarc: Dmarc = Dmarc()
     greylist: Greylist = Greylist()
     junk: Junk = Junk()
+    content_checks: ContentChecks = ContentChecks()
     quarantine: Quarantine = Quarantine()
     queue: Queue = Queue()
     suppression: Suppression = Suppression()

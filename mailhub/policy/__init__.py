@@ -9,6 +9,7 @@ May import: queue, delivery, directory, tables, store.api, net, message, model, 
     guard            what clients and accounts may do in a time; bans, account_limits, gateways, counters, alerts are its parts
     check            what a check of messages is: its stage, and the Statement that it makes
     inspection       the checks of a hub at work: time limits, failure choices, score, action, stamps; letter: what they read
+    content_tables   header and body checks by table, and the changes that they make in a message
     relay            mynetworks, and addresses that try to relay by a trick
     ownership        whose an address is
 

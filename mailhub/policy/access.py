@@ -121,7 +121,7 @@ def act(value: str, orders: Orders, refusal: Reply, codes: schema.Smtp) -> tuple
         case "FILTER" if not _FILTER.match(text):
             return Reply(451, "4.3.0", "Temporary lookup failure"), ""
         case "DUNNO" | "WARN" | "INFO" | "HOLD" | "REDIRECT" | "FILTER" | "BCC" | "PREPEND":
-            _note(word.upper(), text, orders)
+            note(word.upper(), text, orders)
             return None, ""
     if word.isdigit() and text == "" and not _CODE.match(word):
         return PERMIT, ""
@@ -130,7 +130,8 @@ def act(value: str, orders: Orders, refusal: Reply, codes: schema.Smtp) -> tuple
     return None, value.strip()
 
 
-def _note(word: str, text: str, orders: Orders) -> None:
+def note(word: str, text: str, orders: Orders) -> None:
+    """An order of a table for the whole message: HOLD, FILTER, PREPEND, REDIRECT, BCC. One that can not be followed is passed over."""
     match word:
         case "HOLD":
             orders.held = text or "by a table"

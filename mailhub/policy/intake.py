@@ -95,5 +95,10 @@ class BodyIntake:
         self._buffer.clear()
         return await self._writer.finish()
 
+    def replace(self, writer: BodyWriter) -> None:
+        """Another body stands in place of the finished one, which is thrown away."""
+        self._writer.abort()
+        self._writer = writer
+
     def abort(self) -> None:
         self._writer.abort()

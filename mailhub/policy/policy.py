@@ -26,6 +26,7 @@ from mailhub.trace import Trace
 
 from .access import domain_keys, mail_keys
 from .caller import BEFORE_MAIL, Caller, ClientName
+from .content_tables import ContentTables
 from .guard import Guard, unlimited
 from .inspection import Inspection
 from .orders import Orders
@@ -47,8 +48,8 @@ class Policy:
     """One for each [smtp] section in force. ValueError where `mynetworks` or a restriction list is malformed.
 
     `mailboxes`: None sets no quota. `commits`: those under way, of all policies of a hub. `tables`: None opens none but its own. `resolver`: None for who asks nothing of DNS. `delimiter`: of user+tag. `suppressions`: None
-    holds nothing back. `inspection`: None asks no checks; it may be
-    changed.
+    holds nothing back. `inspection`: None asks no checks; it and
+    `content_tables` may be changed.
     """
 
     def __init__(
@@ -69,8 +70,9 @@ class Policy:
         mailboxes: Mailboxes | None = None,
         canonical: schema.Canonical | None = None,
         inspection: Inspection | None = None,
+        content_tables: ContentTables | None = None,
     ) -> None:
-        self._mailboxes = mailboxes
+        self._mailboxes, self.content_tables = mailboxes, content_tables
         self.inspection = inspection or Inspection((), schema.Filter(), hostname, clock, HeavyLane())
         self.hostname, self.router, self.spool, self.clock = hostname, router, spool, clock
         self.config, self.guard, self.resolver, self._delimiter = config, guard or unlimited(clock), resolver, delimiter

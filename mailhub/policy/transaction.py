@@ -17,6 +17,7 @@ from mailhub.model.verdict import UNJUDGED, Action
 from mailhub.store.api import Body
 
 from .access import PERMIT, Ruling, coded
+from .content_tables import edited
 from .intake import BodyIntake
 from .letter import Letter
 from .orders import Orders
@@ -280,7 +281,9 @@ class Transaction:
         try:
             if await self._came_back():
                 return CAME_BACK
-            refusal = await self._stage("end_of_data") or await self._foreign_author() or await self._inspected(body)
+            refusal = await self._stage("end_of_data") or await self._foreign_author()
+            if refusal is None:
+                refusal, body = await self._by_tables(body)
         except MailError as error:
             log.warning("message cannot be judged: %s", error)
             return error.reply
@@ -288,6 +291,16 @@ class Transaction:
             return refusal
         self._body = body
         return CONTENT_OK
+
+    async def _by_tables(self, body: Body) -> tuple[Reply | None, Body]:
+        """What header and body checks say, then the checks of content; the body with what the first change in it."""
+        tables, intake, policy = self._policy.content_tables, self._intake, self._policy
+        if tables is None or not tables.used or self._visit.orders.discarded or intake is None:
+            return await self._inspected(body), body
+        letter = Letter(intake.header, intake.stored, body, policy.spool, policy.inspection.lane)
+        refusal, edits = await tables.look(letter, self._visit.orders)
+        refusal = refusal or await self._inspected(body)
+        return refusal, body if refusal or not edits else await edited(letter, edits, intake, policy.spool)
 
     async def _inspected(self, body: Body) -> Reply | None:
         """What the checks of content say. LMTP brings what another host has judged."""
