@@ -2,6 +2,7 @@
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from mailhub.config.schema import Config
 from mailhub.directory import Authenticator, Directory, Hasher
@@ -40,7 +41,7 @@ async def signing_in(
     hasher = Hasher(auth.threads, auth.backlog, guard.key, guard.known)
     undo.callback(hasher.close)
     kind = CapturingDirectory if config.mode == "capture" else Directory
-    directory = await directory_of(config, store.directory, hasher, clock, kind)
+    directory = await directory_of(config, store.directory, hasher, clock, kind, partial(_copy_quota, store))
     undo.callback(directory.close)
     stored = StoredPasswords(directory, auth, hasher)
     providers: list[Provider] = chain(auth, stored, tables, hasher, clock)
@@ -61,6 +62,13 @@ async def signing_in(
     )
     await authenticator.open()
     return SigningIn(directory, authenticator, stored)
+
+
+async def _copy_quota(store: Store, account: str, storage: int) -> None:
+    """What another's tables let an account hold becomes its own limit here; 0 is none, so that the general one holds."""
+    mailboxes = store.mailboxes
+    if await mailboxes.own_limits(account) != (storage or None, None):
+        await mailboxes.set_limits(account, storage or None, None)
 
 
 def _tokens(config: Config, resolver: Resolver, clock: Clock) -> Tokens | None:

@@ -1,5 +1,7 @@
 """From `[directory] kind` to the `Directory`; what a database of others takes is imported where it is asked for."""
 
+from collections.abc import Awaitable, Callable
+
 from mailhub.config.schema import Config
 from mailhub.model.clock import Clock
 from mailhub.store.api import DirectoryStore
@@ -9,13 +11,18 @@ from .hasher import Hasher
 
 
 async def directory_of(
-    config: Config, store: DirectoryStore, hasher: Hasher, clock: Clock, kind: type[Directory] = Directory
+    config: Config,
+    store: DirectoryStore,
+    hasher: Hasher,
+    clock: Clock,
+    kind: type[Directory] = Directory,
+    quotas: Callable[[str, int], Awaitable[None]] | None = None,
 ) -> Directory:
-    """To be closed. `kind`: of one that keeps its names in `store`. A MailError says what is wrong with the configuration."""
+    """To be closed. `quotas` is told what accounts of a database of others may hold. `kind`: of one that keeps its names in `store`. A MailError says what is wrong with the configuration."""
     if config.directory.kind == "mysql":
         from .outside.directory import OutsideDirectory
         from .outside.source import opened
 
         outside = OutsideDirectory(store, config.auth, hasher, domains=config.domains)
-        return outside.read(await opened(config.directory, clock))
+        return outside.read(await opened(config.directory, clock, quotas))
     return kind(store, config.auth, hasher, domains=config.domains, cache_limit=config.directory.cache_limit)

@@ -106,6 +106,7 @@ async def test_extmail(server: Mariadb, tmp_path: Path) -> None:
     assert ann is not None
     assert ann.password.startswith("{CRYPT}$1$")
     assert await made.account("gone@a.test") is None
+    assert (await made.source.name("ann@a.test")).storage == 20_971_520
     assert await made.alias("team@a.test") == ("ann@a.test",)
     made.close()
 

@@ -105,6 +105,22 @@ async def test_mail_and_logins_of_postfixadmins_tables(hub: Hub) -> None:
             await hub.control.perform(change)
 
 
+async def test_quotas_of_the_tables_hold(hub: Hub, server: Mariadb) -> None:
+    server.run("update mailbox set quota = 10 where username = 'ann@a.test'", "postfix")
+    try:
+        assert (await hub.mailboxes.account("ann@a.test").quota()).limits.storage == 0, "nobody asked yet"
+        assert await tried(hub, "ann@a.test") == [250, 250]
+        await hub.queue.idle()
+        assert await messages(hub, "ann@a.test") == []
+        assert (await hub.mailboxes.account("ann@a.test").quota()).limits.storage == 10
+    finally:
+        server.run("update mailbox set quota = 0 where username = 'ann@a.test'", "postfix")
+    assert await tried(hub, "ann@a.test") == [250, 250]
+    await hub.queue.idle()
+    assert len(await messages(hub, "ann@a.test")) == 1
+    assert (await hub.mailboxes.account("ann@a.test").quota()).limits.storage == 0
+
+
 async def test_killed_stalled_and_back(hub: Hub, server: Mariadb) -> None:
     assert await tried(hub, "ann@a.test", "nobody@a.test") == [250, 550, 250]
     assert await login(hub, "ann@a.test") == "OK"

@@ -41,7 +41,7 @@ create table domain (domain varchar(255) not null primary key, maxusers int(10) 
   can_signup tinyint(1) not null default 0, expiredate date, active tinyint(1) not null default 1);
 create table mailbox (username varchar(255) not null primary key, uid varchar(255) not null default '',
   password varchar(255) not null default '', clearpwd varchar(128) not null default '', maildir varchar(255) not null default '',
-  domain varchar(255) not null, active tinyint(1) not null default 1);
+  quota varchar(255) not null default '20971520S', domain varchar(255) not null, active tinyint(1) not null default 1);
 create table alias (address varchar(255) not null primary key, goto text not null, domain varchar(255) not null,
   active tinyint(1) not null default 1);
 insert into domain (domain, active) values ('a.test', 1), ('off.test', 0);

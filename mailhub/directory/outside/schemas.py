@@ -3,6 +3,7 @@
 Adding one: a class of the shape of `Schema`, a word of `directory.schema`, a row in `source.opened`.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -12,15 +13,18 @@ from mailhub.store.api import AccountRow, AliasRow
 from mailhub.tables.mysql import Answer
 
 TARGETS = 1_000  # of one alias
+_OCTETS = re.compile(r"(\d{1,15})S?(?:,|$)")
 
 Ask = Callable[[str, Sequence[str]], Awaitable[Answer]]
 
 
 class Found(NamedTuple):
-    """What there is under a name: an account, targets of an alias, both or neither."""
+    """What there is under a name: an account, targets of an alias, both or neither. `storage`: octets that the account may hold, 0 for no
+    limit; None where the tables say nothing of it."""
 
     account: AccountRow | None = None
     targets: tuple[str, ...] = ()
+    storage: int | None = None
 
     def __bool__(self) -> bool:
         return self.account is not None or bool(self.targets)
@@ -66,6 +70,12 @@ def targets(name: str, values: Sequence[Any]) -> tuple[str, ...]:
     return made
 
 
+def octets(value: Any) -> int:
+    """A quota: a number, or as Courier writes it ("20971520S,1000C"); 0 where it is none, or no limit."""
+    found = _OCTETS.match(text(value))
+    return int(found[1]) if found else 0
+
+
 class PostfixAdmin:
     """domain, mailbox, alias, alias_domain. What is not active is not there; `backupmx` is a domain of others; ALL is none.
     `active`: of a mailbox, beside its flag; `alias_domains`: whether there is such a table."""
@@ -85,17 +95,18 @@ class PostfixAdmin:
         return Found(None, there.targets if name.startswith("@") else (meant,)) if there else found
 
     async def _named(self, ask: Ask, name: str) -> Found:
-        account = None
+        account = storage = None
         if not name.startswith("@"):
             statement = (
-                "select m.username, m.password from mailbox m join domain d on d.domain = m.domain"
+                "select m.username, m.password, m.quota from mailbox m join domain d on d.domain = m.domain"
                 " where m.username = %s and m.active = 1 and d.active = 1"
             )
             rows = [row for row in (await ask(statement, [name])).rows if key(text(row[0])) == name]
-            account = AccountRow(name, password(rows[0][1], self._scheme)) if rows else None
+            if rows:
+                account, storage = AccountRow(name, password(rows[0][1], self._scheme)), octets(rows[0][2])
         rows = [row for row in (await ask("select address, `goto` from alias where address = %s and active = 1", [name])).rows
                 if key(text(row[0])) == name]  # fmt: skip
-        return Found(account, targets(name, [row[1] for row in rows]))
+        return Found(account, targets(name, [row[1] for row in rows]), storage)
 
     async def _target_domain(self, ask: Ask, name: str) -> str | None:
         statement = (

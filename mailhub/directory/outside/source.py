@@ -1,7 +1,7 @@
 """The database: asked by a few connections, left alone for a while where it is away, and told about."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from mailhub.config import schema
 from mailhub.model.clock import Clock
@@ -16,19 +16,29 @@ from .schemas import ExtMail, Found, PostfixAdmin, Schema
 
 log = logging.getLogger("mailhub.directory")
 
+Quotas = Callable[[str, int], Awaitable[None]]
+
 
 class Source:
-    """One per hub."""
+    """One per hub. `quotas(account, octets)` is told what an account may hold, each time that its tables are asked."""
 
-    def __init__(self, config: schema.Directory, pool: Pool, tables: Schema, clock: Clock) -> None:
-        self._config, self._pool, self.tables, self._clock = config, pool, tables, clock
+    def __init__(
+        self, config: schema.Directory, pool: Pool, tables: Schema, clock: Clock, quotas: Quotas | None = None
+    ) -> None:
+        self._config, self._pool, self.tables, self._clock, self._quotas = config, pool, tables, clock, quotas
         self._names: Kept[Found] = Kept(config, clock, bool)
         self._domains: Kept[bool] = Kept(config, clock, bool)
         self._away, self._cause, self._next = 0.0, "", 0.0
 
     async def name(self, name: str) -> Found:
         """Temporary where it can not be told."""
-        return await self._names.get(name, lambda name: self.tables.name(self.ask, name))
+        return await self._names.get(name, self._name)
+
+    async def _name(self, name: str) -> Found:
+        found = await self.tables.name(self.ask, name)
+        if found.account is not None and found.storage is not None and self._quotas is not None:
+            await self._quotas(found.account.name, found.storage)
+        return found
 
     async def domain(self, name: str) -> bool:
         return await self._domains.get(name, lambda name: self.tables.domain(self.ask, name))
@@ -71,7 +81,7 @@ class Source:
         self._pool.close()
 
 
-async def opened(config: schema.Directory, clock: Clock) -> Source:
+async def opened(config: schema.Directory, clock: Clock, quotas: Quotas | None = None) -> Source:
     """Nothing is asked yet. Permanent where a query can not be used, Temporary where the password can not be read."""
     secret = ""
     if config.password_file:
@@ -86,4 +96,4 @@ async def opened(config: schema.Directory, clock: Clock) -> Source:
         tables = Queries(config)
     else:
         tables = (ExtMail if config.schema == "extmail" else PostfixAdmin)(config.password_scheme)
-    return Source(config, pool, tables, clock)
+    return Source(config, pool, tables, clock, quotas)

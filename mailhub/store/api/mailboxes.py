@@ -199,6 +199,10 @@ class MailboxStore(Protocol):
         """What it holds and may hold."""
         ...
 
+    async def own_limits(self, name: str) -> tuple[int | None, int | None]:
+        """Octets and messages that are set for that account, or "@domain", itself; None: nothing is."""
+        ...
+
     async def set_limits(self, name: str, storage: int | None, messages: int | None) -> None:
         """Of an account, or of all in a domain ("@domain") that have none of their own. 0: no limit; None: as the next one says."""
         ...

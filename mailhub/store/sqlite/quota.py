@@ -21,11 +21,15 @@ def limits_of(db: sqlite3.Connection, account: str, default: Limits) -> Limits:
     storage: int | None = None
     messages: int | None = None
     for name in (account, "@" + account.rpartition("@")[2]):
-        row = db.execute("select storage, messages from quota where name=?", (name,)).fetchone()
-        if row is not None:
-            storage = row[0] if storage is None else storage
-            messages = row[1] if messages is None else messages
+        own = own_limits(db, name)
+        storage = own[0] if storage is None else storage
+        messages = own[1] if messages is None else messages
     return Limits(default.storage if storage is None else storage, default.messages if messages is None else messages)
+
+
+def own_limits(db: sqlite3.Connection, name: str) -> tuple[int | None, int | None]:
+    row = db.execute("select storage, messages from quota where name=?", (name,)).fetchone()
+    return (None, None) if row is None else (row[0], row[1])
 
 
 def make_room(db: sqlite3.Connection, account: str, default: Limits, storage: int, messages: int) -> None:

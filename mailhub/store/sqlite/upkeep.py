@@ -14,7 +14,7 @@ from .checkup import Checkup
 from .filer import Filer
 from .homes import Homes
 from .mailbox_units import Expunge
-from .quota import SetLimits, quota_of
+from .quota import SetLimits, own_limits, quota_of
 from .retention import expired, folders_named
 from .scan import Scan
 from .writer import Writer
@@ -61,6 +61,9 @@ class Upkeep:
     async def set_limits(self, name: str, storage: int | None, messages: int | None) -> None:
         await self._writer.do(SetLimits(name, storage, messages))
         self.limited = await self._reader.call(self._any_limits)
+
+    async def own_limits(self, name: str) -> tuple[int | None, int | None]:
+        return await self._reader.call(own_limits, self._db, name)
 
     def _any_limits(self) -> bool:
         return bool(self._db.execute("select exists (select 1 from quota)").fetchone()[0])
