@@ -56,6 +56,10 @@ def inspection(hub: "Hub") -> Inspection:
         from mailhub.policy.greylist import Greylist
 
         checks.append(Greylist(config.greylist, hub.store.greylist, hub.store.guard, hub.clock, lists))
+    if config.attachments.enabled and config.mode != "capture":
+        from mailhub.policy.attachments import Attachments
+
+        checks.append(Attachments(config.attachments))
     if config.junk.enabled and config.mode != "capture":
         from mailhub.policy.junk import Junk
 

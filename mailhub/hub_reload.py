@@ -23,6 +23,7 @@ RELOADABLE = (
     "dkim",
     "dmarc",
     "junk",
+    "attachments",
     "content_checks",
     "quarantine",
     "queue",

@@ -9,6 +9,7 @@ from msgspec import Meta, field
 
 from .aliasing import Aliases as Aliases
 from .aliasing import Canonical as Canonical
+from .attachments import Attachments as Attachments
 from .capture import Capture as Capture
 from .capture import captured as captured
 from .content_checks import ContentChecks as ContentChecks
@@ -289,6 +290,7 @@ class Config(Section, frozen=True, kw_only=True):
     dmarc: Dmarc = Dmarc()
     greylist: Greylist = Greylist()
     junk: Junk = Junk()
+    attachments: Attachments = Attachments()
     content_checks: ContentChecks = ContentChecks()
     quarantine: Quarantine = Quarantine()
     queue: Queue = Queue()

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from html.parser import HTMLParser
 
-from . import charset, headers, parameters
+from . import charset, headers
 from .decoding import blocks
+from .file_names import file_name
 from .parts import TEXT, Part, parse
 from .parts import TEXT_PLAIN as PLAIN
 
@@ -104,7 +105,7 @@ class Message:
     def text(self) -> str:
         """The plain text with "\\n" for line ends; where there is none, that of the HTML."""
         plain = [
-            self._decoded(part) for part in self._leaves if (part.type, part.subtype) == PLAIN and not _named(part)
+            self._decoded(part) for part in self._leaves if (part.type, part.subtype) == PLAIN and not file_name(part)
         ]
         return "\n".join(plain).replace("\r\n", "\n") if plain else _Reader.of(self.html).text
 
@@ -112,7 +113,7 @@ class Message:
     def html(self) -> str:
         """The HTML, "" where there is none."""
         pieces = [
-            self._decoded(part) for part in self._leaves if (part.type, part.subtype) == _HTML and not _named(part)
+            self._decoded(part) for part in self._leaves if (part.type, part.subtype) == _HTML and not file_name(part)
         ]
         return "\n".join(pieces).replace("\r\n", "\n")
 
@@ -141,9 +142,9 @@ class Message:
         """The parts that have a file name, or are neither text nor HTML."""
         found = []
         for part in self._leaves:
-            if _named(part) or part.type != TEXT:
+            if file_name(part) or part.type != TEXT:
                 kind = f"{part.type.decode('ascii', 'replace')}/{part.subtype.decode('ascii', 'replace')}"
-                found.append(Attachment(_named(part), kind, self._octets(part)))
+                found.append(Attachment(file_name(part), kind, self._octets(part)))
         return tuple(found)
 
     @cached_property
@@ -195,18 +196,6 @@ class Headers:
 
     def __repr__(self) -> str:
         return f"Headers({list(self._fields)!r})"
-
-
-def _named(part: Part) -> str:
-    """The file name of a part, "" for none (RFC 2231)."""
-    for field_name, wanted in ((b"content-disposition", b"filename"), (b"content-type", b"name")):
-        for name, value in parameters.parse(part.fields.get(field_name, b""))[1]:
-            if name == wanted:
-                return headers.decode(value)
-            if name == wanted + b"*":
-                encoding, octets = parameters.extended_value(value)
-                return charset.decode(octets, encoding)
-    return ""
 
 
 class _Reader(HTMLParser):
