@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from mailhub.control.words import Done, ForwardGet, ForwardSet, Request, UserAdd, UserPasswd, UserRemove
+from mailhub.control.words import Done, ForwardGet, ForwardSet, Request, UserAdd, UserEnable, UserPasswd, UserRemove
 
 from .app_passwords import app_password, second_factor
 from .backend import all_users, backend
@@ -80,6 +80,22 @@ def forward(address: str, targets: tuple[str, ...], keep: bool, off: bool, confi
     elif not (targets or off):
         kept = f"{found.address} (kept copy)" if found.keep else ""
         click.echo("\n".join(filter(None, (*found.targets, kept))))
+
+
+@user.command()
+@click.argument("address")
+@common
+def disable(address: str, config: Path | None, as_json: bool) -> None:
+    """Let an account sign in no more. Its mail comes all the same; sessions that are open go on."""
+    _change(config, UserEnable(address=address, enabled=False), address, "", as_json)
+
+
+@user.command()
+@click.argument("address")
+@common
+def enable(address: str, config: Path | None, as_json: bool) -> None:
+    """Let an account sign in again."""
+    _change(config, UserEnable(address=address, enabled=True), address, "", as_json)
 
 
 user.add_command(app_password)

@@ -21,6 +21,10 @@ class Accounts:
         await self._directory.set_password(request.address, request.password)
         return words.Done()
 
+    async def enable(self, request: words.UserEnable) -> words.Done:
+        await self._directory.set_enabled(request.address, request.enabled)
+        return words.Done()
+
     async def remove_user(self, request: words.UserRemove) -> words.Done:
         await self._directory.remove_account(request.address)
         await self._texts.forget(key(request.address))

@@ -79,6 +79,7 @@ class Control:
         self._actions: dict[type, Callable[..., Awaitable[Any]]] = {
             words.Status: status,
             words.UserAdd: accounts.add_user,
+            words.UserEnable: accounts.enable,
             words.UserPasswd: accounts.set_password,
             words.UserRemove: accounts.remove_user,
             words.UserList: accounts.users,

@@ -190,6 +190,13 @@ class UserPasswd(Request[Done], frozen=True, kw_only=True, tag="user.passwd"):
     password: Password
 
 
+class UserEnable(Request[Done], frozen=True, kw_only=True, tag="user.enable"):
+    """Whether the account may sign in."""
+
+    address: Address
+    enabled: bool
+
+
 class UserRemove(Request[Done], frozen=True, kw_only=True, tag="user.remove"):
     address: Address
 

@@ -164,6 +164,14 @@ class Directory:
         finally:
             self._accounts.drop(name)
 
+    async def set_enabled(self, address: str, enabled: bool) -> None:
+        """Whether the account may sign in; its mail comes all the same. NotFound."""
+        row = await self._existing(key(address))
+        try:
+            await self._store.put_account(AccountRow(row.name, row.password, enabled), replace=True)
+        finally:
+            self._accounts.drop(row.name)
+
     async def rehash(self, row: AccountRow, password: str) -> None:
         """Write the password of `row`, known to be right, in the schemes of now; not where it was changed meanwhile."""
         stored = await self._hashed(password)

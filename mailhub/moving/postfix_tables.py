@@ -46,6 +46,11 @@ SAME: Mapping[str, tuple[str, str]] = {
     "mailbox_command": ("local.mailbox_command", "text"),
     "mailbox_size_limit": ("local.mailbox_size_limit", "int"),
     "stale_lock_time": ("local.stale_lock_time", "seconds"),
+    "header_checks": ("content_checks.header_checks", "tables"),
+    "mime_header_checks": ("content_checks.mime_header_checks", "tables"),
+    "nested_header_checks": ("content_checks.nested_header_checks", "tables"),
+    "body_checks": ("content_checks.body_checks", "tables"),
+    "body_checks_size_limit": ("content_checks.body_checks_size_limit", "int"),
     "smtpd_recipient_limit": ("smtp.recipient_limit", "int"),
     "smtpd_timeout": ("smtp.command_timeout", "seconds"),
     "smtpd_min_data_rate": ("smtp.min_data_rate", "int"),
@@ -106,9 +111,7 @@ UNNEEDED = frozenset(
 
 REASONS: Mapping[str, str] = {
     "always_bcc": "there is no copy of all mail here: an alias with two targets gives one of an address",
-    "body_checks": "look at [filter] and at Sieve scripts (sieve.before)",
     "content_filter": "an access table can say FILTER transport:nexthop; scanners are checks of [filter]",
-    "header_checks": "look at [filter] and at Sieve scripts (sieve.before)",
     "milter_default_action": "each check has its own `failure`",
     "non_smtpd_milters": "milters are not asked; SPF, DKIM and DMARC are built in ([spf], [dkim], [dmarc])",
     "recipient_bcc_maps": "there is no copy by table: an alias with two targets gives one of an address",

@@ -68,6 +68,10 @@ def test_accounts_from_the_cradle_to_the_grave(place: Place) -> None:
     assert isinstance(answer, dict)
     assert set(answer) == {"address", "password"}
     assert place.run("user", "passwd", "ann@a.test", stdin="new\nnew\n").exit_code == 0
+    assert place.run("user", "disable", "ann@a.test").exit_code == 0
+    assert place.run("user", "list").stdout.splitlines()[1] == "ann@a.test  no"
+    assert place.run("user", "enable", "Ann@a.test").exit_code == 0
+    assert place.run("user", "disable", "eve@a.test").exit_code == 3
     assert place.run("user", "remove", "ben@a.test").exit_code == 0
     assert place.json("user", "list") == [{"address": "ann@a.test", "enabled": True}]
 

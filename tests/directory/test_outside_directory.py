@@ -146,7 +146,7 @@ async def test_it_is_never_written(directory: OutsideDirectory, server: Mariadb)
     assert row is not None
     for change in (
         directory.add_account("new@a.test", "x"), directory.set_password("ann@a.test", "x"), directory.rehash(row, "x"),
-        directory.remove_account("ann@a.test"), directory.set_alias("n@a.test", ["ann@a.test"]), directory.remove_alias("team@a.test"),
+        directory.remove_account("ann@a.test"), directory.set_enabled("ann@a.test", False), directory.set_alias("n@a.test", ["ann@a.test"]), directory.remove_alias("team@a.test"),
         directory.set_forward("ann@a.test", ["x@b.test"], keep=True), directory.add_domain("n.test"), directory.remove_domain("a.test"),
     ):  # fmt: skip
         with pytest.raises(Permanent, match="read and never written: change it there"):

@@ -72,6 +72,9 @@ class OutsideDirectory(Directory):
     async def set_password(self, address: str, password: str) -> None:
         _refuse()
 
+    async def set_enabled(self, address: str, enabled: bool) -> None:
+        _refuse()
+
     async def rehash(self, row: AccountRow, password: str) -> None:
         _refuse()
 
