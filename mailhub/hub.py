@@ -41,6 +41,7 @@ from mailhub.net.resolver import DnsResolver, Resolver
 from mailhub.net.tls import ServerTls
 from mailhub.policy import Guard, Policy, Sections
 from mailhub.policy.content_tables import ContentTables
+from mailhub.policy.guard import unlimited
 from mailhub.protocols.listener import Listener
 from mailhub.protocols.session import Sessions
 from mailhub.stall import StallDetector
@@ -170,6 +171,7 @@ class Hub:
             self.queue.deadline,
             self.scripts,
             self.junk,
+            self._rehearsing,
         )
         if any(door.protocol == "http" for door in config.listener):
             from mailhub.hub_web import serving_web
@@ -285,6 +287,12 @@ class Hub:
             suppressions=self.suppressions, trace=self.trace, mailboxes=self.mailboxes, canonical=self.config.canonical,
             inspection=self.inspection, content_tables=ContentTables(self.config.content_checks, self.tables),
         )  # fmt: skip
+
+    def _rehearsing(self) -> Policy:
+        """A policy that counts and traces nothing."""
+        policy = self._make_policy(self.config.smtp)
+        policy.guard, policy.trace = unlimited(self.clock), Trace.off(self.clock)
+        return policy
 
     @property
     def trouble(self) -> str:

@@ -19,6 +19,7 @@ _COMMANDS = {
     "route": ("routes:route", "Say where mail for an address would go."),
     "queue": ("queues:queue", "Look at the queue and act on it."),
     "quarantine": ("quarantines:quarantine", "Mail held because of its verdict: list, show, release, delete."),
+    "explain": ("explain:explain", "Ask every rule about a message that has not come."),
     "junk": ("junk:junk", "Teach the junk filter, and ask it why."),
     "flush": ("queues:flush", "Attempt now all mail that waits, or that for a domain."),
     "trace": ("traces:trace", "Show what happened to a message."),

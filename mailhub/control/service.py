@@ -14,7 +14,7 @@ from mailhub.mailbox.junk import JunkFilter
 from mailhub.mailbox.scripts import Scripts as KeptScripts
 from mailhub.model import errors
 from mailhub.model.clock import Clock
-from mailhub.policy import Guard
+from mailhub.policy import Guard, Policy
 from mailhub.store.api import Store
 from mailhub.trace import Trace
 
@@ -23,6 +23,7 @@ from .accounts import Accounts
 from .bans import Bans
 from .credentials import Credentials
 from .errors import ControlError
+from .explaining import Explaining
 from .junk import Junk
 from .mailboxes import Mailboxes
 from .quarantines import Quarantines
@@ -50,7 +51,7 @@ _KINDS: tuple[tuple[type[errors.MailError], str], ...] = (
 
 class Control:
     """`status` tells how the server is; `wake` lets the queue manager look again after a change to the queue; `deadline` is when a
-    message is given up for one of its recipients."""
+    message is given up for one of its recipients; `rehearsing` makes a policy that counts and traces nothing, None where no server runs."""
 
     def __init__(
         self,
@@ -66,6 +67,7 @@ class Control:
         deadline: Deadline,
         scripts: KeptScripts,
         learnt: JunkFilter,
+        rehearsing: Callable[[], Policy] | None = None,
     ) -> None:
         self._mailboxes = Mailboxes(directory, store.mailboxes)
         quotas = Quotas(directory, store.mailboxes)
@@ -73,7 +75,7 @@ class Control:
         queues = Queues(store.queue, clock, wake, deadline, traces)
         bans, suppressions = Bans(guard), Suppressions(store.suppressions, clock)
         quarantines = Quarantines(store.queue, clock, wake, queues, trace)
-        sieve = Scripts(directory, scripts)
+        sieve, routes = Scripts(directory, scripts), Routes(router)
         junk = Junk(directory, store.junk, learnt)
         credentials = Credentials(store.directory, clock, hostname)
         self._actions: dict[type, Callable[..., Awaitable[Any]]] = {
@@ -111,7 +113,8 @@ class Control:
             words.JunkTrain: junk.train,
             words.JunkExplain: junk.explain,
             words.JunkList: junk.page,
-            words.RouteShow: Routes(router).show,
+            words.RouteShow: routes.show,
+            words.Explain: Explaining(rehearsing, routes).explain,
             words.SieveList: sieve.page,
             words.SieveGet: sieve.get,
             words.SievePut: sieve.put,

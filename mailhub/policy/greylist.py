@@ -50,32 +50,38 @@ class Greylist:
         now, place = self._clock.now(), _digest("network", network)
         there = self._store.find(place)
         if there is not None and there.passes >= self.config.network_passes and now < there.until:
-            await self._remember(place, there, now)
+            await self._remember(visit, place, there, now)
             return None
-        return await self._letter(_digest("letter", network, address.key(sender), recipient), place, there, now)
+        return await self._letter(visit, _digest("letter", network, address.key(sender), recipient), place, there, now)
 
-    async def _letter(self, letter: bytes, place: bytes, there: Attempts | None, now: float) -> Statement | None:
+    async def _letter(
+        self, visit: Visit, letter: bytes, place: bytes, there: Attempts | None, now: float
+    ) -> Statement | None:
         config = self.config
         found = self._store.find(letter)
         if found is None or now >= found.until or now < found.first:  # also where the clock was set back
-            await self._store.put(letter, Attempts(now, 0, now + config.retry_window), now, config.limit)
+            await self._put(visit, letter, Attempts(now, 0, now + config.retry_window), now)
             return _put_off(config.delay)
         waited = now - found.first
         if not found.passes and waited < config.delay:
             return _put_off(config.delay - waited)
         if found.passes:
-            await self._remember(letter, found, now)
+            await self._remember(visit, letter, found, now)
             return None
-        await self._store.put(letter, Attempts(found.first, 1, now + config.known_seconds), now, config.limit)
+        await self._put(visit, letter, Attempts(found.first, 1, now + config.known_seconds), now)
         passes = 0 if there is None or now >= there.until else there.passes
-        await self._store.put(place, Attempts(now, passes + 1, now + config.known_seconds), now, config.limit)
+        await self._put(visit, place, Attempts(now, passes + 1, now + config.known_seconds), now)
         return Statement("pass", reason=f"it came again after {waited:.0f} seconds")
 
-    async def _remember(self, name: bytes, found: Attempts, now: float) -> None:
+    async def _remember(self, visit: Visit, name: bytes, found: Attempts, now: float) -> None:
         """Once a day is enough."""
         until = now + self.config.known_seconds
         if until - found.until > _DAY:
-            await self._store.put(name, Attempts(found.first, found.passes + 1, until), now, self.config.limit)
+            await self._put(visit, name, Attempts(found.first, found.passes + 1, until), now)
+
+    async def _put(self, visit: Visit, name: bytes, attempts: Attempts, now: float) -> None:
+        if visit.told is None:
+            await self._store.put(name, attempts, now, self.config.limit)
 
     def _network(self, client: str) -> str:
         """Large senders try again from a neighbour; "" for a client without an address."""

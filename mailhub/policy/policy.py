@@ -35,7 +35,7 @@ from .relay import Networks, networks_and_tables
 from .restrictions import Restrictions
 from .rewriting import Rewriting
 from .transaction import CANNOT_VERIFY, TEMPORARY, UNKNOWN, Transaction
-from .visit import Visit
+from .visit import Told, Visit
 
 log = logging.getLogger("mailhub.policy")
 
@@ -96,15 +96,19 @@ class Policy:
             "data": config.data_restrictions,
             "end_of_data": config.end_of_data_restrictions,
         }
-        self.lists = {stage: Restrictions(words, tables, clock, delimiter) for stage, words in texts.items()}
+        self.lists = {stage: Restrictions(words, tables, clock, delimiter, stage) for stage, words in texts.items()}
         self.opens_to_all = opens_to_all(config.relay_restrictions)
         self._commits = commits if commits is not None else set()
         self._suppressions = suppressions
         self.trace = trace or Trace.off(clock)
 
-    def begin(self, origin: Origin, service: str = "smtp", caller: Caller | None = None) -> Transaction:
-        """A new message from `origin`, which came by that service. `caller`: of its session."""
+    def begin(
+        self, origin: Origin, service: str = "smtp", caller: Caller | None = None, told: list[Told] | None = None
+    ) -> Transaction:
+        """A new message from `origin`, which came by that service. `caller`: of its session. `told`: what each rule says is noted
+        there, and no check remembers it: the message will not be committed."""
         visit = self._visit(origin, service, caller)
+        visit.told = told
         for stage in BEFORE_MAIL:
             visit.orders.merge(visit.caller.orders.get(stage, Orders()))
         visit.doubt = visit.caller.doubt_before("sender")

@@ -27,7 +27,7 @@ from .access import (
     domain_keys,
 )  # fmt: skip
 from .checks import CHECKS, Surroundings
-from .visit import Visit
+from .visit import Told, Visit
 
 log = logging.getLogger("mailhub.policy")
 
@@ -47,9 +47,10 @@ class _Misconfigured(Exception):
 
 
 class Restrictions:
-    """One list. `delimiter`: of user+tag, for address keys."""
+    """One list. `delimiter`: of user+tag, for address keys; `stage`: what the list is for."""
 
-    def __init__(self, texts: Sequence[str], tables: Tables, clock: Clock, delimiter: str) -> None:
+    def __init__(self, texts: Sequence[str], tables: Tables, clock: Clock, delimiter: str, stage: str = "") -> None:
+        self._stage = stage
         self._tables, self._clock, self._delimiter = tables, clock, delimiter
         self._entries = parse(texts)
         self._opened = {
@@ -86,6 +87,8 @@ class Restrictions:
             except MailError as error:
                 log.warning("%s %s: %s", entry.word, entry.argument, error)
                 verdict = _weighed(TABLE_AWAY, entry, visit, warn or entry.warn)
+            if visit.told is not None:
+                visit.told.append(Told(self._stage, f"{entry.word} {entry.argument}".rstrip(), str(verdict or "dunno")))
             if verdict is not None:
                 return verdict
         return None

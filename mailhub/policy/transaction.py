@@ -13,7 +13,7 @@ from mailhub.model import address, ids
 from mailhub.model.envelope import PLAIN, Envelope, MailParameters, Notify, Recipient
 from mailhub.model.errors import MailError
 from mailhub.model.reply import Reply
-from mailhub.model.verdict import UNJUDGED, Action
+from mailhub.model.verdict import UNJUDGED, Action, Verdict
 from mailhub.store.api import Body
 
 from .access import PERMIT, Ruling, coded
@@ -80,6 +80,11 @@ class Transaction:
     def parameters(self) -> MailParameters:
         """What MAIL asked for, as far as it is granted."""
         return self._envelope.parameters
+
+    @property
+    def so_far(self) -> tuple[Visit, Verdict]:
+        """What was found out of it."""
+        return self._visit, self._verdict
 
     async def sender(self, sender: str, parameters: MailParameters = PLAIN) -> Reply:
         """`sender`: "" for the null reverse-path. 552, 553, 452 where mail cannot be taken."""

@@ -1,6 +1,6 @@
 """The facts of one message on its way in, as checks ask for them, and what lists have left open."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mailhub.model.envelope import Origin
 from mailhub.model.reply import Reply
@@ -12,6 +12,14 @@ from .orders import Orders
 if TYPE_CHECKING:
     from .check import Statement
     from .letter import Letter
+
+
+class Told(NamedTuple):
+    """A rule that was asked: the list it stands in, its words, and what it answered."""
+
+    stage: str
+    rule: str
+    answer: str
 
 
 class Visit:
@@ -27,6 +35,9 @@ class Visit:
         self.sender: str | None = None  # "" for the null reverse-path
         self.recipient = ""
         self.recipients = 0
+        self.told: list[Told] | None = (
+            None  # each rule is noted there, and nothing remembered: it is only asked how it would be
+        )
         self.pipelined = False  # the client spoke on where it had to wait
         self.orders = Orders()
         self.doubt: Reply | None = None
