@@ -24,7 +24,7 @@ from mailhub.control import demo
 from mailhub.control.server import ControlServer
 from mailhub.control.service import Control
 from mailhub.delivery.sieve import files
-from mailhub.hub_filters import inspection, junk_filter
+from mailhub.hub_filters import inspection, junk_filter, signer
 from mailhub.hub_local import Person, become, deputed, local_domains, make_folder, person, users_of
 from mailhub.hub_mail import jobs, moving_mail
 from mailhub.hub_reload import Reloaded, reloaded
@@ -154,6 +154,7 @@ class Hub:
         self.junk = junk_filter(self, undo)
         self.scripts = Scripts(self.store.sieve, config.sieve, self.mailboxes.lane)
         await self._start_queue(undo)
+        self.signer = signer(self)
         self.inspection = inspection(self)
         self._take_policy(config.smtp)
         own = {door.label: door.smtp for door in config.listener if door.smtp is not None}
@@ -285,7 +286,7 @@ class Hub:
             config, self.config.hostname, self.router, self.spool, self.clock, self.guard, tables=self.tables,
             resolver=self.resolver, delimiter=self.config.delivery.recipient_delimiter, commits=self.commits,
             suppressions=self.suppressions, trace=self.trace, mailboxes=self.mailboxes, canonical=self.config.canonical,
-            inspection=self.inspection, content_tables=ContentTables(self.config.content_checks, self.tables),
+            inspection=self.inspection, content_tables=ContentTables(self.config.content_checks, self.tables), signer=self.signer,
         )  # fmt: skip
 
     def _rehearsing(self) -> Policy:

@@ -9,6 +9,7 @@ from mailhub.delivery.routes import Local
 from mailhub.mailbox.junk import JunkFilter
 from mailhub.policy.check import Check
 from mailhub.policy.inspection import Inspection
+from mailhub.policy.signing import Signer
 
 if TYPE_CHECKING:
     from mailhub.hub import Hub
@@ -29,6 +30,12 @@ async def _account_of(router: Router, recipient: str) -> str:
     """Whose mailbox it is; "" where an alias or another host comes first."""
     route = await router.route(recipient)
     return route.account if isinstance(route, Local) else ""
+
+
+def signer(hub: "Hub") -> Signer:
+    """Who signs mail of ours; he has nothing to do for domains without keys."""
+    limit = hub.config.smtp.header_size_limit
+    return Signer(hub.store.dkim, hub.resolver, hub.clock, hub.mailboxes.lane, limit)
 
 
 def inspection(hub: "Hub") -> Inspection:

@@ -27,6 +27,7 @@ _COMMANDS = {
     "sendmail": ("sendmail:sendmail", "Take a message of a program, as sendmail(1) does."),
     "sieve": ("sieve:sieve", "Check and try Sieve scripts; keep those of accounts."),
     "quota": ("quotas:quota", "What accounts hold and may hold."),
+    "dkim": ("dkim:dkim", "Keys that sign our mail: make, show, let follow, remove."),
     "import": ("importing:importing", "Move in from Postfix and Dovecot."),
     "config": ("config:show", "Say what can be configured: lookup tables, ways to sign in."),
     "table": ("tables:table", "Ask lookup tables."),

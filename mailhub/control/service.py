@@ -22,6 +22,7 @@ from . import words
 from .accounts import Accounts
 from .bans import Bans
 from .credentials import Credentials
+from .dkim import Dkim
 from .errors import ControlError
 from .explaining import Explaining
 from .junk import Junk
@@ -77,6 +78,7 @@ class Control:
         quarantines = Quarantines(store.queue, clock, wake, queues, trace)
         sieve, routes = Scripts(directory, scripts), Routes(router)
         junk = Junk(directory, store.junk, learnt)
+        dkim = Dkim(directory, store.dkim, clock)
         credentials = Credentials(store.directory, clock, hostname)
         self._actions: dict[type, Callable[..., Awaitable[Any]]] = {
             words.Status: status,
@@ -99,6 +101,10 @@ class Control:
             words.SecondFactorBegin: credentials.begin_second_factor,
             words.SecondFactorConfirm: credentials.confirm_second_factor,
             words.SecondFactorRemove: credentials.remove_second_factor,
+            words.DkimCreate: dkim.create,
+            words.DkimList: dkim.show,
+            words.DkimActivate: dkim.activate,
+            words.DkimRemove: dkim.remove,
             words.TraceFind: traces.find,
             words.MailboxCheck: self._mailboxes.check,
             words.MailboxRepair: self._mailboxes.repair,

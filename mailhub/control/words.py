@@ -8,6 +8,11 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from .dkim_words import DkimActivate as DkimActivate
+from .dkim_words import DkimCreate as DkimCreate
+from .dkim_words import DkimList as DkimList
+from .dkim_words import DkimRecord as DkimRecord
+from .dkim_words import DkimRemove as DkimRemove
 from .explain_words import MESSAGE_LIMIT as MESSAGE_LIMIT
 from .explain_words import Explain as Explain
 from .explain_words import Explained as Explained
@@ -290,11 +295,11 @@ class AliasList(Request[tuple[Alias, ...]], frozen=True, kw_only=True, tag="alia
 
 
 AnyRequest = (
-    Status | UserAdd | UserPasswd | UserRemove | UserList | DomainAdd | DomainRemove | DomainList
+    Status | UserAdd | UserEnable | UserPasswd | UserRemove | UserList | DomainAdd | DomainRemove | DomainList
     | AliasAdd | AppPasswordAdd | AppPasswordList | AppPasswordRemove | SecondFactorBegin
     | SecondFactorConfirm | SecondFactorRemove | AliasRemove | AliasList | QueueList | QueueSummary | QueueShow | QueueRetry | QueueHold
     | QueueRelease | QueueRequeue | QueueRemove | Explain | JunkTrain | JunkExplain | JunkList | QuarantineList | QuarantineShow | QuarantineRelease | QuarantineDelete | BanList | BanAdd | BanRemove | MailboxRebuild
-    | ForwardGet | ForwardSet | SieveList | SieveGet | SievePut | SieveActivate | SieveDelete
+    | DkimCreate | DkimList | DkimActivate | DkimRemove | ForwardGet | ForwardSet | SieveList | SieveGet | SievePut | SieveActivate | SieveDelete
     | QuotaGet | QuotaSet | QuotaRecalculate | MailboxCheck | MailboxRepair | MailboxSync | RouteShow | QueueAges | TraceFind | SuppressionList | SuppressionAdd | SuppressionRemove
 )  # fmt: skip
 

@@ -34,6 +34,7 @@ from .ownership import Ownership
 from .relay import Networks, networks_and_tables
 from .restrictions import Restrictions
 from .rewriting import Rewriting
+from .signing import Signer
 from .transaction import CANNOT_VERIFY, TEMPORARY, UNKNOWN, Transaction
 from .visit import Told, Visit
 
@@ -48,7 +49,7 @@ class Policy:
     """One for each [smtp] section in force. ValueError where `mynetworks` or a restriction list is malformed.
 
     `mailboxes`: None sets no quota. `commits`: those under way, of all policies of a hub. `tables`: None opens none but its own. `resolver`: None for who asks nothing of DNS. `delimiter`: of user+tag. `suppressions`: None
-    holds nothing back. `inspection`: None asks no checks; it and
+    holds nothing back. `signer`: None signs nothing. `inspection`: None asks no checks; it and
     `content_tables` may be changed.
     """
 
@@ -71,7 +72,9 @@ class Policy:
         canonical: schema.Canonical | None = None,
         inspection: Inspection | None = None,
         content_tables: ContentTables | None = None,
+        signer: Signer | None = None,
     ) -> None:
+        self.signer = signer
         self._mailboxes, self.content_tables = mailboxes, content_tables
         self.inspection = inspection or Inspection((), schema.Filter(), hostname, clock, HeavyLane())
         self.hostname, self.router, self.spool, self.clock = hostname, router, spool, clock

@@ -364,7 +364,10 @@ class Transaction:
             recipients = (Recipient(orders.redirect),)
         recipients = tuple(dict.fromkeys((*recipients, *(Recipient(copy, Notify.NEVER) for copy in orders.copies))))
         sole = recipients[0].address if len(recipients) == 1 else None
-        prefix = policy.inspection.stamps(self._verdict, self._visit) + stamps.prepended(orders.prepended)
+        signature = b""
+        if policy.signer is not None and self._service != "lmtp" and self._visit.trusted:
+            signature = await policy.signer.fields(self._body, policy.spool)
+        prefix = signature + policy.inspection.stamps(self._verdict, self._visit) + stamps.prepended(orders.prepended)
         prefix += stamps.received(
             replace(origin, name=self._visit.caller.known), policy.hostname, ids.text(number), sole, policy.clock.now()
         )

@@ -4,7 +4,7 @@ import asyncio
 import json
 import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from support.hubs import messages, running, send
@@ -94,6 +94,11 @@ async def test_accounts_domains_and_aliases(tmp_path: Path) -> None:
         await ask(tmp_path, words.AliasRemove(address="sales@new.test"), words.DomainRemove(name="new.test"))
         await ask(tmp_path, words.UserRemove(address=ANN))
         assert await ask(tmp_path, words.UserList(), words.AliasList()) == [(), ()]
+
+
+async def test_whatever_can_be_done_can_be_asked_over_the_socket(tmp_path: Path) -> None:
+    async with running(tmp_path) as hub:
+        assert {*hub.control._actions, words.MailboxRebuild} == set(get_args(words.AnyRequest))
 
 
 async def test_a_list_of_many_comes_in_pages(tmp_path: Path) -> None:

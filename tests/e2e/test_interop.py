@@ -48,6 +48,12 @@ class Road:
 
 def post(port: int, text: bytes, recipients: tuple[str, ...], mail: tuple[str, ...], rcpt: tuple[str, ...]) -> None:
     with smtplib.SMTP("127.0.0.1", port) as client:
+        for _ in range(100):  # Postfix offers it once its tlsmgr answers
+            client.ehlo()
+            if client.has_extn("STARTTLS"):
+                break
+            client.close()
+            client.connect("127.0.0.1", port)
         client.starttls(context=trusting())
         client.sendmail(ALICE, recipients, text, mail_options=mail, rcpt_options=rcpt)
 

@@ -21,6 +21,9 @@ from .directory import AliasRow as AliasRow
 from .directory import AppPasswordRow as AppPasswordRow
 from .directory import DirectoryStore as DirectoryStore
 from .directory import SecondFactorRow as SecondFactorRow
+from .dkim import DkimKey as DkimKey
+from .dkim import DkimStore as DkimStore
+from .dkim import KeyState as KeyState
 from .greylist import Attempts as Attempts
 from .greylist import GreylistStore as GreylistStore
 from .guard import BanRow as BanRow
@@ -87,6 +90,9 @@ class Store(Protocol):
 
     @property
     def directory(self) -> DirectoryStore: ...
+
+    @property
+    def dkim(self) -> DkimStore: ...
 
     @property
     def guard(self) -> GuardStore: ...

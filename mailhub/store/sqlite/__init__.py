@@ -26,6 +26,7 @@ from ..lane import Lane
 from .bodies import Spool
 from .credentials import Statement
 from .directory import SqliteDirectory
+from .dkim import SqliteDkim
 from .filer import Filer
 from .greylist import SqliteGreylist
 from .guard import SqliteGuard
@@ -55,6 +56,7 @@ class SqliteStore:
     mailboxes: SqliteMailboxes
     sharing: SqliteSharing
     directory: SqliteDirectory
+    dkim: SqliteDkim
     guard: SqliteGuard
     greylist: SqliteGreylist
     sieve: SqliteSieve
@@ -149,6 +151,7 @@ class SqliteStore:
         )  # fmt: skip
         self.sharing = SqliteSharing(self._writer, self._reader, db)
         self.directory = SqliteDirectory(self._writer, self._reader, self._reading(database), db)
+        self.dkim = SqliteDkim(self._writer, self._reader, self._reading(database), db)
         self.guard = SqliteGuard(self._writer, self._reader, self._reading(database), db)
         self.greylist = SqliteGreylist(self._writer, self._reading(database))
         self.sieve = SqliteSieve(self._writer, self._reader, self._reading(database), db)

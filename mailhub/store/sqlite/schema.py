@@ -10,6 +10,7 @@ acl         who else may do what with a folder; annotation: METADATA of a folder
 rendered    ENVELOPE and BODYSTRUCTURE beside them; glimpse: THREADID and PREVIEW, where they were asked for; expunged: tombstones with their mod-sequence
 filed       (content, message) pairs whose file is not known to be synced; see recovery
 ban         of client networks; sent: what an account sent on a day; wrote_to: digests of whom it ever wrote to
+dkim_key    keys that sign our mail
 greylist    who tried when, by digest, and who came again
 suppression of addresses that refused mail for good, or that the operator named
 sts_policy  MTA-STS policies of other domains; tls_session: sessions counted for the TLS reports to them
@@ -23,7 +24,7 @@ import sqlite3
 
 from mailhub.model.errors import Permanent
 
-VERSION = 18
+VERSION = 19
 
 # What orders and counts the queue. A trigger is one statement here: it holds no ";" before a line's end.
 _QUEUE_ORDER = """
@@ -85,6 +86,11 @@ create table glimpse(folder integer not null, uid integer not null, thread text 
   primary key(folder, uid)) without rowid;
 """
 
+_DKIM = """
+create table dkim_key(domain text not null, selector text not null, kind text not null, pem blob not null, state text not null,
+  since real not null, primary key(domain, selector)) without rowid;
+"""
+
 
 TABLES = (
     """
@@ -138,6 +144,7 @@ create table recipient(item integer not null, n integer not null, address text n
     + _GREYLIST
     + _GLIMPSE
     + _QUARANTINE
+    + _DKIM
     + """
 
 create table folder(id integer primary key, account text not null, name text not null, uidvalidity integer not null,
@@ -267,6 +274,7 @@ alter table item add column verdict text not null default '';
     16: _GREYLIST,
     17: _GLIMPSE,
     18: _QUARANTINE,
+    19: _DKIM,
 }
 
 

@@ -1,0 +1,40 @@
+"""Keys that sign our mail (DKIM)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+KeyState = Literal["new", "active", "retired"]
+
+
+@dataclass(frozen=True, slots=True)
+class DkimKey:
+    """`kind`: "rsa" or "ed25519"; `pem`: the private key. `state`: "new" until its record is seen in DNS, "active": it signs, "retired": it
+    signed, and mail under way still needs its record. `since`: of that state (wall time)."""
+
+    domain: str
+    selector: str
+    kind: str
+    pem: bytes
+    state: KeyState
+    since: float
+
+
+class DkimStore(Protocol):
+    """Keys by domain and selector."""
+
+    def of(self, domain: str) -> Sequence[DkimKey]:
+        """All of a domain, the oldest first."""
+        ...
+
+    async def domains(self) -> list[str]:
+        """Those that have keys."""
+        ...
+
+    async def put(self, keys: Sequence[DkimKey]) -> None:
+        """Set them, all or none."""
+        ...
+
+    async def remove(self, domain: str, selector: str) -> None:
+        """NotFound."""
+        ...

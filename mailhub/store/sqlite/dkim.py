@@ -1,0 +1,45 @@
+"""api.DkimStore on SQLite."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..api import DkimKey
+from ..lane import Lane
+from .credentials import Statement
+from .writer import Told, Writer
+
+
+@dataclass(frozen=True, slots=True)
+class PutKeys:
+    keys: Sequence[DkimKey]
+
+    def apply(self, db: sqlite3.Connection, told: Told) -> None:
+        rows = [(one.domain, one.selector, one.kind, one.pem, one.state, one.since) for one in self.keys]
+        db.executemany("insert or replace into dkim_key values (?,?,?,?,?,?)", rows)
+
+
+class SqliteDkim:
+    """`db` is the loop's own reading connection, `lists` the lane's."""
+
+    def __init__(self, writer: Writer, reader: Lane, db: sqlite3.Connection, lists: sqlite3.Connection) -> None:
+        self._writer, self._reader, self._db, self._lists = writer, reader, db, lists
+
+    def of(self, domain: str) -> list[DkimKey]:
+        text = (
+            "select domain, selector, kind, pem, state, since from dkim_key where domain = ? order by since, selector"
+        )
+        return [DkimKey(*row) for row in self._db.execute(text, (domain,)).fetchall()]
+
+    async def domains(self) -> list[str]:
+        return [name for (name,) in await self._reader.call(self._rows)]
+
+    def _rows(self) -> list[tuple[str]]:
+        return self._lists.execute("select distinct domain from dkim_key order by domain").fetchall()
+
+    async def put(self, keys: Sequence[DkimKey]) -> None:
+        await self._writer.do(PutKeys(tuple(keys)))
+
+    async def remove(self, domain: str, selector: str) -> None:
+        text = "delete from dkim_key where domain = ? and selector = ?"
+        await self._writer.do(Statement(text, (domain, selector), f"no key {selector} of {domain}"))
