@@ -7,14 +7,14 @@ const TEXTS = {
     search: "Search: from:ann subject:code has:attachment", deleteAll: "Delete all", empty: "No mail yet. Send some, and it appears here.",
     release: "Release", releaseTo: "Send it on to…", delete: "Delete", from: "From", to: "To", mailbox: "Mailbox", codes: "Codes", verdict: "Verdict",
     html: "HTML", text: "Text", headers: "Headers", source: "Source", files: "Attachments", links: "Links", support: "Support",
-    messages: "messages", released: "Sent on as", none: "None", full: "full width", sure: "Delete all messages?", fine: "fine", ask: "Ask their hosts",
+    message: "message", messages: "messages", released: "Sent on as", none: "None", full: "full width", sure: "Delete all messages?", fine: "fine", ask: "Ask their hosts",
     shown: "Nothing in it is known to be left out by the usual programs.",
   },
   zh: {
     search: "搜索：from:ann subject:验证码 has:attachment", deleteAll: "全部删除", empty: "还没有邮件。发一封，就会出现在这里。",
     release: "放行", releaseTo: "转发给…", delete: "删除", from: "发件人", to: "收件人", mailbox: "邮箱", codes: "验证码", verdict: "判定",
     html: "HTML", text: "文本", headers: "邮件头", source: "源码", files: "附件", links: "链接", support: "兼容性",
-    messages: "封邮件", released: "已发送，队列编号", none: "无", full: "全宽", sure: "删除全部邮件？", fine: "正常", ask: "检查链接",
+    message: "封邮件", messages: "封邮件", released: "已发送，队列编号", none: "无", full: "全宽", sure: "删除全部邮件？", fine: "正常", ask: "检查链接",
     shown: "其中没有常见邮件程序不支持的内容。",
   },
 };
@@ -49,7 +49,7 @@ async function list() {
   } else {
     ({ messages, total } = await ask(`${ROOT}/messages?limit=200`));
   }
-  at("count").textContent = `${total} ${say("messages")}`;
+  at("count").textContent = `${total} ${say(total === 1 ? "message" : "messages")}`;
   at("empty").hidden = total > 0;
   at("list").replaceChildren(...messages.map(line));
 }
