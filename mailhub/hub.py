@@ -23,8 +23,10 @@ from mailhub.config import schema
 from mailhub.control import demo
 from mailhub.control.server import ControlServer
 from mailhub.control.service import Control
+from mailhub.delivery.local import DeliverHook
 from mailhub.delivery.sieve import files
 from mailhub.hub_filters import inspection, junk_filter, signer
+from mailhub.hub_hooks import hooked
 from mailhub.hub_local import Person, become, deputed, local_domains, make_folder, person, users_of
 from mailhub.hub_mail import jobs, moving_mail
 from mailhub.hub_reload import Reloaded, reloaded
@@ -64,6 +66,7 @@ class Hub:
     """A whole mail server. `start`/`stop`, or `async with`. Attributes are there after `start`."""
 
     faults: "Faults | None" = None  # who can make something go wrong by HTTP: the test kit
+    deliver_hook: DeliverHook | None = None
     web: "WebServer"  # where a listener speaks HTTP
 
     def __init__(
@@ -153,6 +156,7 @@ class Hub:
         await self.mailboxes.indexer.catch_up()
         self.junk = junk_filter(self, undo)
         self.scripts = Scripts(self.store.sieve, config.sieve, self.mailboxes.lane)
+        self.hooks = await hooked(self, undo)
         await self._start_queue(undo)
         self.signer = signer(self)
         self.inspection = inspection(self)

@@ -67,6 +67,10 @@ def inspection(hub: "Hub") -> Inspection:
         from mailhub.policy.attachments import Attachments
 
         checks.append(Attachments(config.attachments))
+    if hub.hooks is not None:
+        from mailhub.policy.hook import STAGES, HookCheck
+
+        checks += [HookCheck(hub.hooks.config, hub.hooks, stage) for stage in STAGES]
     if config.junk.enabled and config.mode != "capture":
         from mailhub.policy.junk import Junk
 

@@ -61,7 +61,7 @@ async def moving_mail(hub: "Hub", machine: Machine, undo: AsyncExitStack) -> Mov
         store.sieve, store.queue, hub.mailboxes, config.sieve, files.read(config.sieve), config.hostname,
         config.delivery.recipient_delimiter, clock,
     )  # fmt: skip
-    local = LocalTransport(hub.mailboxes, config.hostname, clock, sieve)
+    local = LocalTransport(hub.mailboxes, config.hostname, clock, sieve, hub.deliver_hook)
     routing, system = _system_users(hub)
     delimiter = config.delivery.recipient_delimiter
     runner = _runner(hub)

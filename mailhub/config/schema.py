@@ -22,6 +22,7 @@ from .filters import Dmarc as Dmarc
 from .filters import Filter as Filter
 from .filters import Greylist as Greylist
 from .filters import Spf as Spf
+from .hooks import Hooks as Hooks
 from .junk import Junk as Junk
 from .lists import Lists
 from .local import Local as Local
@@ -289,6 +290,7 @@ class Config(Section, frozen=True, kw_only=True):
     dkim: Dkim = Dkim()
     dmarc: Dmarc = Dmarc()
     greylist: Greylist = Greylist()
+    hooks: Hooks = Hooks()
     junk: Junk = Junk()
     attachments: Attachments = Attachments()
     content_checks: ContentChecks = ContentChecks()

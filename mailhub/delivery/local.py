@@ -6,6 +6,7 @@ crash overwrites the file of the first one: exactly once.
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from mailhub.mailbox.service import Mailboxes
@@ -34,13 +35,24 @@ _HEADER_LIMIT = 65_536  # octets that are searched for Delivered-To
 _TOGETHER = 20  # files of one message written at one time
 
 
+DeliverHook = Callable[[Job, JobRecipient, str], Awaitable[Reply | str]]
+
+
 class LocalTransport:
-    """A transport. `hostname` stands at the end of file names."""
+    """A transport. `hostname` stands at the end of file names. `hook`: asked about each recipient and account before scripts are; a
+    reply where it is not delivered now, else the folder that it goes to in place of INBOX, "" for none."""
 
     name = "local"
 
-    def __init__(self, mailboxes: Mailboxes, hostname: str, clock: Clock, sieve: Filter | None = None) -> None:
-        self._mailboxes, self._clock, self._sieve = mailboxes, clock, sieve
+    def __init__(
+        self,
+        mailboxes: Mailboxes,
+        hostname: str,
+        clock: Clock,
+        sieve: Filter | None = None,
+        hook: DeliverHook | None = None,
+    ) -> None:
+        self._mailboxes, self._clock, self._sieve, self._hook = mailboxes, clock, sieve, hook
         self._host = "".join(char if char.isascii() and (char.isalnum() or char in ".-") else "_" for char in hostname)
 
     async def deliver(self, job: Job) -> list[Result]:
@@ -66,9 +78,15 @@ class LocalTransport:
         try:
             if place is None:
                 raise ValueError("a recipient without a mailbox")
+            told = await self._hook(job, recipient, place.account) if self._hook else ""
+            if isinstance(told, Reply):
+                return Result(recipient.n, Fate.FAILED if told.permanent else Fate.DEFERRED, told)
             decision = INBOX if self._sieve is None else await self._sieve.decide(job, recipient, place)
             if job.verdict.action is Action.JUNK:  # what was quarantined is here because somebody let it go
                 decision = replace(decision, places=tuple(map(_to_junk, decision.places)))
+            decision = (
+                replace(decision, places=tuple(_to_folder(one, told) for one in decision.places)) if told else decision
+            )
             filings = [await self._stage(job, recipient, place, n, where) for n, where in enumerate(decision.places)]
         except MailError as error:
             log.warning("to %r: %s", recipient.address, error)
@@ -100,6 +118,11 @@ class LocalTransport:
         if place.flags or place.keywords:
             return replace(filing, flags=place.flags, keywords=place.keywords)
         return filing
+
+
+def _to_folder(place: Place, folder: str) -> Place:
+    """The folder that a hook names, where no script has chosen another."""
+    return replace(place, folder=folder) if place.undecided or place.folder == "INBOX" else place
 
 
 def _to_junk(place: Place) -> Place:

@@ -8,7 +8,7 @@ import asyncio
 import hmac
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -45,6 +45,9 @@ class Tokens(Protocol):
         ...
 
 
+LoginHook = Callable[[str, str, str], Awaitable[str]]
+
+
 class Authenticator:
     """One per hub. `providers`: asked in their order until one says yes."""
 
@@ -70,6 +73,7 @@ class Authenticator:
         self._right: Recent[bytes, tuple[str, float]] = Recent(cache_limit)  # account, until when that is known
         self._derived: Recent[bytes, str] = Recent(cache_limit)
         self._checks: dict[bytes, asyncio.Task[str | None]] = {}  # under way
+        self.hook: LoginHook | None = None  # says why an account may not sign in now, "" where it may; Temporary
         self._key = secrets.token_bytes(32)
         self._fakes = self._key  # until `open`
 
@@ -92,6 +96,8 @@ class Authenticator:
         name, why = await self._identify(login, password, service, client)
         if name:
             name, why = await self._usable(name, resident=service in _WITH_MAILBOX)
+        if name:
+            name, why = await self._permitted(name, service, client)
         if name:
             return self.succeeded(name, service=service, client=client)
         attempt = hmac.digest(self._key, password.encode("utf-8", "surrogatepass"), "sha256")
@@ -151,6 +157,8 @@ class Authenticator:
         """Who is there has shown by other means than a password to be `login`: the account, where it may sign in. `known`: no
         provider vouches for the name, so that it has to be an account of the directory, or become one."""
         name, why = await self._usable(login, resident=known or peer.service in _WITH_MAILBOX)
+        if name:
+            name, why = await self._permitted(name, peer.service, peer.client)
         if not name:
             await self.failed(login, why, service=peer.service, client=peer.client)
             return None
@@ -180,6 +188,10 @@ class Authenticator:
         except (NotFound, Permanent) as error:  # a domain that is not ours; no name that mail can be kept for
             return "", str(error)
         return key(login), ""
+
+    async def _permitted(self, name: str, service: str, client: str) -> tuple[str, str]:
+        why = await self.hook(name, service, client) if self.hook is not None else ""
+        return ("", why) if why else (name, "")
 
     async def secret(self, login: str) -> str:
         """What is stored for that login by the first provider that shows it; "" where nobody does. A second factor hides it:

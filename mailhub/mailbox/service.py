@@ -48,6 +48,7 @@ SPECIAL_USE = (
     ("Archive", "\\Archive"),
 )
 _USES = dict(SPECIAL_USE)
+AppendHook = Callable[[str, str, int, int, tuple[str, ...]], Awaitable[None]]  # raises where it may not be stored
 Appended = tuple[Body, int | None, int, Sequence[str]]  # body, INTERNALDATE or None for now, system flags, keywords
 
 
@@ -58,6 +59,7 @@ class Mailboxes:
         self._store, self.config, self._clock = store, config, clock
         self.trace = trace or Trace.off(clock)
         self.namespaces = Namespaces(config)
+        self.append_hook: AppendHook | None = None
         self.changes = ChangeBus()
         store.mailboxes.limits = Limits(config.quota_storage, config.quota_messages)
         store.mailboxes.subscribe(self.changes.publish)
@@ -314,6 +316,8 @@ class AccountMail:
         new = []
         for body, date, flags, keywords in messages:
             names = tuple(keywords) if "w" in folder.rights else ()
+            if self._service.append_hook is not None:
+                await self._service.append_hook(self.name, folder.name, body.size, flags & may, names)
             rendered = await self._service.render(body)
             new.append(NewMessage(body, now if date is None else date, *rendered, flags & may, names))
         uids = await self._store.append(folder.id, new, gone)

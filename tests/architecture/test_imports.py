@@ -10,6 +10,7 @@ BELOW: dict[str, tuple[str, ...]] = {
     "model": (),
     "log": ("model", "config"),
     "stall": (),
+    "hooks": ("stall", "model", "config"),
     "trace": ("model", "config"),
     "wire": ("model",),
     "message": ("model",),
@@ -22,6 +23,7 @@ BELOW: dict[str, tuple[str, ...]] = {
     "delivery": ("mailbox", "directory", "tables", "store.api", "deputy", "net", "wire", "message", "model", "config"),
     "queue": ("delivery", "store.api", "trace", "message", "model", "config", "log"),
     "policy": (
+        "hooks",
         "queue",
         "delivery",
         "mailbox",
@@ -59,7 +61,8 @@ BELOW["hub_reload"] = ("config",)
 BELOW["hub_sessions"] = ("protocols", "net", "model")  # a part of hub
 BELOW["hub_local"] = ("delivery", "directory", "deputy", "model", "config")  # a part of hub
 BELOW["hub_signin"] = tuple(BELOW)  # a part of hub
-BELOW["hub"] = (*BELOW, "hub_status", "hub_mail", "hub_web", "hub_speaking", "hub_filters")
+BELOW["hub_hooks"] = ("hub", "policy", "delivery", "hooks", "model")  # a part of hub
+BELOW["hub"] = (*BELOW, "hub_status", "hub_mail", "hub_web", "hub_speaking", "hub_filters", "hub_hooks")
 BELOW["hub_status"] = BELOW["hub_mail"] = BELOW["hub_web"] = BELOW["hub_speaking"] = BELOW["hub_filters"] = (
     *BELOW["hub"],
     "hub",

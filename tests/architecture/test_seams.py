@@ -44,6 +44,7 @@ FILES = {
     "net.local": "what the system says of its routes and addresses",
     "control.socket_path": "the folder of the control socket",
     "cli.newaliases": "alias files of the operator",
+    "hooks.runner": "the operator's hooks",
     "cli.junk": "messages that the operator teaches",
     "control.demo": "var/demo-accounts.txt",
     "directory.oauth.files": "keys of token issuers, our credentials with them",
