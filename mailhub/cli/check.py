@@ -89,7 +89,7 @@ def surroundings(config: Config, file: str) -> list[Problem]:
     if config.relay.tls_ca and not os.access(config.relay.tls_ca, os.R_OK):
         problem = f'"{config.relay.tls_ca}", which this user can not read'
         found.append(Problem(file, 0, "relay.tls_ca", problem, "a PEM file that he can"))
-    found += _tls_policies(config, file)
+    found += [*_tls_policies(config, file), *_hooks(config, file)]
     place = Path(config.data)
     while not place.exists() and place != place.parent:
         place = place.parent
@@ -115,6 +115,18 @@ def _system(config: Config, file: str) -> Iterator[Problem]:
     if needed and not os.path.isdir(local.mail_spool_directory):
         problem = f'"{local.mail_spool_directory}", which is no folder'
         yield Problem(file, 0, "local.mail_spool_directory", problem, "the folder of the users' mailboxes")
+
+
+def _hooks(config: Config, file: str) -> Iterator[Problem]:
+    """The operator's hooks are read, and not run."""
+    from mailhub.hooks.runner import compiled
+    from mailhub.model.errors import Permanent
+
+    if config.hooks.enabled and config.hooks.file:
+        try:
+            compiled(config.hooks.file)
+        except Permanent as error:
+            yield Problem(file, 0, "hooks.file", str(error), "a file of Python that only its owner may write to")
 
 
 def _tls_policies(config: Config, file: str) -> Iterator[Problem]:

@@ -172,26 +172,34 @@ class _Room:
             mark = found.st_mtime_ns, found.st_size, found.st_ino
             if mark == self.mark:
                 return
-            if found.st_mode & _OTHERS:
-                raise Permanent(f"{self._file}: others may write to it: chmod go-w")
-            with open(self._file, encoding="utf-8") as opened:
-                source = opened.read()
-        except (OSError, UnicodeDecodeError) as error:
+        except OSError as error:
             raise Permanent(f"{self._file}: {error}") from error
         again = self.mark is not None
         self.mark = mark
-        self.functions = _functions(self._file, source)
+        self.functions = _functions(self._file, compiled(self._file))
         log.info("%s was read%s: %s", self._file, " again" if again else "", ", ".join(self.functions) or "no hook")
 
 
-def _functions(file: str, source: str) -> dict[str, Function]:
+def compiled(file: str) -> types.CodeType:
+    """What stands in the file, not run yet. Permanent."""
+    try:
+        with open(file, encoding="utf-8") as opened:
+            if os.fstat(opened.fileno()).st_mode & _OTHERS:
+                raise Permanent(f"{file}: others may write to it: chmod go-w")
+            return compile(opened.read(), file, "exec")
+    except SyntaxError as error:
+        raise Permanent(f"{file} line {error.lineno}: SyntaxError: {error.msg}") from error
+    except (OSError, ValueError) as error:
+        raise Permanent(f"{file}: {error}") from error
+
+
+def _functions(file: str, code: types.CodeType) -> dict[str, Function]:
     module = types.ModuleType("mailhub_hooks_file")
     module.__file__ = file
     try:
-        exec(compile(source, file, "exec"), module.__dict__)
+        exec(code, module.__dict__)
     except Exception as error:
-        line = f" line {error.lineno}" if isinstance(error, SyntaxError) else ""
-        raise Permanent(f"{file}{line}: {type(error).__name__}: {error}") from error
+        raise Permanent(f"{file}: {type(error).__name__}: {error}") from error
     found = {name: getattr(module, name) for name in ANSWERS if hasattr(module, name)}
     for name, function in found.items():
         if not inspect.iscoroutinefunction(function):
