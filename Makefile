@@ -8,7 +8,7 @@ SECOND = 3.13# `make test` runs the fast tests with this version too, where it i
 WORKERS = 2
 MINUTES = 5
 
-.PHONY: run test lint flake fuzz imap-stress bench bench-short bench-queue crash lock setup packages second clean help
+.PHONY: run test lint flake fuzz imap-stress bench bench-short bench-junk bench-queue crash lock setup packages second clean help
 .NOTPARALLEL:
 
 run:  ## serve on ./config.toml
@@ -41,6 +41,9 @@ bench: setup packages  ## measure beside Debian's Postfix and Dovecot; writes be
 
 bench-short: setup packages  ## the same in two minutes
 	$(BIN)/python -m bench --short
+
+bench-junk: setup  ## how well the junk filter tells generated junk from good mail
+	$(BIN)/python -m bench.junk
 
 bench-queue: setup  ## a million deferred messages, a mailing beside other mail, one message of 100 MB; some minutes
 	$(BIN)/python -m bench.queue_million

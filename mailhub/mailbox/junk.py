@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Collection, Iterable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -67,12 +68,24 @@ class JunkFilter:
 
     # --- what it thinks
 
+    async def ready(self, account: str) -> bool:
+        """Whether enough was taught to judge mail of that account."""
+        return self._enough(await self._store.totals([SITE, account] if account else [SITE]))
+
+    def _enough(self, total: junk.Counts) -> bool:
+        least = self.config.min_messages
+        return total.junk >= least and total.good >= least
+
+    def room(self, size: int) -> AbstractAsyncContextManager[object]:
+        """`async with filter.room(size)`: read so many octets and judge them; few large messages are in memory at one time."""
+        return self._lane.room(size)
+
     async def judge(self, account: str, data: bytes, proved: Collection[str] = ()) -> Judgement | None:
         """Of a message by its first `tokens.READ` octets; `account` "" for the site alone; `proved`: domains that SPF or DKIM speak
         for. None where too little was taught."""
         owners = [SITE, account] if account else [SITE]
-        total, least = await self._store.totals(owners), self.config.min_messages
-        if total.junk < least or total.good < least:
+        total = await self._store.totals(owners)
+        if not self._enough(total):
             return None
         found = await self._lane.call(tokens.tokens, data)
         numbers = {token: _digest(token) for token in found}
@@ -115,9 +128,11 @@ class JunkFilter:
                 move = self._moves.popleft()
                 try:
                     async with await self._mail.open(move.folder, move.uid) as file:
-                        data = await file.read(0, min(file.size, tokens.READ))
-                    proved = authres.passed(data[: headers.header_end(data)], self._authserv_id)
-                    await self.learn(move.account, data, move.junk, proved)
+                        size = min(file.size, tokens.READ)
+                        async with self.room(size):
+                            data = await file.read(0, size)
+                            proved = authres.passed(data[: headers.header_end(data)], self._authserv_id)
+                            await self.learn(move.account, data, move.junk, proved)
                 except MailError as error:  # gone again, or the store is busy: one lesson less
                     log.info("junk: a message of %s was not learnt: %s", move.account, error)
         except Exception:
