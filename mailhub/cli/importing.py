@@ -11,6 +11,7 @@ from mailhub.moving.draft import Draft, toml
 from mailhub.moving.importing import Unreadable, counted, drafted
 
 from .exits import Exit, fail
+from .moving_mail import from_imap, from_maildir, from_mbox
 from .options import json_option
 from .output import print_json, print_table
 
@@ -106,3 +107,8 @@ def _print(draft: Draft, output: Path) -> None:
             click.echo(f"- {line}", file=where)
     if str(output) != "-":
         click.echo(f"\n{output} is written. `mailhub --config {output} check` looks at it.", file=where)
+
+
+importing.add_command(from_maildir)
+importing.add_command(from_mbox)
+importing.add_command(from_imap)

@@ -28,7 +28,11 @@ _COMMANDS = {
     "sieve": ("sieve:sieve", "Check and try Sieve scripts; keep those of accounts."),
     "quota": ("quotas:quota", "What accounts hold and may hold."),
     "dkim": ("dkim:dkim", "Keys that sign our mail: make, show, let follow, remove."),
-    "import": ("importing:importing", "Move in from Postfix and Dovecot."),
+    "import": (
+        "importing:importing",
+        "Move in: settings of Postfix and Dovecot, mail of Maildirs, mbox files and IMAP servers.",
+    ),
+    "export": ("moving_mail:export", "Copy an account's mail out, as a Maildir or as mbox files."),
     "config": ("config:show", "Say what can be configured: lookup tables, ways to sign in."),
     "table": ("tables:table", "Ask lookup tables."),
     "version": ("version:version", "Print the version."),

@@ -34,6 +34,10 @@ DATABASES = {"sqlite3", "aiomysql", "pymysql"}
 # Who opens files, and which.
 FILES = {
     "config.load": "the operator's config.toml",
+    "moving.mail": "mail of other servers",
+    "moving.sending": "the copy that an export makes",
+    "cli.moving_mail": "a password of the operator's",
+    "store.sqlite.incoming": "mail that moves in",
     "moving.importing": "files of Postfix and Dovecot",
     "cli.importing": "the config.toml that an import makes",
     "tables.files": "lookup tables of the operator",
