@@ -19,6 +19,7 @@ _TAG = re.compile(r"<[!/A-Za-z][^<>]{0,2000}>")
 # Scripts without spaces: kana, CJK ideographs, hangul (by pairs as well: its particles stand behind the words)
 _DENSE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _WORD = re.compile(rf"[{_DENSE}]{{1,200}}|[^\W_{_DENSE}][\w'$-]{{0,200}}")
+_LETTERS = "\u3000"  # no sign of those scripts is below
 _IS_DENSE = re.compile(rf"[{_DENSE}]")
 _FIELDS = {
     b"subject": "subject", b"x-mailer": "mailer", b"user-agent": "mailer", b"list-id": "list",
@@ -46,10 +47,9 @@ def sender(header: bytes) -> str:
 
 
 def words(text: str) -> Iterator[str]:
-    """Those of a text, in lower case."""
-    for found in _WORD.finditer(text):
-        word = found[0].casefold()
-        if _IS_DENSE.match(word):
+    """Those of a text, in lower case, each once or so."""
+    for word in dict.fromkeys(_WORD.findall(text.casefold())):
+        if word[0] > _LETTERS and _IS_DENSE.match(word):
             yield from (word[n : n + 2] for n in range(max(1, len(word) - 1)))
         elif len(word) > _LONGEST:
             yield f"long:{word[0]}{len(word) // 10 * 10}"

@@ -39,11 +39,11 @@ class Junk:
             for one in said.identities
             if one.result == "pass" and one.detail != "helo"
         ]
-        if not await self._learnt.ready(account):
+        if (total := await self._learnt.taught(account)) is None:
             return None
         size = min(letter.size, tokens.READ)
         async with self._learnt.room(size):
-            found = await self._learnt.judge(account, await letter.read(0, size), proved)
+            found = await self._learnt.judge(account, await letter.read(0, size), proved, total)
         if found is None:
             return None
         word, score = self._weighed(found.opinion)

@@ -53,21 +53,30 @@ class SqliteJunk:
         await self._lane.stop()
 
     async def totals(self, owners: Sequence[str]) -> Counts:
-        return await self._do(_totals, owners)
+        return await self._read(_totals, owners)
 
     async def counts(self, owners: Sequence[str], tokens: Sequence[int]) -> dict[int, Counts]:
-        return await self._do(_counts, owners, tokens)
+        return await self._read(_counts, owners, tokens)
 
     async def learn(self, owners: Sequence[str], lesson: Lesson, now: float, limits: JunkLimits) -> bool:
         return await self._do(_learn, owners, lesson, int(now) // _DAY, limits)
 
     async def sizes(self, after: str, limit: int) -> list[tuple[str, Counts, int]]:
-        return await self._do(_sizes, after, limit)
+        return await self._read(_sizes, after, limit)
 
     async def forget(self, owner: str) -> None:
         await self._do(_forget, owner)
 
     # --- on the lane ---
+
+    async def _read(self, work: Callable[..., T], *values: object) -> T:
+        return await self._lane.call(self._asked, work, *values)
+
+    def _asked(self, work: Callable[..., T], *values: object) -> T:
+        try:
+            return work(self._open(), *values)
+        except sqlite3.Error as error:
+            raise Temporary(f"{self._path}: {error}") from error
 
     async def _do(self, work: Callable[..., T], *values: object) -> T:
         return await self._lane.call(self._done, work, *values)
