@@ -13,7 +13,7 @@ from mailhub.model.reply import Reply
 from mailhub.model.verdict import UNJUDGED, Action, Evidence, Verdict, action_for
 
 from .check import Check, Statement
-from .visit import Visit
+from .visit import Told, Visit
 
 log = logging.getLogger("mailhub.policy")
 
@@ -63,7 +63,9 @@ class Inspection:
         await self._hear("rcpt", visit, here)
         if (refusal := _worst(visit)) is not None:  # that recipient's own: nothing of it is left for the others
             for name in here:
-                visit.statements.pop(name, None)
+                said = visit.statements.pop(name, None)
+                if said is not None and visit.told is not None:
+                    visit.told.append(Told("check", name, f"{said.result}: {said.reason}"))
         return refusal
 
     async def judge(self, visit: Visit) -> Verdict:

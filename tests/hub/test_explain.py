@@ -76,6 +76,7 @@ async def test_greylisting_remembers_nothing_of_it(tmp_path: Path) -> None:
         for _ in range(2):
             told = await explain(tmp_path, "--from", "x@far.test", "--to", ANN, "--client", "198.51.100.7")
             assert told["fate"].startswith("put off: 450 4.2.0 Greylisted, try again in 300")
+            assert ("greylist", "wait: not seen before") in [(rule["rule"], rule["answer"]) for rule in told["rules"]]
         with pytest.raises(Exception, match="Greylisted"):
             await send(hub, "x@far.test", ANN)
 
