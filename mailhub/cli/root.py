@@ -11,6 +11,10 @@ _COMMANDS = {
     "check": ("check:check", "Say what is wrong with the configuration."),
     "status": ("status:status", "Show listeners, sessions and queue of the running server."),
     "user": ("users:user", "Add, list and remove accounts; set passwords."),
+    "directory": (
+        "directories:directory",
+        "Tables of ours in a MySQL or MariaDB database: make them, bring them forward.",
+    ),
     "domain": ("domains:domain", "Add, list and remove mail domains."),
     "alias": ("aliases:alias", "Add, list and remove aliases."),
     "newaliases": ("newaliases:newaliases", "Check the alias files."),

@@ -10,10 +10,10 @@ from .section import Count, Seconds, Section
 class Directory(Section, frozen=True, kw_only=True):
     # Accounts, aliases, domains and right passwords kept in memory, of each kind.
     cache_limit: Count = 10_000
-    # "embedded": mailhub's own. "mysql": a MySQL or MariaDB database of others, read and never written.
+    # "embedded": mailhub's own. "mysql": a MySQL or MariaDB database; those of others are read and never written.
     kind: Literal["embedded", "mysql"] = "embedded"
-    # Whose tables they are; "queries": those that the queries below ask.
-    schema: Literal["postfixadmin", "extmail", "queries"] = "postfixadmin"
+    # Whose tables they are; "queries": those that the queries below ask; "mailhub": our own, which are written too.
+    schema: Literal["postfixadmin", "extmail", "queries", "mailhub"] = "postfixadmin"
     # Servers in the order in which they are tried: "inet:HOST:PORT" or "unix:PATH"; the database, the login, and a file whose
     # first line is its password.
     hosts: tuple[str, ...] = ("unix:/run/mysqld/mysqld.sock",)

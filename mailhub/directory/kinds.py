@@ -23,6 +23,11 @@ async def directory_of(
         from .outside.directory import OutsideDirectory
         from .outside.source import opened
 
-        outside = OutsideDirectory(store, config.auth, hasher, domains=config.domains)
+        made: type[OutsideDirectory] = OutsideDirectory
+        if config.directory.schema == "mailhub":
+            from .outside.own import OwnDirectory
+
+            made = OwnDirectory
+        outside = made(store, config.auth, hasher, domains=config.domains)
         return outside.read(await opened(config.directory, clock, quotas))
     return kind(store, config.auth, hasher, domains=config.domains, cache_limit=config.directory.cache_limit)

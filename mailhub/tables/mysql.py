@@ -22,10 +22,11 @@ class Away(Temporary):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`columns`: their names in lower case."""
+    """`columns`: their names in lower case. `changed`: rows that a statement which is no question has changed."""
 
     columns: tuple[str, ...]
     rows: Sequence[Sequence[Any]]
+    changed: int = 0
 
 
 class Pool:
@@ -70,10 +71,10 @@ class Pool:
         try:
             async with connection.cursor() as cursor:
                 await cursor.execute(text, list(values))
-                rows: Sequence[Sequence[Any]] = await cursor.fetchmany(ROWS)
+                rows: Sequence[Sequence[Any]] = await cursor.fetchmany(ROWS) if cursor.description else ()
                 columns = tuple(str(column[0]).lower() for column in cursor.description or ())
             done = True
-            return Answer(columns, rows)
+            return Answer(columns, rows, max(0, cursor.rowcount))
         except Exception as error:
             if _code(error) == _UNLIKE and not "".join(values).isascii():
                 return Answer((), ())

@@ -57,13 +57,16 @@ class Kept(Generic[V]):
         return task
 
     def _asked(self, name: str, done: "asyncio.Task[V]") -> None:
-        del self._asking[name]
+        if self._asking.get(name) is done:
+            del self._asking[name]
         if not done.cancelled():
             done.exception()  # whoever asked may be gone
 
     async def _ask(self, name: str, ask: Callable[[str], Awaitable[V]]) -> V:
         at = self._clock.monotonic()
         value = await ask(name)
+        if self._asking.get(name) is not asyncio.current_task():
+            return value  # the name was changed meanwhile: this may be what was before
         held, other = (self._there, self._absent) if self._is_there(value) else (self._absent, self._there)
         other.pop(name, None)
         held[name] = _Held(value, at)
@@ -71,6 +74,12 @@ class Kept(Generic[V]):
         if len(held) > self._config.cache_limit:
             held.popitem(last=False)
         return value
+
+    def drop(self, name: str) -> None:
+        """It is asked for anew; an answer under way is that of before."""
+        self._there.pop(name, None)
+        self._absent.pop(name, None)
+        self._asking.pop(name, None)
 
     def close(self) -> None:
         for task in tuple(self._asking.values()):

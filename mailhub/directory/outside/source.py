@@ -43,6 +43,16 @@ class Source:
     async def domain(self, name: str) -> bool:
         return await self._domains.get(name, lambda name: self.tables.domain(self.ask, name))
 
+    def forget(self, name: str) -> None:
+        """It was changed by us."""
+        self._names.drop(name)
+        self._domains.drop(name)
+
+    @property
+    def pool(self) -> Pool:
+        """For statements that are not about one name."""
+        return self._pool
+
     async def ask(self, text: str, values: Sequence[str]) -> Answer:
         """A question of its own. While the database is away one question tries it now and then, and all others fail at once."""
         now = self._clock.monotonic()
@@ -90,9 +100,15 @@ async def opened(config: schema.Directory, clock: Clock, quotas: Quotas | None =
         except UnicodeDecodeError:
             raise Permanent(f"directory.password_file: {config.password_file}: not UTF-8") from None
     login = {"user": config.user, "password": secret, "db": config.database}
-    pool = Pool(config.hosts, login, clock, size=config.connections, seconds=config.timeout, first=READ_ONLY)
+    own = config.schema == "mailhub"
+    first = "" if own else READ_ONLY
+    pool = Pool(config.hosts, login, clock, size=config.connections, seconds=config.timeout, first=first)
     tables: Schema
-    if config.schema == "queries":
+    if own:
+        from .own import OwnTables
+
+        tables = OwnTables()
+    elif config.schema == "queries":
         tables = Queries(config)
     else:
         tables = (ExtMail if config.schema == "extmail" else PostfixAdmin)(config.password_scheme)
