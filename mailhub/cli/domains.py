@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from mailhub.control.words import DomainAdd, DomainList, DomainRemove
+from mailhub.control.words import DomainAdd, DomainAdmins, DomainList, DomainRemove
 
 from .backend import backend
 from .options import common
@@ -48,3 +48,18 @@ def list_domains(config: Path | None, as_json: bool) -> None:
         print_json(domains)
     else:
         print_table(("DOMAIN", "FROM"), [(domain.name, domain.source) for domain in domains])
+
+
+@domain.command()
+@click.argument("name")
+@click.option("--add", default="", metavar="ACCOUNT", help="Let this account change what lives in the domain.")
+@click.option("--remove", default="", metavar="ACCOUNT", help="Let it do so no more.")
+@common
+def admins(name: str, add: str, remove: str, config: Path | None, as_json: bool) -> None:
+    """List the accounts that may change the accounts and aliases of a domain."""
+    with backend(config) as side:
+        found = side.ask(DomainAdmins(name=name, add=add, remove=remove))
+    if as_json:
+        print_json(found)
+    elif found:
+        click.echo("\n".join(found))

@@ -39,6 +39,13 @@ class Accounts:
         await self._directory.add_domain(request.name)
         return words.Done()
 
+    async def domain_admins(self, request: words.DomainAdmins) -> tuple[str, ...]:
+        if request.add:
+            await self._directory.add_admin(request.name, request.add)
+        if request.remove:
+            await self._directory.remove_admin(request.name, request.remove)
+        return tuple(await self._directory.admins(request.name))
+
     async def remove_domain(self, request: words.DomainRemove) -> words.Done:
         await self._directory.remove_domain(request.name)
         return words.Done()

@@ -88,6 +88,7 @@ class Control:
             words.UserRemove: accounts.remove_user,
             words.UserList: accounts.users,
             words.DomainAdd: accounts.add_domain,
+            words.DomainAdmins: accounts.domain_admins,
             words.DomainRemove: accounts.remove_domain,
             words.DomainList: accounts.domains,
             words.AliasAdd: accounts.set_alias,

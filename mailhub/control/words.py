@@ -274,6 +274,14 @@ class DomainRemove(Request[Done], frozen=True, kw_only=True, tag="domain.remove"
     name: Address
 
 
+class DomainAdmins(Request[tuple[str, ...]], frozen=True, kw_only=True, tag="domain.admins"):
+    """Accounts that may change what lives in the domain; `add`, `remove`: one more, or one less, before."""
+
+    name: Address
+    add: str = ""
+    remove: str = ""
+
+
 class DomainList(Request[tuple[Domain, ...]], frozen=True, kw_only=True, tag="domain.list"):
     pass
 
@@ -295,7 +303,7 @@ class AliasList(Request[tuple[Alias, ...]], frozen=True, kw_only=True, tag="alia
 
 
 AnyRequest = (
-    Status | UserAdd | UserEnable | UserPasswd | UserRemove | UserList | DomainAdd | DomainRemove | DomainList
+    Status | UserAdd | UserEnable | UserPasswd | UserRemove | UserList | DomainAdd | DomainAdmins | DomainRemove | DomainList
     | AliasAdd | AppPasswordAdd | AppPasswordList | AppPasswordRemove | SecondFactorBegin
     | SecondFactorConfirm | SecondFactorRemove | AliasRemove | AliasList | QueueList | QueueSummary | QueueShow | QueueRetry | QueueHold
     | QueueRelease | QueueRequeue | QueueRemove | Explain | JunkTrain | JunkExplain | JunkList | QuarantineList | QuarantineShow | QuarantineRelease | QuarantineDelete | BanList | BanAdd | BanRemove | MailboxRebuild

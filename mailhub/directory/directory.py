@@ -252,6 +252,27 @@ class Directory:
         finally:
             self._domains.drop(name)
 
+    # --- who may change what ---
+
+    async def admins(self, domain: str) -> list[str]:
+        """Accounts that may change the accounts and aliases of the domain."""
+        return await self._store.admins(domain.lower())
+
+    async def administers(self, account: str, domain: str) -> bool:
+        """Whether the account may change the accounts and aliases of that domain; of none else but those that it was named for, its
+        own not excepted. One that may not sign in may change nothing."""
+        row = await self.stored(account)
+        return row is not None and row.enabled and await self._store.administers(row.name, domain.lower())
+
+    async def add_admin(self, domain: str, account: str) -> None:
+        """NotFound where the domain is not ours, or there is no such account."""
+        await self._require_domain(domain.lower())
+        await self._store.put_admin(domain.lower(), (await self._existing(key(account))).name)
+
+    async def remove_admin(self, domain: str, account: str) -> None:
+        """NotFound."""
+        await self._store.delete_admin(domain.lower(), key(account))
+
     async def _existing(self, name: str) -> AccountRow:
         row = await self.stored(name)
         if row is None:

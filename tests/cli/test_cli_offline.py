@@ -84,6 +84,10 @@ def test_domains_and_aliases(place: Place) -> None:
         {"name": "b.test", "source": "store"},
     ]
     assert place.json("alias", "list") == [{"address": "@b.test", "targets": ["ann@a.test", "x@other.test"]}]
+    assert place.run("user", "add", "ann@a.test", "--generate").exit_code == 0
+    assert place.json("domain", "admins", "b.test", "--add", "ann@a.test") == ["ann@a.test"]
+    assert place.run("domain", "admins", "b.test").stdout == "ann@a.test\n"
+    assert place.json("domain", "admins", "b.test", "--remove", "ann@a.test") == []
     assert place.run("domain", "remove", "b.test").exit_code == 1
     assert place.run("alias", "remove", "@b.test").exit_code == 0
     assert place.run("domain", "remove", "b.test").exit_code == 0

@@ -125,6 +125,27 @@ async def test_aliases_forwards_and_domains(directory: Directory) -> None:
         await directory.remove_domain("a.test")
 
 
+async def test_admins_of_domains(directory: Directory) -> None:
+    for name in ("a.test", "b.test"):
+        await directory.add_domain(name)
+    await directory.add_account("ann@a.test", None)
+    await directory.add_admin("B.test", "Ann@a.test")
+    await directory.add_admin("b.test", "ann@a.test")
+    assert await directory.admins("b.test") == ["ann@a.test"]
+    assert await directory.administers("ann@a.test", "B.test")
+    assert not await directory.administers("ann@a.test", "a.test"), "not of its own domain"
+    assert not await directory.administers("bob@a.test", "b.test")
+    await directory.set_enabled("ann@a.test", False)
+    assert not await directory.administers("ann@a.test", "b.test")
+    for wrong in (("c.test", "ann@a.test"), ("b.test", "nobody@a.test")):
+        with pytest.raises(NotFound):
+            await directory.add_admin(*wrong)
+    await directory.remove_admin("b.test", "ann@a.test")
+    with pytest.raises(NotFound):
+        await directory.remove_admin("b.test", "ann@a.test")
+    assert await directory.admins("b.test") == []
+
+
 async def test_names_that_differ_by_an_accent_are_two(directory: Directory) -> None:
     await directory.add_account("zoe@conf.test", None)
     assert await directory.account("zoé@conf.test") is None

@@ -90,6 +90,18 @@ class OutsideDirectory(Directory):
     async def set_forward(self, address: str, targets: Iterable[str], *, keep: bool) -> Forward:
         _refuse()
 
+    async def admins(self, domain: str) -> list[str]:
+        return []
+
+    async def administers(self, account: str, domain: str) -> bool:
+        return False
+
+    async def add_admin(self, domain: str, account: str) -> None:
+        _refuse()
+
+    async def remove_admin(self, domain: str, account: str) -> None:
+        _refuse()
+
     async def add_domain(self, name: str) -> str:
         _refuse()
 

@@ -21,6 +21,8 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         f"create table if not exists mailhub_domain (name varchar(255) {_NAMES} not null primary key) engine=InnoDB",
         f"create table if not exists mailhub_account (name varchar(320) {_NAMES} not null primary key,"
         f" password varchar(2000) {_NAMES} not null, enabled tinyint not null default 1) engine=InnoDB",
+        f"create table if not exists mailhub_admin (domain varchar(255) {_NAMES} not null, account varchar(320) {_NAMES} not null,"
+        " primary key (domain, account)) engine=InnoDB",
         f"create table if not exists mailhub_alias (address varchar(320) {_NAMES} not null primary key,"
         f" targets mediumtext {_NAMES} not null) engine=InnoDB",
     ),
@@ -122,6 +124,21 @@ class Rows:
         if not await self._done("delete from mailhub_alias where address = %s", [address]):
             raise NotFound(f"no alias {address}")
 
+    async def admins(self, domain: str) -> list[str]:
+        statement = "select account from mailhub_admin where domain = %s order by account"
+        return [text(row[0]) for row in (await self._source.ask(statement, [domain])).rows]
+
+    async def administers(self, account: str, domain: str) -> bool:
+        statement = "select 1 from mailhub_admin where domain = %s and account = %s"
+        return bool((await self._source.ask(statement, [domain, account])).rows)
+
+    async def put_admin(self, domain: str, account: str) -> None:
+        await self._done("replace into mailhub_admin values (%s, %s)", [domain, account])
+
+    async def delete_admin(self, domain: str, account: str) -> None:
+        if not await self._done("delete from mailhub_admin where domain = %s and account = %s", [domain, account]):
+            raise NotFound(f"{account} is no admin of {domain}")
+
     async def put_domain(self, name: str) -> None:
         new = "select %s from dual where not exists (select 1 from mailhub_domain where name = %s)"
         await self._done(f"insert into mailhub_domain {new}", [name, name])
@@ -179,6 +196,18 @@ class OwnDirectory(OutsideDirectory):
 
     async def set_forward(self, address: str, targets: Iterable[str], *, keep: bool) -> Forward:
         return await Directory.set_forward(self, address, targets, keep=keep)
+
+    async def admins(self, domain: str) -> list[str]:
+        return await Directory.admins(self, domain)
+
+    async def administers(self, account: str, domain: str) -> bool:
+        return await Directory.administers(self, account, domain)
+
+    async def add_admin(self, domain: str, account: str) -> None:
+        await Directory.add_admin(self, domain, account)
+
+    async def remove_admin(self, domain: str, account: str) -> None:
+        await Directory.remove_admin(self, domain, account)
 
     async def add_domain(self, name: str) -> str:
         return await Directory.add_domain(self, name)

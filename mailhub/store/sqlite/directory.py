@@ -98,6 +98,21 @@ class SqliteDirectory(SqliteCredentials):
     async def delete_domain(self, name: str) -> None:
         await self._writer.do(Statement("delete from domain where name=?", (name,), f"no domain {name}"))
 
+    async def admins(self, domain: str) -> list[str]:
+        text = "select account from domain_admin where domain = ? order by account"
+        return [row[0] for row in await self._reader.call(self._rows, text, (domain,))]
+
+    async def administers(self, account: str, domain: str) -> bool:
+        text = "select 1 from domain_admin where domain = ? and account = ?"
+        return bool(await self._reader.call(self._rows, text, (domain, account)))
+
+    async def put_admin(self, domain: str, account: str) -> None:
+        await self._writer.do(Statement("insert or ignore into domain_admin values (?,?)", (domain, account)))
+
+    async def delete_admin(self, domain: str, account: str) -> None:
+        text = "delete from domain_admin where domain = ? and account = ?"
+        await self._writer.do(Statement(text, (domain, account), f"{account} is no admin of {domain}"))
+
     async def meta(self, key: str) -> str | None:
         rows = await self._reader.call(self._rows, "select value from meta where key=?", (key,))
         return rows[0][0] if rows else None

@@ -11,6 +11,7 @@ rendered    ENVELOPE and BODYSTRUCTURE beside them; glimpse: THREADID and PREVIE
 filed       (content, message) pairs whose file is not known to be synced; see recovery
 ban         of client networks; sent: what an account sent on a day; wrote_to: digests of whom it ever wrote to
 dkim_key    keys that sign our mail
+domain_admin accounts that may change what lives in a domain
 greylist    who tried when, by digest, and who came again
 suppression of addresses that refused mail for good, or that the operator named
 sts_policy  MTA-STS policies of other domains; tls_session: sessions counted for the TLS reports to them
@@ -24,7 +25,7 @@ import sqlite3
 
 from mailhub.model.errors import Permanent
 
-VERSION = 19
+VERSION = 20
 
 # What orders and counts the queue. A trigger is one statement here: it holds no ";" before a line's end.
 _QUEUE_ORDER = """
@@ -91,6 +92,11 @@ create table dkim_key(domain text not null, selector text not null, kind text no
   since real not null, primary key(domain, selector)) without rowid;
 """
 
+_DOMAIN_ADMIN = """
+create table domain_admin(domain text not null, account text not null, primary key(domain, account)) without rowid;
+create index domain_admin_account on domain_admin(account);
+"""
+
 
 TABLES = (
     """
@@ -145,6 +151,7 @@ create table recipient(item integer not null, n integer not null, address text n
     + _GLIMPSE
     + _QUARANTINE
     + _DKIM
+    + _DOMAIN_ADMIN
     + """
 
 create table folder(id integer primary key, account text not null, name text not null, uidvalidity integer not null,
@@ -275,6 +282,7 @@ alter table item add column verdict text not null default '';
     17: _GLIMPSE,
     18: _QUARANTINE,
     19: _DKIM,
+    20: _DOMAIN_ADMIN,
 }
 
 
