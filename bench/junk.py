@@ -1,6 +1,6 @@
 """How well the junk filter that learns tells junk from good mail, and how long it takes.
 
-    python -m bench.junk [--samples FOLDER]... [--messages N] [--seed N]
+    python -m bench.junk [--samples FOLDER]... [--messages N] [--seed N] [--noise PART]
 
 Two corpora, each split at random (seeded) in halves, one to teach and one to ask: a generated one, and files named by FOLDER, where those
 below a folder called spam or phishing are junk and all others good. What is generated says how the filter learns, not how it does with
@@ -75,14 +75,14 @@ class Sample:
     junk: bool
 
 
-def generated(count: int, chance: random.Random) -> list[Sample]:
-    """Junk and good mail by turns. Each message has words of its kind, of every kind, of nobody, and one in twenty words of the other kind."""
+def generated(count: int, chance: random.Random, noise: float) -> list[Sample]:
+    """Junk and good mail by turns. Each message has words of its kind, of every kind, of nobody, and `noise` (0 to 0.65) of the other kind."""
     made = []
     for n in range(count):
         junk = n % 2 == 0
         topic, other = chance.choice(_TOPICS[junk]), chance.choice(_TOPICS[not junk])
         words = [
-            chance.choice(topic if (dice := chance.random()) < 0.35 else other if dice < 0.4 else _BOTH)
+            chance.choice(topic if (dice := chance.random()) < 0.35 else other if dice < 0.35 + noise else _BOTH)
             if chance.random() < 0.9
             else f"x{chance.randrange(10_000)}"
             for _ in range(chance.randrange(20, 80))
@@ -147,10 +147,11 @@ def main() -> None:
     parser.add_argument("--samples", type=Path, action="append", default=[])
     parser.add_argument("--messages", type=int, default=2_000)
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--noise", type=float, default=0.1, help="part of a message's words that are of the other kind")
     asked = parser.parse_args()
     results = {
         "generated": asyncio.run(
-            measured(generated(asked.messages, random.Random(asked.seed)), random.Random(asked.seed))
+            measured(generated(asked.messages, random.Random(asked.seed), asked.noise), random.Random(asked.seed))
         )
     }
     if asked.samples:

@@ -285,6 +285,8 @@ async def test_mail_delivered_before_anybody_looked_leaves_adopted_uids_alone(tm
     await store.queue.settle(Settle(put.id, put.lease, (done,)))
     view = await store.mailboxes.view(await inbox(store))
     assert (view.folder.uidvalidity, list(view.uids), list(view.flags)) == (77, [5, 10], [SEEN, 0])
+    delivered = next(file for sub in ("new", "cur") for file in (home / sub).glob("1.Q*"))
+    assert delivered.stat().st_mtime == 1, "the file's time is INTERNALDATE for Dovecot"
     await store.close()
 
 

@@ -345,6 +345,7 @@ class SqliteMailboxes(Upkeep):
         name = maildir.sized(filing.file, filing.size)
         partial = f"{directory}/tmp/{name}"
         self._files.write_whole(partial, filing.head + prefix, body, source, tail)
+        self._files.set_modified(partial, filing.date)  # the kernel's clock may be a second before or behind
         self._files.rename(partial, f"{directory}/new/{name}")
 
     async def remove_account(self, account: str) -> None:
