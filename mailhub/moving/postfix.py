@@ -29,6 +29,23 @@ class Postfix:
         self._doors()
         for service in self._services:
             self._service(service)
+        if not self.draft.options.get("aliases", {}).get("local_domains"):
+            self._without_local_domains()
+
+    def _without_local_domains(self) -> None:
+        """Nobody asks alias_maps then. Ours, without local_domains, would be asked for all of `domains`."""
+        self.draft.drop("aliases.local_domains")
+        self.draft.drop("aliases.alias_maps")
+        for row in self.draft.rows:
+            if row.name == "alias_maps":
+                row.what, row.option, row.why = (
+                    "unneeded",
+                    "",
+                    "mydestination has no domain with a dot: none of them has aliases",
+                )
+                self.draft.todo.append(
+                    f"alias_maps = {row.value}: mail of this host to root and others goes nowhere; add aliases to a domain"
+                )
 
     def value(self, name: str) -> str:
         return self.expansion.of(name).strip()
@@ -91,14 +108,18 @@ class Postfix:
         signed = at in (465, 587) or (said.of("smtpd_sasl_auth_enable") == "yes" and at != 25)
         door: dict[str, object] = {
             "protocol": "submission" if signed else "smtp",
-            "address": host.strip("[]") or self._address(),
             "port": at,
             "tls": "implicit" if wrapped else "starttls" if level in ("may", "encrypt") or signed else "none",
         }
         own, left = self._overrides(service, said)
         if own:
             door["smtp"] = own
-        self.draft.options["listener"].append(door)
+        for address in [host.strip("[]")] if host else self._addresses():
+            self.draft.options["listener"].append({"address": address, **door})
+        if level == "encrypt" and not wrapped:
+            left.append(
+                "STARTTLS is offered and not demanded; passwords are taken only over TLS (auth.allow_plaintext)"
+            )
         if service.command == "postscreen":
             left.append("what postscreen does is [limits], [dnsbl] and smtp.greet_pause here")
         return "adapted" if left or service.overrides else "taken", "listener", "; ".join(left)
@@ -128,14 +149,15 @@ class Postfix:
                 left.append(f"{name}: {error}")
         return own, left
 
-    def _address(self) -> str:
+    def _addresses(self) -> list[str]:
         """inet_interfaces; of all of them one address speaks for all, IPv4 where that alone is wanted."""
         wanted = self.value("inet_interfaces")
-        if wanted in ("loopback-only", "localhost"):
-            return "127.0.0.1"
+        if wanted == "loopback-only":
+            return ["127.0.0.1"]
         if wanted not in ("all", ""):
-            return listed(wanted)[0].strip("[]")
-        return "0.0.0.0" if self.value("inet_protocols") == "ipv4" else "::"
+            names = ("127.0.0.1" if name == "localhost" else name.strip("[]") for name in listed(wanted))
+            return list(dict.fromkeys(names))
+        return ["0.0.0.0"] if self.value("inet_protocols") == "ipv4" else ["::"]
 
     def _pipe(self, service: Service) -> tuple[What, str, str]:
         words = dict(word.partition("=")[::2] for word in service.arguments if "=" in word)
@@ -205,6 +227,32 @@ def _destination(postfix: Postfix, text: str) -> tuple[What, str, str]:
         "aliases.local_domains, domains, local.system_users",
         "names without a dot, and tables, are left out",
     )
+
+
+def _transport(option: str) -> Special:
+    """Who gets the mail of accounts. Dovecot's LMTP and delivery of this host are what mailhub does itself."""
+
+    def put(postfix: Postfix, text: str) -> tuple[What, str, str]:
+        kind, _, nexthop = text.partition(":")
+        host = nexthop.removeprefix("inet:").rpartition(":")[0].strip("[]") or nexthop.removeprefix("inet:").strip("[]")
+        far = kind in ("lmtp", "smtp", "relay") and not nexthop.startswith("unix:")
+        if not far or host in ("", "localhost", "127.0.0.1", "::1"):
+            return "unneeded", "", "mail for our accounts goes to their Maildirs, by Sieve"
+        if option:
+            postfix.draft.put(option, text)
+            return "taken", option, ""
+        raise Refused(f"mail for these accounts goes to {host}: would stay here")
+
+    def told(postfix: Postfix, text: str) -> tuple[What, str, str]:
+        try:
+            return put(postfix, text)
+        except Refused as error:
+            postfix.draft.todo.append(
+                f"{text}: {error}; name the domains in relay_domains with a route instead (transport_maps)"
+            )
+            raise
+
+    return told
 
 
 def _delimiter(postfix: Postfix, text: str) -> tuple[What, str, str]:
@@ -285,6 +333,8 @@ def _restriction_list(name: str) -> Special:
         if made:
             postfix.draft.put(option, made)
         words = [word for word in listed(text) if word]
+        if why:
+            postfix.draft.todo.append(f"{name}: {why}; see that no more is let in than before")
         for word, site in pairwise(words):
             if (weight := RBL.get(word.lower())) is not None:
                 postfix.draft.extend("dnsbl.sites", [f"{site}*{weight}"])
@@ -308,6 +358,10 @@ def _tls_auth_only(postfix: Postfix, text: str) -> tuple[What, str, str]:
     return "taken", "auth.allow_plaintext", ""
 
 
+def _hello(postfix: Postfix, text: str) -> tuple[What, str, str]:
+    return "unneeded", "", "HELO or EHLO is always asked for"
+
+
 def _server_tls(postfix: Postfix, text: str) -> tuple[What, str, str]:
     return "adapted", "listener.tls", "of each listener"
 
@@ -316,6 +370,7 @@ _SPECIAL: Mapping[str, Special] = {
     "virtual_mailbox_domains": _virtual_domains, "virtual_alias_domains": _virtual_domains,
     "virtual_mailbox_maps": _virtual_mailboxes, "mydestination": _destination, "recipient_delimiter": _delimiter,
     "message_size_limit": _size("smtp.message_size_limit"), "minimal_backoff_time": _retry, "maximal_backoff_time": _retry,
+    "smtpd_helo_required": _hello, "virtual_transport": _transport(""), "mailbox_transport": _transport("local.mailbox_transport"), "local_transport": _transport(""),
     "smtpd_sasl_type": _sasl, "smtpd_sasl_path": _sasl, "postscreen_dnsbl_sites": _dnsbl,
     "smtpd_tls_cert_file": _certificate("tls.certificate"), "smtpd_tls_key_file": _certificate("tls.key"),
     "smtpd_tls_chain_files": _chain, "inet_interfaces": _interfaces, "inet_protocols": _protocols,

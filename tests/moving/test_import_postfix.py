@@ -339,3 +339,55 @@ def test_the_table_in_docs_is_made_of_the_code() -> None:
         [sys.executable, str(repository / "scripts/import-table")], capture_output=True, text=True, check=True
     )
     assert (repository / "docs/import.md").read_text() == made.stdout, "scripts/import-table > docs/import.md"
+
+
+def little(folder: Path, main: str, master: str = "smtp inet n - y - - smtpd\n") -> Any:
+    (folder / "postfix").mkdir()
+    (folder / "postfix/main.cf").write_text(f"myhostname = mail.example.org\n{main}")
+    (folder / "postfix/master.cf").write_text(master)
+    return drafted(folder / "postfix", None)
+
+
+def test_aliases_of_nobody_do_not_become_those_of_all_domains(tmp_path: Path) -> None:
+    """Without local_domains, alias_maps would be asked for each of `domains`."""
+    main = "mydestination = localhost\nalias_maps = hash:/etc/aliases\nvirtual_mailbox_domains = example.org\n"
+    draft = little(tmp_path, main)
+    assert draft.options["domains"] == ["example.org"]
+    assert draft.options.get("aliases", {}) == {}
+    assert any(line.startswith("alias_maps = hash:/etc/aliases") for line in draft.todo)
+
+
+def test_each_address_of_inet_interfaces_has_its_listener(tmp_path: Path) -> None:
+    draft = little(tmp_path, "inet_interfaces = 192.0.2.1, localhost, [2001:db8::1]\n")
+    assert [door["address"] for door in draft.options["listener"]] == ["192.0.2.1", "127.0.0.1", "2001:db8::1"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "what"),
+    [
+        ("virtual_transport = lmtp:unix:private/dovecot-lmtp", "unneeded"),
+        ("virtual_transport = lmtp:inet:[127.0.0.1]:24", "unneeded"),
+        ("virtual_transport = virtual", "unneeded"),
+        ("virtual_transport = lmtp:inet:10.0.0.9:24", "refused"),
+        ("virtual_transport = smtp:[mail.far.example]", "refused"),
+        ("mailbox_transport = lmtp:inet:10.0.0.9:24", "taken"),
+    ],
+)
+def test_mail_that_goes_to_another_host_is_told(tmp_path: Path, setting: str, what: str) -> None:
+    draft = little(tmp_path, f"{setting}\n")
+    row = next(row for row in draft.rows if row.name == setting.partition(" ")[0])
+    assert row.what == what
+    assert any(row.value in line for line in draft.todo) == (what == "refused")
+
+
+def test_what_is_left_out_of_restrictions_is_to_be_done(tmp_path: Path) -> None:
+    main = "smtpd_restriction_classes = strict\nstrict = reject\nsmtpd_sender_restrictions = reject_unknown_sender_domain, strict\n"
+    draft = little(tmp_path, main)
+    assert draft.options["smtp"]["sender_restrictions"] == ["reject_unknown_sender_domain"]
+    assert any("smtpd_sender_restrictions: strict left out" in line for line in draft.todo)
+
+
+def test_tls_that_was_demanded_of_a_client_is_told(tmp_path: Path) -> None:
+    draft = little(tmp_path, "", "submission inet n - y - - smtpd\n  -o smtpd_tls_security_level=encrypt\n")
+    row = next(row for row in draft.rows if row.file == "master.cf")
+    assert "not demanded" in row.why
