@@ -27,14 +27,15 @@ def _take(
     config: Path | None,
     account: str,
     source: str,
-    messages: "Iterable[mail.Message] | None",
+    messages: Iterable[mail.Message],
     target: Incoming,
     as_json: bool,
+    total: int | None = None,
 ) -> None:
-    """Put all of them there, and have them taken into the index."""
+    """Put all of them there, and have them taken into the index. `total`: about how many they are, where that is known."""
     new = old = 0
     try:
-        with click.progressbar(messages or (), label=account, file=sys.stderr, show_pos=True) as bar:
+        with click.progressbar(messages, total, label=account, file=sys.stderr, show_pos=True) as bar:
             for message in bar:
                 name = f"{source} {message.source}"
                 if target.came(message.folder, name):
@@ -77,7 +78,15 @@ def from_maildir(folder: Path, account: str, config: Path | None, as_json: bool)
     if not (folder / "cur").is_dir():
         fail(f"{folder}: no Maildir, for there is no {folder / 'cur'}", Exit.USAGE)
     target = _target(config, account)
-    _take(config, account, f"maildir {folder.absolute()}", mail.from_maildir(folder), target, as_json)
+    _take(
+        config,
+        account,
+        f"maildir {folder.absolute()}",
+        mail.from_maildir(folder),
+        target,
+        as_json,
+        mail.count_maildir(folder),
+    )
 
 
 @click.command("mbox")
@@ -127,11 +136,12 @@ def from_imap(
     try:
         session = _session(host, tls, insecure=insecure, limit=read_config(config).imap.append_limit)
         session.login(login or account, password)
-    except (OSError, imaplib.IMAP4.error) as error:
+        total = mail.count_imap(session)
+    except (mail.Trouble, OSError, imaplib.IMAP4.error) as error:
         fail(f"{host}: {error}", Exit.LATER)
     name = f"imap {host} {login or account}"
     messages = mail.from_imap(session, lambda folder, source: target.came(folder, f"{name} {source}"))
-    _take(config, account, name, messages, target, as_json)
+    _take(config, account, name, messages, target, as_json, total)
 
 
 def _session(host: str, tls: str, *, insecure: bool, limit: int) -> imaplib.IMAP4:

@@ -55,6 +55,13 @@ def from_maildir(root: Path) -> Iterator[Message]:
                         yield _of_file(folder, entry.name, Path(entry.path), words)
 
 
+def count_maildir(root: Path) -> int:
+    """How many messages `from_maildir` finds, for a progress bar."""
+    folders = [root, *(entry for entry in root.iterdir() if entry.name.startswith(".") and (entry / "cur").is_dir())]
+    parts = [folder / part for folder in folders for part in ("cur", "new")]
+    return sum(sum(1 for _ in os.scandir(part)) for part in parts if part.is_dir())
+
+
 def _of_file(folder: str, name: str, path: Path, words: Sequence[str]) -> Message:
     base, letters = maildir.split_name(name)
     known = letters & ((1 << 5) - 1)
@@ -132,22 +139,28 @@ def bounded(session: imaplib.IMAP4, limit: int) -> None:
 
 
 def from_imap(session: imaplib.IMAP4, came: Any) -> Iterator[Message]:
-    """All folders of the account that is signed in. `came(folder, source)`: those are not asked for again."""
+    """All folders of the account that is signed in. `came(folder, source)`: the octets of those are not asked for again, they have none."""
     for name, folder in folders(session):
         status, answer = session.select(_quoted(name), readonly=True)
         if status != "OK":
             raise Trouble(f"{folder}: {answer!r}")
         validity = session.response("UIDVALIDITY")[1][0]
         validity = validity.decode() if validity else "0"
-        for uid, flags, date in _rows(session, int(answer[0] or b"0")):
+        count = (answer[0] or b"0")[:11]
+        for uid, flags, date in _rows(session, int(count)):
             source = f"{validity} {uid}"
-            if came(folder, source):
-                continue
-            text = _text(session, uid)
+            text = b"" if came(folder, source) else _text(session, uid)
             if text is not None:
                 known = sum({_FLAGS.get(flag.lower(), 0) for flag in flags})
                 keywords = [flag for flag in flags if not flag.startswith("\\")]
                 yield Message(folder, source, date, known, keywords, (text,))
+
+
+def count_imap(session: imaplib.IMAP4) -> int:
+    """How many messages its folders say they have, for a progress bar."""
+    told = [session.status(_quoted(name), "(MESSAGES)")[1] for name, _ in folders(session)]
+    found = [re.search(rb"MESSAGES (\d{1,10})\b", lines[0] or b"") for lines in told if lines]
+    return sum(int(match[1]) for match in found if match)
 
 
 def folders(session: imaplib.IMAP4) -> list[tuple[str, str]]:
@@ -194,7 +207,7 @@ def _rows(session: imaplib.IMAP4, count: int) -> Iterator[tuple[int, list[str], 
             raise Trouble(f"FETCH: {lines!r}")
         for line in lines:
             text = line[0] if isinstance(line, tuple) else line
-            uid = re.search(rb"UID (\d+)", text or b"")
+            uid = re.search(rb"UID (\d{1,10})\b", text or b"")
             if not text or uid is None:
                 continue
             flags = [flag.decode("ascii", "replace") for flag in imaplib.ParseFlags(text)]

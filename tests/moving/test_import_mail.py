@@ -196,6 +196,7 @@ def test_from_an_imap_server_broken_off_and_gone_on(here: Here, tmp_path: Path) 
             assert done.returncode == 0, err.decode()
             told = json.loads(out)
             assert told["new"] < 300
+            assert told["new"] + told["there"] == 600
 
     asyncio.run(whole())
     for folder in ("INBOX", "Work.Sub"):
@@ -229,6 +230,8 @@ FOLDERS = [
     CAPABLE,
     b"TAG OK in\r\n",
     b'* LIST () "/" INBOX\r\nTAG OK x\r\n',
+    b"* STATUS INBOX (MESSAGES 1)\r\nTAG OK x\r\n",
+    b'* LIST () "/" INBOX\r\nTAG OK x\r\n',
     b"* 1 EXISTS\r\n* OK [UIDVALIDITY 1]\r\nTAG OK x\r\n",
 ]
 
@@ -237,6 +240,8 @@ FOLDERS = [
     [*FOLDERS, b'* 1 FETCH (UID 1 FLAGS () INTERNALDATE "1-Jan-2020 00:00:00 +0000")\r\nTAG OK x\r\n', b"* 1 FETCH (UID 1 BODY[] {9999999999}\r\n"],
     [*FOLDERS, b"* 1 FETCH (UID 1 FLAGS " + b"(" * 2_000_000],
     [CAPABLE, b"TAG OK in\r\n", b"TAG BAD no\r\n"],
+    [CAPABLE, b"TAG OK in\r\n", b"* LIST (\r\nTAG NO x\r\n"],
+    [*FOLDERS[:3], b"* STATUS INBOX (MESSAGES " + b"9" * 5_000 + b")\r\nTAG OK x\r\n", *FOLDERS[2:3], b"TAG NO x\r\n"],
     [CAPABLE, b"TAG NO wrong\r\n"],
     [b"garbage\r\n"],
     [],
