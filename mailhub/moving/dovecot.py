@@ -136,7 +136,10 @@ class Dovecot:
         text = self._texts.get(file)
         if text is None:
             return "refused", "", f"{file}: can not be read"
-        said = dict(_pairs(text))
+        try:
+            said = dict(_pairs(text))
+        except Malformed as error:
+            return "refused", "", f"{file}: {error}"
         if said.get("driver") != "mysql":
             return "refused", "", f"{file}: driver {said.get('driver', '')!r}; MySQL and MariaDB alone are asked"
         connect = dict(word.partition("=")[::2] for word in said.get("connect", "").split())

@@ -50,6 +50,8 @@ class Draft:
         table = self.options
         for part in path:
             table = table.get(part, {})
+            if not isinstance(table, dict):
+                return  # a part of a list's tables, which go as a whole
         table.pop(name, None)
 
 

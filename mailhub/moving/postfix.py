@@ -12,7 +12,17 @@ from mailhub.config import dnsbl, lookup
 from .draft import Draft, Row, What
 from .main_cf import Expansion, Malformed, Service, Value, listed
 from .postfix_tables import DEFAULTS, REASONS, SAME, UNNEEDED
-from .postfix_values import KINDS, RBL, Refused, duration, inverse, known_restrictions, lookup_tables, number
+from .postfix_values import (
+    KINDS,
+    RBL,
+    Refused,
+    duration,
+    inverse,
+    is_address,
+    known_restrictions,
+    lookup_tables,
+    number,
+)
 
 
 class Postfix:
@@ -82,22 +92,27 @@ class Postfix:
         row = Row("master.cf", service.line, f"{service.name}/{service.type}", service.command, "unneeded", "", "")
         overridden = ", ".join(f"{name}={value}" for name, value in service.overrides.items())
         row.value = " ".join(filter(None, (service.command, *service.arguments, overridden)))
-        if service.command in ("smtpd", "postscreen") and service.type == "inet":
-            row.what, row.option, row.why = self._door(service)
-        elif service.command == "smtpd" and service.type == "pass":
-            row.why = "behind postscreen: one listener does both"
-        elif service.command == "pipe":
-            row.what, row.option, row.why = self._pipe(service)
-        elif service.command in ("smtp", "lmtp", "relay") and service.name not in ("smtp", "lmtp", "relay"):
-            protocol = "lmtp" if service.command == "lmtp" else "smtp"
-            self.draft.put(f"transport.{_word(service.name)}.protocol", protocol)
-            row.what, row.option = "adapted", f"transport.{_word(service.name)}"
-            row.why = "its settings stay those of [relay]" if service.overrides else ""
-        elif service.overrides:
-            row.what, row.why = "refused", "settings of one service of Postfix have nothing like them here"
-        else:
-            row.why = "a process of Postfix's own"
+        try:
+            row.what, row.option, row.why = self._made_of(service)
+        except (Refused, Malformed, lookup.Malformed, ValueError) as error:
+            row.what, row.why = "refused", str(error)
+            self.draft.todo.append(f"master.cf, line {service.line}: {error}")
         self.draft.rows.append(row)
+
+    def _made_of(self, service: Service) -> tuple[What, str, str]:
+        if service.command in ("smtpd", "postscreen") and service.type == "inet":
+            return self._door(service)
+        if service.command == "smtpd" and service.type == "pass":
+            return "unneeded", "", "behind postscreen: one listener does both"
+        if service.command == "pipe":
+            return self._pipe(service)
+        if service.command in ("smtp", "lmtp", "relay") and service.name not in ("smtp", "lmtp", "relay"):
+            option = f"transport.{_word(service.name)}"
+            self.draft.put(f"{option}.protocol", "lmtp" if service.command == "lmtp" else "smtp")
+            return "adapted", option, "its settings stay those of [relay]" if service.overrides else ""
+        if service.overrides:
+            return "refused", "", "settings of one service of Postfix have nothing like them here"
+        return "unneeded", "", "a process of Postfix's own"
 
     def _door(self, service: Service) -> tuple[What, str, str]:
         host, _, port = service.name.rpartition(":")
@@ -152,12 +167,10 @@ class Postfix:
     def _addresses(self) -> list[str]:
         """inet_interfaces; of all of them one address speaks for all, IPv4 where that alone is wanted."""
         wanted = self.value("inet_interfaces")
-        if wanted == "loopback-only":
-            return ["127.0.0.1"]
-        if wanted not in ("all", ""):
-            names = ("127.0.0.1" if name == "localhost" else name.strip("[]") for name in listed(wanted))
-            return list(dict.fromkeys(names))
-        return ["0.0.0.0"] if self.value("inet_protocols") == "ipv4" else ["::"]
+        if wanted in ("all", ""):
+            return ["0.0.0.0"] if self.value("inet_protocols") == "ipv4" else ["::"]
+        names = ["127.0.0.1" if name in ("loopback-only", "localhost") else name.strip("[]") for name in listed(wanted)]
+        return [name for name in dict.fromkeys(names) if is_address(name)] or ["127.0.0.1"]
 
     def _pipe(self, service: Service) -> tuple[What, str, str]:
         words = dict(word.partition("=")[::2] for word in service.arguments if "=" in word)
@@ -241,18 +254,13 @@ def _transport(option: str) -> Special:
         if option:
             postfix.draft.put(option, text)
             return "taken", option, ""
-        raise Refused(f"mail for these accounts goes to {host}: would stay here")
+        why = f"mail for these accounts goes to {host}: it would stay here"
+        postfix.draft.todo.append(
+            f"{text}: {why}; name the domains in relay_domains with a route instead (transport_maps)"
+        )
+        raise Refused(why)
 
-    def told(postfix: Postfix, text: str) -> tuple[What, str, str]:
-        try:
-            return put(postfix, text)
-        except Refused as error:
-            postfix.draft.todo.append(
-                f"{text}: {error}; name the domains in relay_domains with a route instead (transport_maps)"
-            )
-            raise
-
-    return told
+    return put
 
 
 def _delimiter(postfix: Postfix, text: str) -> tuple[What, str, str]:
@@ -310,6 +318,8 @@ def _certificate(option: str) -> Special:
 
 
 def _chain(postfix: Postfix, text: str) -> tuple[What, str, str]:
+    if not listed(text):
+        return "unneeded", "", "no certificate"
     file = listed(text)[0]
     postfix.draft.put("tls.certificate", file)
     postfix.draft.put("tls.key", file)
@@ -317,6 +327,10 @@ def _chain(postfix: Postfix, text: str) -> tuple[What, str, str]:
 
 
 def _interfaces(postfix: Postfix, text: str) -> tuple[What, str, str]:
+    known = ("all", "loopback-only", "localhost")
+    names = [name for name in listed(text) if name not in known and not is_address(name.strip("[]"))]
+    if names:
+        postfix.draft.todo.append(f"inet_interfaces: add a listener for the address of {', '.join(names)}")
     return "adapted", "listener.address", "the address of each listener"
 
 

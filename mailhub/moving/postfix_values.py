@@ -1,5 +1,6 @@
 """Values of main.cf as ours: (value, what is different). Pure. `Refused` says why there is none."""
 
+import ipaddress
 import re
 from collections.abc import Callable, Mapping
 
@@ -76,6 +77,14 @@ def table(word: str) -> tuple[str, str]:
     name = word.removeprefix("proxy:")
     lookup.spec(name)
     return name, "without proxymap" if name != word else ""
+
+
+def is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 RBL = {"reject_rbl_client": 3, "permit_dnswl_client": -3}  # what such a list weighs in [dnsbl]
