@@ -46,6 +46,7 @@ from mailhub.policy.content_tables import ContentTables
 from mailhub.policy.guard import unlimited
 from mailhub.protocols.listener import Listener
 from mailhub.protocols.session import Sessions
+from mailhub.scanners import Services
 from mailhub.stall import StallDetector
 from mailhub.store.api import Store
 from mailhub.store.sqlite import SqliteStore
@@ -159,6 +160,7 @@ class Hub:
         self.hooks = await hooked(self, undo)
         await self._start_queue(undo)
         self.signer = signer(self)
+        self.services = Services(self.resolver, clock)
         self.inspection = inspection(self)
         self._take_policy(config.smtp)
         own = {door.label: door.smtp for door in config.listener if door.smtp is not None}

@@ -1,6 +1,7 @@
 """The part of a hub that knows which checks there are: made from the configuration, at the start and at a reload."""
 
 import functools
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,15 @@ def signer(hub: "Hub") -> Signer:
     return Signer(hub.store.dkim, hub.resolver, hub.clock, hub.mailboxes.lane, limit)
 
 
+def scanning(hub: "Hub") -> Iterator[Check]:
+    """Daemons of others that are asked."""
+    config = hub.config
+    if config.clamav.enabled and config.clamav.address:
+        from mailhub.policy.clamav import Clamav
+
+        yield Clamav(config.clamav, hub.services.of("clamav", config.clamav))
+
+
 def inspection(hub: "Hub") -> Inspection:
     """All checks that are enabled, in the order in which the verdict names them."""
     config = hub.config
@@ -67,6 +77,7 @@ def inspection(hub: "Hub") -> Inspection:
         from mailhub.policy.attachments import Attachments
 
         checks.append(Attachments(config.attachments))
+    checks += scanning(hub)
     if hub.hooks is not None:
         from mailhub.policy.hook import STAGES, HookCheck
 

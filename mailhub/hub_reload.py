@@ -24,6 +24,7 @@ RELOADABLE = (
     "dmarc",
     "junk",
     "attachments",
+    "clamav",
     "content_checks",
     "quarantine",
     "queue",

@@ -1,6 +1,7 @@
 """A running hub at one moment, for `mailhub status`."""
 
 import contextlib
+import dataclasses
 import os
 from collections import Counter
 from itertools import islice
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mailhub import __version__
 from mailhub.control import bans
-from mailhub.control.words import DirectoryState, ListenerState, ServerStatus, SessionState, Status
+from mailhub.control.words import DirectoryState, ListenerState, ScannerState, ServerStatus, SessionState, Status
 from mailhub.model.errors import MailError
 from mailhub.net import dnssec
 
@@ -60,6 +61,7 @@ async def status_of(hub: "Hub", request: Status) -> ServerStatus:
         memory=_resident(),
         guard=bans.state(hub.guard),
         directory=_directory(hub),
+        scanners=tuple(ScannerState(**dataclasses.asdict(state)) for state in hub.services.states),
         validating=dnssec.servers(hub.config.resolver),
     )
 

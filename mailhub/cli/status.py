@@ -6,7 +6,7 @@ import click
 
 from mailhub.control.client import Client, NoServer
 from mailhub.control.errors import ControlError
-from mailhub.control.words import DirectoryState, GuardState, ServerStatus, Status
+from mailhub.control.words import DirectoryState, GuardState, ScannerState, ServerStatus, Status
 
 from .exits import KINDS, Exit, fail
 from .options import common, read_config
@@ -53,6 +53,16 @@ def _print_directory(state: DirectoryState) -> None:
         click.echo(f"alert     away since {moment(state.away)}: {harmless(state.cause)}")
 
 
+def _print_scanner(state: ScannerState) -> None:
+    """A line on a daemon, and one more where it is left alone or failed last time."""
+    click.echo(
+        f"scanner   {state.name} at {harmless(state.address)}: {state.asked} asked, {state.busy} now, breaker {state.state}"
+    )
+    if state.failures:
+        since = f"away since {moment(state.since)}, " if state.since else ""
+        click.echo(f"alert     {state.name}: {since}{state.failures} failures in a row: {harmless(state.cause)}")
+
+
 def _print(answer: ServerStatus) -> None:
     click.echo(f"mailhub {answer.version} on {answer.hostname}, process {answer.pid}, since {moment(answer.since)}")
     click.echo(f"domains   {', '.join(answer.domains) or 'none'}")
@@ -66,6 +76,8 @@ def _print(answer: ServerStatus) -> None:
     click.echo(f"memory    {octets(answer.memory)}")
     click.echo(f"stalls    {answer.stalls}, the longest {answer.worst_stall * 1000:.0f} ms")
     _print_guard(answer.guard)
+    for scanner in answer.scanners:
+        _print_scanner(scanner)
     click.echo()
     rows = [
         (door.name, f"{door.address}:{door.port}" if door.port else door.address, door.tls, door.sessions)

@@ -16,6 +16,7 @@ from .findings import ip_version
 from .findings import is_domain as is_domain
 from .findings import shown as shown
 from .lines import Path
+from .rules_scanners import scanning
 from .schema import AutoExpunge, Config, Listener, Mailbox, OAuth, Queue, Smtp
 
 _PREFIX = frozenset(".*%/")  # have a meaning in folder names
@@ -38,6 +39,7 @@ def check(config: Config) -> Iterator[Finding]:
             dnsbl.site(site)
         except dnsbl.Malformed as error:
             yield Finding(("dnsbl", "sites", n), shown(site), str(error))
+    yield from scanning(config)
     yield from _location(config.store.mail_location)
     yield from _auth(config)
     yield from rules_directory.directory(config)

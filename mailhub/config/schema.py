@@ -38,6 +38,8 @@ from .queueing import Trace as Trace
 from .relaying import Relay as Relay
 from .relaying import TlsReports as TlsReports
 from .relaying import Transport as Transport
+from .scanners import Clamav as Clamav
+from .scanners import Scanner as Scanner
 from .section import Count, Limit, Name, Octets, Port, Seconds
 from .section import Section as Section
 from .sieve import Managesieve as Managesieve
@@ -293,6 +295,7 @@ class Config(Section, frozen=True, kw_only=True):
     hooks: Hooks = Hooks()
     junk: Junk = Junk()
     attachments: Attachments = Attachments()
+    clamav: Clamav = Clamav()
     content_checks: ContentChecks = ContentChecks()
     quarantine: Quarantine = Quarantine()
     queue: Queue = Queue()

@@ -135,6 +135,20 @@ class DirectoryState(Struct, frozen=True, kw_only=True):
     known: int
 
 
+class ScannerState(Struct, frozen=True, kw_only=True):
+    """A daemon that is asked about mail. `state`: of its circuit breaker: "closed" (all may ask it), "open" since the wall time `since`
+    (none may), "half-open" (one tries). `busy`: questions now; `failures`: in a row, `cause`: of the last."""
+
+    name: str
+    address: str
+    state: str
+    since: float
+    busy: int
+    asked: int
+    failures: int
+    cause: str
+
+
 class ServerStatus(Struct, frozen=True, kw_only=True):
     """The whole server at one moment. Offline, `running` is False and what only a server knows is empty."""
 
@@ -155,6 +169,7 @@ class ServerStatus(Struct, frozen=True, kw_only=True):
     memory: int = 0  # octets resident
     guard: GuardState = GuardState()
     directory: DirectoryState | None = None
+    scanners: tuple[ScannerState, ...] = ()
     validating: tuple[str, ...] = ()  # resolvers whose word for DNSSEC counts; none: no DANE
 
 

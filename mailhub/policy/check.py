@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+import msgspec
+
 from mailhub.config import schema
 from mailhub.model.reply import Reply
 from mailhub.model.verdict import Action
 
 from .visit import Visit
+
+_GRACE = 1.0  # seconds
 
 Stage = Literal["connect", "helo", "mail", "rcpt", "content"]
 
@@ -66,3 +70,8 @@ class Check(Protocol):
     async def ask(self, visit: Visit) -> Statement | None:
         """None: nothing to say. It may raise what it likes and take any time: then its failure choice is followed."""
         ...
+
+
+def with_grace(config: schema.Check) -> schema.Check:
+    """Of a check whose daemon has a time limit of its own, which comes first: so that it is known whose fault it was."""
+    return msgspec.structs.replace(config, time_limit=config.time_limit + _GRACE)

@@ -28,10 +28,11 @@ class Letter:
             return self._body.data[offset : offset + length]
         return await self._spool.read_body(self._body, offset, length)
 
-    async def blocks(self, size: int = BLOCK) -> AsyncIterator[bytes]:
-        """All of it."""
-        for at in range(0, self.size, size):
-            yield await self.read(at, size)
+    async def blocks(self, size: int = BLOCK, end: int | None = None) -> AsyncIterator[bytes]:
+        """All of it, or what lies before `end`."""
+        end = self.size if end is None else min(end, self.size)
+        for at in range(0, end, size):
+            yield await self.read(at, min(size, end - at))
 
     async def over(self, work: Callable[[Window], T]) -> T:
         """`work` in the one thread for heavy work, which reads what it looks at; Temporary where it can not be read."""

@@ -16,6 +16,7 @@ BELOW: dict[str, tuple[str, ...]] = {
     "message": ("model",),
     "net": ("model", "config"),
     "tables": ("model", "config"),
+    "scanners": ("net", "wire", "message", "model", "config"),
     "deputy": ("message", "model"),
     "store": ("net", "message", "model", "config"),
     "directory": ("tables", "store.api", "deputy", "wire", "message", "model", "config"),
@@ -24,6 +25,7 @@ BELOW: dict[str, tuple[str, ...]] = {
     "queue": ("delivery", "store.api", "trace", "message", "model", "config", "log"),
     "policy": (
         "hooks",
+        "scanners",
         "queue",
         "delivery",
         "mailbox",

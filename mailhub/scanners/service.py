@@ -1,0 +1,136 @@
+"""One daemon as all messages ask it: connections bounded in number and time, failures counted, its state for `mailhub status`."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+from weakref import WeakValueDictionary
+
+from mailhub.config import schema
+from mailhub.config.endpoints import endpoint
+from mailhub.model.clock import Clock
+from mailhub.model.errors import Temporary
+from mailhub.net.endpoint import connect
+from mailhub.net.resolver import Resolver
+from mailhub.net.stream import ConnectionLost, LineTooLong, Stream
+
+from .breaker import Breaker
+
+log = logging.getLogger("mailhub.scanners")
+
+T = TypeVar("T")
+Blocks = AsyncIterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """`state`: "closed", "open", "half-open"; `since`: the wall time at which it opened, else 0; `busy`: questions now;
+    `failures`: in a row; `cause`: of the last one, "" where the last answer was good."""
+
+    name: str
+    address: str
+    state: str
+    since: float
+    busy: int
+    asked: int
+    failures: int
+    cause: str
+
+
+class Nonsense(Exception):
+    """What came back is no answer of that protocol."""
+
+
+class Service:
+    """`name`: as in verdicts. It holds no connection between questions."""
+
+    def __init__(self, name: str, config: schema.Scanner, resolver: Resolver, clock: Clock) -> None:
+        self.name, self.config = name, config
+        self._where = endpoint(config.address)
+        self._resolver, self._clock = resolver, clock
+        self._room = asyncio.Semaphore(config.connections)
+        self._breaker = Breaker(config.breaker_failures, config.breaker_seconds, clock)
+        self._busy = self._asked = 0
+
+    @property
+    def state(self) -> State:
+        breaker = self._breaker
+        return State(
+            self.name, str(self._where), breaker.state, breaker.since, self._busy, self._asked, breaker.failures,
+            breaker.cause if breaker.failures else "",
+        )  # fmt: skip
+
+    async def ask(self, talk: Callable[[Stream], Awaitable[T]]) -> T:
+        """What `talk` makes of a new connection. Temporary where there is no answer: none in `time_limit`, waiting in line
+        included; an answer that is none; a daemon that is left alone."""
+        async with self.turn():
+            stream = await connect(self._where, self._resolver, self._clock)
+            try:
+                return await talk(stream)
+            finally:
+                stream.abort()
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """One question, asked within it: what it raises is counted as the daemon's failure, but for being cancelled."""
+        asking = False
+        try:
+            async with self._clock.timeout(self.config.time_limit), self._room:
+                self._breaker.enter()
+                asking = True
+                self._busy += 1
+                self._asked += 1
+                try:
+                    yield
+                finally:
+                    self._busy -= 1
+            self._well()
+        except (TimeoutError, ConnectionLost, LineTooLong, Nonsense, OSError) as error:
+            cause = self._cause(error)
+            if asking:
+                self._failed(cause)
+            raise Temporary(cause) from error
+        except BaseException:
+            if asking:
+                self._breaker.left()
+            raise
+
+    def _cause(self, error: Exception) -> str:
+        if isinstance(error, TimeoutError):
+            return f"no answer in {self.config.time_limit:g} seconds"
+        return str(error) or type(error).__name__
+
+    def _well(self) -> None:
+        if self._breaker.since:
+            log.warning("%s: answers again", self.name)
+        self._breaker.well()
+
+    def _failed(self, cause: str) -> None:
+        before = self._breaker.since
+        self._breaker.failed(cause)
+        if self._breaker.since and not before:
+            log.error(
+                "%s: %d failures in a row, the last: %s; it is left alone for %g seconds at a time", self.name,
+                self._breaker.failures, cause, self.config.breaker_seconds,
+            )  # fmt: skip
+
+
+class Services:
+    """Those that are in use. What a daemon did before is known after a reload that did not change its section."""
+
+    def __init__(self, resolver: Resolver, clock: Clock) -> None:
+        self._resolver, self._clock = resolver, clock
+        self._made: WeakValueDictionary[tuple[str, schema.Scanner], Service] = WeakValueDictionary()
+
+    def of(self, name: str, config: schema.Scanner) -> Service:
+        """The caller keeps it."""
+        made = self._made.get((name, config))
+        if made is None:
+            made = self._made[name, config] = Service(name, config, self._resolver, self._clock)
+        return made
+
+    @property
+    def states(self) -> Sequence[State]:
+        return sorted((made.state for made in self._made.values()), key=lambda state: (state.name, state.address))
