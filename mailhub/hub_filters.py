@@ -46,6 +46,15 @@ def scanning(hub: "Hub") -> Iterator[Check]:
         from mailhub.policy.clamav import Clamav
 
         yield Clamav(config.clamav, hub.services.of("clamav", config.clamav))
+    if config.spamassassin.enabled and config.spamassassin.address:
+        from mailhub.policy.spamassassin import Spamassassin
+
+        service = hub.services.of("spamassassin", config.spamassassin)
+        yield Spamassassin(config.spamassassin, service, config.hostname, hub.clock)
+    if config.rspamd.enabled and config.rspamd.address:
+        from mailhub.policy.rspamd import Rspamd  # aiohttp: 0.2 s that a server without it does not pay
+
+        yield Rspamd(config.rspamd, hub.services.of("rspamd", config.rspamd), hub.resolver)
 
 
 def inspection(hub: "Hub") -> Inspection:

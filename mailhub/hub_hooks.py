@@ -11,8 +11,7 @@ from mailhub.hooks.runner import HookFailed, Hooks
 from mailhub.model import ids
 from mailhub.model.errors import Permanent, Temporary
 from mailhub.model.mailbox import SYSTEM_FLAGS
-from mailhub.model.reply import Reply
-from mailhub.policy.hook import plain
+from mailhub.model.reply import Reply, plain
 
 if TYPE_CHECKING:
     from mailhub.hub import Hub

@@ -25,6 +25,8 @@ RELOADABLE = (
     "junk",
     "attachments",
     "clamav",
+    "spamassassin",
+    "rspamd",
     "content_checks",
     "quarantine",
     "queue",

@@ -9,7 +9,7 @@ from .schema import Config
 
 
 def scanning(config: Config) -> Iterator[Finding]:
-    for name in ("clamav",):
+    for name in ("clamav", "spamassassin", "rspamd"):
         yield from _address((name, "address"), getattr(config, name).address)
 
 

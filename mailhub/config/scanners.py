@@ -30,3 +30,26 @@ class Clamav(Scanner, frozen=True, kw_only=True):
     oversize: Done = "accept"
     # Octets of a message that are shown to it.
     size_limit: Octets = 26_214_400
+
+
+class Spamassassin(Scanner, frozen=True, kw_only=True):
+    # The score that it finds, times this, is added to ours.
+    factor: Annotated[float, Meta(ge=0, le=100)] = 1.0
+    # Whose rules it goes by; "%u": the recipient's, where there is one alone; "": those of the daemon.
+    user: Annotated[str, Meta(max_length=255)] = ""
+    # Whether it is asked about mail of who signed in or is in smtp.mynetworks, too.
+    trusted: bool = False
+    # Octets of a message; it is not asked about longer ones.
+    size_limit: Octets = 524_288
+
+
+class Rspamd(Scanner, frozen=True, kw_only=True):
+    # Whether what it wants is done at least: "reject", "soft reject" (451), "quarantine", "discard"; "add header" and "rewrite subject" are
+    # Junk.
+    actions: bool = True
+    # The score that it finds, times this, is added to ours.
+    factor: Annotated[float, Meta(ge=0, le=100)] = 0.0
+    # Whether it is asked about mail of who signed in or is in smtp.mynetworks, too (it knows them and may treat them otherwise).
+    trusted: bool = False
+    # Octets of a message; it is not asked about longer ones.
+    size_limit: Octets = 52_428_800

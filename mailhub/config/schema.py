@@ -39,7 +39,9 @@ from .relaying import Relay as Relay
 from .relaying import TlsReports as TlsReports
 from .relaying import Transport as Transport
 from .scanners import Clamav as Clamav
+from .scanners import Rspamd as Rspamd
 from .scanners import Scanner as Scanner
+from .scanners import Spamassassin as Spamassassin
 from .section import Count, Limit, Name, Octets, Port, Seconds
 from .section import Section as Section
 from .sieve import Managesieve as Managesieve
@@ -296,6 +298,8 @@ class Config(Section, frozen=True, kw_only=True):
     junk: Junk = Junk()
     attachments: Attachments = Attachments()
     clamav: Clamav = Clamav()
+    spamassassin: Spamassassin = Spamassassin()
+    rspamd: Rspamd = Rspamd()
     content_checks: ContentChecks = ContentChecks()
     quarantine: Quarantine = Quarantine()
     queue: Queue = Queue()

@@ -11,6 +11,7 @@ from mailhub.model.envelope import Origin
 
 _ODD = re.compile(r"[^A-Za-z0-9.:_+=/@\[\]-]")  # what may not stand in a word of Received
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+_FOLD = re.compile(r"\r?\n(?=[ \t])")
 _FIELD = re.compile(r"[!-9;-~]+:")
 _WORD_LIMIT = 255
 _LATEST = 253_402_300_799  # the last second of the year 9999
@@ -45,8 +46,16 @@ def received(origin: Origin, hostname: str, queue_id: str, recipient: str | None
 
 
 def prepended(fields: Iterable[str]) -> bytes:
-    """Header fields that a table of the operator's put before the message (access(5), PREPEND); what is no field is left out."""
-    return b"".join(_line(field) + b"\r\n" for field in fields if _FIELD.match(field))
+    """Header fields that the operator's tables (access(5), PREPEND) and daemons put before the message, folded as they are; what is no
+    field is left out."""
+    return b"".join(_unfolded(field) for field in fields if _FIELD.match(field))
+
+
+def _unfolded(field: str) -> bytes:
+    """A line break stays where the next line begins with a blank and holds more than blanks."""
+    first, *more = _FOLD.split(field)
+    kept = [(line, text) for line in more if (text := line.lstrip(" \t"))]
+    return b"\r\n".join((_line(first), *(line[: -len(text)].encode() + _line(text) for line, text in kept))) + b"\r\n"
 
 
 def folded(name: bytes, lines: Iterable[str]) -> bytes:

@@ -28,3 +28,8 @@ class Reply:
 
     def __str__(self) -> str:
         return f"{self.code} {self.enhanced} {self.text}" if self.enhanced else f"{self.code} {self.text}"
+
+
+def plain(text: str, empty: str = "Refused") -> str:
+    """What somebody else wrote as it may stand in a reply: one line of printable ASCII, `empty` where there is nothing."""
+    return "".join(c if " " <= c <= "~" else "?" for c in " ".join(text.split())[:400]) or empty

@@ -243,6 +243,11 @@ class Stream(asyncio.Protocol):
         self._transport = secured
         self._secured = True
 
+    def end(self) -> None:
+        """Nothing more will be written; the peer is told, and may go on speaking."""
+        if self._transport is not None and not self._lost and self._transport.can_write_eof():
+            self._transport.write_eof()
+
     def close(self) -> None:
         """Close when what was written is out."""
         self._push()
@@ -312,6 +317,9 @@ class _MemoryTransport(asyncio.Transport):
 
     def is_closing(self) -> bool:
         return self._closing
+
+    def can_write_eof(self) -> bool:
+        return False
 
     def close(self) -> None:
         if not self._closing:

@@ -1,7 +1,7 @@
 """What ClamAV finds in a message (`scanners.clamd`)."""
 
 from mailhub.config import schema
-from mailhub.model.reply import Reply
+from mailhub.model.reply import Reply, plain
 from mailhub.model.verdict import Action
 from mailhub.net.stream import Stream
 from mailhub.scanners import Service, clamd
@@ -31,7 +31,7 @@ class Clamav:
 
         scanned = await self._service.ask(talk)
         if scanned.found:
-            refusal = Reply(550, "5.7.1", f"Message refused: it carries {_plain(scanned.found)}")
+            refusal = Reply(550, "5.7.1", f"Message refused: it carries {plain(scanned.found)}")
             return Statement(
                 "infected", reason=scanned.found, action=self._infected, reply=_for(self._infected, refusal)
             )
@@ -43,7 +43,3 @@ class Clamav:
 
 def _for(action: Action, refusal: Reply) -> Reply | None:
     return refusal if action is Action.REJECT else None
-
-
-def _plain(name: str) -> str:
-    return "".join(char if " " < char <= "~" else "?" for char in name)

@@ -18,7 +18,7 @@ from mailhub.hooks import (
     Score,
 )  # fmt: skip
 from mailhub.hooks.runner import Hooks
-from mailhub.model.reply import Reply
+from mailhub.model.reply import Reply, plain
 from mailhub.model.verdict import Action
 
 from .check import Stage, Statement
@@ -78,8 +78,3 @@ def _statement(answer: Answer) -> Statement | None:
         case Quarantine(reason):
             return Statement("quarantine", reason=reason, action=Action.QUARANTINE)
     return None
-
-
-def plain(text: str) -> str:
-    """As it may stand in a reply: one line of printable ASCII."""
-    return "".join(c if " " <= c <= "~" else "?" for c in " ".join(text.split())[:400]) or "Refused"

@@ -238,13 +238,15 @@ class Transaction:
         """A list that is about all recipients alike; one alone is named to it."""
         visit = self._visit
         visit.recipients, visit.doubt = len(self._recipients), None
-        visit.recipient = next(iter(self._recipients)).address if visit.recipients == 1 else ""
+        visit.addressees = tuple(recipient.address for recipient in self._recipients)
+        visit.recipient = visit.addressees[0] if visit.recipients == 1 else ""
         return await self._policy.judged(stage, visit) or visit.doubt
 
     def body(self) -> BodyIntake:
         """Where the body is fed, as it comes from the net with its transparency undone."""
         policy = self._policy
         self._number = policy.spool.new_id()
+        self._visit.queue_id = ids.text(self._number)
         self._intake = BodyIntake(policy.spool.body_writer(), policy.config.header_size_limit, self._mending())
         return self._intake
 

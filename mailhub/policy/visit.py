@@ -35,6 +35,8 @@ class Visit:
         self.sender: str | None = None  # "" for the null reverse-path
         self.recipient = ""
         self.recipients = 0
+        self.addressees: tuple[str, ...] = ()  # all of them, once data come
+        self.queue_id = ""  # from then on
         self.told: list[Told] | None = (
             None  # each rule is noted there, and nothing remembered: it is only asked how it would be
         )

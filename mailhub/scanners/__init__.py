@@ -5,6 +5,8 @@ Comes from: policy. Gives to: the net. May import: net, wire, message, model, co
     service          one daemon: its address, a time limit, a bounded number of connections
     breaker          the circuit breaker: a daemon that fails again and again is left alone for a while
     clamd            ClamAV's INSTREAM
+    spamd            SpamAssassin's SPAMC
+    rspamd           rspamd's HTTP
 
 Invariants
 - Whatever a daemon says or leaves unsaid becomes an answer or a Temporary, within the time limit and within bounds.

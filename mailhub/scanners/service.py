@@ -44,11 +44,11 @@ class Nonsense(Exception):
 
 
 class Service:
-    """`name`: as in verdicts. It holds no connection between questions."""
+    """`name`: as in verdicts; `where`: it listens. It holds no connection between questions."""
 
     def __init__(self, name: str, config: schema.Scanner, resolver: Resolver, clock: Clock) -> None:
         self.name, self.config = name, config
-        self._where = endpoint(config.address)
+        self.where = endpoint(config.address)
         self._resolver, self._clock = resolver, clock
         self._room = asyncio.Semaphore(config.connections)
         self._breaker = Breaker(config.breaker_failures, config.breaker_seconds, clock)
@@ -58,7 +58,7 @@ class Service:
     def state(self) -> State:
         breaker = self._breaker
         return State(
-            self.name, str(self._where), breaker.state, breaker.since, self._busy, self._asked, breaker.failures,
+            self.name, str(self.where), breaker.state, breaker.since, self._busy, self._asked, breaker.failures,
             breaker.cause if breaker.failures else "",
         )  # fmt: skip
 
@@ -66,7 +66,7 @@ class Service:
         """What `talk` makes of a new connection. Temporary where there is no answer: none in `time_limit`, waiting in line
         included; an answer that is none; a daemon that is left alone."""
         async with self.turn():
-            stream = await connect(self._where, self._resolver, self._clock)
+            stream = await connect(self.where, self._resolver, self._clock)
             try:
                 return await talk(stream)
             finally:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -79,8 +80,14 @@ class Daemon:
     def kill(self) -> None:
         """With its children; returns when it is gone."""
         self._signal(signal.SIGKILL)
-        if self._process is not None:
-            self._process.wait(20)
+        if self._process is None:
+            return
+        self._process.wait(20)
+        until = time.monotonic() + START
+        with contextlib.suppress(OSError):
+            while time.monotonic() < until:  # its children may go a moment later
+                self._connects()
+                time.sleep(0.01)
         if self.path:
             Path(self.path).unlink(missing_ok=True)
 
@@ -129,3 +136,87 @@ def clamd(*, unix: bool = False, stream_limit: str = "25M") -> Iterator[Daemon]:
         command = [program, f"--config-file={place}/clamd.conf"]
         with started(Daemon(command, place, port=port, path=f"{place}/s" if unix else "")) as daemon:
             yield daemon
+
+
+@contextlib.contextmanager
+def spamd(*options: str) -> Iterator[Daemon]:
+    """SpamAssassin with Debian's rules and nothing that asks the network."""
+    program = needed("spamd")
+    with folder() as place:
+        port = free_port()
+        command = [
+            program, "--local", "--nouser-config", "--max-children=3", "--min-children=1", "--ipv4", f"--listen=127.0.0.1:{port}",
+            "--syslog=stderr", f"--helper-home-dir={place}", "--cf=use_bayes 0", *(() if os.getuid() else ("--username=nobody",)),
+            *options,
+        ]  # fmt: skip
+
+        def ready() -> None:
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as probe:
+                probe.sendall(b"PING SPAMC/1.2\r\n\r\n")
+                if b"PONG" not in probe.recv(100):
+                    raise OSError
+
+        with started(Daemon(command, place, port=port, ready=ready)) as daemon:
+            yield daemon
+
+
+RSPAMD = """
+options {{
+  pidfile = "{place}/pid"; tempdir = "{place}"; hs_cache_dir = "{place}"; disable_hyperscan = true; url_tld = "{place}/tld";
+  local_addrs = []; dns {{ nameserver = ["127.0.0.1:9"]; timeout = 1s; }}
+}}
+logging {{ type = "console"; level = "info"; }}
+worker "normal" {{ bind_socket = "127.0.0.1:{port}"; count = 1; }}
+worker "rspamd_proxy" {{
+  bind_socket = "127.0.0.1:{milter}"; count = 1; milter = yes; timeout = 20s;
+  upstream "local" {{ default = yes; hosts = "127.0.0.1:{port}"; }}
+}}
+actions {{ reject = 15; add_header = 6; greylist = 4; quarantine = 900; discard = 1000; }}
+modules {{ path = "/usr/share/rspamd/plugins/milter_headers.lua"; }}
+milter_headers {{
+  use = ["x-spamd-result", "remove-headers"]; skip_local = false; skip_authenticated = false;
+  routines {{ "remove-headers" {{ headers {{ "X-Bad" = 0; }} }} }}
+}}
+lua = "{place}/rules.lua";
+"""
+RULES = """
+dofile("/usr/share/rspamd/rules/rspamd.lua")
+rspamd_config:register_symbol{
+  name = "BY_SUBJECT", type = "prefilter", callback = function(task)
+    local action = (task:get_subject() or ""):match("^do (.+)$")
+    if action then
+      task:set_pre_result{ action = action, message = "asked to " .. action, module = "test" }
+    end
+  end }
+rspamd_config:register_symbol{
+  name = "FACTS", type = "normal", score = 2.5, callback = function(task)
+    local rcpts = {}
+    for _, one in ipairs(task:get_recipients("smtp") or {}) do rcpts[#rcpts + 1] = one.addr end
+    local facts = string.format("%s %s %s %s %s", tostring(task:get_from_ip()), task:get_helo() or "-",
+      (task:get_from("smtp") or {{addr = "-"}})[1].addr, table.concat(rcpts, ","), task:get_user() or "-")
+    task:set_milter_reply({ add_headers = { ["X-Facts"] = facts } })
+    return true, 1.0
+  end }
+"""
+
+
+@contextlib.contextmanager
+def rspamd() -> Iterator[tuple[Daemon, int]]:
+    """It does what a subject "do ACTION" asks, and tells its facts in X-Facts. With it the port of its milter."""
+    program = needed("rspamd")
+    with folder() as place:
+        port, milter = free_port(), free_port()
+        (place / "tld").write_text("test\n")  # the public list takes it seconds to read
+        (place / "rules.lua").write_text(RULES)
+        (place / "rspamd.conf").write_text(RSPAMD.format(place=place, port=port, milter=milter))
+        command = [program, "-f", "-c", f"{place}/rspamd.conf", *(() if os.getuid() else ("-i",))]
+
+        def ready() -> None:
+            for each in (port, milter):
+                with socket.create_connection(("127.0.0.1", each), timeout=5):
+                    pass
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=5) as answer:
+                answer.read()
+
+        with started(Daemon(command, place, port=port, ready=ready)) as daemon:
+            yield daemon, milter

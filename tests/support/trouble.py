@@ -54,7 +54,7 @@ class Flow:
         await until(lambda: waiting.done() or any(state.busy for state in self._hub.services.states))
         await asyncio.to_thread(_noops, self._hub.port("imaps"))
         assert not waiting.done()
-        await self.clock.advance(LIMITS["time_limit"] + 2)
+        await self.clock.advance(LIMITS["time_limit"] + 0.5)
         return await waiting
 
 
