@@ -293,6 +293,7 @@ class Hub:
             resolver=self.resolver, delimiter=self.config.delivery.recipient_delimiter, commits=self.commits,
             suppressions=self.suppressions, trace=self.trace, mailboxes=self.mailboxes, canonical=self.config.canonical,
             inspection=self.inspection, content_tables=ContentTables(self.config.content_checks, self.tables), signer=self.signer,
+            services=self.services,
         )  # fmt: skip
 
     def _rehearsing(self) -> Policy:

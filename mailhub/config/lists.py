@@ -4,13 +4,13 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from .section import Section
+from .milters import Milters
 
 ReplyCode = Annotated[int, Meta(ge=400, le=599)]
 DeferCode = Annotated[int, Meta(ge=400, le=499)]
 
 
-class Lists(Section, frozen=True, kw_only=True):
+class Lists(Milters, frozen=True, kw_only=True):
     # What is looked at, in this order, at each RCPT; the last two when the message comes, and when it is there. The words are
     # Postfix's (smtpd(8), access(5)). Relaying needs a permit of relay_restrictions.
     client_restrictions: tuple[str, ...] = ()

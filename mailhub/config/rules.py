@@ -16,7 +16,7 @@ from .findings import ip_version
 from .findings import is_domain as is_domain
 from .findings import shown as shown
 from .lines import Path
-from .rules_scanners import scanning
+from .rules_scanners import scanning, smtp_milters
 from .schema import AutoExpunge, Config, Listener, Mailbox, OAuth, Queue, Smtp
 
 _PREFIX = frozenset(".*%/")  # have a meaning in folder names
@@ -173,6 +173,7 @@ def _smtp(path: Path, smtp: Smtp) -> Iterator[Finding]:
     for key in ("xclient_hosts", "xforward_hosts"):
         for n, network in enumerate(getattr(smtp, key)):
             yield from _network((*path, key, n), network)
+    yield from smtp_milters(path, smtp)
     for key in smtp.__struct_fields__:
         if key.endswith("_restrictions"):
             yield from _restrictions((*path, key), getattr(smtp, key))

@@ -4,7 +4,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Mapping
 
-from mailhub.config import lookup, restrictions
+from mailhub.config import lookup, milters, restrictions
 
 from .main_cf import listed
 
@@ -115,6 +115,21 @@ def known_restrictions(text: str) -> tuple[list[str], str]:
     return kept, "; ".join(left)
 
 
+def _milters(text: str) -> tuple[object, str]:
+    found = list(milters.listed(text))
+    for one in found:
+        try:
+            milters.milter(one)
+        except lookup.Malformed as error:
+            raise Refused(f"{one[:60]!r}: {error}; a path is a whole one here") from None
+    return found, ""
+
+
+def _words(text: str) -> tuple[object, str]:
+    """Macros' names and values, which may stand in braces."""
+    return list(milters.listed(text)), ""
+
+
 def _cipher_level(text: str) -> tuple[object, str]:
     known = ("none", "may", "encrypt", "dane", "dane-only", "fingerprint", "verify", "secure")
     if text not in known:
@@ -125,5 +140,6 @@ def _cipher_level(text: str) -> tuple[object, str]:
 KINDS: Mapping[str, Callable[[str], tuple[object, str]]] = {
     "text": _text, "int": number, "bool": _bool, "not": inverse, "list": _list, "networks": _networks, "tables": lookup_tables,
     "aliases": _aliases, "domains": _domains, "restrictions": known_restrictions, "level": _cipher_level,
+    "milters": _milters, "words": _words,
     "seconds": duration("s"), "hours": duration("h"), "days": duration("d"),
 }  # fmt: skip

@@ -9,6 +9,8 @@ May import: queue, delivery, directory, tables, store.api, net, message, model, 
     guard            what clients and accounts may do in a time; bans, account_limits, gateways, counters, alerts are its parts
     check            what a check of messages is: its stage, and the Statement that it makes
     inspection       the checks of a hub at work: time limits, failure choices, score, action, stamps; letter: what they read
+    examination      what is asked about a whole message, in its order; alterations: what daemons change in it
+    milters          filters by the milter protocol: their seats in a session, what follows from their decisions; milter_macros
     content_tables   header and body checks by table, and the changes that they make in a message
     relay            mynetworks, and addresses that try to relay by a trick
     ownership        whose an address is

@@ -12,6 +12,7 @@ from .orders import Orders
 
 if TYPE_CHECKING:
     from .check import Statement
+    from .milters import Seat
 
 BEFORE_MAIL = ("client", "helo")  # stages that may come before a message
 NAMES = 5  # of one address that are looked at
@@ -31,16 +32,25 @@ class Caller:
     """One session's client. `told`: what a proxy said of its name; None: DNS is asked.
 
     `heard`: what checks said of the client (under "") and of a name in its HELO.
+    `port`, `local`: of its connection, and of ours; `mechanism`: it signed in by. `seats`: milters, once they were met.
     `orders`, `doubt`: what lists ordered and left open at the connection and at HELO, where they answer then; for each message.
     """
 
-    __slots__ = ("_name", "_resolver", "address", "doubt", "heard", "orders")
+    __slots__ = ("_name", "_resolver", "address", "doubt", "heard", "local", "mechanism", "orders", "port", "seats")
 
     def __init__(self, address: str, resolver: Resolver | None, told: ClientName | None = None) -> None:
         self.address, self._resolver, self._name = address, resolver, told
         self.orders: dict[str, Orders] = {}
         self.doubt: dict[str, Reply | None] = {}
         self.heard: dict[str, dict[str, Statement | None]] = {}
+        self.port, self.local, self.mechanism = 0, ("", 0), ""
+        self.seats: list[Seat] | None = None
+
+    def close(self) -> None:
+        """The session is over."""
+        for seat in self.seats or ():
+            seat.close()
+        self.seats = None
 
     @property
     def known(self) -> str:

@@ -72,8 +72,11 @@ class Inspection:
         """The verdict on the message of `visit.letter`."""
         if not self:
             return UNJUDGED
-        heard: dict[str, Statement | None] = {}
-        await self._hear("content", visit, heard)
+        await self._hear("content", visit, {})
+        return self.verdict(visit)
+
+    def verdict(self, visit: Visit) -> Verdict:
+        """What all that was said comes to."""
         said = visit.statements
         score = sum(one.score for one in said.values())
         action = max((action_for(score, self._thresholds), *(one.action for one in said.values())))

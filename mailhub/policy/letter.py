@@ -28,10 +28,10 @@ class Letter:
             return self._body.data[offset : offset + length]
         return await self._spool.read_body(self._body, offset, length)
 
-    async def blocks(self, size: int = BLOCK, end: int | None = None) -> AsyncIterator[bytes]:
-        """All of it, or what lies before `end`."""
+    async def blocks(self, size: int = BLOCK, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """All of it, or what lies between."""
         end = self.size if end is None else min(end, self.size)
-        for at in range(0, end, size):
+        for at in range(start, end, size):
             yield await self.read(at, min(size, end - at))
 
     async def over(self, work: Callable[[Window], T]) -> T:

@@ -20,6 +20,7 @@ from mailhub.net import addresses
 from mailhub.net.resolver import Resolver
 from mailhub.queue.spool import Spool
 from mailhub.queue.suppression import Suppressions
+from mailhub.scanners import Services
 from mailhub.store.api import Body
 from mailhub.tables import Tables
 from mailhub.trace import Trace
@@ -29,6 +30,7 @@ from .caller import BEFORE_MAIL, Caller, ClientName
 from .content_tables import ContentTables
 from .guard import Guard, unlimited
 from .inspection import Inspection
+from .milters import Milters
 from .orders import Orders
 from .ownership import Ownership
 from .relay import Networks, networks_and_tables
@@ -49,7 +51,7 @@ class Policy:
     """One for each [smtp] section in force. ValueError where `mynetworks` or a restriction list is malformed.
 
     `mailboxes`: None sets no quota. `commits`: those under way, of all policies of a hub. `tables`: None opens none but its own. `resolver`: None for who asks nothing of DNS. `delimiter`: of user+tag. `suppressions`: None
-    holds nothing back. `signer`: None signs nothing. `inspection`: None asks no checks; it and
+    holds nothing back. `signer`: None signs nothing; `services`: None asks no milters. `inspection`: None asks no checks; it and
     `content_tables` may be changed.
     """
 
@@ -73,6 +75,7 @@ class Policy:
         inspection: Inspection | None = None,
         content_tables: ContentTables | None = None,
         signer: Signer | None = None,
+        services: Services | None = None,
     ) -> None:
         self.signer = signer
         self._mailboxes, self.content_tables = mailboxes, content_tables
@@ -80,6 +83,7 @@ class Policy:
         self.hostname, self.router, self.spool, self.clock = hostname, router, spool, clock
         self.config, self.guard, self.resolver, self._delimiter = config, guard or unlimited(clock), resolver, delimiter
         tables = tables or Tables(clock)
+        self.milters = _milters(config, hostname, services, tables)
         networks, named = networks_and_tables(config.mynetworks)
         self.mynetworks = Networks(networks, self.guard.shared)
         self.xclient_hosts = addresses.Networks(config.xclient_hosts)
@@ -289,3 +293,8 @@ class Policy:
         self._commits.add(task)
         task.add_done_callback(self._commits.discard)
         return task
+
+
+def _milters(config: schema.Smtp, hostname: str, services: Services | None, tables: Tables) -> Milters | None:
+    used = config.milters or config.non_smtpd_milters or config.milter_maps
+    return Milters(config, hostname, services, tables) if used and services is not None else None

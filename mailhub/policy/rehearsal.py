@@ -63,3 +63,4 @@ async def rehearse(
             Evidence(name, one.result, one.score, one.reason) for name, one in visit.statements.items()
         )
         transaction.abort()
+        caller.close()

@@ -2,24 +2,23 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mailhub.delivery.router import Known
-from mailhub.delivery.routes import Local
-from mailhub.message import address_list, authres, headers, stamps, submission
+from mailhub.message import authres, headers, stamps, submission
 from mailhub.model import address, ids
 from mailhub.model.envelope import PLAIN, Envelope, MailParameters, Notify, Recipient
 from mailhub.model.errors import MailError
 from mailhub.model.reply import Reply
-from mailhub.model.verdict import UNJUDGED, Action, Verdict
+from mailhub.model.verdict import UNJUDGED, Verdict
 from mailhub.store.api import Body
 
 from .access import PERMIT, Ruling, coded
-from .content_tables import edited
+from .alterations import EnvelopeChanges
+from .examination import came_back, examined, foreign_author
 from .intake import BodyIntake
-from .letter import Letter
 from .orders import Orders
 from .relay import names_another_host
 from .visit import Visit
@@ -49,11 +48,6 @@ CANNOT_VERIFY = Reply(252, "2.5.0", "Cannot verify, but will take a message and 
 LOOP = Reply(554, "5.4.6", "Too many hops: this message is in a loop")
 CAME_BACK = Reply(554, "5.4.6", "Mail forwarding loop: the message was delivered to one of these addresses before")
 NOT_YOURS = Reply(553, "5.7.1", "Sender address rejected: not owned by user")
-TWO_AUTHORS = Reply(550, "5.6.0", "The message has two From fields")
-NO_AUTHOR = Reply(550, "5.6.0", "A From or Sender field names no address")
-AUTHOR_NOT_YOURS = Reply(553, "5.7.1", "From address rejected: not owned by user")
-
-_AUTHORS = (b"from", b"sender", b"resent-from", b"resent-sender")
 
 
 class Transaction:
@@ -61,13 +55,14 @@ class Transaction:
     and `commit` once each, or `abort` at any time. One task at a time."""
 
     __slots__ = (
-        "_body", "_doubt", "_envelope", "_intake", "_number", "_origin", "_policy", "_recipients", "_service", "_verdict", "_visit",
+        "_above", "_body", "_doubt", "_envelope", "_intake", "_number", "_origin", "_policy", "_recipients", "_service", "_verdict", "_visit",
         "accepted",
     )  # fmt: skip
 
     def __init__(self, policy: "Policy", visit: Visit) -> None:
         self._policy, self._visit, self._origin, self._service = policy, visit, visit.origin, visit.service
         self._number = 0
+        self._above = b""
         self._doubt: Reply | None = None  # what was left open before the first recipient
         self._envelope = Envelope("", ())
         self._recipients: dict[Recipient, None] = {}
@@ -120,6 +115,7 @@ class Transaction:
         if not self._policy.config.delay_reject and (refusal := await self._policy.judged("sender", visit)) is not None:
             return refusal
         self._doubt = visit.doubt
+        visit.parameters = tuple(_words(granted))
         self._envelope = Envelope(sender, (), granted)
         return SENDER_OK if granted is parameters else PRIORITY_CHANGED
 
@@ -202,6 +198,8 @@ class Transaction:
                 refusal = await self._listed(forward_path)
                 if refusal is None and self._service != "lmtp":
                     refusal = await self._policy.inspection.refusal(visit)
+                if refusal is None and self._policy.milters is not None:
+                    refusal = await self._policy.milters.recipient(visit)
             if refusal is None:
                 before.merge(visit.orders)
         finally:
@@ -232,7 +230,23 @@ class Transaction:
     async def data(self, *, pipelined: bool = False) -> Reply | None:
         """The message is about to come; a refusal, or None. `pipelined`: the client did not wait for our answer."""
         self._visit.pipelined = pipelined
-        return await self._stage("data")
+        refusal = await self._stage("data")
+        if refusal is None and self._policy.milters is not None and not self._visit.orders.discarded:
+            self._numbered()
+            refusal = await self._asked_of_milters(self._policy.milters.data)
+        return refusal
+
+    async def _asked_of_milters(self, ask: Callable[[Visit], Awaitable[Reply | None]]) -> Reply | None:
+        try:
+            return await ask(self._visit)
+        except MailError as error:
+            log.warning("milters cannot be asked: %s", error)
+            return error.reply
+
+    def _numbered(self) -> None:
+        if not self._number:
+            self._number = self._policy.spool.new_id()
+            self._visit.queue_id = ids.text(self._number)
 
     async def _stage(self, stage: str) -> Reply | None:
         """A list that is about all recipients alike; one alone is named to it."""
@@ -245,8 +259,7 @@ class Transaction:
     def body(self) -> BodyIntake:
         """Where the body is fed, as it comes from the net with its transparency undone."""
         policy = self._policy
-        self._number = policy.spool.new_id()
-        self._visit.queue_id = ids.text(self._number)
+        self._numbered()
         self._intake = BodyIntake(policy.spool.body_writer(), policy.config.header_size_limit, self._mending())
         return self._intake
 
@@ -286,68 +299,34 @@ class Transaction:
         if self._intake.too_long and self._mending() is not None:  # something forged could hide in it
             return HEADER_TOO_LONG
         try:
-            if await self._came_back():
+            if await came_back(self._policy, self._intake.header, self._recipients):
                 return CAME_BACK
-            refusal = await self._stage("end_of_data") or await self._foreign_author()
-            if refusal is None:
-                refusal, body = await self._by_tables(body)
+            refusal = await self._stage("end_of_data") or await foreign_author(
+                self._policy, self._visit, self._intake.header
+            )
+            if refusal is not None:
+                return refusal
+            found = await examined(self._policy, self._visit, self._intake, body)
         except MailError as error:
             log.warning("message cannot be judged: %s", error)
             return error.reply
-        if refusal is not None:
-            return refusal
-        self._body = body
+        self._verdict = found.verdict
+        if found.refusal is not None:
+            return found.refusal
+        self._body, self._above = found.body, found.above
+        self._change(found.envelope)
         return CONTENT_OK
 
-    async def _by_tables(self, body: Body) -> tuple[Reply | None, Body]:
-        """What header and body checks say, then the checks of content; the body with what the first change in it."""
-        tables, intake, policy = self._policy.content_tables, self._intake, self._policy
-        if tables is None or not tables.used or self._visit.orders.discarded or intake is None:
-            return await self._inspected(body), body
-        letter = Letter(intake.header, intake.stored, body, policy.spool, policy.inspection.lane)
-        refusal, edits = await tables.look(letter, self._visit.orders)
-        refusal = refusal or await self._inspected(body)
-        return refusal, body if refusal or not edits else await edited(letter, edits, intake, policy.spool)
-
-    async def _inspected(self, body: Body) -> Reply | None:
-        """What the checks of content say. LMTP brings what another host has judged."""
-        visit, inspection, intake = self._visit, self._policy.inspection, self._intake
-        if visit.orders.discarded or self._service == "lmtp" or intake is None:
-            return None
-        visit.letter = Letter(intake.header, intake.stored, body, self._policy.spool, inspection.lane)
-        self._verdict = verdict = await inspection.judge(visit)
-        if verdict.action is Action.QUARANTINE and not visit.orders.held:
-            visit.orders.held = f"quarantine, {verdict}"
-        return inspection.reply(verdict, visit)
-
-    async def _came_back(self) -> bool:
-        """Whether local delivery would refuse it. Said later, that is a report to whoever the sender is said to be."""
-        assert self._intake is not None
-        seen = headers.delivered_to(self._intake.header)
-        for recipient in self._recipients if seen else ():
-            known = address.key(recipient.address) in seen
-            if known and isinstance(await self._policy.router.route(recipient.address), Local):
-                return True
-        return False
-
-    async def _foreign_author(self) -> Reply | None:
-        """On submission each address in From has to be the login's (RFC 6409 section 6.1)."""
-        assert self._intake is not None
-        if self._service != "submission" or not self._policy.config.check_sender_login:
-            return None
-        found = [(name.lower(), headers.unfold(value)) for name, value in headers.fields(self._intake.header)]
-        if sum(name == b"from" for name, _ in found) > 1:
-            return TWO_AUTHORS
-        for name, value in found:
-            if name not in _AUTHORS:
-                continue
-            authors = list(address_list.mailboxes(value))
-            if not authors:
-                return NO_AUTHOR
-            for author in authors:
-                if not await self._policy.owns(self._origin.login, headers.text(author.local + b"@" + author.domain)):
-                    return AUTHOR_NOT_YOURS
-        return None
+    def _change(self, changes: EnvelopeChanges | None) -> None:
+        """What milters want of the envelope."""
+        if changes is None:
+            return
+        if changes.sender is not None:
+            self._envelope = replace(self._envelope, sender=changes.sender)
+        if changes.added or changes.removed:
+            self._recipients = dict.fromkeys(changes.recipients(tuple(self._recipients)))
+            if not self._recipients:
+                self._visit.orders.discarded = "a milter took all recipients away"
 
     async def commit(self) -> Reply:
         """Queue the message. Where the caller is cancelled the commit goes on and its outcome is as if it had been told."""
@@ -370,7 +349,7 @@ class Transaction:
         if policy.signer is not None and self._service != "lmtp" and self._visit.trusted:
             signature = await policy.signer.fields(self._body, policy.spool)
         prefix = signature + policy.inspection.stamps(self._verdict, self._visit) + stamps.prepended(orders.prepended)
-        prefix += stamps.received(
+        prefix += self._above + stamps.received(
             replace(origin, name=self._visit.caller.known), policy.hostname, ids.text(number), sole, policy.clock.now()
         )
         try:
@@ -390,9 +369,21 @@ class Transaction:
         intake, self._intake, self._body = self._intake, None, None
         if intake is not None:
             intake.abort()
+        for seat in self._visit.caller.seats or ():
+            seat.reset()
 
 
 def _message_id(intake: BodyIntake | None) -> str:
     """As it stands in the header, for the trace; "" where there is none."""
     found = headers.first(intake.header, b"message-id") if intake is not None else None
     return headers.text(found)[:_ID_LIMIT] if found else ""
+
+
+def _words(parameters: MailParameters) -> Iterator[str]:
+    """As MAIL has them, for who looks at such things."""
+    if parameters.size is not None:
+        yield f"SIZE={parameters.size}"
+    if parameters.body != "7BIT":
+        yield f"BODY={parameters.body}"
+    if parameters.smtputf8:
+        yield "SMTPUTF8"

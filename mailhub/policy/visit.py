@@ -33,6 +33,7 @@ class Visit:
     def __init__(self, origin: Origin, service: str, resolver: Resolver | None, caller: Caller) -> None:
         self.origin, self.service, self.resolver, self.caller = origin, service, resolver, caller
         self.sender: str | None = None  # "" for the null reverse-path
+        self.parameters: tuple[str, ...] = ()  # of MAIL
         self.recipient = ""
         self.recipients = 0
         self.addressees: tuple[str, ...] = ()  # all of them, once data come

@@ -7,6 +7,7 @@ Comes from: policy. Gives to: the net. May import: net, wire, message, model, co
     clamd            ClamAV's INSTREAM
     spamd            SpamAssassin's SPAMC
     rspamd           rspamd's HTTP
+    milter           a connection to a milter
 
 Invariants
 - Whatever a daemon says or leaves unsaid becomes an answer or a Temporary, within the time limit and within bounds.

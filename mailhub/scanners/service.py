@@ -44,21 +44,21 @@ class Nonsense(Exception):
 
 
 class Service:
-    """`name`: as in verdicts; `where`: it listens. It holds no connection between questions."""
+    """`name`: as in verdicts; `where`: it listens."""
 
     def __init__(self, name: str, config: schema.Scanner, resolver: Resolver, clock: Clock) -> None:
         self.name, self.config = name, config
         self.where = endpoint(config.address)
-        self._resolver, self._clock = resolver, clock
+        self._resolver, self.clock = resolver, clock
         self._room = asyncio.Semaphore(config.connections)
         self._breaker = Breaker(config.breaker_failures, config.breaker_seconds, clock)
-        self._busy = self._asked = 0
+        self._busy = self._asked = self._kept = 0
 
     @property
     def state(self) -> State:
         breaker = self._breaker
         return State(
-            self.name, str(self.where), breaker.state, breaker.since, self._busy, self._asked, breaker.failures,
+            self.name, str(self.where), breaker.state, breaker.since, max(self._busy, self._kept), self._asked, breaker.failures,
             breaker.cause if breaker.failures else "",
         )  # fmt: skip
 
@@ -66,18 +66,41 @@ class Service:
         """What `talk` makes of a new connection. Temporary where there is no answer: none in `time_limit`, waiting in line
         included; an answer that is none; a daemon that is left alone."""
         async with self.turn():
-            stream = await connect(self.where, self._resolver, self._clock)
+            stream = await connect(self.where, self._resolver, self.clock)
             try:
                 return await talk(stream)
             finally:
                 stream.abort()
+
+    async def keep(self, begin: Callable[[Stream], Awaitable[T]]) -> T:
+        """What `begin` makes of a new connection, which stays until `let_go`. Temporary as `ask`, and where there are too many."""
+        if self._kept >= self.config.connections:
+            raise Temporary(f"{self._kept} connections are in use")
+        self._kept += 1
+        try:
+            async with self.turn():
+                stream = await connect(self.where, self._resolver, self.clock)
+                try:
+                    return await begin(stream)
+                except BaseException:
+                    stream.abort()
+                    raise
+        except BaseException:
+            self._kept -= 1
+            raise
+
+    def let_go(self, failure: str = "") -> None:
+        """A kept connection is closed; `failure`: why it was of no use any more."""
+        self._kept -= 1
+        if failure:
+            self._failed(failure)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """One question, asked within it: what it raises is counted as the daemon's failure, but for being cancelled."""
         asking = False
         try:
-            async with self._clock.timeout(self.config.time_limit), self._room:
+            async with self.clock.timeout(self.config.time_limit), self._room:
                 self._breaker.enter()
                 asking = True
                 self._busy += 1

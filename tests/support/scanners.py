@@ -220,3 +220,31 @@ def rspamd() -> Iterator[tuple[Daemon, int]]:
 
         with started(Daemon(command, place, port=port, ready=ready)) as daemon:
             yield daemon, milter
+
+
+@contextlib.contextmanager
+def opendkim(key: bytes, *lines: str) -> Iterator[Daemon]:
+    """Debian's, as a milter: it signs mail of signed.test from this host with that key, and verifies the rest."""
+    program = needed("opendkim")
+    with folder() as place:
+        port = free_port()
+        (place / "key").write_bytes(key)
+        (place / "key").chmod(0o600)
+        (place / "conf").write_text(
+            f"Mode sv\nSocket inet:{port}@127.0.0.1\nDomain signed.test\nSelector s\nKeyFile {place}/key\nSyslog no\nBackground no\n"
+            f"PidFile {place}/pid\nAlwaysAddARHeader yes\nRequireSafeKeys no\nAuthservID opendkim.test\nUMask 002\nNameservers 127.0.0.1\n"
+            f"DNSTimeout 1\n{chr(10).join(lines)}\n"
+        )
+        with started(Daemon([program, "-f", "-x", f"{place}/conf"], place, port=port)) as daemon:
+            yield daemon
+
+
+@contextlib.contextmanager
+def spamass_milter(spamd: int) -> Iterator[Daemon]:
+    """SpamAssassin's, as a milter before the spamd at that port; it refuses scores of 500 and more."""
+    program = needed("spamass-milter")
+    with folder() as place:
+        place.chmod(0o777)
+        command = [program, "-p", f"{place}/s", "-r", "500", "--", "-d", "127.0.0.1", "-p", str(spamd)]
+        with started(Daemon(command, place, path=f"{place}/s")) as daemon:
+            yield daemon

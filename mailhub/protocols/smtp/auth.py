@@ -71,5 +71,5 @@ async def _authenticate(session: "SmtpSession", argument: str) -> Reply:
         return UNAVAILABLE
     if isinstance(step, Refused):
         return WRONG
-    session.record.login = step.account.name
+    session.record.login, session.caller.mechanism = step.account.name, name.upper()
     return SUCCESS

@@ -11,7 +11,7 @@ from mailhub.directory import Authenticator, Peer
 from mailhub.model.envelope import Origin
 from mailhub.model.reply import Reply
 from mailhub.net import tls
-from mailhub.policy import ClientName, Policy, Transaction
+from mailhub.policy import Caller, ClientName, Policy, Transaction
 from mailhub.wire.smtp import SyntaxRefused, parse_command
 
 from ..session import SessionContext, peer_of
@@ -76,6 +76,7 @@ class SmtpSession(Channel):
             self.leave(BROKEN)
         finally:
             self.end_transaction()
+            self.caller.close()
             with contextlib.suppress(ConnectionLost):
                 self._hang_up() if self._untimely else self._close()
         await self._gone
@@ -84,7 +85,7 @@ class SmtpSession(Channel):
         peer = self._net.get_extra_info("peername")
         self.client = self.record.client or (str(peer[0]) if peer else "")
         self.proxy = self.client
-        self.caller = self.policy.caller(self.client)
+        self.caller = self._caller(None)
         self.tls_name = tls.describe(self.tls)
         if await self._talks_early():
             self.policy.guard.early(self.client)
@@ -274,7 +275,8 @@ class SmtpSession(Channel):
         self.end_transaction()
         self.record.moved(client, port)
         self.client, self.helo, self.extended = client, "", extended
-        self.caller = self.policy.caller(client, told)
+        self.caller.close()
+        self.caller = self._caller(told)
         self.offered = {}
         self.record.login = login
         refusal = self.policy.guard.connected(client, self.context.service)
@@ -290,6 +292,15 @@ class SmtpSession(Channel):
             return refusal
         self.extended = extended
         return None
+
+    def _caller(self, told: ClientName | None) -> Caller:
+        made = self.policy.caller(self.client, told)
+        local = self._net.get_extra_info("sockname")
+        made.port, made.local = (
+            self.record.port,
+            (str(local[0]), int(local[1])) if isinstance(local, tuple) else ("", 0),
+        )
+        return made
 
     async def _met(self, stage: str) -> Reply | None:
         return await self.policy.met(stage, self.origin(False), self.context.service, self.caller)
