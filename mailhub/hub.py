@@ -161,6 +161,7 @@ class Hub:
         await self._start_queue(undo)
         self.signer = signer(self)
         self.services = Services(self.resolver, clock)
+        undo.callback(self.services.close)
         self.inspection = inspection(self)
         self._take_policy(config.smtp)
         own = {door.label: door.smtp for door in config.listener if door.smtp is not None}

@@ -4,10 +4,13 @@ import re
 from dataclasses import dataclass
 
 from .findings import ip_version, is_domain
-from .lookup import Malformed
+from .lookup import Malformed as Malformed
+from .lookup import split
 
 ALLOWED = '"inet:127.0.0.1:783", "inet:[::1]:783", "inet:host.example:783" or "unix:/path"'
 _PATH_LIMIT = 107  # octets of a socket's path
+_TIME = re.compile(r"([0-9]{1,6})([smhd]?)")
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _INET = re.compile(r"inet:(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:\s]+)):([0-9]{1,5})")
 
 
@@ -37,3 +40,21 @@ def endpoint(text: str) -> Endpoint:
     if ip_version(host) is None if found[1] else not is_domain(host):
         raise Malformed(ALLOWED)
     return Endpoint(host.lower(), int(found[3]))
+
+
+def braced(text: str) -> tuple[Endpoint, list[tuple[str, str]]]:
+    """One that may stand in braces, with settings behind it: `{ inet:HOST:PORT, timeout=10s }`. Malformed."""
+    text = text.strip()
+    if not text.startswith("{"):
+        return endpoint(text), []
+    first, *words = split(text) or ("",)
+    found = [(name.strip(), value.strip()) for name, _, value in (word.partition("=") for word in words)]
+    return endpoint(first), found
+
+
+def seconds(text: str) -> float:
+    """As Postfix writes times: "10", "10s", "5m"."""
+    found = _TIME.fullmatch(text)
+    if found is None:
+        raise Malformed(f'a time such as "30s" or "5m", not {text[:100]!r}')
+    return float(int(found[1]) * _UNITS[found[2]])

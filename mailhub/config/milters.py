@@ -6,19 +6,18 @@ from typing import Annotated, Literal, cast, get_args
 
 from msgspec import Meta
 
-from .endpoints import Endpoint, endpoint
-from .lookup import Lookup, Malformed
-from .section import Count, Section
+from . import endpoints
+from .endpoints import Endpoint
+from .lookup import Lookup
+from .policy_service import PolicyServices
+from .section import Count
 
 Default = Literal["accept", "reject", "tempfail", "quarantine", "shutdown"]
 Wait = Annotated[float, Meta(ge=0.1, le=3_600)]
-ALLOWED = '"inet:HOST:PORT", "unix:/PATH" or "{ inet:HOST:PORT, connect_timeout=10s, default_action=accept }"'
-_TIME = re.compile(r"([0-9]{1,6})([smhd]?)")
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _TIMES = ("connect_timeout", "command_timeout", "content_timeout")
 
 
-class Milters(Section, frozen=True, kw_only=True):
+class Milters(PolicyServices, frozen=True, kw_only=True):
     # Filters that are asked about each session and message, in this order (Postfix's smtpd_milters): "inet:127.0.0.1:8891", "unix:/path", or with
     # settings of its own "{ inet:127.0.0.1:8891, connect_timeout=10s, default_action=accept }"; about mail that comes by LMTP; and by
     # table, for a client's address: others, or DISABLE.
@@ -67,30 +66,16 @@ class Milter:
 
 def milter(text: str) -> Milter:
     """Malformed where it is none."""
-    text = text.strip()
-    if not text.startswith("{"):
-        return Milter(endpoint(text))
-    if not text.endswith("}"):
-        raise Malformed(ALLOWED)
-    first, *words = [word for word in re.split(r"[,\s]+", text[1:-1]) if word]
-    return Milter(endpoint(first), tuple(_setting(word) for word in words))
+    where, words = endpoints.braced(text)
+    return Milter(where, tuple((name, _setting(name, value)) for name, value in words))
 
 
-def _setting(word: str) -> tuple[str, float | str]:
-    name, equals, value = word.partition("=")
+def _setting(name: str, value: str) -> float | str:
     if name == "default_action" and value in get_args(Default):
-        return name, value
-    if name in _TIMES and equals:
-        return name, seconds(value)
-    raise Malformed(f"{', '.join(_TIMES)} or default_action with a value, not {word[:100]!r}")
-
-
-def seconds(text: str) -> float:
-    """As Postfix writes times: "10", "10s", "5m"."""
-    found = _TIME.fullmatch(text)
-    if found is None or int(found[1]) == 0:
-        raise Malformed(f'a time such as "30s" or "5m", not {text[:100]!r}')
-    return float(int(found[1]) * _UNITS[found[2]])
+        return value
+    if name in _TIMES and (found := endpoints.seconds(value)):
+        return found
+    raise endpoints.Malformed(f"{', '.join(_TIMES)} or default_action with a value, not {name[:100]!r}")
 
 
 def listed(text: str) -> tuple[str, ...]:

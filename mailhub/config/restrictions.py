@@ -7,9 +7,9 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from . import lookup
+from . import lookup, policy_service
 
-TABLE, SECONDS = "a table", "seconds"
+TABLE, SECONDS, SERVICE = "a table", "seconds", "a policy service"
 
 # Word: what its argument is, "" for none. What each does stands in `policy.checks`.
 WORDS: Mapping[str, str] = {
@@ -24,7 +24,7 @@ WORDS: Mapping[str, str] = {
     "reject_sender_login_mismatch": "", "reject_authenticated_sender_login_mismatch": "",
     "reject_unauthenticated_sender_login_mismatch": "", "reject_known_sender_login_mismatch": "",
     "reject_unauth_pipelining": "", "reject_multi_recipient_bounce": "", "reject_plaintext_session": "",
-    "sleep": SECONDS, "warn_if_reject": "",
+    "check_policy_service": SERVICE, "sleep": SECONDS, "warn_if_reject": "",
 }  # fmt: skip
 # What they were called before Postfix 2.3; those names still work there, and here.
 BEFORE: Mapping[str, str] = {
@@ -84,6 +84,9 @@ def opens_to_all(texts: Sequence[str]) -> bool:
 def _check(word: str, argument: str) -> None:
     if WORDS[word] == TABLE:
         lookup.spec(argument)
+        return
+    if WORDS[word] == SERVICE:
+        policy_service.service(argument)
         return
     try:
         if not 0 <= float(argument) <= SLEEP_LIMIT:

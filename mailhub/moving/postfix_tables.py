@@ -51,6 +51,13 @@ SAME: Mapping[str, tuple[str, str]] = {
     "nested_header_checks": ("content_checks.nested_header_checks", "tables"),
     "body_checks": ("content_checks.body_checks", "tables"),
     "body_checks_size_limit": ("content_checks.body_checks_size_limit", "int"),
+    **{
+        f"smtpd_policy_service_{name}": (f"smtp.policy_service_{name}", kind)
+        for name, kind in (
+            ("timeout", "seconds"), ("max_idle", "seconds"), ("max_ttl", "seconds"), ("retry_delay", "seconds"), ("try_limit", "int"),
+            ("request_limit", "int"), ("default_action", "text"), ("policy_context", "text"),
+        )
+    },
     "smtpd_milters": ("smtp.milters", "milters"),
     "non_smtpd_milters": ("smtp.non_smtpd_milters", "milters"),
     "smtpd_milter_maps": ("smtp.milter_maps", "tables"),

@@ -41,6 +41,10 @@ class Surroundings(Protocol):
 
     async def owns(self, login: str, address: str) -> bool: ...
 
+    async def delegated(self, service: str, stage: str, visit: Visit) -> str:
+        """The action of access(5) that a policy service wants."""
+        ...
+
     async def has_owner(self, address: str) -> bool:
         """Whether somebody's login owns that address (smtp.sender_login)."""
         ...

@@ -1,14 +1,11 @@
 """The values of macros that milters are sent, by Sendmail's names as Postfix gives them (MILTER_README)."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from mailhub.config import schema
 from mailhub.model.address import domain_of
 
 from .visit import Visit
-
-_BITS = re.compile(r"(?:AES_?|CAMELLIA_?|ARIA_?)(128|256)")
 
 
 class Macros:
@@ -42,8 +39,7 @@ class Macros:
     async def _known(self, visit: Visit, recipient: str) -> Mapping[str, str]:
         origin, caller, config = visit.origin, visit.caller, self._config
         name = await visit.name()
-        protocol, _, cipher = origin.tls.partition(" with ")
-        bits = _BITS.search(cipher)
+        protocol, cipher, bits = visit.tls
         shown = name.verified or "unknown"
         return {
             "j": self._hostname, "v": config.milter_macro_v, "i": visit.queue_id,
@@ -53,7 +49,7 @@ class Macros:
             "client_addr": origin.client, "client_name": shown, "client_port": str(caller.port or ""),
             "client_ptr": name.reverse or "unknown",
             "client_resolve": "OK" if name.verified else "TEMP" if name.undecided else "FORGED" if name.reverse else "FAIL",
-            "tls_version": protocol, "cipher": cipher, "cipher_bits": bits[1] if bits else "256" if "CHACHA20" in cipher else "",
+            "tls_version": protocol, "cipher": cipher, "cipher_bits": bits,
             "auth_type": caller.mechanism, "auth_authen": origin.login,
             "mail_addr": visit.sender or "", "mail_host": domain_of(visit.sender or ""), "mail_mailer": "smtp",
             "rcpt_addr": recipient, "rcpt_host": domain_of(recipient), "rcpt_mailer": "smtp" if recipient else "",

@@ -28,6 +28,7 @@ from mailhub.trace import Trace
 from .access import domain_keys, mail_keys
 from .caller import BEFORE_MAIL, Caller, ClientName
 from .content_tables import ContentTables
+from .delegation import Delegations
 from .guard import Guard, unlimited
 from .inspection import Inspection
 from .milters import Milters
@@ -51,7 +52,7 @@ class Policy:
     """One for each [smtp] section in force. ValueError where `mynetworks` or a restriction list is malformed.
 
     `mailboxes`: None sets no quota. `commits`: those under way, of all policies of a hub. `tables`: None opens none but its own. `resolver`: None for who asks nothing of DNS. `delimiter`: of user+tag. `suppressions`: None
-    holds nothing back. `signer`: None signs nothing; `services`: None asks no milters. `inspection`: None asks no checks; it and
+    holds nothing back. `signer`: None signs nothing; `services`: None asks no milters and policy services. `inspection`: None asks no checks; it and
     `content_tables` may be changed.
     """
 
@@ -84,6 +85,7 @@ class Policy:
         self.config, self.guard, self.resolver, self._delimiter = config, guard or unlimited(clock), resolver, delimiter
         tables = tables or Tables(clock)
         self.milters = _milters(config, hostname, services, tables)
+        self._delegations = Delegations(config, services)
         networks, named = networks_and_tables(config.mynetworks)
         self.mynetworks = Networks(networks, self.guard.shared)
         self.xclient_hosts = addresses.Networks(config.xclient_hosts)
@@ -148,6 +150,10 @@ class Policy:
         return verdict if isinstance(verdict, Reply) else None
 
     # --- what checks ask ---
+
+    async def delegated(self, service: str, stage: str, visit: Visit) -> str:
+        """The action of access(5) that a policy service wants."""
+        return await self._delegations.ask(service, stage, visit)
 
     async def trusted_network(self, client: str) -> bool:
         """Whether that address is one of `mynetworks`."""

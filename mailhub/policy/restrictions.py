@@ -34,11 +34,16 @@ log = logging.getLogger("mailhub.policy")
 _NESTING = 10  # restriction lists that tables may name, one inside another
 _TABLES = 100  # that values of tables may name, besides those of the list
 TABLE_AWAY = Reply(451, "4.3.0", "Temporary lookup failure")
+DELEGATED = "check_policy_service"
 SERVER_ERROR = Reply(451, "4.3.5", "Server configuration error")
 _SUBJECTS = {
     "check_client_access": "Client host", "check_reverse_client_hostname_access": "Client host",
     "check_helo_access": "Helo command", "check_sender_access": "Sender address",
     "check_recipient_access": "Recipient address",
+}  # fmt: skip
+_OF_STAGES = {
+    "client": "Client host", "helo": "Helo command", "sender": "Sender address", "relay": "Recipient address",
+    "recipient": "Recipient address", "data": "Data command", "end_of_data": "End-of-data command",
 }  # fmt: skip
 
 
@@ -54,7 +59,9 @@ class Restrictions:
         self._tables, self._clock, self._delimiter = tables, clock, delimiter
         self._entries = parse(texts)
         self._opened = {
-            entry.argument: tables.named(entry.argument) for entry in self._entries if ":" in entry.argument
+            entry.argument: tables.named(entry.argument)
+            for entry in self._entries
+            if ":" in entry.argument and entry.word != DELEGATED
         }
         self._limit = len(self._opened) + _TABLES
 
@@ -97,6 +104,9 @@ class Restrictions:
         if entry.word == "sleep":
             await self._clock.sleep(float(entry.argument))
             return None
+        if entry.word == DELEGATED:
+            action = await here.delegated(entry.argument, self._stage, visit)
+            return await self._value(entry, "", action, visit, here, depth, warn)
         check = CHECKS.get(entry.word)
         if check is not None:
             return _weighed(await check(visit, here), entry, visit, warn)
@@ -137,7 +147,8 @@ class Restrictions:
 
     def _refusal(self, word: str, here: Surroundings) -> Reply:
         """What a bare REJECT says."""
-        text = f"{_SUBJECTS[word]} rejected: Access denied" if word in _SUBJECTS else "Access denied"
+        subject = _OF_STAGES.get(self._stage) if word == DELEGATED else _SUBJECTS.get(word)
+        text = f"{subject} rejected: Access denied" if subject else "Access denied"
         return coded(here.config.access_map_reject_code, "5.7.1", text)
 
     async def _whole_keys(self, word: str, visit: Visit) -> list[str]:

@@ -115,7 +115,7 @@ class Transaction:
         if not self._policy.config.delay_reject and (refusal := await self._policy.judged("sender", visit)) is not None:
             return refusal
         self._doubt = visit.doubt
-        visit.parameters = tuple(_words(granted))
+        visit.parameters, visit.size = tuple(_words(granted)), granted.size or 0
         self._envelope = Envelope(sender, (), granted)
         return SENDER_OK if granted is parameters else PRIORITY_CHANGED
 
@@ -298,6 +298,7 @@ class Transaction:
             return LOOP
         if self._intake.too_long and self._mending() is not None:  # something forged could hide in it
             return HEADER_TOO_LONG
+        self._visit.size = body.size
         try:
             if await came_back(self._policy, self._intake.header, self._recipients):
                 return CAME_BACK

@@ -1,5 +1,6 @@
 """The facts of one message on its way in, as checks ask for them, and what lists have left open."""
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from mailhub.model.envelope import Origin
@@ -12,6 +13,9 @@ from .orders import Orders
 if TYPE_CHECKING:
     from .check import Statement
     from .letter import Letter
+
+
+_BITS = re.compile(r"(?:AES_?|CAMELLIA_?|ARIA_?)(128|256)")
 
 
 class Told(NamedTuple):
@@ -38,6 +42,8 @@ class Visit:
         self.recipients = 0
         self.addressees: tuple[str, ...] = ()  # all of them, once data come
         self.queue_id = ""  # from then on
+        self.size = 0  # octets announced; of the message, once it is whole
+        self.instance = ""  # its name for policy services
         self.told: list[Told] | None = (
             None  # each rule is noted there, and nothing remembered: it is only asked how it would be
         )
@@ -51,6 +57,13 @@ class Visit:
             str, Statement
         ] = {}  # of checks, by their names; `heard`: of those that are asked once a message
         self.heard: dict[str, Statement | None] = {}
+
+    @property
+    def tls(self) -> tuple[str, str, str]:
+        """Protocol, cipher, its bits; "" in the clear, and where they are not known."""
+        protocol, _, cipher = self.origin.tls.partition(" with ")
+        bits = _BITS.search(cipher)
+        return protocol, cipher, bits[1] if bits else "256" if "CHACHA20" in cipher else ""
 
     async def name(self) -> ClientName:
         """Who the client's address says it is."""

@@ -8,6 +8,8 @@ Comes from: policy. Gives to: the net. May import: net, wire, message, model, co
     spamd            SpamAssassin's SPAMC
     rspamd           rspamd's HTTP
     milter           a connection to a milter
+    delegation       Postfix's policy delegation
+    services         those that are in use
 
 Invariants
 - Whatever a daemon says or leaves unsaid becomes an answer or a Temporary, within the time limit and within bounds.
@@ -17,5 +19,5 @@ Invariants
 
 from .service import Blocks as Blocks
 from .service import Service as Service
-from .service import Services as Services
 from .service import State as State
+from .services import Services as Services

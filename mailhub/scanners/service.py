@@ -2,11 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
-from weakref import WeakValueDictionary
 
 from mailhub.config import schema
 from mailhub.config.endpoints import endpoint
@@ -66,11 +65,15 @@ class Service:
         """What `talk` makes of a new connection. Temporary where there is no answer: none in `time_limit`, waiting in line
         included; an answer that is none; a daemon that is left alone."""
         async with self.turn():
-            stream = await connect(self.where, self._resolver, self.clock)
+            stream = await self.connection()
             try:
                 return await talk(stream)
             finally:
                 stream.abort()
+
+    async def connection(self) -> Stream:
+        """A new one, within a `turn`."""
+        return await connect(self.where, self._resolver, self.clock)
 
     async def keep(self, begin: Callable[[Stream], Awaitable[T]]) -> T:
         """What `begin` makes of a new connection, which stays until `let_go`. Temporary as `ask`, and where there are too many."""
@@ -79,7 +82,7 @@ class Service:
         self._kept += 1
         try:
             async with self.turn():
-                stream = await connect(self.where, self._resolver, self.clock)
+                stream = await self.connection()
                 try:
                     return await begin(stream)
                 except BaseException:
@@ -138,22 +141,3 @@ class Service:
                 "%s: %d failures in a row, the last: %s; it is left alone for %g seconds at a time", self.name,
                 self._breaker.failures, cause, self.config.breaker_seconds,
             )  # fmt: skip
-
-
-class Services:
-    """Those that are in use. What a daemon did before is known after a reload that did not change its section."""
-
-    def __init__(self, resolver: Resolver, clock: Clock) -> None:
-        self._resolver, self._clock = resolver, clock
-        self._made: WeakValueDictionary[tuple[str, schema.Scanner], Service] = WeakValueDictionary()
-
-    def of(self, name: str, config: schema.Scanner) -> Service:
-        """The caller keeps it."""
-        made = self._made.get((name, config))
-        if made is None:
-            made = self._made[name, config] = Service(name, config, self._resolver, self._clock)
-        return made
-
-    @property
-    def states(self) -> Sequence[State]:
-        return sorted((made.state for made in self._made.values()), key=lambda state: (state.name, state.address))

@@ -44,8 +44,10 @@ async def test_what_is_moved_to_junk_is_learnt(tmp_path: Path) -> None:
     async with asyncio.timeout(40), running(tmp_path / "var", ANN, junk=config, smtp=Smtp(mynetworks=())) as hub:
         for n in range(2):
             await send(hub, "x@far.test", ANN, text(f"pills{n}", "cheap pills, order now, best price guaranteed"))
+            await hub.queue.idle()  # each has its number before the next one comes
         for n in range(2):
             await send(hub, "x@far.test", ANN, text(f"report{n}", "the report of the tuesday meeting is attached"))
+            await hub.queue.idle()
         assert len(await messages(hub, ANN)) == 4
         await asyncio.to_thread(move, hub, "1:2", "Junk")
         await asyncio.to_thread(move, hub, "1:2", "Archive")

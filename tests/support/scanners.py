@@ -248,3 +248,24 @@ def spamass_milter(spamd: int) -> Iterator[Daemon]:
         command = [program, "-p", f"{place}/s", "-r", "500", "--", "-d", "127.0.0.1", "-p", str(spamd)]
         with started(Daemon(command, place, path=f"{place}/s")) as daemon:
             yield daemon
+
+
+@contextlib.contextmanager
+def postgrey(delay: int) -> Iterator[Daemon]:
+    """Debian's greylisting policy service: what comes again after so many seconds passes, with a field X-Greylist; -1: at once."""
+    program = needed("postgrey")
+    with folder() as place:
+        (place / "db").mkdir()
+        user, group = ("nobody", "nogroup") if os.getuid() == 0 else (str(os.getuid()), str(os.getgid()))
+        if os.getuid() == 0:
+            shutil.chown(place / "db", user, group)
+        port = free_port()
+        for name in ("clients", "recipients"):
+            (place / name).write_text("")
+        command = [
+            program, f"--inet=127.0.0.1:{port}", f"--delay={delay}", f"--dbdir={place}/db", f"--user={user}", f"--group={group}",
+            "--auto-whitelist-clients=0", f"--whitelist-clients={place}/clients", f"--whitelist-recipients={place}/recipients",
+            "--hostname=postgrey.test",
+        ]  # fmt: skip
+        with started(Daemon(command, place, port=port)) as daemon:
+            yield daemon

@@ -41,7 +41,9 @@ class Flow:
     def _deliver(self, number: int) -> tuple[int, bytes]:
         with smtplib.SMTP("127.0.0.1", self._hub.port("smtp"), timeout=60) as client:
             try:
-                client.sendmail("x@far.test", [ANN], b"From: x@far.test\r\nSubject: %d\r\n\r\ntext\r\n" % number)
+                client.sendmail(
+                    f"x{number}@far.test", [ANN], b"From: x@far.test\r\nSubject: %d\r\n\r\ntext\r\n" % number
+                )
             except smtplib.SMTPRecipientsRefused as error:
                 return error.recipients[ANN]
             except smtplib.SMTPResponseException as error:

@@ -285,13 +285,12 @@ class SmtpSession(Channel):
 
     async def introduce(self, hostname: str, extended: bool) -> Reply | None:
         """The client says who it is; a refusal, or None."""
-        before, self.helo = self.helo, hostname
+        before = self.helo, self.extended
+        self.helo, self.extended = hostname, extended
         refusal = await self._met("helo")
         if refusal is not None:
-            self.helo = before
-            return refusal
-        self.extended = extended
-        return None
+            self.helo, self.extended = before
+        return refusal
 
     def _caller(self, told: ClientName | None) -> Caller:
         made = self.policy.caller(self.client, told)
