@@ -12,6 +12,8 @@ from mailhub.web.capture.links import LinkCheck
 from mailhub.web.capture.mailhog import MailHog
 from mailhub.web.capture.mailpit import Mailpit
 from mailhub.web.capture.release import Release
+from mailhub.web.operator import actions, own
+from mailhub.web.operator.access import Access
 from mailhub.web.routes import Route
 from mailhub.web.server import WebServer
 
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
 async def serving_web(hub: "Hub", faults: Faults | None, undo: AsyncExitStack) -> WebServer:
     """`undo` gets how it is unmade."""
     config = hub.config
+    access = Access(hub.control.tokens, hub.authenticator, lambda: hub.config.auth, config.web, hub.clock)
     routes: list[Route] = health.routes(lambda: hub.trouble)
+    routes += actions.routes(hub.control, access) + own.routes(hub.control, access)
     if config.mode == "capture":
         caught = Caught(hub.directory, hub.mailboxes, config.web.waiting_limit)
         await caught.open()

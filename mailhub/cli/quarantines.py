@@ -21,15 +21,18 @@ def quarantine() -> None:
 @quarantine.command("list")
 @filters
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=1_000, show_default=True, help="Messages at most.")
+@click.option("--account", default="", help="Only what is for its addresses and nobody else's.")
 @common
-def list_messages(limit: int, config: Path | None, as_json: bool, **filters: Any) -> None:
+def list_messages(limit: int, account: str, config: Path | None, as_json: bool, **filters: Any) -> None:
     """List what is held, oldest first, and why."""
     found: list[words.Quarantined] = []
     which = words.Which(**filters)
     with backend(config) as side:
         while len(found) < limit:
             after = found[-1].message.id if found else ""
-            page = side.ask(words.QuarantineList(which=which, after=after, limit=min(100, limit - len(found))))
+            page = side.ask(
+                words.QuarantineList(account=account, which=which, after=after, limit=min(100, limit - len(found)))
+            )
             if not page:
                 break
             found.extend(page)

@@ -14,5 +14,7 @@ class Web(Section, frozen=True, kw_only=True):
     prefix: Annotated[str, Meta(pattern=r"^(/[A-Za-z0-9._-]+)*$")] = ""
     # Octets of one request.
     body_limit: Annotated[int, Meta(ge=1_024, le=1 << 30)] = 52_428_800
+    # Requests of one token, or one account, in a minute.
+    requests_per_minute: Count = 600
     # Requests that wait for mail, or follow events, at one time.
     waiting_limit: Count = 100

@@ -46,7 +46,7 @@ class Client:
                     if progress is not None:
                         progress(*said.progress)
                 elif isinstance(said.answer, msgspec.Raw):
-                    answer: Answer = msgspec.json.decode(said.answer, type=answer_type(request))
+                    answer: Answer = msgspec.json.decode(said.answer, type=answer_type(type(request)))
                     return answer
                 elif not isinstance(said.failure, msgspec.UnsetType):
                     raise ControlError(said.failure.kind, said.failure.text)

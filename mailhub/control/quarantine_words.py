@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from .queue_words import QueueAct, QueuedMessage, QueueText, Which
 from .request import Page, Request
+from .route_words import Address
 
 
 class Found(Struct, frozen=True, kw_only=True):
@@ -31,8 +32,9 @@ class QuarantineText(Struct, frozen=True, kw_only=True):
 
 
 class QuarantineList(Request[tuple[Quarantined, ...]], frozen=True, kw_only=True, tag="quarantine.list"):
-    """Oldest first."""
+    """Oldest first. `account` in all of these: only what is for its addresses and nobody else's; "": everything."""
 
+    account: Address = ""
     which: Which = Which()
     after: str = ""
     limit: Page = 100
@@ -40,11 +42,16 @@ class QuarantineList(Request[tuple[Quarantined, ...]], frozen=True, kw_only=True
 
 class QuarantineShow(Request[QuarantineText], frozen=True, kw_only=True, tag="quarantine.show"):
     id: str
+    account: Address = ""
 
 
 class QuarantineRelease(QueueAct, frozen=True, kw_only=True, tag="quarantine.release"):
     """Due now; delivered as if no check had spoken against it."""
 
+    account: Address = ""
+
 
 class QuarantineDelete(QueueAct, frozen=True, kw_only=True, tag="quarantine.delete"):
     """Gone, without a report to anybody."""
+
+    account: Address = ""

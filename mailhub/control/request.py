@@ -23,9 +23,9 @@ class Done(Struct, frozen=True, kw_only=True):
     done: bool = True
 
 
-def answer_type(request: "Request[Any]") -> Any:
-    """The type that answers this request."""
-    return get_args(type(request).__orig_bases__[0])[0]  # type: ignore[attr-defined]
+def answer_type(request: "type[Request[Any]]") -> Any:
+    """The type that answers such a request."""
+    return get_args(request.__orig_bases__[0])[0]  # type: ignore[attr-defined]
 
 
 def checked(request: "Request[Answer]") -> "Request[Answer]":

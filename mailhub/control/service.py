@@ -33,6 +33,7 @@ from .quotas import Quotas
 from .routes import Routes
 from .scripts import Scripts
 from .suppressions import Suppressions
+from .tokens import Tokens
 from .traces import Traces
 
 log = logging.getLogger("mailhub.control")
@@ -75,10 +76,11 @@ class Control:
         accounts, traces = Accounts(directory, store.mailboxes, store.texts), Traces(store.traces, trace)
         queues = Queues(store.queue, clock, wake, deadline, traces)
         bans, suppressions = Bans(guard), Suppressions(store.suppressions, clock)
-        quarantines = Quarantines(store.queue, clock, wake, queues, trace)
         sieve, routes = Scripts(directory, scripts), Routes(router)
+        quarantines = Quarantines(store.queue, clock, wake, queues, routes, trace)
         junk = Junk(directory, store.junk, learnt)
         dkim = Dkim(directory, store.dkim, clock)
+        self.tokens = tokens = Tokens(store.tokens, clock)
         credentials = Credentials(store.directory, clock, hostname)
         self._actions: dict[type, Callable[..., Awaitable[Any]]] = {
             words.Status: status,
@@ -106,6 +108,9 @@ class Control:
             words.DkimList: dkim.show,
             words.DkimActivate: dkim.activate,
             words.DkimRemove: dkim.remove,
+            words.TokenAdd: tokens.add,
+            words.TokenList: tokens.page,
+            words.TokenRemove: tokens.remove,
             words.TraceFind: traces.find,
             words.MailboxCheck: self._mailboxes.check,
             words.MailboxRepair: self._mailboxes.repair,

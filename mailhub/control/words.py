@@ -88,6 +88,11 @@ from .suppression_words import Suppression as Suppression
 from .suppression_words import SuppressionAdd as SuppressionAdd
 from .suppression_words import SuppressionList as SuppressionList
 from .suppression_words import SuppressionRemove as SuppressionRemove
+from .token_words import MadeToken as MadeToken
+from .token_words import Token as Token
+from .token_words import TokenAdd as TokenAdd
+from .token_words import TokenList as TokenList
+from .token_words import TokenRemove as TokenRemove
 from .trace_words import Step as Step
 from .trace_words import Traced as Traced
 from .trace_words import TracedMessage as TracedMessage
@@ -324,6 +329,7 @@ AnyRequest = (
     | QueueRelease | QueueRequeue | QueueRemove | Explain | JunkTrain | JunkExplain | JunkList | QuarantineList | QuarantineShow | QuarantineRelease | QuarantineDelete | BanList | BanAdd | BanRemove | MailboxRebuild
     | DkimCreate | DkimList | DkimActivate | DkimRemove | ForwardGet | ForwardSet | SieveList | SieveGet | SievePut | SieveActivate | SieveDelete
     | QuotaGet | QuotaSet | QuotaRecalculate | MailboxCheck | MailboxRepair | MailboxSync | RouteShow | QueueAges | TraceFind | SuppressionList | SuppressionAdd | SuppressionRemove
+    | TokenAdd | TokenList | TokenRemove
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from mailhub.store.api import AppPasswordRow, DirectoryStore
 
 log = logging.getLogger("mailhub.directory")
 
-SERVICES = ("smtp", "imap", "pop3", "managesieve")
+SERVICES = ("smtp", "imap", "pop3", "managesieve", "api")
 LIMIT = 100  # of one account
 NAME_LIMIT = 100  # characters
 _LENGTH = 20  # letters

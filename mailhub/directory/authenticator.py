@@ -33,7 +33,7 @@ from .watch import Watch
 log = logging.getLogger("mailhub.directory")
 
 _FAKES = "scram-fakes"  # a note of the store
-_WITH_MAILBOX = ("imap", "pop3", "managesieve", "web")
+_WITH_MAILBOX = ("imap", "pop3", "managesieve", "web", "api")
 WEB = "web"  # the service that asks for a second factor itself
 
 

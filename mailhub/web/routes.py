@@ -13,12 +13,13 @@ from .safety import Handler
 
 T = TypeVar("T")
 OPENAPI = "/api/openapi.json"
+_SECURITY = {"token": {"type": "http", "scheme": "bearer"}, "account": {"type": "http", "scheme": "basic"}}
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """`body`, `answer`: types of what comes and goes as JSON; None for none. `query`: parameters with what they mean.
-    `kind`: the answer's media type. `hidden`: not described (pages)."""
+    `kind`: the answer's media type. `hidden`: not described (pages). `security`: "token" or "account", who has to ask."""
 
     method: str
     path: str
@@ -29,6 +30,7 @@ class Route:
     answer: Any = None
     kind: str = "application/json"
     hidden: bool = False
+    security: str = ""
 
 
 def answered(value: object, status: int = 200) -> web.Response:
@@ -57,7 +59,7 @@ def described(routes: Sequence[Route], title: str) -> Route:
         "openapi": "3.1.0",
         "info": {"title": title, "version": __version__},
         "paths": paths,
-        "components": {"schemas": components},
+        "components": {"schemas": components, "securitySchemes": _SECURITY},
     }
     encoded = msgspec.json.encode(document)
 
@@ -85,6 +87,9 @@ def _operation(route: Route, schemas: Mapping[int, Any]) -> dict[str, Any]:
             "503": {"description": "not now; `error` says why"},
         },
     }
+    if route.security:
+        found["security"] = [{route.security: []}]
+        found["responses"]["401"] = {"description": "nobody, or not the right one; `error` says why"}
     if route.body is not None:
         found["requestBody"] = {"required": True, "content": {"application/json": {"schema": schemas[id(route.body)]}}}
     return found

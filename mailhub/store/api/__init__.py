@@ -73,6 +73,8 @@ from .texts import in_field as in_field
 from .tls import StsRow as StsRow
 from .tls import TlsCount as TlsCount
 from .tls import TlsStore as TlsStore
+from .tokens import TokenRow as TokenRow
+from .tokens import TokenStore as TokenStore
 from .trace import TraceStore as TraceStore
 
 
@@ -93,6 +95,9 @@ class Store(Protocol):
 
     @property
     def dkim(self) -> DkimStore: ...
+
+    @property
+    def tokens(self) -> TokenStore: ...
 
     @property
     def guard(self) -> GuardStore: ...

@@ -41,6 +41,7 @@ from .sieve import SqliteSieve
 from .suppressions import SqliteSuppressions
 from .texts import SqliteTexts
 from .tls import SqliteTls
+from .tokens import SqliteTokens
 from .traces import SqliteTraces
 from .writer import Told, Writer
 
@@ -57,6 +58,7 @@ class SqliteStore:
     sharing: SqliteSharing
     directory: SqliteDirectory
     dkim: SqliteDkim
+    tokens: SqliteTokens
     guard: SqliteGuard
     greylist: SqliteGreylist
     sieve: SqliteSieve
@@ -152,6 +154,7 @@ class SqliteStore:
         self.sharing = SqliteSharing(self._writer, self._reader, db)
         self.directory = SqliteDirectory(self._writer, self._reader, self._reading(database), db)
         self.dkim = SqliteDkim(self._writer, self._reader, self._reading(database), db)
+        self.tokens = SqliteTokens(self._writer, self._reader, self._reading(database), db)
         self.guard = SqliteGuard(self._writer, self._reader, self._reading(database), db)
         self.greylist = SqliteGreylist(self._writer, self._reading(database))
         self.sieve = SqliteSieve(self._writer, self._reader, self._reading(database), db)

@@ -11,6 +11,7 @@ rendered    ENVELOPE and BODYSTRUCTURE beside them; glimpse: THREADID and PREVIE
 filed       (content, message) pairs whose file is not known to be synced; see recovery
 ban         of client networks; sent: what an account sent on a day; wrote_to: digests of whom it ever wrote to
 dkim_key    keys that sign our mail
+api_token    what programs show to the HTTP interface
 domain_admin accounts that may change what lives in a domain
 greylist    who tried when, by digest, and who came again
 suppression of addresses that refused mail for good, or that the operator named
@@ -25,7 +26,7 @@ import sqlite3
 
 from mailhub.model.errors import Permanent
 
-VERSION = 20
+VERSION = 21
 
 # What orders and counts the queue. A trigger is one statement here: it holds no ";" before a line's end.
 _QUEUE_ORDER = """
@@ -97,6 +98,11 @@ create table domain_admin(domain text not null, account text not null, primary k
 create index domain_admin_account on domain_admin(account);
 """
 
+_API_TOKEN = """
+create table api_token(name text primary key, digest text not null unique, scopes text not null, created real not null,
+  expires real not null, used real not null, client text not null) without rowid;
+"""
+
 
 TABLES = (
     """
@@ -152,6 +158,7 @@ create table recipient(item integer not null, n integer not null, address text n
     + _QUARANTINE
     + _DKIM
     + _DOMAIN_ADMIN
+    + _API_TOKEN
     + """
 
 create table folder(id integer primary key, account text not null, name text not null, uidvalidity integer not null,
@@ -283,6 +290,7 @@ alter table item add column verdict text not null default '';
     18: _QUARANTINE,
     19: _DKIM,
     20: _DOMAIN_ADMIN,
+    21: _API_TOKEN,
 }
 
 

@@ -1,0 +1,97 @@
+"""Who asks: a program by its token, or an account by its password."""
+
+import base64
+import binascii
+import ipaddress
+from collections.abc import Callable
+
+from aiohttp import web
+
+from mailhub.config.signin import Auth
+from mailhub.config.web import Web
+from mailhub.control.scopes import allowed
+from mailhub.control.tokens import Tokens, digest
+from mailhub.directory import Authenticator
+from mailhub.model.clock import Clock
+from mailhub.policy.counters import Counters
+
+from ..safety import failed
+
+SERVICE = "api"
+_MINUTE = 60.0
+_TABLE = 10_000  # askers whose requests are counted
+_CREDENTIALS = 4_096  # characters of Authorization
+
+
+class Denied(Exception):
+    """`answer` is what is said."""
+
+    def __init__(self, status: int, why: str, challenge: str = "") -> None:
+        super().__init__(why)
+        self.answer = failed(status, why)
+        if challenge:
+            self.answer.headers["WWW-Authenticate"] = challenge
+
+
+class Access:
+    """One per hub. `auth`: [auth] as it is now."""
+
+    def __init__(
+        self, tokens: Tokens, authenticator: Authenticator, auth: Callable[[], Auth], web: Web, clock: Clock
+    ) -> None:
+        self._tokens, self._authenticator, self._auth, self._clock = tokens, authenticator, auth, clock
+        self._limit = web.requests_per_minute
+        self._requests: Counters[str] = Counters(_MINUTE, _TABLE)
+
+    async def token(self, request: web.Request, action: str) -> str:
+        """The name of the token that lets this action be done. Denied; Temporary where the client tried too much."""
+        challenge = "Bearer"
+        shown, client = self._credentials(request, "bearer", challenge), _client(request)
+        login = f"token {digest(shown)[:12]}"
+        self._authenticator.admit(login, service=SERVICE, client=client)
+        row = await self._tokens.shown(shown, client)
+        if row is None:
+            await self._authenticator.failed(login, "no such token, or it has ended", service=SERVICE, client=client)
+            raise Denied(401, "no such token, or it has ended", f'{challenge} error="invalid_token"')
+        self._count(f"token {row.name}")
+        if not allowed(row.scopes, action):
+            scope = f"a scope for {action} is missing; the token has {' '.join(row.scopes)}"
+            raise Denied(403, scope, f'{challenge} error="insufficient_scope"')
+        return row.name
+
+    async def account(self, request: web.Request) -> str:
+        """The account that signs in. One with a second factor needs an app password. Denied; Temporary."""
+        challenge = 'Basic realm="mailhub", charset="UTF-8"'
+        shown, client = self._credentials(request, "basic", challenge), _client(request)
+        try:
+            login, colon, password = base64.b64decode(shown, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            colon = ""
+        if not colon:
+            raise Denied(401, "no login and password in Authorization", challenge)
+        account = await self._authenticator.authenticate(login, password, service=SERVICE, client=client)
+        if account is None:
+            raise Denied(401, "wrong login or password", challenge)
+        self._count(account.name)
+        return account.name
+
+    def _credentials(self, request: web.Request, scheme: str, challenge: str) -> str:
+        if not (request.secure or self._auth().allow_plaintext or _of_this_host(request)):
+            raise Denied(403, "TLS first: nobody signs in on a connection that others may read (auth.allow_plaintext)")
+        given, _, shown = request.headers.get("Authorization", "").partition(" ")
+        if given.lower() != scheme or not 0 < len(shown.strip()) <= _CREDENTIALS:
+            raise Denied(401, f"sign in: Authorization: {scheme.capitalize()} ...", challenge)
+        return shown.strip()
+
+    def _count(self, who: str) -> None:
+        if self._requests.add(who, self._clock.monotonic()) > self._limit:
+            raise Denied(429, f"more than {self._limit} requests in a minute (web.requests_per_minute)")
+
+
+def _client(request: web.Request) -> str:
+    """The address of the other end; that of this host where it is a unix socket."""
+    return request.remote or "127.0.0.1"
+
+
+def _of_this_host(request: web.Request) -> bool:
+    return ipaddress.ip_address(_client(request).partition("%")[0]).is_loopback

@@ -1,0 +1,67 @@
+"""Each action of control by HTTP: POST /api/mailhub/v1/queue.list with its fields as JSON; what changes nothing also by GET."""
+
+import logging
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from mailhub.control import words
+from mailhub.control.scopes import ACTIONS, reads
+from mailhub.control.service import Control
+
+from ..routes import Route, answered, read
+from ..safety import Handler
+from .access import Access, Denied
+
+log = logging.getLogger("mailhub.web")
+
+ROOT = "/api/mailhub/v1/"
+
+
+def routes(control: Control, access: Access) -> list[Route]:
+    made = []
+    for action, kind in ACTIONS.items():
+        summary = _summary(kind)
+        handler = _handler(control, access, action, kind)
+        answer = words.answer_type(kind)
+        if reads(action):
+            made.append(Route("GET", ROOT + action, handler, summary, _scalars(kind), None, answer, security="token"))
+        made.append(Route("POST", ROOT + action, handler, summary, None, kind, answer, security="token"))
+    return made
+
+
+def _handler(control: Control, access: Access, action: str, kind: "type[words.Request[Any]]") -> Handler:
+    async def do(request: web.Request) -> web.StreamResponse:
+        try:
+            name = await access.token(request, action)
+        except Denied as denied:
+            return denied.answer
+        asked = _from_query(request, kind) if request.method == "GET" else await read(request, kind)
+        if not reads(action):
+            log.info("http: %s by token %r from %s", action, name, request.remote or "this host")
+        return answered(await control.perform(asked))
+
+    return do
+
+
+def _from_query(request: web.Request, kind: "type[words.Request[Any]]") -> "words.Request[Any]":
+    try:
+        asked: words.Request[Any] = msgspec.convert(dict(request.query), kind, strict=False)
+        return asked
+    except msgspec.ValidationError as error:
+        raise ValueError(f"{error} (what is no single value is asked by POST, as JSON)") from error
+
+
+def _scalars(kind: "type[words.Request[Any]]") -> dict[str, str]:
+    """Those fields that a query can hold."""
+    info = msgspec.inspect.type_info(kind)
+    simple = (msgspec.inspect.StrType, msgspec.inspect.IntType, msgspec.inspect.FloatType, msgspec.inspect.BoolType)
+    assert isinstance(info, msgspec.inspect.StructType)
+    return {field.encode_name: "" for field in info.fields if isinstance(field.type, simple)}
+
+
+def _summary(kind: "type[words.Request[Any]]") -> str:
+    """The first sentence of its docstring."""
+    text = " ".join((kind.__doc__ or "").split())
+    return "" if text.startswith(f"{kind.__name__}(") else text
