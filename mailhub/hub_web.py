@@ -14,6 +14,7 @@ from mailhub.web.capture.mailpit import Mailpit
 from mailhub.web.capture.release import Release
 from mailhub.web.operator import actions, own
 from mailhub.web.operator.access import Access
+from mailhub.web.operator.live import Live
 from mailhub.web.routes import Route
 from mailhub.web.server import WebServer
 
@@ -27,6 +28,7 @@ async def serving_web(hub: "Hub", faults: Faults | None, undo: AsyncExitStack) -
     access = Access(hub.control.tokens, hub.authenticator, lambda: hub.config.auth, config.web, hub.clock)
     routes: list[Route] = health.routes(lambda: hub.trouble)
     routes += actions.routes(hub.control, access) + own.routes(hub.control, access)
+    routes += Live(hub.trace, access, config.web.waiting_limit, SystemClock()).routes()
     if config.mode == "capture":
         caught = Caught(hub.directory, hub.mailboxes, config.web.waiting_limit)
         await caught.open()

@@ -35,6 +35,11 @@ def about(item: int) -> Iterator[None]:
         _queue_id.reset(token)
 
 
+def item_id() -> str:
+    """The queue id that a line written now is about, or ""."""
+    return _queue_id.get()
+
+
 class TextFormatter(logging.Formatter):
     """`2026-11-24T02:10:59.123Z info smtp: 0FQ7C6N2K4M1T: text`; a traceback follows, indented."""
 

@@ -5,10 +5,11 @@ given to the store some times a minute; a crash loses the last of them, never ma
 """
 
 import asyncio
+import contextlib
 import logging
 import re
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from mailhub.config import schema
 from mailhub.model import ids
@@ -42,6 +43,16 @@ class Trace:
         self._alarm: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
         self._fetched: OrderedDict[tuple[int, str, str], None] = OrderedDict()
+        self._followers: list[Callable[[Event], object]] = []
+
+    @contextlib.contextmanager
+    def followed(self, happened: Callable[[Event], object]) -> Iterator[None]:
+        """Meanwhile each step is told to `happened`, on the loop."""
+        self._followers.append(happened)
+        try:
+            yield
+        finally:
+            self._followers.remove(happened)
 
     @classmethod
     def off(cls, clock: Clock) -> "Trace":
@@ -114,13 +125,16 @@ class Trace:
     def _note(self, number: int, stage: Stage, text: str, address: str = "", message_id: str = "") -> None:
         if not self.config.enabled:
             return
-        if len(self._events) >= _BACKLOG:
-            self._dropped += 1
-            return
         address = address.lower()
         if not self.config.addresses:
             text, address = _ADDRESS.sub("*@", text), ""
-        self._events.append(Event(self._clock.now(), number, stage, text[:_TEXT], address, message_id))
+        event = Event(self._clock.now(), number, stage, text[:_TEXT], address, message_id)
+        for happened in self._followers:
+            happened(event)
+        if len(self._events) >= _BACKLOG:
+            self._dropped += 1
+            return
+        self._events.append(event)
         if len(self._events) >= _BATCH or self._alarm is None:
             self._set_alarm()
 

@@ -7,17 +7,8 @@ import msgspec
 
 from . import words
 
-_READING = (
-    "list",
-    "get",
-    "show",
-    "find",
-    "check",
-    "summary",
-    "ages",
-    "explain",
-    "status",
-)  # the last word of what changes nothing
+# The last word of what changes nothing.
+_READING = frozenset(("list", "get", "show", "find", "check", "summary", "ages", "explain", "status", "follow"))
 _BY_COMMAND = "token"  # no token makes another
 
 
@@ -33,7 +24,8 @@ def reads(action: str) -> bool:
 ACTIONS: dict[str, "type[words.Request[Any]]"] = {
     name(kind): kind for kind in get_args(words.AnyRequest) if not name(kind).startswith(_BY_COMMAND)
 }
-SUBJECTS = tuple(sorted({action.partition(".")[0] for action in ACTIONS}))
+FOLLOWED = ("log.follow", "trace.follow")  # streams, by HTTP alone
+SUBJECTS = tuple(sorted({action.partition(".")[0] for action in (*ACTIONS, *FOLLOWED)}))
 
 
 def known(scope: str) -> bool:

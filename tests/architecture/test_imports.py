@@ -58,7 +58,19 @@ BELOW: dict[str, tuple[str, ...]] = {
 }
 BELOW["moving"] = ("store", "model", "config")
 BELOW["jobs"] = ("queue", "delivery", "store.api", "net", "message", "model", "config")
-BELOW["web"] = ("control", "policy", "queue", "mailbox", "directory", "net", "message", "model", "config")
+BELOW["web"] = (
+    "control",
+    "policy",
+    "queue",
+    "mailbox",
+    "directory",
+    "trace",
+    "log",
+    "net",
+    "message",
+    "model",
+    "config",
+)
 BELOW["hub_reload"] = ("config",)
 BELOW["hub_sessions"] = ("protocols", "net", "model")  # a part of hub
 BELOW["hub_local"] = ("delivery", "directory", "deputy", "model", "config")  # a part of hub
