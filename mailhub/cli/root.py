@@ -38,7 +38,7 @@ _COMMANDS = {
         "Move in: settings of Postfix and Dovecot, mail of Maildirs, mbox files and IMAP servers.",
     ),
     "export": ("moving_mail:export", "Copy an account's mail out, as a Maildir or as mbox files."),
-    "config": ("config:show", "Say what can be configured: lookup tables, ways to sign in."),
+    "config": ("config:show", "Show and set options; lookup tables and ways to sign in that there are."),
     "table": ("tables:table", "Ask lookup tables."),
     "version": ("version:version", "Print the version."),
 }

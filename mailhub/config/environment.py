@@ -31,7 +31,7 @@ def document(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[Path, str
             table = data
             for part in path[:-1]:
                 table = table.setdefault(part, {})
-            table[path[-1]] = _value(given[name], kind)
+            table[path[-1]] = value_of(given[name], kind)
             named[path] = name
     return data, named
 
@@ -56,7 +56,7 @@ def _options(section: type[Any], above: Path) -> Iterator[tuple[Path, inspect.Ty
             yield (*above, field.name), kind
 
 
-def _value(text: str, kind: inspect.Type) -> Any:
+def value_of(text: str, kind: inspect.Type) -> Any:
     """Text as it is where text is wanted, words between commas for a list of them; all else as TOML has it."""
     words = isinstance(kind, inspect.VarTupleType) and isinstance(kind.item_type, inspect.StrType)
     if words and not text.lstrip().startswith("["):

@@ -54,7 +54,7 @@ def load(path: Path | None = None) -> schema.Config:
     Relative paths in it (`data`, `tls.certificate`, `tls.key`) are made absolute, from the folder of the file.
     """
     file = path or Path(FILE)
-    text = "" if path is None and not file.exists() else _read(file)
+    text = "" if path is None and not file.exists() else read(file)
     return _anchored(parse(text, str(file), os.environ), file.absolute().parent)
 
 
@@ -124,7 +124,7 @@ def _completed(config: schema.Config, part: schema.Section, written: dict[str, A
     return msgspec.structs.replace(part, **changed)
 
 
-def _read(file: Path) -> str:
+def read(file: Path) -> str:
     try:
         with file.open("rb") as stream:
             data = stream.read(FILE_LIMIT + 1)

@@ -34,6 +34,7 @@ DATABASES = {"sqlite3", "aiomysql", "pymysql"}
 # Who opens files, and which.
 FILES = {
     "config.load": "the operator's config.toml",
+    "config.edit": "the same, to write",
     "moving.mail": "mail of other servers",
     "moving.sending": "the copy that an export makes",
     "cli.moving_mail": "a password of the operator's",

@@ -29,12 +29,11 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
 def test_types_of_tables_are_listed() -> None:
     assert "cidr_table(5)" in run("config", "-m").stdout
     assert {row["type"] for row in json.loads(run("config", "-m", "--json").stdout)} >= {"hash", "mysql", "pipemap"}
-    assert run("config").exit_code == 2
 
 
 def test_mechanisms_are_listed_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text('[auth]\nmechanisms = ["PLAIN", "CRAM-MD5"]\n')
-    rows = json.loads(run("--config", str(tmp_path / "config.toml"), "config", "-a", "--json").stdout)
+    rows = json.loads(run("--config", str(tmp_path / "config.toml"), "config", "-a", "--json").stdout)["mechanisms"]
     why = {row["mechanism"]: (row["offered"], row["why"]) for row in rows}
     assert why["PLAIN"][0] == "yes"
     assert why["LOGIN"] == ("no", "not in auth.mechanisms")
@@ -47,7 +46,7 @@ def test_tokens_are_offered_where_somebody_can_check_them(tmp_path: Path) -> Non
 
     def shown(text: str) -> dict[str, tuple[str, str]]:
         config.write_text(text)
-        rows = json.loads(run("--config", str(config), "config", "-a", "--json").stdout)
+        rows = json.loads(run("--config", str(config), "config", "-a", "--json").stdout)["mechanisms"]
         return {row["mechanism"]: (row["offered"], row["why"]) for row in rows}
 
     for name in ("OAUTHBEARER", "XOAUTH2"):
