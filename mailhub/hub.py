@@ -23,6 +23,7 @@ from mailhub.config import schema
 from mailhub.control import demo
 from mailhub.control.server import ControlServer
 from mailhub.control.service import Control
+from mailhub.control.setup.dns import Zones
 from mailhub.delivery.local import DeliverHook
 from mailhub.delivery.sieve import files
 from mailhub.hub_filters import inspection, junk_filter, signer
@@ -32,7 +33,7 @@ from mailhub.hub_mail import jobs, moving_mail
 from mailhub.hub_reload import Reloaded, reloaded
 from mailhub.hub_signin import signing_in
 from mailhub.hub_speaking import Speaking
-from mailhub.hub_status import status_of
+from mailhub.hub_status import published, status_of
 from mailhub.mailbox.scripts import Scripts
 from mailhub.mailbox.service import Mailboxes
 from mailhub.model.clock import Clock, SystemClock, VirtualClock
@@ -179,6 +180,7 @@ class Hub:
             self.queue.deadline,
             self.scripts,
             self.junk,
+            Zones(lambda: published(self), self.directory, self.store.dkim, self._machine),
             self._rehearsing,
         )
         if any(door.protocol == "http" for door in config.listener):

@@ -7,7 +7,10 @@ from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from mailhub import __version__
+from mailhub.config.schema import Config
 from mailhub.control import bans
 from mailhub.control.words import DirectoryState, ListenerState, ScannerState, ServerStatus, SessionState, Status
 from mailhub.model.errors import MailError
@@ -64,6 +67,12 @@ async def status_of(hub: "Hub", request: Status) -> ServerStatus:
         scanners=tuple(ScannerState(**dataclasses.asdict(state)) for state in hub.services.states),
         validating=dnssec.servers(hub.config.resolver),
     )
+
+
+def published(hub: "Hub") -> Config:
+    """The configuration with the ports that the listeners have, and paths that hold wherever it is read."""
+    doors = tuple(msgspec.structs.replace(listener.config, port=listener.port) for listener in hub.listeners)
+    return msgspec.structs.replace(hub.config, listener=doors, data=str(hub.data))
 
 
 async def _domains(hub: "Hub") -> tuple[str, ...]:

@@ -32,6 +32,7 @@ _COMMANDS = {
     "sieve": ("sieve:sieve", "Check and try Sieve scripts; keep those of accounts."),
     "quota": ("quotas:quota", "What accounts hold and may hold."),
     "dkim": ("dkim:dkim", "Keys that sign our mail: make, show, let follow, remove."),
+    "dns": ("dns:dns", "Print the DNS records that a domain needs."),
     "token": ("tokens:token", "Tokens for the HTTP interface: make, list, remove."),
     "import": (
         "importing:importing",

@@ -44,6 +44,7 @@ from .scanners import Scanner as Scanner
 from .scanners import Spamassassin as Spamassassin
 from .section import Count, Limit, Name, Octets, Port, Seconds
 from .section import Section as Section
+from .setup import Setup as Setup
 from .sieve import Managesieve as Managesieve
 from .sieve import Sieve as Sieve
 from .signin import Auth as Auth
@@ -318,4 +319,5 @@ class Config(Section, frozen=True, kw_only=True):
     sieve: Sieve = Sieve()
     managesieve: Managesieve = Managesieve()
     web: Web = Web()
+    setup: Setup = Setup()
     log: Log = Log()

@@ -28,6 +28,7 @@ from mailhub.trace import Trace
 
 from .errors import ControlError
 from .service import Control
+from .setup.dns import Zones
 from .words import Request, ServerStatus, Status, checked
 
 Answer = TypeVar("Answer")
@@ -58,7 +59,8 @@ class Offline:
             raise ControlError("refused", str(error)) from error
         self._directory = directory
         sections = Sections(config.limits, config.smtp, config.auth, config.sessions)
-        guard = Guard(sections, clock, store=self._store.guard, machine=local.read())
+        machine = local.read()
+        guard = Guard(sections, clock, store=self._store.guard, machine=machine)
         self._runner.run(guard.open())
         trace = Trace(config.trace, clock, self._store.traces.record)
         main = (*config.domains, config.hostname)[0]
@@ -79,6 +81,7 @@ class Offline:
             Schedule(config.queue, random.Random()).deadline,
             Scripts(self._store.sieve, config.sieve),
             JunkFilter(self._store.junk, self._store.mailboxes, config.junk, config.hostname, self._lane, clock),
+            Zones(lambda: config, directory, self._store.dkim, machine),
         )
 
     def ask(self, request: Request[Answer], progress: Callable[[int, int], None] | None = None) -> Answer:

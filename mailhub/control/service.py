@@ -32,6 +32,7 @@ from .queues import Deadline, Queues
 from .quotas import Quotas
 from .routes import Routes
 from .scripts import Scripts
+from .setup.dns import Zones
 from .suppressions import Suppressions
 from .tokens import Tokens
 from .traces import Traces
@@ -69,6 +70,7 @@ class Control:
         deadline: Deadline,
         scripts: KeptScripts,
         learnt: JunkFilter,
+        zones: Zones,
         rehearsing: Callable[[], Policy] | None = None,
     ) -> None:
         self._mailboxes = Mailboxes(directory, store.mailboxes)
@@ -108,6 +110,7 @@ class Control:
             words.DkimList: dkim.show,
             words.DkimActivate: dkim.activate,
             words.DkimRemove: dkim.remove,
+            words.DnsShow: zones.show,
             words.TokenAdd: tokens.add,
             words.TokenList: tokens.page,
             words.TokenRemove: tokens.remove,

@@ -76,6 +76,9 @@ from .request import answer_type as answer_type
 from .request import checked as checked
 from .route_words import RouteShow as RouteShow
 from .route_words import Stop as Stop
+from .setup.words import DnsRecord as DnsRecord
+from .setup.words import DnsShow as DnsShow
+from .setup.words import DnsZone as DnsZone
 from .sieve_words import SieveActivate as SieveActivate
 from .sieve_words import SieveDelete as SieveDelete
 from .sieve_words import SieveGet as SieveGet
@@ -329,7 +332,7 @@ AnyRequest = (
     | QueueRelease | QueueRequeue | QueueRemove | Explain | JunkTrain | JunkExplain | JunkList | QuarantineList | QuarantineShow | QuarantineRelease | QuarantineDelete | BanList | BanAdd | BanRemove | MailboxRebuild
     | DkimCreate | DkimList | DkimActivate | DkimRemove | ForwardGet | ForwardSet | SieveList | SieveGet | SievePut | SieveActivate | SieveDelete
     | QuotaGet | QuotaSet | QuotaRecalculate | MailboxCheck | MailboxRepair | MailboxSync | RouteShow | QueueAges | TraceFind | SuppressionList | SuppressionAdd | SuppressionRemove
-    | TokenAdd | TokenList | TokenRemove
+    | TokenAdd | TokenList | TokenRemove | DnsShow
 )  # fmt: skip
 
 

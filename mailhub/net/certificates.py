@@ -1,5 +1,6 @@
 """Certificates that are chosen by the name a client asks for (SNI, RFC 6066 section 3), each read again when its file changes."""
 
+import contextlib
 import logging
 import ssl
 from collections.abc import Callable, Iterable
@@ -8,9 +9,12 @@ from pathlib import Path
 
 from cryptography import x509
 
+from mailhub.config.tls import Tls
 from mailhub.model.errors import Permanent
 
 log = logging.getLogger("mailhub.net")
+
+OWN = ("tls/certificate.pem", "tls/key.pem")  # below the data folder: those that sign themselves
 
 Mark = tuple[tuple[int, int, int], ...]  # what changes when a file does
 
@@ -81,3 +85,19 @@ def chosen(pairs: Iterable[Pair], name: str) -> Pair | None:
             if wanted in pair.known_as:
                 return pair
     return None
+
+
+def shown(config: Tls, data: Path, name: str) -> list[x509.Certificate]:
+    """The chain in the file that a client is shown who asks for that name, read from disk; [] where it can not be read."""
+    found = []
+    files = [(config.certificate or str(data / OWN[0]), ())]
+    for file, names in (*files, *((more.certificate, more.names) for more in config.certificates)):
+        with contextlib.suppress(OSError, ValueError):
+            text = Path(file).read_bytes()
+            chain = x509.load_pem_x509_certificates(text)
+            found.append(({known.lower() for known in names or names_in(text)}, chain))
+    for wanted in (name.lower(), "*." + name.lower().partition(".")[2]):
+        for known, chain in found:
+            if wanted in known:
+                return chain
+    return found[0][1] if found else []

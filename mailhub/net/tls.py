@@ -19,7 +19,7 @@ from mailhub.config import schema
 from mailhub.model.clock import Clock
 from mailhub.model.errors import Permanent
 
-from .certificates import Pair, chosen
+from .certificates import OWN, Pair, chosen
 
 log = logging.getLogger("mailhub.net")
 
@@ -131,7 +131,7 @@ class ServerTls:
         return context
 
     def _self_signed(self) -> tuple[str, str]:
-        certificate, key = self._data / "tls" / "certificate.pem", self._data / "tls" / "key.pem"
+        certificate, key = (self._data / name for name in OWN)
         if not (certificate.exists() and key.exists()):
             certificate.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             made, secret = self_signed(self._hostname, self._clock.now())
