@@ -24,6 +24,7 @@ from mailhub.control import demo
 from mailhub.control.server import ControlServer
 from mailhub.control.service import Control
 from mailhub.control.setup.dns import Zones
+from mailhub.control.webhooks import Webhooks
 from mailhub.delivery.local import DeliverHook
 from mailhub.delivery.sieve import files
 from mailhub.hub_filters import inspection, junk_filter, signer
@@ -181,6 +182,7 @@ class Hub:
             self.scripts,
             self.junk,
             Zones(lambda: published(self), self.directory, self.store.dkim, self._machine),
+            Webhooks(config.webhook, self.store.webhooks, clock, lambda: self.notices.told()),
             self._rehearsing,
         )
         if any(door.protocol == "http" for door in config.listener):
@@ -223,8 +225,9 @@ class Hub:
     async def _start_queue(self, undo: AsyncExitStack) -> None:
         undo.push_async_callback(self.resolver.close)
         moving = await moving_mail(self, self._machine, undo)
-        self.router, self.suppressions, self.queue, self.spool, self.quarantine, self.sieve, self.listed = (
+        self.router, self.suppressions, self.queue, self.spool, self.quarantine, self.sieve, self.listed, self.notices = (
             moving.router, moving.suppressions, moving.queue, moving.spool, moving.quarantine, moving.sieve, moving.listed,
+            moving.notices,
         )  # fmt: skip
         await self.queue.start()
         self._watch(asyncio.get_running_loop().create_task(self.queue.run(), name="the queue manager"))
@@ -232,7 +235,7 @@ class Hub:
         if isinstance(self.clock, VirtualClock):
             self.clock.attach(self.queue.idle)
             undo.callback(self.clock.detach, self.queue.idle)
-        for task in jobs(self, moving.tls, undo):
+        for task in jobs(self, moving.tls, moving.notices, undo):
             self._watch(task)
 
     def _watch(self, task: "asyncio.Task[None]") -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import logging
 import random
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
@@ -19,6 +20,7 @@ from mailhub.delivery.sieve import files
 from mailhub.delivery.sieve.filtering import Filter
 from mailhub.delivery.transports import Transports
 from mailhub.directory.keys import kept_key
+from mailhub.jobs import webhooks
 from mailhub.jobs.autoexpunge import Retention
 from mailhub.jobs.daily import Daily
 from mailhub.jobs.tls_reports import TlsReports
@@ -26,6 +28,7 @@ from mailhub.model.clock import VirtualClock
 from mailhub.net.https import Https
 from mailhub.net.local import Machine
 from mailhub.queue.manager import Manager
+from mailhub.queue.notices import Notices
 from mailhub.queue.quarantine import Quarantine
 from mailhub.queue.spool import Spool
 from mailhub.queue.suppression import Suppressions
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from mailhub.delivery.system.routing import SystemRouting
     from mailhub.delivery.system.transport import SystemTransport
     from mailhub.hub import Hub
+
+log = logging.getLogger("mailhub.hub")
 
 _REFRESH_SPREAD = 14_400.0  # seconds after midnight UTC, so that not all the world asks at once
 
@@ -48,6 +53,7 @@ class Moving:
     quarantine: Quarantine
     tls: RelayTls
     sieve: Filter
+    notices: Notices
     listed: tuple[CommandTransport, FileTransport]
 
 
@@ -81,13 +87,16 @@ async def moving_mail(hub: "Hub", machine: Machine, undo: AsyncExitStack) -> Mov
     forwarding = Forwarding(await kept_key(store.directory, SRS_KEY), main, clock)
     router = Router(hub.directory, config.delivery, main, hub.tables, forwarding, config.aliases, routing)
     suppressions = Suppressions(store.suppressions, config.suppression, clock)
+    notices = Notices(config.webhook, clock)
+    if lost := await store.webhooks.forget(tuple(config.webhook)):
+        log.warning("%d events for webhooks that are not configured any more are given up", lost)
     queue = Manager(
         store.queue, router, transports.all, config.queue, config.hostname, clock, suppressions=suppressions,
-        trace=hub.trace, limits=transports.limits,
+        trace=hub.trace, limits=transports.limits, notices=notices,
     )  # fmt: skip
     quarantine = Quarantine(store.queue, config.quarantine, clock)
     spool = Spool(store.queue, queue, clock, quarantine)
-    return Moving(router, suppressions, queue, spool, quarantine, tls, sieve, listed)
+    return Moving(router, suppressions, queue, spool, quarantine, tls, sieve, notices, listed)
 
 
 def _system_users(hub: "Hub") -> "tuple[SystemRouting | None, SystemTransport | None]":
@@ -111,10 +120,10 @@ def _runner(hub: "Hub") -> "Programs | None":
     return Programs(hub.deputy, str(hub.data / "spool"))
 
 
-def jobs(hub: "Hub", tls: RelayTls, undo: AsyncExitStack) -> Iterator["asyncio.Task[None]"]:
+def jobs(hub: "Hub", tls: RelayTls, notices: Notices, undo: AsyncExitStack) -> Iterator["asyncio.Task[None]"]:
     """Core tasks, once the queue runs; `undo` ends them."""
     config, clock = hub.config, hub.clock
-    begun: list[Daily | TlsReports] = [
+    begun: list[Daily | TlsReports | webhooks.Hook] = [
         Daily("the quarantine", hub.quarantine.work, clock, _REFRESH_SPREAD, random.Random())
     ]
     if config.relay.mta_sts:
@@ -126,6 +135,12 @@ def jobs(hub: "Hub", tls: RelayTls, undo: AsyncExitStack) -> Iterator["asyncio.T
     if config.mailbox.autoexpunge:
         retention = Retention(config.mailbox.autoexpunge, hub.store.mailboxes, clock)
         begun.append(Daily("autoexpunge", retention.work, clock, _REFRESH_SPREAD, random.Random()))
+    if config.webhook:
+        told = webhooks.hooks(
+            config.webhook, hub.store.webhooks, Https(hub.resolver, clock, config.relay.tls_ca), clock
+        )
+        notices.hooks = tuple(hook.wake for hook in told)
+        begun += told
     for job in begun:
         yield job.start()
         undo.push_async_callback(job.stop)

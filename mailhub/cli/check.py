@@ -81,6 +81,7 @@ def surroundings(config: Config, file: str) -> list[Problem]:
         ("tls.key", config.tls.key),
         ("auth.oauth.jwks", "" if is_url(oauth.jwks) else oauth.jwks),
         ("auth.oauth.introspection_client", oauth.introspection_client),
+        *((f"webhook.{name}.secret_file", one.secret_file) for name, one in config.webhook.items()),
     ):
         if path and not os.access(path, os.R_OK):
             found.append(Problem(file, 0, key, f'"{path}", which this user can not read', "a file that he can"))

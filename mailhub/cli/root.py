@@ -33,6 +33,7 @@ _COMMANDS = {
     "quota": ("quotas:quota", "What accounts hold and may hold."),
     "dkim": ("dkim:dkim", "Keys that sign our mail: make, show, let follow, remove."),
     "dns": ("dns:dns", "Print the DNS records that a domain needs."),
+    "webhook": ("webhooks:webhook", "Programs of others that are told of mail: what waits, try one."),
     "token": ("tokens:token", "Tokens for the HTTP interface: make, list, remove."),
     "import": (
         "importing:importing",

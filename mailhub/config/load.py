@@ -166,7 +166,13 @@ def _anchored(config: schema.Config, folder: Path) -> schema.Config:
     )
     auth = _signing_in(config.auth, folder)
     data = absolute(config.data)
-    config = msgspec.structs.replace(config, data=data, tls=secured(config.tls), listener=listeners, auth=auth)
+    webhook = {
+        name: msgspec.structs.replace(one, secret_file=absolute(one.secret_file))
+        for name, one in config.webhook.items()
+    }
+    config = msgspec.structs.replace(
+        config, webhook=webhook, data=data, tls=secured(config.tls), listener=listeners, auth=auth
+    )
     anchored: schema.Config = _tables(config, str(folder))
     return anchored
 

@@ -56,6 +56,7 @@ def check(config: Config) -> Iterator[Finding]:
     yield from _retention(config.mailbox.autoexpunge)
     yield from rules_delivery.relay(("relay",), config.relay)
     yield from rules_delivery.transports(config)
+    yield from rules_delivery.webhooks(config)
     yield from rules_delivery.local(config.local)
     yield from rules_delivery.commands_of_aliases(config)
     if (contact := config.tls_reports.contact) and not _CONTACT.fullmatch(contact):

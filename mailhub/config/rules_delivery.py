@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from . import commands
 from .findings import Finding, ip_version, is_domain, shown
 from .lines import Path
 from .schema import Config, Local, Relay, Transport
+from .webhooks import EVENTS
 
 _FIXED = ("local", "virtual", "system", "error", "retry", "hold", "discard", "pipe")  # transports that have no settings
 _NEXTHOP = re.compile(r"(\[[^\[\]\s]+\]|[^\[\]\s:]+)(:[0-9]{1,5})?")
@@ -19,6 +21,26 @@ def relay(path: Path, relay: Relay) -> Iterator[Finding]:
             yield Finding((*path, key), shown(value), f'an IPv{version} address, or "" for the system\'s choice')
     if relay.port == 0:
         yield Finding((*path, "port"), "0", "a port from 1 to 65535")
+
+
+def webhooks(config: Config) -> Iterator[Finding]:
+    for name, hook in config.webhook.items():
+        if not _is_plain_url(hook.url):
+            allowed = '"https://host/path"; a name and password do not belong there: what is sent is signed'
+            yield Finding(("webhook", name, "url"), shown(hook.url), allowed)
+        if not hook.events:
+            yield Finding(("webhook", name, "events"), "none", f"some of {', '.join(EVENTS)}")
+        for n, domain in enumerate(hook.domains):
+            if not is_domain(domain):
+                yield Finding(("webhook", name, "domains", n), shown(domain), 'a domain, such as "example.org"')
+
+
+def _is_plain_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("https", "http") and bool(parts.hostname) and not (parts.username or parts.fragment)
+    except ValueError:
+        return False
 
 
 def transports(config: Config) -> Iterator[Finding]:

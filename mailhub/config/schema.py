@@ -53,6 +53,7 @@ from .signin import OAuth as OAuth
 from .tls import Certificate as Certificate
 from .tls import Tls as Tls
 from .web import Web as Web
+from .webhooks import Webhook as Webhook
 
 
 class Sessions(Section, frozen=True, kw_only=True):
@@ -311,6 +312,7 @@ class Config(Section, frozen=True, kw_only=True):
     canonical: Canonical = Canonical()
     relay: Relay = Relay()
     transport: dict[str, Transport] = field(default_factory=dict)
+    webhook: dict[str, Webhook] = field(default_factory=dict)
     tls_reports: TlsReports = TlsReports()
     resolver: Resolver = Resolver()
     store: Store = Store()

@@ -29,6 +29,7 @@ from mailhub.trace import Trace
 from .errors import ControlError
 from .service import Control
 from .setup.dns import Zones
+from .webhooks import Webhooks
 from .words import Request, ServerStatus, Status, checked
 
 Answer = TypeVar("Answer")
@@ -82,6 +83,7 @@ class Offline:
             Scripts(self._store.sieve, config.sieve),
             JunkFilter(self._store.junk, self._store.mailboxes, config.junk, config.hostname, self._lane, clock),
             Zones(lambda: config, directory, self._store.dkim, machine),
+            Webhooks(config.webhook, self._store.webhooks, clock, lambda: None),
         )
 
     def ask(self, request: Request[Answer], progress: Callable[[int, int], None] | None = None) -> Answer:

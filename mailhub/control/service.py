@@ -36,6 +36,7 @@ from .setup.dns import Zones
 from .suppressions import Suppressions
 from .tokens import Tokens
 from .traces import Traces
+from .webhooks import Webhooks
 
 log = logging.getLogger("mailhub.control")
 Answer = TypeVar("Answer")
@@ -71,6 +72,7 @@ class Control:
         scripts: KeptScripts,
         learnt: JunkFilter,
         zones: Zones,
+        webhooks: Webhooks,
         rehearsing: Callable[[], Policy] | None = None,
     ) -> None:
         self._mailboxes = Mailboxes(directory, store.mailboxes)
@@ -114,6 +116,8 @@ class Control:
             words.TokenAdd: tokens.add,
             words.TokenList: tokens.page,
             words.TokenRemove: tokens.remove,
+            words.WebhookList: webhooks.page,
+            words.WebhookTest: webhooks.test,
             words.TraceFind: traces.find,
             words.MailboxCheck: self._mailboxes.check,
             words.MailboxRepair: self._mailboxes.repair,

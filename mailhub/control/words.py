@@ -100,6 +100,9 @@ from .trace_words import Step as Step
 from .trace_words import Traced as Traced
 from .trace_words import TracedMessage as TracedMessage
 from .trace_words import TraceFind as TraceFind
+from .webhook_words import WebhookList as WebhookList
+from .webhook_words import WebhookState as WebhookState
+from .webhook_words import WebhookTest as WebhookTest
 
 VERSION = 1
 LINE_LIMIT = 16_777_216  # octets of one line on the socket
@@ -332,7 +335,7 @@ AnyRequest = (
     | QueueRelease | QueueRequeue | QueueRemove | Explain | JunkTrain | JunkExplain | JunkList | QuarantineList | QuarantineShow | QuarantineRelease | QuarantineDelete | BanList | BanAdd | BanRemove | MailboxRebuild
     | DkimCreate | DkimList | DkimActivate | DkimRemove | ForwardGet | ForwardSet | SieveList | SieveGet | SievePut | SieveActivate | SieveDelete
     | QuotaGet | QuotaSet | QuotaRecalculate | MailboxCheck | MailboxRepair | MailboxSync | RouteShow | QueueAges | TraceFind | SuppressionList | SuppressionAdd | SuppressionRemove
-    | TokenAdd | TokenList | TokenRemove | DnsShow
+    | TokenAdd | TokenList | TokenRemove | DnsShow | WebhookList | WebhookTest
 )  # fmt: skip
 
 

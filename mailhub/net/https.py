@@ -3,6 +3,7 @@ more read than was asked for."""
 
 import asyncio
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -49,11 +50,19 @@ class Https:
         return await self._ask("HEAD", url, timeout, 0)
 
     async def post(
-        self, url: str, body: bytes, kind: str, *, timeout: float, limit: int, authorization: str = ""
+        self,
+        url: str,
+        body: bytes,
+        kind: str,
+        *,
+        timeout: float,
+        limit: int,
+        authorization: str = "",
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """The same, with a body of that media type."""
-        headers = {"Content-Type": kind} | ({"Authorization": authorization} if authorization else {})
-        return await self._ask("POST", url, timeout, limit, data=body, headers=headers)
+        told = {"Content-Type": kind, **(headers or {})} | ({"Authorization": authorization} if authorization else {})
+        return await self._ask("POST", url, timeout, limit, data=body, headers=told)
 
     async def _ask(self, method: str, url: str, seconds: float, limit: int, **more: Any) -> Answer:
         import aiohttp  # the command line must not wait for it

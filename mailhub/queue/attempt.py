@@ -27,6 +27,7 @@ from . import plan
 from .active import ActiveSet
 from .bounce import Bounces, wanted
 from .destinations import Crowded, Destinations, Resting
+from .notices import Notices
 from .schedule import Schedule, expired
 from .suppression import Suppressions
 from .words import CUT, WORDS, told
@@ -60,6 +61,7 @@ class Shared:
     clock: Clock
     tick: Callable[[], object]
     trace: Trace
+    notices: Notices
     closing: bool = False
     pauses: dict[int, "asyncio.Future[None]"] = field(default_factory=dict)  # by lease
 
@@ -318,6 +320,7 @@ class Attempt:
         shared, item = self._shared, self._item
         born, learnt = await shared.bounces.born(item, outcomes), shared.suppressions.learnt(item, outcomes)
         unit = self._with_births(Settle(item.id, item.lease, tuple(outcomes), born, last, learnt))
+        unit = replace(unit, notices=shared.notices.of(item, outcomes))
         pause, longest = _PAUSES
         while True:
             try:
@@ -334,8 +337,11 @@ class Attempt:
                     raise
                 log.error("the mail cannot be filed: %s", error)
                 outcomes = tuple(self._unfiled(outcome) for outcome in unit.outcomes)
-                unit = replace(unit, outcomes=outcomes, born=await shared.bounces.born(item, outcomes))
+                born, notices = await shared.bounces.born(item, outcomes), shared.notices.of(item, outcomes)
+                unit = replace(unit, outcomes=outcomes, born=born, notices=notices)
                 unit = self._with_births(unit)
+        if unit.notices:
+            shared.notices.told()
         self._note_due(unit)
         self._open.difference_update(outcome.n for outcome in unit.outcomes if outcome.fate != Fate.DEFERRED)
         for outcome in unit.outcomes:

@@ -24,6 +24,7 @@ from .active import ActiveSet
 from .attempt import BROKEN_PAUSE, Attempt, Shared
 from .bounce import Bounces
 from .destinations import Destinations
+from .notices import Notices
 from .schedule import Schedule
 from .suppression import Suppressions
 from .words import CUT
@@ -52,6 +53,7 @@ class Manager:
         suppressions: Suppressions,
         trace: Trace | None = None,
         limits: Mapping[str, int] | None = None,
+        notices: Notices | None = None,
     ) -> None:
         self._store, self._clock = store, clock
         self._chance = chance or random.Random()
@@ -64,6 +66,7 @@ class Manager:
             store, router, transports, self._destinations, self._set, schedule, bounces, suppressions, clock,
             self._progress.set,
             trace or Trace.off(clock),
+            notices or Notices({}, clock),
         )  # fmt: skip
         self.configure(config)
         self._active: dict[int, asyncio.Task[None]] = {}  # by lease

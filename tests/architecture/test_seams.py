@@ -33,6 +33,7 @@ DATABASES = {"sqlite3", "aiomysql", "pymysql"}
 
 # Who opens files, and which.
 FILES = {
+    "jobs.webhooks": "the secrets that sign events",
     "config.load": "the operator's config.toml",
     "config.edit": "the same, to write",
     "moving.mail": "mail of other servers",

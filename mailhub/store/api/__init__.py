@@ -76,6 +76,10 @@ from .tls import TlsStore as TlsStore
 from .tokens import TokenRow as TokenRow
 from .tokens import TokenStore as TokenStore
 from .trace import TraceStore as TraceStore
+from .webhooks import Notice as Notice
+from .webhooks import WebhookCount as WebhookCount
+from .webhooks import WebhookRow as WebhookRow
+from .webhooks import WebhookStore as WebhookStore
 
 
 class Store(Protocol):
@@ -113,6 +117,9 @@ class Store(Protocol):
 
     @property
     def tls(self) -> TlsStore: ...
+
+    @property
+    def webhooks(self) -> WebhookStore: ...
 
     @property
     def junk(self) -> JunkStore: ...

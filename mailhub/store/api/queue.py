@@ -12,6 +12,7 @@ from mailhub.model.verdict import UNJUDGED, Verdict
 from .content import Body, BodyWriter, Content, NewContent
 from .sieve import SieveMark
 from .suppression import Memory
+from .webhooks import Notice
 
 
 class State(IntEnum):
@@ -164,6 +165,7 @@ class Settle:
     Outcomes of recipients that have left already are passed over, and `born` and `memory` with the last of them: settling
     twice does nothing.
     `contents`: of filings that are not the item's own (a script changed the header); `births` and `marks`: of Sieve scripts.
+    `notices`: what programs of others are told, each with the outcome that it tells of.
     `reached`: addresses (model.address.key) of those who leave, where others stay that may yet be expanded: no child of this
     message is made for them any more. Forgotten with the item.
     `last`: gives the lease back; an attempt that ends in parts (one for each job) says so with its last part only.
@@ -179,6 +181,7 @@ class Settle:
     births: tuple[Birth, ...] = ()
     marks: tuple[SieveMark, ...] = ()
     reached: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

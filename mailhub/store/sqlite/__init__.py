@@ -43,6 +43,7 @@ from .texts import SqliteTexts
 from .tls import SqliteTls
 from .tokens import SqliteTokens
 from .traces import SqliteTraces
+from .webhooks import SqliteWebhooks
 from .writer import Told, Writer
 
 _NAMES = 1_000  # spool files looked up at one time
@@ -59,6 +60,7 @@ class SqliteStore:
     directory: SqliteDirectory
     dkim: SqliteDkim
     tokens: SqliteTokens
+    webhooks: SqliteWebhooks
     guard: SqliteGuard
     greylist: SqliteGreylist
     sieve: SqliteSieve
@@ -155,6 +157,7 @@ class SqliteStore:
         self.directory = SqliteDirectory(self._writer, self._reader, self._reading(database), db)
         self.dkim = SqliteDkim(self._writer, self._reader, self._reading(database), db)
         self.tokens = SqliteTokens(self._writer, self._reader, self._reading(database), db)
+        self.webhooks = SqliteWebhooks(self._writer, self._reader, db)
         self.guard = SqliteGuard(self._writer, self._reader, self._reading(database), db)
         self.greylist = SqliteGreylist(self._writer, self._reading(database))
         self.sieve = SqliteSieve(self._writer, self._reader, self._reading(database), db)

@@ -15,6 +15,7 @@ from ..api import Fate, Filing, NewContent, NewItem, NewRecipient, Outcome, Sett
 from .filing import file_messages
 from .sieve import fresh, remember_marks
 from .suppressions import remember
+from .webhooks import notify
 from .writer import Told, insert_rows
 
 HELD = 5  # leased, and to be held when it comes back: a state of the table alone, ACTIVE to everybody else
@@ -144,7 +145,10 @@ class Record:
         born = [birth.item for birth in births if birth.once is None or fresh(db, birth.once, units[0].now)]
         insert_items(db, [*born, *(born for record, _ in taken for born in record.unit.born)])
         remember_marks(db, [mark for record, _ in taken for mark in record.unit.marks], units[0].now)
-        for record, _ in taken:
+        for record, outcomes in taken:
+            if record.unit.notices:
+                here_now = {outcome.n for outcome in outcomes}
+                notify(db, [notice for notice in record.unit.notices if notice.n in here_now])
             if record.unit.memory is not None:
                 remember(db, record.unit.memory)
         if gone:

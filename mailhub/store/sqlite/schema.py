@@ -12,6 +12,7 @@ filed       (content, message) pairs whose file is not known to be synced; see r
 ban         of client networks; sent: what an account sent on a day; wrote_to: digests of whom it ever wrote to
 dkim_key    keys that sign our mail
 api_token    what programs show to the HTTP interface
+webhook_event what waits until programs of others have taken it
 domain_admin accounts that may change what lives in a domain
 greylist    who tried when, by digest, and who came again
 suppression of addresses that refused mail for good, or that the operator named
@@ -26,7 +27,7 @@ import sqlite3
 
 from mailhub.model.errors import Permanent
 
-VERSION = 21
+VERSION = 22
 
 # What orders and counts the queue. A trigger is one statement here: it holds no ";" before a line's end.
 _QUEUE_ORDER = """
@@ -102,6 +103,11 @@ _API_TOKEN = """
 create table api_token(name text primary key, digest text not null unique, scopes text not null, created real not null,
   expires real not null, used real not null, client text not null) without rowid;
 """
+_WEBHOOK_EVENT = """
+create table webhook_event(id integer primary key autoincrement, hook text not null, event text not null, at real not null,
+  due real not null, attempts integer not null default 0, said text not null default '', body blob not null, unique(hook, event));
+create index webhook_event_due on webhook_event(hook, due, id);
+"""
 
 
 TABLES = (
@@ -159,6 +165,7 @@ create table recipient(item integer not null, n integer not null, address text n
     + _DKIM
     + _DOMAIN_ADMIN
     + _API_TOKEN
+    + _WEBHOOK_EVENT
     + """
 
 create table folder(id integer primary key, account text not null, name text not null, uidvalidity integer not null,
@@ -291,6 +298,7 @@ alter table item add column verdict text not null default '';
     19: _DKIM,
     20: _DOMAIN_ADMIN,
     21: _API_TOKEN,
+    22: _WEBHOOK_EVENT,
 }
 
 
