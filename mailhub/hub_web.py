@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from mailhub.model.clock import SystemClock
 from mailhub.web import health
+from mailhub.web.access import Access
 from mailhub.web.capture import page
 from mailhub.web.capture.api import CaptureApi, Faults
 from mailhub.web.capture.caught import Caught
@@ -12,9 +13,10 @@ from mailhub.web.capture.links import LinkCheck
 from mailhub.web.capture.mailhog import MailHog
 from mailhub.web.capture.mailpit import Mailpit
 from mailhub.web.capture.release import Release
-from mailhub.web.operator import actions, own
-from mailhub.web.operator.access import Access
+from mailhub.web.operator import actions
 from mailhub.web.operator.live import Live
+from mailhub.web.own import quarantine
+from mailhub.web.own.sending import Sending
 from mailhub.web.routes import Route
 from mailhub.web.server import WebServer
 
@@ -27,7 +29,8 @@ async def serving_web(hub: "Hub", faults: Faults | None, undo: AsyncExitStack) -
     config = hub.config
     access = Access(hub.control.tokens, hub.authenticator, lambda: hub.config.auth, config.web, hub.clock)
     routes: list[Route] = health.routes(lambda: hub.trouble)
-    routes += actions.routes(hub.control, access) + own.routes(hub.control, access)
+    routes += actions.routes(hub.control, access) + quarantine.routes(hub.control, access)
+    routes += Sending(hub.control, hub.policy, hub.mailboxes.lane, access, hub.clock).routes()
     routes += Live(hub.trace, access, config.web.waiting_limit, SystemClock()).routes()
     if config.mode == "capture":
         caught = Caught(hub.directory, hub.mailboxes, config.web.waiting_limit)

@@ -32,6 +32,7 @@ from .queues import Deadline, Queues
 from .quotas import Quotas
 from .routes import Routes
 from .scripts import Scripts
+from .sent import Sent
 from .setup.dns import Zones
 from .suppressions import Suppressions
 from .tokens import Tokens
@@ -80,6 +81,7 @@ class Control:
         accounts, traces = Accounts(directory, store.mailboxes, store.texts), Traces(store.traces, trace)
         queues = Queues(store.queue, clock, wake, deadline, traces)
         bans, suppressions = Bans(guard), Suppressions(store.suppressions, clock)
+        sent = Sent(store.queue, clock, queues, traces, trace)
         sieve, routes = Scripts(directory, scripts), Routes(router)
         quarantines = Quarantines(store.queue, clock, wake, queues, routes, trace)
         junk = Junk(directory, store.junk, learnt)
@@ -116,6 +118,8 @@ class Control:
             words.TokenAdd: tokens.add,
             words.TokenList: tokens.page,
             words.TokenRemove: tokens.remove,
+            words.SentShow: sent.show,
+            words.SentTakeBack: sent.take_back,
             words.WebhookList: webhooks.page,
             words.WebhookTest: webhooks.test,
             words.TraceFind: traces.find,

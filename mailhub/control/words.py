@@ -76,6 +76,9 @@ from .request import answer_type as answer_type
 from .request import checked as checked
 from .route_words import RouteShow as RouteShow
 from .route_words import Stop as Stop
+from .sent_words import SentShow as SentShow
+from .sent_words import SentState as SentState
+from .sent_words import SentTakeBack as SentTakeBack
 from .setup.words import DnsRecord as DnsRecord
 from .setup.words import DnsShow as DnsShow
 from .setup.words import DnsZone as DnsZone
@@ -335,7 +338,7 @@ AnyRequest = (
     | QueueRelease | QueueRequeue | QueueRemove | Explain | JunkTrain | JunkExplain | JunkList | QuarantineList | QuarantineShow | QuarantineRelease | QuarantineDelete | BanList | BanAdd | BanRemove | MailboxRebuild
     | DkimCreate | DkimList | DkimActivate | DkimRemove | ForwardGet | ForwardSet | SieveList | SieveGet | SievePut | SieveActivate | SieveDelete
     | QuotaGet | QuotaSet | QuotaRecalculate | MailboxCheck | MailboxRepair | MailboxSync | RouteShow | QueueAges | TraceFind | SuppressionList | SuppressionAdd | SuppressionRemove
-    | TokenAdd | TokenList | TokenRemove | DnsShow | WebhookList | WebhookTest
+    | TokenAdd | TokenList | TokenRemove | DnsShow | WebhookList | WebhookTest | SentShow | SentTakeBack
 )  # fmt: skip
 
 

@@ -11,10 +11,11 @@ from dataclasses import replace
 
 from mailhub.mailbox.service import Mailboxes
 from mailhub.message import headers, stamps
-from mailhub.model import ids
+from mailhub.model import ids, steps
 from mailhub.model.address import key
 from mailhub.model.clock import Clock
 from mailhub.model.errors import MailError, Permanent
+from mailhub.model.mailbox import SEEN
 from mailhub.model.reply import Reply
 from mailhub.model.verdict import Action
 from mailhub.store.api import Content, Fate, Filing
@@ -28,6 +29,7 @@ log = logging.getLogger("mailhub.delivery")
 
 DELIVERED = Reply(250, "2.0.0", "Delivered to the mailbox")
 REDIRECTED = Reply(250, "2.1.5", "Sent on by the recipient's Sieve script")
+COPIED = Reply(250, "2.0.0", "A copy for the sender")
 LOOP = Reply(554, "5.4.6", "Mail forwarding loop: the message was delivered to this address before")
 TROUBLE = Reply(451, "4.3.0", "Temporary local problem")
 JUNK = "Junk"  # the folder that every account has for it
@@ -72,6 +74,8 @@ class LocalTransport:
         return results
 
     async def _one(self, job: Job, recipient: JobRecipient, seen: frozenset[str]) -> Result:
+        if steps.is_copy(recipient.path):
+            return await self._copied(job, recipient)
         if key(recipient.address) in seen:
             return Result(recipient.n, Fate.FAILED, LOOP)
         place = recipient.local
@@ -104,13 +108,25 @@ class LocalTransport:
             births=decision.births, marks=decision.marks,
         )  # fmt: skip
 
+    async def _copied(self, job: Job, recipient: JobRecipient) -> Result:
+        """The sender's own copy: read already, and no business of hooks and scripts."""
+        place = recipient.local
+        try:
+            if place is None:
+                raise ValueError("a copy without a mailbox")
+            filing = await self._stage(job, recipient, place, 0, Place(place.folder, SEEN, ()))
+        except MailError as error:
+            log.warning("to %r: %s", recipient.address, error)
+            return _trouble(recipient, error)
+        return Result(recipient.n, Fate.DELIVERED, COPIED, filings=(filing,))
+
     async def _stage(self, job: Job, recipient: JobRecipient, local: Local, number: int, place: Place) -> Filing:
         """One file. Those of one delivery differ in `number`, which is left out of the name of the first."""
         apart = f"S{number}" if number else ""
         filing = await self._mailboxes.stage(
             local.account,
             local.folder if place.folder == "INBOX" else place.folder,
-            head=stamps.return_path(job.sender) + stamps.delivered_to(recipient.address),
+            head=b"" if steps.is_copy(recipient.path) else _head(job, recipient),
             content=place.content or job.content,
             file=f"{int(job.created)}.Q{ids.text(job.queue_id)}R{recipient.n}{apart}.{self._host}",
             date=int(self._clock.now()),
@@ -118,6 +134,10 @@ class LocalTransport:
         if place.flags or place.keywords:
             return replace(filing, flags=place.flags, keywords=place.keywords)
         return filing
+
+
+def _head(job: Job, recipient: JobRecipient) -> bytes:
+    return stamps.return_path(job.sender) + stamps.delivered_to(recipient.address)
 
 
 def _to_folder(place: Place, folder: str) -> Place:

@@ -37,6 +37,7 @@ NO_COMMAND = Reply(550, "5.7.1", "Mail to commands is restricted")
 NO_FILE = Reply(550, "5.7.1", "Mail to files is restricted")
 NO_USERS = Reply(451, "4.3.5", "Users of the system have no mail here any more")
 COMMAND, FILE = "local/command", "local/file"  # transports that no table can name
+SENT = "Sent"  # the folder, by its special use
 _NOBODY = (UNKNOWN, NO_DOMAIN, LOOP)
 
 
@@ -126,6 +127,9 @@ class Router:
     async def _aside(self, text: str, path: steps.Path, mark: steps.Mark) -> Route:
         """The route of what stands in a list and is no address."""
         config = self._aliases
+        if mark.where == steps.COPY:
+            account = await self._directory.account(steps.copied_to(text))
+            return Refuse(UNKNOWN) if account is None else Local(account.name, SENT)
         if text.startswith("|") and mark.where not in config.allow_mail_to_commands:
             return Refuse(NO_COMMAND)
         if text.startswith("/") and mark.where not in config.allow_mail_to_files:

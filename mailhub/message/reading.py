@@ -239,6 +239,11 @@ class _Reader(HTMLParser):
             self._pieces.append(data.replace("\n", " "))
 
 
+def text_of(html: str) -> str:
+    """What a person reads of it."""
+    return _Reader.of(html).text
+
+
 def _without_double_blanks(lines: Iterator[str]) -> Iterator[str]:
     before = ""
     for line in lines:

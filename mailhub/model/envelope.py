@@ -17,11 +17,13 @@ class Notify(IntFlag):
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """One forward-path as it was given, with its DSN parameters. `orcpt`: "rfc822;..." decoded, or None."""
+    """One forward-path as it was given, with its DSN parameters. `orcpt`: "rfc822;..." decoded, or None. `path`: of one of our own
+    making (steps)."""
 
     address: str
     notify: Notify = Notify.DEFAULT
     orcpt: str | None = None
+    path: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 alice@example.org              the key of an address (model.address.key); or the text of a file that was included
 alice@example.org (virtual)    by virtual_alias_maps: its other aliases may still lead on
 alice@example.org (sieve)      by the script of that account
+|copy                          as the only step: the account's own copy of what it sends, for its folder Sent
 |alias                         as the last step only: the recipient is no address, but what such a list may also hold
                                ("|command", "/file", ":include:/file"); behind it, where to go on in a long one
 """
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 
 from .address import key
 
+COPY = "copy"
+_COPY_OF = ":copy:"  # so that it is told from mail to the account
 VIRTUAL, SIEVE, LUSER = " (virtual)", " (sieve)", " (luser_relay)"
 _MARK = "|"
 
@@ -35,6 +38,25 @@ def divided(path: Path) -> tuple[Path, Mark | None]:
         return path, None
     where, _, start = path[-1].removeprefix(_MARK).partition(" ")
     return path[:-1], Mark(where, start)
+
+
+def copy_for(account: str) -> tuple[str, Path]:
+    """Address and path of the recipient that is an account's own copy of what it sends."""
+    return _COPY_OF + account, (str(Mark(COPY)),)
+
+
+def copied_to(address: str) -> str:
+    """The account of such a recipient."""
+    return address.removeprefix(_COPY_OF)
+
+
+def is_copy_address(address: str) -> bool:
+    return address.startswith(_COPY_OF)
+
+
+def is_copy(path: Path) -> bool:
+    mark = divided(path)[1]
+    return mark is not None and mark.where == COPY
 
 
 def name(address: str, path: Path) -> str:

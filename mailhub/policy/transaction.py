@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mailhub.delivery.router import Known
 from mailhub.message import authres, headers, stamps, submission
-from mailhub.model import address, ids
+from mailhub.model import address, ids, steps
 from mailhub.model.envelope import PLAIN, Envelope, MailParameters, Notify, Recipient
 from mailhub.model.errors import MailError
 from mailhub.model.reply import Reply
@@ -55,7 +55,7 @@ class Transaction:
     and `commit` once each, or `abort` at any time. One task at a time."""
 
     __slots__ = (
-        "_above", "_body", "_doubt", "_envelope", "_intake", "_number", "_origin", "_policy", "_recipients", "_service", "_verdict", "_visit",
+        "_above", "_body", "_copies", "_doubt", "_envelope", "_intake", "_number", "_origin", "_policy", "_recipients", "_service", "_verdict", "_visit",
         "accepted",
     )  # fmt: skip
 
@@ -66,6 +66,7 @@ class Transaction:
         self._doubt: Reply | None = None  # what was left open before the first recipient
         self._envelope = Envelope("", ())
         self._recipients: dict[Recipient, None] = {}
+        self._copies: list[Recipient] = []
         self.accepted = 0  # recipients that were said yes to, one given twice counted twice
         self._intake: BodyIntake | None = None
         self._body: Body | None = None
@@ -133,6 +134,11 @@ class Transaction:
         reply = SOURCE_ROUTE if route else await self._asked(recipient)
         self.accepted += reply.ok
         return reply
+
+    def keep(self, account: str) -> None:
+        """That account, which sends it, gets a copy into its folder Sent, in the same unit as all others."""
+        address, path = steps.copy_for(account)
+        self._copies.append(Recipient(address, Notify.NEVER, path=path))
 
     async def _asked(self, recipient: Recipient) -> Reply:
         if recipient in self._recipients:
@@ -361,6 +367,7 @@ class Transaction:
             log.warning("addresses can not be rewritten: %s", error)
             self.abort()
             return error.reply
+        envelope = replace(envelope, recipients=(*envelope.recipients, *self._copies))
         message_id, verdict = _message_id(self._intake), self._verdict
         body, self._body, self._intake = self._body, None, None
         return await asyncio.shield(policy.commit(number, envelope, body, prefix, origin, orders, message_id, verdict))

@@ -134,7 +134,7 @@ class Attempt:
         """As the router says, unless a table sent the whole message to a content filter (access(5), FILTER)."""
         if expired(self._item, self._shared.clock.now()):
             return Refuse(TOO_LATE)
-        if self._item.filter:
+        if self._item.filter and not steps.is_copy(recipient.path):
             return await self._shared.router.filtered(self._item.filter, recipient.address, recipient.path)
         return await self._shared.router.route(recipient.address, recipient.path, plan.sender_of(self._item, recipient))
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from mailhub.config.webhooks import Webhook
-from mailhub.model import ids
+from mailhub.model import ids, steps
 from mailhub.model.address import domain_of
 from mailhub.model.clock import Clock
 from mailhub.store.api import Fate, Item, Notice, Outcome, QueuedRecipient
@@ -89,7 +89,9 @@ class Notices:
 
 
 def _event(recipient: QueuedRecipient, outcome: Outcome) -> str:
-    """Its name; "" for what is told to nobody: further delays, and recipients that became others."""
+    """Its name; "" for what is told to nobody: further delays, and recipients that became others, own copies."""
+    if steps.is_copy(recipient.path):
+        return ""
     if outcome.filings:
         return "received"
     if outcome.fate in (Fate.DELIVERED, Fate.RELAYED):

@@ -62,7 +62,7 @@ class Spool:
             content=NewContent(number, prefix, body),
             sender=envelope.sender,
             recipients=tuple(
-                NewRecipient(n, recipient.address, recipient.orcpt, int(recipient.notify))
+                NewRecipient(n, recipient.address, recipient.orcpt, int(recipient.notify), path=recipient.path)
                 for n, recipient in enumerate(envelope.recipients)
             ),
             created=now,

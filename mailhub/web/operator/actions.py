@@ -10,9 +10,9 @@ from mailhub.control import words
 from mailhub.control.scopes import ACTIONS, reads
 from mailhub.control.service import Control
 
+from ..access import Access, Denied
 from ..routes import Route, answered, read
 from ..safety import Handler
-from .access import Access, Denied
 
 log = logging.getLogger("mailhub.web")
 

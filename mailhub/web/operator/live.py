@@ -14,10 +14,10 @@ from mailhub.model.clock import Clock
 from mailhub.model.trace import Event, Stage
 from mailhub.trace import Trace
 
+from ..access import Access, Denied
 from ..routes import Route
 from ..safety import Handler
 from ..stream import Feed, Readers, stream
-from .access import Access, Denied
 from .actions import ROOT
 
 _TEXT = 4_000  # characters of a line

@@ -15,7 +15,7 @@ from mailhub.directory import Authenticator
 from mailhub.model.clock import Clock
 from mailhub.policy.counters import Counters
 
-from ..safety import failed
+from .safety import failed
 
 SERVICE = "api"
 _MINUTE = 60.0

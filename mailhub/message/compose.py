@@ -1,0 +1,188 @@
+"""A message made of its parts, as a person writes one: to addresses, with text, HTML, pictures in it and attachments. Pure."""
+
+import email
+import email.policy
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from email.headerregistry import Address, Group
+from email.message import EmailMessage
+
+from . import address_list
+from .reading import text_of
+
+ADDRESSES = 1_000  # of one message
+_TYPE = re.compile(r"([A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126})/([A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126})")
+_ID = re.compile(r"<[!-;=?A-Z\[-~^_a-z@]{3,990}>")
+_CID = re.compile(r"[A-Za-z0-9._-]{1,100}(?:@[A-Za-z0-9.-]{1,100})?")
+_PLAIN_POLICY = email.policy.SMTP
+_BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
+_LINE = 998  # octets (RFC 5322 section 2.1.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """An address with a name, "" for none."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """`cid`: the HTML shows it (`cid:...`), and it is no attachment then."""
+
+    name: str
+    type: str
+    content: bytes
+    cid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """`date`: as it stands in the field. `in_reply_to`, `references`: Message-IDs with their brackets. Who stands in `bcc` is in no
+    field."""
+
+    sender: Person
+    date: str
+    message_id: str
+    to: tuple[Person, ...] = ()
+    cc: tuple[Person, ...] = ()
+    bcc: tuple[Person, ...] = ()
+    reply_to: tuple[Person, ...] = ()
+    subject: str = ""
+    text: str = ""
+    html: str = ""
+    attachments: tuple[Attachment, ...] = ()
+    in_reply_to: str = ""
+    references: tuple[str, ...] = ()
+    wants_receipt: bool = False  # a note that it was displayed (RFC 8098)
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Each once, in their order."""
+        return tuple(dict.fromkeys(person.address for person in (*self.to, *self.cc, *self.bcc)))
+
+
+def people(texts: Iterable[str]) -> tuple[Person, ...]:
+    """Of "Name <a@b>", "a@b", or several with commas between. ValueError for what is no address."""
+    found: list[Person] = []
+    for text in texts:
+        if not text.isprintable():
+            raise ValueError(f"{text!r} is no address")
+        entries = list(address_list.mailboxes(text.encode()))
+        for one in entries:
+            address = f"{one.local.decode()}@{one.domain.decode()}"
+            if not one.local or not one.domain or re.search(r"[\s<>,;]", address):
+                raise ValueError(f"{text!r} is no address")
+            found.append(Person((one.name or b"").decode(), address))
+        if not entries:
+            raise ValueError(f"{text!r} is no address")
+        if len(found) > ADDRESSES:
+            raise ValueError(f"more than {ADDRESSES} addresses")
+    return tuple(found)
+
+
+def composed(letter: Letter) -> bytes:
+    """The message, lines with CRLF. ValueError where a part can not stand in one."""
+    everybody = (letter.sender, *letter.to, *letter.cc, *letter.reply_to)
+    utf8 = not all(person.address.isascii() for person in everybody)  # RFC 6532
+    message = EmailMessage(email.policy.SMTPUTF8 if utf8 else _PLAIN_POLICY)
+    message["From"] = _address(letter.sender)
+    for field, persons in (("Reply-To", letter.reply_to), ("To", letter.to), ("Cc", letter.cc)):
+        if persons:
+            message[field] = [_address(person) for person in persons]
+    if not letter.to and not letter.cc:
+        message["To"] = [Group("undisclosed-recipients", ())]
+    message["Subject"] = _line(letter.subject)
+    message["Date"], message["Message-ID"] = letter.date, letter.message_id
+    for identifier in (*((letter.in_reply_to,) if letter.in_reply_to else ()), *letter.references):
+        if not _ID.fullmatch(identifier):
+            raise ValueError(f"{identifier[:100]!r} is no Message-ID")
+    if letter.in_reply_to:
+        message["In-Reply-To"] = letter.in_reply_to
+    if letter.references:
+        message["References"] = " ".join(letter.references)
+    if letter.wants_receipt:
+        message["Disposition-Notification-To"] = _address(letter.sender)
+    _fill(message, letter)
+    made = bytes(message)
+    for one in letter.attachments:
+        made = made.replace(_stand_in(one).encode(), one.content) if _is_message(one) else made
+    return made
+
+
+def _fill(message: EmailMessage, letter: Letter) -> None:
+    if "\0" in letter.text or "\0" in letter.html:
+        raise ValueError("NUL can not stand in a text")
+    inline = [one for one in letter.attachments if one.cid and letter.html]
+    message.set_content(letter.text or text_of(letter.html), charset="utf-8")
+    if letter.html:
+        message.add_alternative(letter.html, subtype="html", charset="utf-8")
+        part = message.get_payload()[-1]  # type: ignore[index]
+        assert isinstance(part, EmailMessage)
+        for one in inline:
+            if not _CID.fullmatch(one.cid):
+                raise ValueError(f"{one.cid[:100]!r} is no Content-ID")
+            kind, subtype = _kind(one.type)
+            part.add_related(
+                one.content, kind, subtype, cid=f"<{one.cid}>", filename=_line(one.name), disposition="inline"
+            )
+    for one in letter.attachments:
+        if one not in inline:
+            _attach(message, one)
+
+
+def _attach(message: EmailMessage, one: Attachment) -> None:
+    kind, subtype = _kind(one.type)
+    if _is_message(one):
+        if message.get_content_type() != "multipart/mixed":
+            message.make_mixed()
+        message.attach(_enclosed(one))
+    elif kind == "message":
+        message.add_attachment(one.content, maintype="application", subtype="octet-stream", filename=_line(one.name))
+    else:
+        message.add_attachment(one.content, maintype=kind, subtype=subtype, filename=_line(one.name))
+
+
+def _is_message(one: Attachment) -> bool:
+    """One that can stand in another as it is."""
+    content = one.content
+    if _kind(one.type) != ("message", "rfc822"):
+        return False
+    return b"\0" not in content and not _BARE.search(content) and max(map(len, content.split(b"\r\n"))) <= _LINE
+
+
+def _enclosed(one: Attachment) -> EmailMessage:
+    """A message, octet for octet: it must not be base64 (RFC 2046 section 5.2.1)."""
+    part = EmailMessage(_PLAIN_POLICY)
+    part["Content-Type"] = "message/rfc822"
+    part["Content-Transfer-Encoding"] = "7bit" if one.content.isascii() else "8bit"
+    part.add_header("Content-Disposition", "attachment", filename=_line(one.name))
+    part.set_payload(_stand_in(one))
+    return part
+
+
+def _stand_in(one: Attachment) -> str:
+    """What is written where the message will stand: the generator would write it anew."""
+    return f"message {hashlib.sha256(one.content).hexdigest()}"
+
+
+def _kind(text: str) -> tuple[str, str]:
+    """What can not be sent as octets in base64 goes as octets without a kind."""
+    found = _TYPE.fullmatch(text)
+    if found is None:
+        return "application", "octet-stream"
+    kind, subtype = found[1].lower(), found[2].lower()
+    return ("application", "octet-stream") if kind == "multipart" else (kind, subtype)
+
+
+def _address(person: Person) -> Address:
+    local, _, domain = person.address.rpartition("@")
+    return Address(_line(person.name), local, domain)
+
+
+def _line(text: str) -> str:
+    """Without what ends or bends a line."""
+    return "".join(char if char.isprintable() else " " for char in text).strip()

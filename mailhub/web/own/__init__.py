@@ -1,0 +1,1 @@
+"""The HTTP interface for owners of accounts (`/api/mailhub/v1/own/`): their part of the quarantine, and mail that they send."""
