@@ -31,6 +31,7 @@ from mailhub.hub_filters import inspection, junk_filter, signer
 from mailhub.hub_hooks import hooked
 from mailhub.hub_local import Person, become, deputed, local_domains, make_folder, person, users_of
 from mailhub.hub_mail import jobs, moving_mail
+from mailhub.hub_maildrop import maildrop
 from mailhub.hub_reload import Reloaded, reloaded
 from mailhub.hub_signin import signing_in
 from mailhub.hub_speaking import Speaking
@@ -192,6 +193,7 @@ class Hub:
         commands = ControlServer(self.data, self.control)
         await commands.start()
         undo.push_async_callback(commands.stop)
+        self._watch(maildrop(self, undo))
         self._detector = StallDetector(config.log.stall_seconds)
         undo.callback(lambda: self._detector.stop())
         self._detector.start()

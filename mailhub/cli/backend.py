@@ -32,7 +32,7 @@ def backend(path: Path | None) -> Iterator[Backend]:
     """The one that serves the configuration at `path`. A ControlError inside the block ends the program with its line."""
     config = read_config(path)
     try:
-        side = _open(config)
+        side = open_side(config)
         try:
             yield side
         finally:
@@ -41,7 +41,8 @@ def backend(path: Path | None) -> Iterator[Backend]:
         fail(str(error), KINDS[error.kind])
 
 
-def _open(config: Config) -> Backend:
+def open_side(config: Config) -> Backend:
+    """The running server, or the stopped one's store. ControlError."""
     data = Path(config.data)
     try:
         return Client(data)

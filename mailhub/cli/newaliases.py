@@ -16,6 +16,11 @@ _TEXTS = ("hash", "btree", "lmdb", "cdb", "dbm", "texthash", "file", "aliases")
 @common
 def newaliases(files: tuple[Path, ...], config: Path | None, as_json: bool) -> None:
     """Check the alias FILES, or those of aliases.alias_maps; a server reads them again by itself. Exit 1 where anything is wrong."""
+    check_files(files, config, as_json)
+
+
+def check_files(files: tuple[Path, ...], config: Path | None, as_json: bool) -> None:
+    """The command itself, also of `sendmail -bi`."""
     from mailhub.delivery.aliases.checking import check
 
     paths = [str(file) for file in files] or _named(config)

@@ -42,6 +42,8 @@ _COMMANDS = {
     "export": ("moving_mail:export", "Copy an account's mail out, as a Maildir or as mbox files."),
     "config": ("config:show", "Show and set options; lookup tables and ways to sign in that there are."),
     "table": ("tables:table", "Ask lookup tables."),
+    "as": ("names.install:as_name", "Be sendmail, mailq, postqueue, ...: the commands people know."),
+    "install-names": ("names.install:install_names", "Put scripts for those names into a folder."),
     "version": ("version:version", "Print the version."),
 }
 

@@ -208,6 +208,8 @@ def _tables(value: Any, folder: str) -> Any:
         value = msgspec.structs.replace(value, **made)
     if isinstance(value, schema.Relay) and value.tls_ca:
         value = msgspec.structs.replace(value, tls_ca=os.path.join(folder, value.tls_ca))
+    if isinstance(value, schema.Maildrop) and value.path:
+        value = msgspec.structs.replace(value, path=os.path.join(folder, value.path))
     if isinstance(value, schema.Hooks) and value.file:
         value = msgspec.structs.replace(value, file=os.path.join(folder, value.file))
     if isinstance(value, schema.Section):

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from .section import Name, Octets, Seconds, Section
+from .section import Count, Name, Octets, Seconds, Section
 
 
 class Local(Section, frozen=True, kw_only=True):
@@ -36,3 +36,17 @@ class Local(Section, frozen=True, kw_only=True):
     concurrency: Annotated[int, Meta(ge=1, le=1_000)] = 20
     # How long NSS's answers are believed; where it does not answer, a user who was there before is taken to be there still.
     cache_seconds: Seconds = 60.0
+
+
+class Maildrop(Section, frozen=True, kw_only=True):
+    """Mail that programs of this host leave by `mailhub sendmail` while no server takes it, until one does."""
+
+    # The folder; "": maildrop, in the data folder. Another one has to be there for mailhub's user.
+    path: str = ""
+    # All users of this host may leave mail, and not mailhub's own and root alone: `path` has to name a folder that they can reach.
+    everybody: bool = False
+    # Messages, and octets, that may wait.
+    message_limit: Count = 1_000
+    size_limit: Octets = 104_857_600
+    # Time after which a message that could not be taken is looked at again; without inotify, time between two looks.
+    retry: Annotated[float, Meta(ge=1, le=86_400)] = 60.0

@@ -58,6 +58,7 @@ def check(config: Config) -> Iterator[Finding]:
     yield from rules_delivery.transports(config)
     yield from rules_delivery.webhooks(config)
     yield from rules_delivery.local(config.local)
+    yield from rules_delivery.maildrop(config.maildrop)
     yield from rules_delivery.commands_of_aliases(config)
     if (contact := config.tls_reports.contact) and not _CONTACT.fullmatch(contact):
         yield Finding(("tls_reports", "contact"), shown(contact), 'an address such as "postmaster@example.org", or ""')

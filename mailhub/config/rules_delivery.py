@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from . import commands
 from .findings import Finding, ip_version, is_domain, shown
 from .lines import Path
-from .schema import Config, Local, Relay, Transport
+from .schema import Config, Local, Maildrop, Relay, Transport
 from .webhooks import EVENTS
 
 _FIXED = ("local", "virtual", "system", "error", "retry", "hold", "discard", "pipe")  # transports that have no settings
@@ -103,6 +103,11 @@ def commands_of_aliases(config: Config) -> Iterator[Finding]:
     if aliases.alias_maps and "alias" in aliases.allow_mail_to_commands:
         allowed = f"{shown(config.user)}, who can not become another; or local.system_users = true, whose process can"
         yield Finding(("aliases", "default_privs"), shown(aliases.default_privs), allowed)
+
+
+def maildrop(config: Maildrop) -> Iterator[Finding]:
+    if config.everybody and not config.path:
+        yield Finding(("maildrop", "path"), '""', "a folder outside the data folder, where everybody may leave mail")
 
 
 def local(config: Local) -> Iterator[Finding]:

@@ -26,6 +26,7 @@ from .hooks import Hooks as Hooks
 from .junk import Junk as Junk
 from .lists import Lists
 from .local import Local as Local
+from .local import Maildrop as Maildrop
 from .lookup import Lookup
 from .mailboxes import AutoExpunge as AutoExpunge
 from .mailboxes import Mailbox as Mailbox
@@ -318,6 +319,7 @@ class Config(Section, frozen=True, kw_only=True):
     store: Store = Store()
     mailbox: Mailbox = Mailbox()
     local: Local = Local()
+    maildrop: Maildrop = Maildrop()
     sieve: Sieve = Sieve()
     managesieve: Managesieve = Managesieve()
     web: Web = Web()

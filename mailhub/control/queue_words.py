@@ -119,6 +119,21 @@ class QueueShow(Request[QueueText], frozen=True, kw_only=True, tag="queue.show")
     id: str
 
 
+class QueuePart(Struct, frozen=True, kw_only=True):
+    """Octets of a message as it is stored, and how many it has in all."""
+
+    data: bytes
+    size: int
+
+
+class QueueRead(Request[QueuePart], frozen=True, kw_only=True, tag="queue.read"):
+    """The message itself, block by block."""
+
+    id: str
+    offset: Annotated[int, Meta(ge=0)] = 0
+    limit: Annotated[int, Meta(ge=1, le=1_048_576)] = 65_536
+
+
 class QueueAct(Request[Touched], frozen=True, kw_only=True):
     """Base of the actions on messages: one bounded step, from above the id `after`."""
 

@@ -50,11 +50,7 @@ class Queues:
         )
 
     async def show(self, request: words.QueueShow) -> words.QueueText:
-        wanted = number(request.id)
-        page = await self._store.page(QueueFilter(ids=(wanted,)), wanted - 1, 1)
-        if not page:
-            raise ControlError("not_found", f"no message {request.id} in the queue")
-        item = page[0]
+        item = await self._item(request.id)
         start = await item.content.read(0, min(HEADER_LIMIT, item.content.size))
         origin = item.origin
         return words.QueueText(
@@ -65,8 +61,21 @@ class Queues:
             protocol=origin.protocol,
             tls=origin.tls,
             header=start[: headers.header_end(start)].decode("utf-8", "backslashreplace"),
-            history=await self._traces.steps(wanted),
+            history=await self._traces.steps(item.id),
         )
+
+    async def read(self, request: words.QueueRead) -> words.QueuePart:
+        content = (await self._item(request.id)).content
+        length = max(0, min(request.limit, content.size - request.offset))
+        data = await content.read(request.offset, length) if length else b""
+        return words.QueuePart(data=data, size=content.size)
+
+    async def _item(self, text: str) -> Item:
+        wanted = number(text)
+        page = await self._store.page(QueueFilter(ids=(wanted,)), wanted - 1, 1)
+        if not page:
+            raise ControlError("not_found", f"no message {text} in the queue")
+        return page[0]
 
     async def retry(self, request: words.QueueRetry) -> words.Touched:
         return await self._step(Act.RETRY, request)

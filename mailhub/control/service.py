@@ -153,6 +153,7 @@ class Control:
             words.QueueSummary: queues.summary,
             words.QueueAges: queues.ages,
             words.QueueShow: queues.show,
+            words.QueueRead: queues.read,
             words.QueueRetry: queues.retry,
             words.QueueHold: queues.hold,
             words.QueueRelease: queues.release,

@@ -53,6 +53,8 @@ from .queue_words import QueuedMessage as QueuedMessage
 from .queue_words import QueuedTo as QueuedTo
 from .queue_words import QueueHold as QueueHold
 from .queue_words import QueueList as QueueList
+from .queue_words import QueuePart as QueuePart
+from .queue_words import QueueRead as QueueRead
 from .queue_words import QueueRelease as QueueRelease
 from .queue_words import QueueRemove as QueueRemove
 from .queue_words import QueueRequeue as QueueRequeue
@@ -334,7 +336,7 @@ class AliasList(Request[tuple[Alias, ...]], frozen=True, kw_only=True, tag="alia
 AnyRequest = (
     Status | UserAdd | UserEnable | UserPasswd | UserRemove | UserList | DomainAdd | DomainAdmins | DomainRemove | DomainList
     | AliasAdd | AppPasswordAdd | AppPasswordList | AppPasswordRemove | SecondFactorBegin
-    | SecondFactorConfirm | SecondFactorRemove | AliasRemove | AliasList | QueueList | QueueSummary | QueueShow | QueueRetry | QueueHold
+    | SecondFactorConfirm | SecondFactorRemove | AliasRemove | AliasList | QueueList | QueueSummary | QueueShow | QueueRead | QueueRetry | QueueHold
     | QueueRelease | QueueRequeue | QueueRemove | Explain | JunkTrain | JunkExplain | JunkList | QuarantineList | QuarantineShow | QuarantineRelease | QuarantineDelete | BanList | BanAdd | BanRemove | MailboxRebuild
     | DkimCreate | DkimList | DkimActivate | DkimRemove | ForwardGet | ForwardSet | SieveList | SieveGet | SievePut | SieveActivate | SieveDelete
     | QuotaGet | QuotaSet | QuotaRecalculate | MailboxCheck | MailboxRepair | MailboxSync | RouteShow | QueueAges | TraceFind | SuppressionList | SuppressionAdd | SuppressionRemove

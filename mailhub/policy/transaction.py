@@ -368,7 +368,7 @@ class Transaction:
             self.abort()
             return error.reply
         envelope = replace(envelope, recipients=(*envelope.recipients, *self._copies))
-        message_id, verdict = _message_id(self._intake), self._verdict
+        message_id, verdict = message_id_of(self._intake), self._verdict
         body, self._body, self._intake = self._body, None, None
         return await asyncio.shield(policy.commit(number, envelope, body, prefix, origin, orders, message_id, verdict))
 
@@ -381,7 +381,7 @@ class Transaction:
             seat.reset()
 
 
-def _message_id(intake: BodyIntake | None) -> str:
+def message_id_of(intake: BodyIntake | None) -> str:
     """As it stands in the header, for the trace; "" where there is none."""
     found = headers.first(intake.header, b"message-id") if intake is not None else None
     return headers.text(found)[:_ID_LIMIT] if found else ""

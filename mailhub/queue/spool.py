@@ -4,7 +4,18 @@ from mailhub.model.clock import Clock
 from mailhub.model.envelope import Envelope, Origin
 from mailhub.model.errors import Temporary
 from mailhub.model.verdict import UNJUDGED, Action, Verdict
-from mailhub.store.api import Act, Body, BodyWriter, NewContent, NewItem, NewRecipient, QueueFilter, QueueStore, State
+from mailhub.store.api import (
+    Act,
+    Body,
+    BodyWriter,
+    NewContent,
+    NewItem,
+    NewRecipient,
+    QueueFilter,
+    QueueStore,
+    SieveMark,
+    State,
+)  # fmt: skip
 
 from .manager import Manager
 from .quarantine import Quarantine
@@ -49,8 +60,9 @@ class Spool:
         held: bool = False,
         content_filter: str = "",
         verdict: Verdict = UNJUDGED,
+        mark: SieveMark | None = None,
     ) -> None:
-        """`held`: it waits for the operator. `content_filter`: "transport:nexthop" in place of its routes.
+        """`held`: it waits for the operator. `content_filter`: "transport:nexthop" in place of its routes. `mark`: remembered with it.
 
         On return the message is on disk and under way. Temporary where it is not, or where nobody knows.
 
@@ -72,6 +84,7 @@ class Spool:
             held=held,
             filter=content_filter,
             verdict=verdict,
+            mark=mark,
             in_line=not self._manager.has_room(
                 envelope.sender, [recipient.address for recipient in envelope.recipients]
             ),

@@ -1,7 +1,9 @@
 """bsd-mailx of the system's users, who send through mailhub (`mailhub sendmail`) and read what it brought to /var/mail."""
 
 import asyncio
+import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -98,7 +100,9 @@ async def test_sendmail(place: SystemUsers) -> None:
         code, said = await sent(place, "eve", "nobody-there", stdin="x\n")
         assert (code, "nobody-there@mailhub.test: 550" in said) == (67, True)
         assert (await sent(place, stdin="x\n"))[0] == 64
-        assert (await sent(place, "-bs", stdin="x\n"))[0] == 64
+        assert (await sent(place, "-bd", stdin="x\n"))[0] == 64
+        code, said = await sent(place, "-bs", stdin="EHLO me\r\nMAIL FROM:<bob@mailhub.test>\r\nQUIT\r\n")
+        assert (code, said[:4], said.count("\n250 "), said.count("\n221 ")) == (0, "220 ", 2, 1)
         assert (await sent(place, "-t", stdin="Subject: nobody\n\n"))[0] == 64
         assert (await sent(place, "-i", "eve", stdin="x" * 100_000))[
             0
@@ -108,3 +112,30 @@ async def test_sendmail(place: SystemUsers) -> None:
     assert (code, "can not be reached" in said) == (75, True)
     (place.folder / "config.toml").write_text("no = 1")
     assert (await sent(place, "eve", stdin="x\n"))[0] == 78
+
+
+async def test_mail_of_all_users_waits_for_the_server(place: SystemUsers) -> None:
+    """bsd-mailx, while nothing runs: taken once at the start, whoever left it; others can not read or take away what waits."""
+    folder = place.folder / "drop"
+    extra = f'[maildrop]\npath = "{folder}"\neverybody = true'
+    folder.mkdir()
+    os.chown(folder, place.uid(RUNS_AS), place.uid(RUNS_AS))
+    door = on_port(place)
+    async with serving(place, extra=extra, door=door):
+        pass
+    assert await command(place, "bob", "bsd-mailx", "-s", "from bob", "eve", stdin="hello eve\n") == (0, "")
+    root = [place.inside, str(place.folder / "sendmail"), "eve"]
+    await asyncio.to_thread(subprocess.run, root, input=b"hello eve\n", check=True, cwd=place.folder, timeout=60)
+    waiting = sorted(folder.iterdir())
+    assert len(waiting) == 2
+    assert all((one.stat().st_mode & 0o777, one.stat().st_gid) == (0o640, folder.stat().st_gid) for one in waiting)
+    for words in (("cat",), ("rm", "-f")):
+        code, said = await command(place, "eve", *words, *map(str, waiting))
+        assert (code, said.count("denied") + said.count("not permitted")) == (1, 2), said
+    async with serving(place, extra=extra, door=door) as server:
+        await server.delivered(f"eve@{DOMAIN}")
+        await server.delivered(f"eve@{DOMAIN}")
+    async with serving(place, extra=extra, door=door):
+        assert list(folder.iterdir()) == []
+    assert place.inbox("eve").count("\nhello eve\n") == 2
+    assert "Received: by mailhub.test (mailhub) with local id" in place.inbox("eve")

@@ -56,6 +56,7 @@ class NewItem:
     filter: str = ""  # "transport:nexthop" that takes the message instead of its routes
     in_line: bool = False  # waits for its turn to be leased, though it is due
     verdict: Verdict = UNJUDGED
+    mark: SieveMark | None = None  # remembered in the same unit
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,8 @@ class Put:
     @staticmethod
     def apply_many(db: sqlite3.Connection, told: Told, units: "Sequence[Put]") -> None:
         insert_items(db, [unit.item for unit in units], {unit.item.id for unit in units if unit.leased})
+        for item in (unit.item for unit in units if unit.item.mark is not None):
+            remember_marks(db, filter(None, [item.mark]), item.created)
 
 
 @dataclass(frozen=True, slots=True)
