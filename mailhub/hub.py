@@ -23,7 +23,6 @@ from mailhub.config import schema
 from mailhub.control import demo
 from mailhub.control.server import ControlServer
 from mailhub.control.service import Control
-from mailhub.control.setup.dns import Zones
 from mailhub.control.webhooks import Webhooks
 from mailhub.delivery.local import DeliverHook
 from mailhub.delivery.sieve import files
@@ -35,7 +34,7 @@ from mailhub.hub_maildrop import maildrop
 from mailhub.hub_reload import Reloaded, reloaded
 from mailhub.hub_signin import signing_in
 from mailhub.hub_speaking import Speaking
-from mailhub.hub_status import published, status_of
+from mailhub.hub_status import doctor, status_of
 from mailhub.mailbox.scripts import Scripts
 from mailhub.mailbox.service import Mailboxes
 from mailhub.model.clock import Clock, SystemClock, VirtualClock
@@ -182,7 +181,7 @@ class Hub:
             self.queue.deadline,
             self.scripts,
             self.junk,
-            Zones(lambda: published(self), self.directory, self.store.dkim, self._machine),
+            doctor(self, self._machine, self._rehearsing),
             Webhooks(config.webhook, self.store.webhooks, clock, lambda: self.notices.told()),
             self._rehearsing,
         )

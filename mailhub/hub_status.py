@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import os
 from collections import Counter
+from collections.abc import Callable
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,13 @@ import msgspec
 from mailhub import __version__
 from mailhub.config.schema import Config
 from mailhub.control import bans
+from mailhub.control.setup.dns import Zones
+from mailhub.control.setup.doctor import Doctor
 from mailhub.control.words import DirectoryState, ListenerState, ScannerState, ServerStatus, SessionState, Status
 from mailhub.model.errors import MailError
 from mailhub.net import dnssec
+from mailhub.net.local import Machine
+from mailhub.policy import Policy
 
 if TYPE_CHECKING:
     from mailhub.hub import Hub
@@ -73,6 +78,16 @@ def published(hub: "Hub") -> Config:
     """The configuration with the ports that the listeners have, and paths that hold wherever it is read."""
     doors = tuple(msgspec.structs.replace(listener.config, port=listener.port) for listener in hub.listeners)
     return msgspec.structs.replace(hub.config, listener=doors, data=str(hub.data))
+
+
+def doctor(hub: "Hub", machine: Machine, rehearsing: Callable[[], Policy]) -> Doctor:
+    """Who knows what the Internet has to know about this server."""
+
+    def config() -> Config:
+        return published(hub)
+
+    zones = Zones(config, hub.directory, hub.store.dkim, machine)
+    return Doctor(config, zones, hub.resolver, hub.clock, machine, rehearsing)
 
 
 async def _domains(hub: "Hub") -> tuple[str, ...]:

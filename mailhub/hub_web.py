@@ -3,6 +3,7 @@
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
+from mailhub.hub_status import published
 from mailhub.model.clock import SystemClock
 from mailhub.web import health
 from mailhub.web.access import Access
@@ -19,6 +20,7 @@ from mailhub.web.own import quarantine
 from mailhub.web.own.sending import Sending
 from mailhub.web.routes import Route
 from mailhub.web.server import WebServer
+from mailhub.web.setup.routes import Setup
 
 if TYPE_CHECKING:
     from mailhub.hub import Hub
@@ -31,6 +33,7 @@ async def serving_web(hub: "Hub", faults: Faults | None, undo: AsyncExitStack) -
     routes: list[Route] = health.routes(lambda: hub.trouble)
     routes += actions.routes(hub.control, access) + quarantine.routes(hub.control, access)
     routes += Sending(hub.control, hub.policy, hub.mailboxes.lane, access, hub.clock).routes()
+    routes += Setup(lambda: published(hub), hub.directory.domain).routes()
     routes += Live(hub.trace, access, config.web.waiting_limit, SystemClock()).routes()
     if config.mode == "capture":
         caught = Caught(hub.directory, hub.mailboxes, config.web.waiting_limit)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
-from .section import Name, Port, Section
+from .section import Name, Port, Seconds, Section
 
 
 class Setup(Section, frozen=True, kw_only=True):
@@ -24,3 +24,7 @@ class Setup(Section, frozen=True, kw_only=True):
     mta_sts_max_age: Annotated[int, Meta(ge=86_400, le=31_557_600)] = 604_800
     # Who gets reports about DMARC and TLS: an address, or the local part of one in each domain.
     reports: Name = "postmaster"
+    # Mail hosts that `mailhub doctor` connects to, to see whether port 25 is open on the way out; empty: none.
+    probes: Annotated[tuple[Name, ...], Meta(max_length=10)] = ("gmail-smtp-in.l.google.com", "mx1.mail.icloud.com")
+    # Time for each of its questions.
+    timeout: Seconds = 15.0

@@ -20,6 +20,7 @@ from mailhub.model.clock import SystemClock
 from mailhub.model.errors import MailError
 from mailhub.model.mailbox import Limits
 from mailhub.net import local
+from mailhub.net.resolver import DnsResolver
 from mailhub.policy import Guard, Sections
 from mailhub.queue.schedule import Schedule
 from mailhub.store.sqlite import SqliteStore
@@ -29,6 +30,7 @@ from mailhub.trace import Trace
 from .errors import ControlError
 from .service import Control
 from .setup.dns import Zones
+from .setup.doctor import Doctor
 from .webhooks import Webhooks
 from .words import Request, ServerStatus, Status, checked
 
@@ -69,6 +71,8 @@ class Offline:
         self._tables = Tables(clock)
         self._lane = HeavyLane()
         router = Router(directory, config.delivery, main, self._tables, forwarding, config.aliases)
+        zones = Zones(lambda: config, directory, self._store.dkim, machine)
+        self._resolver = DnsResolver(config.resolver, clock)
         self._control = Control(
             directory,
             self._store,
@@ -82,7 +86,7 @@ class Offline:
             Schedule(config.queue, random.Random()).deadline,
             Scripts(self._store.sieve, config.sieve),
             JunkFilter(self._store.junk, self._store.mailboxes, config.junk, config.hostname, self._lane, clock),
-            Zones(lambda: config, directory, self._store.dkim, machine),
+            Doctor(lambda: config, zones, self._resolver, clock, machine),
             Webhooks(config.webhook, self._store.webhooks, clock, lambda: None),
         )
 
@@ -101,6 +105,7 @@ class Offline:
 
     async def _closed(self) -> None:
         self._directory.close()
+        await self._resolver.close()
 
     async def _status(self, request: Status) -> ServerStatus:
         counts = await self._store.queue.counts()

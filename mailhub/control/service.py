@@ -33,7 +33,7 @@ from .quotas import Quotas
 from .routes import Routes
 from .scripts import Scripts
 from .sent import Sent
-from .setup.dns import Zones
+from .setup.doctor import Doctor
 from .suppressions import Suppressions
 from .tokens import Tokens
 from .traces import Traces
@@ -72,7 +72,7 @@ class Control:
         deadline: Deadline,
         scripts: KeptScripts,
         learnt: JunkFilter,
-        zones: Zones,
+        doctor: Doctor,
         webhooks: Webhooks,
         rehearsing: Callable[[], Policy] | None = None,
     ) -> None:
@@ -114,7 +114,8 @@ class Control:
             words.DkimList: dkim.show,
             words.DkimActivate: dkim.activate,
             words.DkimRemove: dkim.remove,
-            words.DnsShow: zones.show,
+            words.DnsShow: doctor.zones.show,
+            words.DoctorCheck: doctor.check,
             words.TokenAdd: tokens.add,
             words.TokenList: tokens.page,
             words.TokenRemove: tokens.remove,

@@ -81,9 +81,11 @@ from .route_words import Stop as Stop
 from .sent_words import SentShow as SentShow
 from .sent_words import SentState as SentState
 from .sent_words import SentTakeBack as SentTakeBack
+from .setup.words import Diagnosis as Diagnosis
 from .setup.words import DnsRecord as DnsRecord
 from .setup.words import DnsShow as DnsShow
 from .setup.words import DnsZone as DnsZone
+from .setup.words import DoctorCheck as DoctorCheck
 from .sieve_words import SieveActivate as SieveActivate
 from .sieve_words import SieveDelete as SieveDelete
 from .sieve_words import SieveGet as SieveGet
@@ -340,7 +342,7 @@ AnyRequest = (
     | QueueRelease | QueueRequeue | QueueRemove | Explain | JunkTrain | JunkExplain | JunkList | QuarantineList | QuarantineShow | QuarantineRelease | QuarantineDelete | BanList | BanAdd | BanRemove | MailboxRebuild
     | DkimCreate | DkimList | DkimActivate | DkimRemove | ForwardGet | ForwardSet | SieveList | SieveGet | SievePut | SieveActivate | SieveDelete
     | QuotaGet | QuotaSet | QuotaRecalculate | MailboxCheck | MailboxRepair | MailboxSync | RouteShow | QueueAges | TraceFind | SuppressionList | SuppressionAdd | SuppressionRemove
-    | TokenAdd | TokenList | TokenRemove | DnsShow | WebhookList | WebhookTest | SentShow | SentTakeBack
+    | TokenAdd | TokenList | TokenRemove | DnsShow | DoctorCheck | WebhookList | WebhookTest | SentShow | SentTakeBack
 )  # fmt: skip
 
 

@@ -24,6 +24,18 @@ def ascii_name(name: str) -> str:
     return coded
 
 
+def people_name(name: str) -> str:
+    """`name` with its A-labels as people write them, in lower case; as it is where it has none, or where they are no names."""
+    labels = name.lower().removesuffix(".").split(".")
+    try:
+        shown = ".".join(
+            one.removeprefix("xn--").encode().decode("punycode") if one.startswith("xn--") else one for one in labels
+        )
+        return shown if ascii_name(shown) == ".".join(labels) else name
+    except ValueError:
+        return name
+
+
 def _a_label(label: str) -> str:
     coded = label.lower()
     if not label.isascii():

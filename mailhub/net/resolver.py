@@ -60,8 +60,8 @@ class Resolver(Protocol):
         ...
 
     async def records(self, name: str, kind: str) -> list[str]:
-        """Records of one type (A, AAAA, MX, PTR, TXT) as text: hosts in lower case without the last dot, in no order; the strings
-        of each TXT record joined."""
+        """Records of one type (A, AAAA, MX, PTR, SRV, TXT) as text: hosts in lower case without the last dot, in no order; the strings
+        of each TXT record joined; of SRV "priority weight port host"."""
         ...
 
     async def close(self) -> None:
@@ -231,5 +231,6 @@ _AS_TEXT: dict[str, Callable[[Any], str]] = {
     "AAAA": lambda data: str(data.addr),
     "MX": lambda data: _text(data.exchange),
     "PTR": lambda data: _text(data.dname),
+    "SRV": lambda data: f"{data.priority} {data.weight} {data.port} {_text(data.target)}",
     "TXT": lambda data: bytes(data.data).decode("utf-8", "replace"),
 }

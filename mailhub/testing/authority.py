@@ -14,6 +14,10 @@ from cryptography.x509.oid import NameOID
 
 _YEARS = 20 * 366
 _REQUEST_LIMIT = 8_192
+_SIGNS = x509.KeyUsage(
+    digital_signature=False, content_commitment=False, key_encipherment=False, data_encipherment=False, key_agreement=False,
+    key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False,
+)  # fmt: skip
 
 
 class Authority:
@@ -26,6 +30,8 @@ class Authority:
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "the test's own authority")])
         certificate = self._builder(self._name, self._key).issuer_name(self._name)
         signed = certificate.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        signed = signed.add_extension(_SIGNS, critical=True)
+        signed = signed.add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
         self.file = folder / "authority.pem"
         self.file.write_bytes(signed.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
@@ -36,6 +42,8 @@ class Authority:
         names += [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
         builder = self._builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), key)
         builder = builder.issuer_name(self._name).add_extension(x509.SubjectAlternativeName(names), critical=False)
+        whose = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        builder = builder.add_extension(whose, critical=False)
         pem = serialization.Encoding.PEM
         private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         path = self._folder / f"{name}.pem"

@@ -19,7 +19,8 @@ _SECURITY = {"token": {"type": "http", "scheme": "bearer"}, "account": {"type": 
 @dataclass(frozen=True, slots=True)
 class Route:
     """`body`, `answer`: types of what comes and goes as JSON; None for none. `query`: parameters with what they mean.
-    `kind`: the answer's media type. `hidden`: not described (pages). `security`: "token" or "account", who has to ask."""
+    `kind`: the answer's media type. `hidden`: not described (pages). `security`: "token" or "account", who has to ask. `public`: it stands at
+    the root, whatever web.prefix says, and is answered by any host name."""
 
     method: str
     path: str
@@ -31,6 +32,7 @@ class Route:
     kind: str = "application/json"
     hidden: bool = False
     security: str = ""
+    public: bool = False
 
 
 def answered(value: object, status: int = 200) -> web.Response:

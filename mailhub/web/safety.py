@@ -34,13 +34,14 @@ _HEADERS = {
 _STATUS = {"not_found": 404, "exists": 409, "limit": 429, "temporary": 503, "refused": 400}
 
 
-def guarded(names: Collection[str]) -> Middleware:
-    """The middleware. `names`: host names that are ours, besides localhost and addresses."""
+def guarded(names: Collection[str], public: Collection[str] = ()) -> Middleware:
+    """The middleware. `names`: host names that are ours, besides localhost and addresses. `public`: paths that look at the host name
+    themselves."""
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            if not _ours(request, names):
+            if not (_ours(request, names) or request.path in public):
                 response: web.StreamResponse = failed(421, "this name is none of web.hosts")
             elif request.method not in _READING and _from_elsewhere(request):
                 response = failed(403, "a page of another origin may not do that")

@@ -19,9 +19,11 @@ class WebServer:
 
     def __init__(self, config: Web, hostname: str, routes: Sequence[Route], title: str) -> None:
         names = frozenset((hostname.lower(), *map(str.lower, config.hosts)))
-        self._app = web.Application(middlewares=[guarded(names)], client_max_size=config.body_limit)
+        public = frozenset(route.path for route in routes if route.public)
+        self._app = web.Application(middlewares=[guarded(names, public)], client_max_size=config.body_limit)
         for route in (*routes, described(routes, title)):
-            self._app.router.add_route(route.method, config.prefix + route.path, route.handler)
+            for prefix in {config.prefix, ""} if route.public else {config.prefix}:
+                self._app.router.add_route(route.method, prefix + route.path, route.handler)
         self._runner = web.AppRunner(
             self._app, handle_signals=False, access_log=None, keepalive_timeout=_SECONDS,
             handler_cancellation=True,  # who has left waits for nothing any more

@@ -61,6 +61,7 @@ FILES = {
     "testing.server": "the data folder of a test, thrown away",
     "cli.dev": "the data folder of a sink, thrown away",
     "web.capture.page": "the page's own files",
+    "web.setup.page": "the page's own files",
     "testing.authority": "certificates of a test's own",
     "testing.recording": "transcripts of a project's own tests",
     "testing.hub_faults": "a certificate that is wrong on purpose",

@@ -124,6 +124,7 @@ async def test_what_is_not_served_is_not_promised(tmp_path: Path) -> None:
 async def test_a_domain_of_another_script_stands_there_as_dns_has_it(tmp_path: Path) -> None:
     async with asyncio.timeout(50), running(tmp_path / "var", **options(domains=("bücher.test",))) as hub:
         found = await asked(hub, "Bücher.test")
+        assert await asked(hub, "xn--bcher-kva.test") == found
         assert values(found, "xn--bcher-kva.test", "MX") == ["10 mail.b.test."]
         assert found.zone.isascii()
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailhub.net.names import ascii_name
+from mailhub.net.names import ascii_name, people_name
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,19 @@ def test_a_name_as_it_is_asked_for(name: str, asked: str) -> None:
 def test_what_is_no_name(name: str) -> None:
     with pytest.raises(ValueError):
         ascii_name(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("xn--bcher-kva.test", "bücher.test"),
+        ("XN--Bcher-KVA.test.", "bücher.test"),
+        ("plain.test", "plain.test"),
+        ("xn--.test", "xn--.test"),
+        ("xn--a-.test", "xn--a-.test"),
+        ("xn--abc.test", "xn--abc.test"),  # decodes to nothing that would be written so
+        ("xn--99999999999.test", "xn--99999999999.test"),
+    ],
+)
+def test_names_for_people(name: str, shown: str) -> None:
+    assert people_name(name) == shown

@@ -11,7 +11,7 @@ from mailhub.message import dkim_signing
 from mailhub.model.errors import NotFound
 from mailhub.net import certificates
 from mailhub.net.local import Machine
-from mailhub.net.names import ascii_name
+from mailhub.net.names import ascii_name, people_name
 from mailhub.store.api import DkimStore
 
 from . import services, zone
@@ -38,7 +38,7 @@ class Zones:
 
     async def facts(self, domain: str) -> zone.Facts:
         """NotFound for domains that are not ours."""
-        name, config = domain.lower().rstrip("."), self._config()
+        name, config = people_name(domain.lower().rstrip(".")), self._config()
         if not await self._directory.domain(name):
             raise NotFound(f"{name} is none of our domains")
         keys = [

@@ -1,6 +1,6 @@
-"""What can be asked about the DNS records of a domain."""
+"""What can be asked about the DNS records of a domain, and about how it looks from outside."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -35,3 +35,23 @@ class DnsShow(Request[DnsZone], frozen=True, kw_only=True, tag="dns.show"):
     """The DNS records that a domain of ours needs, made of the configuration, the DKIM keys and the certificate."""
 
     domain: Name
+
+
+State = Literal["ok", "wrong", "unknown"]
+
+
+class Diagnosis(Struct, frozen=True, kw_only=True):
+    """One line of an examination. `check`: its name, always the same; `state`: "unknown" where it cannot be judged from here;
+    `todo`: the one thing to do next, "" where there is none."""
+
+    check: str
+    state: State
+    text: str
+    todo: str = ""
+
+
+class DoctorCheck(Request[tuple[Diagnosis, ...]], frozen=True, kw_only=True, tag="doctor.check"):
+    """How a domain of ours looks to others: every record, name, way and certificate. `skip`: checks that are left out."""
+
+    domain: Name
+    skip: Annotated[tuple[Annotated[str, Meta(max_length=20)], ...], Meta(max_length=30)] = ()
