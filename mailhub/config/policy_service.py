@@ -6,13 +6,14 @@ from typing import Annotated
 from msgspec import Meta
 
 from . import endpoints
+from .content_filter import ContentFilter
 from .endpoints import Endpoint
-from .section import Count, Limit, Section
+from .section import Count, Limit
 
 _TIMES = ("timeout", "max_idle", "max_ttl", "retry_delay")
 
 
-class PolicyServices(Section, frozen=True, kw_only=True):
+class PolicyServices(ContentFilter, frozen=True, kw_only=True):
     # check_policy_service: time for an answer; how often it is tried, and the pause between; and what is done where there is none: an action
     # of access(5), such as "DUNNO".
     policy_service_timeout: Annotated[float, Meta(ge=0.1, le=3_600)] = 100.0

@@ -45,6 +45,8 @@ class Relay(Section, frozen=True, kw_only=True):
     )  # fmt: skip
     # Sign in over connections without TLS, too.
     auth_in_clear: bool = False
+    # Tell hosts that offer XFORWARD who brought the message: Postfix's smtp_send_xforward_command. For content filters.
+    send_xforward: bool = False
     # Obey the MTA-STS policies of domains (RFC 8461): time to fetch one, how many are kept, the port they are fetched from (other than
     # 443 only in tests).
     mta_sts: bool = True

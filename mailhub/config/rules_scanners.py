@@ -1,7 +1,8 @@
 """What no type can say about daemons that are asked about mail. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
+from . import content_filter as ways
 from . import endpoints, lookup, milters
 from .findings import Finding, shown
 from .lines import Path
@@ -11,6 +12,10 @@ from .schema import Config, Smtp
 def scanning(config: Config) -> Iterator[Finding]:
     for name in ("clamav", "spamassassin", "rspamd"):
         yield from _address((name, "address"), getattr(config, name).address)
+    yield from content_filter(("smtp",), config.smtp, config.transport)
+    for n, door in enumerate(config.listener):
+        if door.smtp is not None:
+            yield from content_filter(("listener", n, "smtp"), door.smtp, config.transport)
 
 
 def smtp_milters(path: Path, smtp: Smtp) -> Iterator[Finding]:
@@ -23,6 +28,14 @@ def smtp_milters(path: Path, smtp: Smtp) -> Iterator[Finding]:
     for n, text in enumerate(smtp.milter_macro_defaults):
         if not text.partition("=")[0].strip() or "=" not in text:
             yield Finding((*path, "milter_macro_defaults", n), shown(text), '"NAME=value"')
+
+
+def content_filter(path: Path, smtp: Smtp, transports: Collection[str]) -> Iterator[Finding]:
+    way = smtp.content_filter
+    known = {*transports, "smtp", "relay", "lmtp", "pipe"}
+    if way and not (ways.is_way(way) and way.partition(":")[0] in known):
+        allowed = f'"TRANSPORT:NEXTHOP" with a transport of {", ".join(sorted(known))}; or ""'
+        yield Finding((*path, "content_filter"), shown(way), allowed)
 
 
 def _address(path: Path, text: str) -> Iterator[Finding]:

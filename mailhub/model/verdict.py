@@ -1,8 +1,12 @@
 """What the checks think of a message: one value that goes with it, from the door to the mailbox."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+
+_SCORE = re.compile(r"-?[0-9]{1,9}\.[0-9]")
+_EVIDENCE = re.compile(r"([\w-]{1,40})=([\w-]{1,40})(?: ([+-][0-9]{1,9}\.[0-9]))?(?: \((.{0,300})\))?")
 
 
 class Action(IntEnum):
@@ -54,6 +58,21 @@ class Verdict:
 
 
 UNJUDGED = Verdict()
+
+
+def told(text: str) -> Verdict:
+    """What `str` of a verdict says, as far as it is about delivery: no more than JUNK. UNJUDGED where it is none."""
+    first, *rest = text.split("; ")
+    word, comma, score = first.partition(", score ")
+    if not comma or word not in {action.word for action in Action}:
+        return UNJUDGED
+    found = [_EVIDENCE.fullmatch(one) for one in rest]
+    evidence = tuple(Evidence(one[1], one[2], float(one[3] or 0), one[4] or "") for one in found if one is not None)
+    return Verdict(min(Action[word.upper()], Action.JUNK), _number(score), evidence)
+
+
+def _number(text: str) -> float:
+    return float(text) if _SCORE.fullmatch(text) else 0.0
 
 
 def action_for(score: float, thresholds: Mapping[Action, float]) -> Action:

@@ -58,6 +58,9 @@ SAME: Mapping[str, tuple[str, str]] = {
             ("request_limit", "int"), ("default_action", "text"), ("policy_context", "text"),
         )
     },
+    "content_filter": ("smtp.content_filter", "text"),
+    "receive_override_options": ("smtp.receive_override_options", "list"),
+    "smtp_send_xforward_command": ("relay.send_xforward", "bool"),
     "smtpd_milters": ("smtp.milters", "milters"),
     "non_smtpd_milters": ("smtp.non_smtpd_milters", "milters"),
     "smtpd_milter_maps": ("smtp.milter_maps", "tables"),
@@ -133,7 +136,6 @@ UNNEEDED = frozenset(
 
 REASONS: Mapping[str, str] = {
     "always_bcc": "there is no copy of all mail here: an alias with two targets gives one of an address",
-    "content_filter": "an access table can say FILTER transport:nexthop; scanners are checks of [filter]",
     "recipient_bcc_maps": "there is no copy by table: an alias with two targets gives one of an address",
     "sender_bcc_maps": "there is no copy by table",
     "smtp_fallback_relay": "there is no second way for mail that can not be delivered",

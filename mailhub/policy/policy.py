@@ -78,13 +78,14 @@ class Policy:
         signer: Signer | None = None,
         services: Services | None = None,
     ) -> None:
-        self.signer = signer
+        self.signer = None if "no_checks" in config.receive_override_options else signer
         self._mailboxes, self.content_tables = mailboxes, content_tables
         self.inspection = inspection or Inspection((), schema.Filter(), hostname, clock, HeavyLane())
         self.hostname, self.router, self.spool, self.clock = hostname, router, spool, clock
         self.config, self.guard, self.resolver, self._delimiter = config, guard or unlimited(clock), resolver, delimiter
         tables = tables or Tables(clock)
-        self.milters = _milters(config, hostname, services, tables)
+        self.overrides = frozenset(config.receive_override_options)
+        self.milters = None if "no_milters" in self.overrides else _milters(config, hostname, services, tables)
         self._delegations = Delegations(config, services)
         networks, named = networks_and_tables(config.mynetworks)
         self.mynetworks = Networks(networks, self.guard.shared)
@@ -95,6 +96,7 @@ class Policy:
         self._relay_recipients = tables.open(config.relay_recipients) if config.relay_recipients else None
         owners = tables.open(config.sender_login) if config.sender_login else None
         self._ownership = Ownership(router, owners, clock, delimiter)
+        canonical = None if "no_address_mappings" in self.overrides else canonical
         self.rewriting = Rewriting(canonical or schema.Canonical(), tables, delimiter, router.domain, router.is_local)
         texts = {
             "client": config.client_restrictions,
@@ -282,7 +284,7 @@ class Policy:
         async def put() -> Reply:
             try:
                 await self.spool.put(
-                    number, envelope, body, prefix, origin, held=bool(orders.held), content_filter=orders.filter,
+                    number, envelope, body, prefix, origin, held=bool(orders.held), content_filter=orders.filter or self.config.content_filter,
                     verdict=verdict,
                 )  # fmt: skip
             except MailError as error:

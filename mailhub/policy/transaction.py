@@ -185,7 +185,7 @@ class Transaction:
             return error.reply
 
     async def _listed(self, forward_path: str) -> Reply | None:
-        if await self._policy.exists(forward_path):
+        if "no_unknown_recipient_checks" in self._policy.overrides or await self._policy.exists(forward_path):
             return None
         return coded(self._policy.config.unknown_local_recipient_reject_code, UNKNOWN.enhanced, UNKNOWN.text)
 
@@ -202,7 +202,7 @@ class Transaction:
             refusal = await self._ruling(forward_path) or visit.doubt
             if refusal is None and not visit.orders.discarded:
                 refusal = await self._listed(forward_path)
-                if refusal is None and self._service != "lmtp":
+                if refusal is None and self._service != "lmtp" and "no_checks" not in self._policy.overrides:
                     refusal = await self._policy.inspection.refusal(visit)
                 if refusal is None and self._policy.milters is not None:
                     refusal = await self._policy.milters.recipient(visit)

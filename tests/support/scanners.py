@@ -269,3 +269,36 @@ def postgrey(delay: int) -> Iterator[Daemon]:
         ]  # fmt: skip
         with started(Daemon(command, place, port=port)) as daemon:
             yield daemon
+
+
+AMAVIS = r"""
+use strict;
+$daemon_user = '{user}'; $daemon_group = '{group}'; $MYHOME = '{place}/home'; $TEMPBASE = "$MYHOME/tmp"; $QUARANTINEDIR = undef;
+$db_home = "$MYHOME/db"; $pid_file = "$MYHOME/pid"; $lock_file = "$MYHOME/lock"; $enable_db = 0; $max_servers = 2; $do_syslog = 0;
+$log_level = 1; $myhostname = 'amavis.mailhub.test'; $mydomain = 'mailhub.test'; @local_domains_acl = ('.mailhub.test');
+$inet_socket_bind = '127.0.0.1'; $inet_socket_port = {port}; $unix_socketname = undef;
+$forward_method = 'smtp:[127.0.0.1]:{back}'; $notify_method = $forward_method;
+@bypass_spam_checks_maps = (1); $final_virus_destiny = D_REJECT; $enable_dkim_verification = 0; $enable_dkim_signing = 0;
+@av_scanners = (['ClamAV-clamd', \&ask_daemon, ["CONTSCAN {{}}\n", "127.0.0.1:{clamd}"], qr/\bOK$/m, qr/\bFOUND$/m,
+  qr/^.*?: (?!Infected Archive)(.*) FOUND$/m]);
+$log_templ = '[:client_addr]'; $X_HEADER_LINE = 'amavis for mailhub.test';
+1;
+"""
+
+
+@contextlib.contextmanager
+def amavisd(back: int, clamd: int) -> Iterator[Daemon]:
+    """Amavis before that clamd; what it lets pass goes on by SMTP to the port `back`."""
+    program = needed("amavisd")
+    with folder() as place:
+        user, group = ("nobody", "nogroup") if os.getuid() == 0 else (str(os.getuid()), str(os.getgid()))
+        for name in ("home", "home/tmp", "home/db"):
+            (place / name).mkdir()
+            if os.getuid() == 0:
+                shutil.chown(place / name, user, group)
+        port = free_port()
+        (place / "conf").write_text(
+            AMAVIS.format(place=place, port=port, back=back, clamd=clamd, user=user, group=group)
+        )
+        with started(Daemon([program, "-c", f"{place}/conf", "foreground"], place, port=port)) as daemon:
+            yield daemon

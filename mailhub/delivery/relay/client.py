@@ -123,6 +123,11 @@ class Client:
         return self._open().esmtp_extensions.get(extension, "") if self.offers(extension) else ""
 
     @property
+    def tells_origin(self) -> bool:
+        """Whether the configuration lets us tell who brought a message."""
+        return self._config.send_xforward
+
+    @property
     def size_limit(self) -> int:
         """Octets that the peer says it takes in one message (RFC 1870); 0: no limit was named."""
         return _number(self.value("size"))

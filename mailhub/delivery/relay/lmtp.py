@@ -100,7 +100,7 @@ class LmtpTransaction(Transaction):
     async def make(self) -> Answers:
         client = self._client
         client.used += 1
-        first = [b"RSET", self._mail] if client.unfinished else [self._mail]
+        first = self._first()
         client.unfinished = True
         replies = await self._envelope(first)
         welcome = [n for n, reply in enumerate(replies) if reply.ok]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from mailhub.message import headers
 from mailhub.message.downgrade import Limit, Unconvertible
+from mailhub.model import ids
 from mailhub.model.address import domain_of, split
 from mailhub.model.envelope import Notify
 from mailhub.model.errors import Permanent
@@ -111,6 +112,21 @@ class Offer:
         if asked.priority and client.offers("mt-priority"):
             words.append(f"MT-PRIORITY={asked.priority}")
         return " ".join(words)
+
+    def forward(self, client: Client) -> list[bytes]:
+        """XFORWARD (Postfix's XFORWARD_README): who brought it, where the peer asks and the configuration lets us tell."""
+        asked = client.value("xforward").upper().split() if client.tells_origin else []
+        origin = self.job.origin
+        known = {
+            "NAME": origin.name, "ADDR": f"IPV6:{origin.client}" if ":" in origin.client else origin.client, "HELO": origin.helo,
+            "PROTO": "ESMTP" if "SMTP" in origin.protocol and origin.protocol != "SMTP" else "SMTP",
+            "IDENT": ids.text(self.job.queue_id), "SOURCE": "LOCAL" if origin.login or not origin.client else "REMOTE",
+        }  # fmt: skip
+        told = [
+            f"{name}={xtext.encode(value[:255]) or '[UNAVAILABLE]'}" for name, value in known.items() if name in asked
+        ]
+        lines = [" ".join(told[n : n + 2]) for n in range(0, len(told), 2)]  # RFC 5321 section 4.5.3.1.4: 512 octets
+        return [f"XFORWARD {line}".encode() for line in lines]
 
     def rcpt(self, client: Client, recipient: JobRecipient, address: str) -> str:
         """RCPT's argument."""

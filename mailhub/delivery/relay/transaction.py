@@ -37,10 +37,12 @@ class Answers:
 
 
 class Transaction:
-    """`make()` once. `mail`, `recipients`: the arguments of MAIL and RCPT."""
+    """`make()` once. `mail`, `recipients`: the arguments of MAIL and RCPT. `before`: commands before MAIL whose answers do not matter."""
 
-    def __init__(self, client: Client, mail: str, recipients: Sequence[str], message: Message) -> None:
-        self._client, self._message = client, message
+    def __init__(
+        self, client: Client, mail: str, recipients: Sequence[str], message: Message, before: Sequence[bytes] = ()
+    ) -> None:
+        self._client, self._message, self._before = client, message, before
         self._mail = f"MAIL FROM:{mail}".encode()
         self._to = [f"RCPT TO:{recipient}".encode() for recipient in recipients]
         self._pipelining = client.offers("pipelining")
@@ -50,7 +52,7 @@ class Transaction:
         client = self._client
         fresh, client.fresh = client.fresh, False
         client.used += 1
-        first = [b"RSET", self._mail] if client.unfinished else [self._mail]
+        first = self._first()
         client.unfinished = True
         if not client.offers("chunking"):
             return await self._by_data(first)
@@ -62,6 +64,10 @@ class Transaction:
         if not any(reply.ok for reply in replies):
             return Answers(replies, replies[-1])
         return await self._given(replies, self._chunked())
+
+    def _first(self) -> list[bytes]:
+        """What is said up to MAIL."""
+        return [*([b"RSET"] if self._client.unfinished else []), *self._before, self._mail]
 
     async def _by_data(self, first: Sequence[bytes]) -> Answers:
         client = self._client

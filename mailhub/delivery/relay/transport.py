@@ -246,7 +246,8 @@ class RelayTransport:
             return
         to = [message.rcpt(client, recipient, address) for recipient, address in zip(chosen, addresses, strict=True)]
         try:
-            answers = await self._transaction(client, message.mail(client, addresses, form, now), to, form).make()
+            mail, before = message.mail(client, addresses, form, now), message.forward(client)
+            answers = await self._transaction(client, mail, to, form, before).make()
         except Refused as refused:
             if not refused.reply.permanent:
                 raise
