@@ -41,6 +41,7 @@ from mailhub.model.clock import Clock, SystemClock, VirtualClock
 from mailhub.model.errors import MailError
 from mailhub.model.reply import Reply
 from mailhub.net import local
+from mailhub.net.certificates import Pair
 from mailhub.net.resolver import DnsResolver, Resolver
 from mailhub.net.tls import ServerTls
 from mailhub.policy import Guard, Policy, Sections
@@ -370,6 +371,16 @@ class Hub:
             policy.content_tables = ContentTables(config.content_checks, self.tables)
         if self.system_users is not None:
             self.system_users.configure(local_domains(config))
+
+    @property
+    def certificates(self) -> list[Pair]:
+        """Those that listeners show."""
+        return [pair for tls in (self.tls, *self._own_tls) for pair in tls.pairs]
+
+    @property
+    def lag(self) -> float:
+        """Seconds that the event loop took to answer when it was last asked."""
+        return self._detector.lag
 
     @property
     def stalls(self) -> tuple[int, float]:

@@ -15,7 +15,15 @@ from mailhub.config.schema import Config
 from mailhub.control import bans
 from mailhub.control.setup.dns import Zones
 from mailhub.control.setup.doctor import Doctor
-from mailhub.control.words import DirectoryState, ListenerState, ScannerState, ServerStatus, SessionState, Status
+from mailhub.control.words import (
+    CertificateState,
+    DirectoryState,
+    ListenerState,
+    ScannerState,
+    ServerStatus,
+    SessionState,
+    Status,
+)
 from mailhub.model.errors import MailError
 from mailhub.net import dnssec
 from mailhub.net.local import Machine
@@ -66,7 +74,21 @@ async def status_of(hub: "Hub", request: Status) -> ServerStatus:
         queue_recipients=counts.recipients,
         stalls=stalls,
         worst_stall=worst,
+        lag=hub.lag,
         memory=_resident(),
+        accepted=hub.trace.counts["accepted"],
+        refused=hub.trace.counts["refused"],
+        outcomes=dict(hub.queue.outcomes),
+        certificates=tuple(
+            CertificateState(
+                file=pair.certificate,
+                names=pair.known_as,
+                until=pair.until,
+                days=pair.days(hub.clock.now()),
+                trouble=pair.trouble,
+            )
+            for pair in hub.certificates
+        ),
         guard=bans.state(hub.guard),
         directory=_directory(hub),
         scanners=tuple(ScannerState(**dataclasses.asdict(state)) for state in hub.services.states),

@@ -1,9 +1,11 @@
 """The part of a hub that speaks HTTP: made only where a listener wants it, so that others do not pay for it."""
 
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
-from mailhub.hub_status import published
+from mailhub.control.words import Status
+from mailhub.hub_status import published, status_of
 from mailhub.model.clock import SystemClock
 from mailhub.web import health
 from mailhub.web.access import Access
@@ -14,6 +16,7 @@ from mailhub.web.capture.links import LinkCheck
 from mailhub.web.capture.mailhog import MailHog
 from mailhub.web.capture.mailpit import Mailpit
 from mailhub.web.capture.release import Release
+from mailhub.web.metrics import Metrics
 from mailhub.web.operator import actions
 from mailhub.web.operator.live import Live
 from mailhub.web.own import quarantine
@@ -33,6 +36,9 @@ async def serving_web(hub: "Hub", faults: Faults | None, undo: AsyncExitStack) -
     routes: list[Route] = health.routes(lambda: hub.trouble)
     routes += actions.routes(hub.control, access) + quarantine.routes(hub.control, access)
     routes += Sending(hub.control, hub.policy, hub.mailboxes.lane, access, hub.clock).routes()
+    routes += Metrics(
+        partial(status_of, hub, Status(sessions=0)), lambda: hub.trouble, access, hub.config.web, hub.clock
+    ).routes()
     routes += Setup(lambda: published(hub), hub.directory.domain).routes()
     routes += Live(hub.trace, access, config.web.waiting_limit, SystemClock()).routes()
     if config.mode == "capture":

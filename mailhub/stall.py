@@ -22,13 +22,14 @@ _DEPTH = 8  # frames named
 
 
 class StallDetector:
-    """`start()` on the loop to watch; `stop()` from anywhere. `worst`: the longest hold in seconds, for `status`."""
+    """`start()` on the loop to watch; `stop()` from anywhere. `worst`: the longest hold in seconds, for `status`; `lag`: how long
+    the loop took to answer last."""
 
     def __init__(self, seconds: float) -> None:
         self._half = seconds / 2
         self._stopped = threading.Event()
         self._told: dict[str, float] = {}
-        self.worst = 0.0
+        self.worst = self.lag = 0.0
         self.stalls = 0
 
     def start(self) -> None:
@@ -48,6 +49,7 @@ class StallDetector:
             except RuntimeError:  # the loop is closed
                 return
             if answered.wait(self._half):
+                self.lag = time.monotonic() - asked
                 continue
             place = _place(sys._current_frames().get(thread))
             while not answered.wait(self._half) and not self._stopped.is_set() and not loop.is_closed():
@@ -56,6 +58,7 @@ class StallDetector:
 
     def _report(self, place: str, held: float) -> None:
         self.stalls += 1
+        self.lag = held
         self.worst = max(self.worst, held)
         now = time.monotonic()
         if self._told.get(place, -_QUIET) + _QUIET > now:

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from mailhub.config import schema
@@ -34,7 +34,8 @@ _DELIVERY = re.compile(r"\d+\.Q([0-9A-Z]{1,13})R\d+\.")
 
 
 class Trace:
-    """`close` writes what is left. Where `config.enabled` is false all of it does nothing. `config` may be changed."""
+    """`close` writes what is left. Where `config.enabled` is false all of it does nothing. `config` may be changed.
+    `counts`: of what came, "accepted" and "refused", since the start, whether or not it is kept."""
 
     def __init__(self, config: schema.Trace, clock: Clock, write: Write) -> None:
         self.config, self._clock, self._write = config, clock, write
@@ -43,6 +44,7 @@ class Trace:
         self._alarm: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
         self._fetched: OrderedDict[tuple[int, str, str], None] = OrderedDict()
+        self.counts: Counter[str] = Counter()
         self._followers: list[Callable[[Event], object]] = []
 
     @contextlib.contextmanager
@@ -67,11 +69,13 @@ class Trace:
 
     def refused(self, origin: Origin, sender: str, recipient: str, reply: Reply, verdict: Verdict = UNJUDGED) -> None:
         """A recipient or a message that did not come in; `recipient` "" for the message, which checks have judged."""
+        self.counts["refused"] += 1
         why = f" [{verdict}]" if verdict.evidence else ""
         self._note(0, "refused", f"{_came(origin)}, from={_path(sender)}: {reply}{why}", recipient or sender)
 
     def accepted(self, number: int, envelope: Envelope, origin: Origin, size: int, message_id: str) -> None:
         """It is on disk, and 250 said."""
+        self.counts["accepted"] += 1
         shown = [_path(recipient.address) for recipient in envelope.recipients[:_SHOWN]]
         if more := len(envelope.recipients) - len(shown):
             shown.append(f"{more} more")

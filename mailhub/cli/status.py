@@ -4,9 +4,10 @@ from pathlib import Path
 
 import click
 
+from mailhub.config.tls import EXPIRY
 from mailhub.control.client import Client, NoServer
 from mailhub.control.errors import ControlError
-from mailhub.control.words import DirectoryState, GuardState, ScannerState, ServerStatus, Status
+from mailhub.control.words import CertificateState, DirectoryState, GuardState, ScannerState, ServerStatus, Status
 
 from .exits import KINDS, Exit, fail
 from .options import common, read_config
@@ -63,6 +64,17 @@ def _print_scanner(state: ScannerState) -> None:
         click.echo(f"alert     {state.name}: {since}{state.failures} failures in a row: {harmless(state.cause)}")
 
 
+def _print_certificate(state: CertificateState) -> None:
+    """A line, and one more where it ends soon or its file cannot be read again."""
+    click.echo(
+        f"tls       {', '.join(map(harmless, state.names[:3])) or harmless(state.file)}: {state.days:.0f} days left"
+    )
+    if state.days < EXPIRY:
+        click.echo(f"alert     {harmless(state.file)} ends {moment(state.until)}: renew it")
+    if state.trouble:
+        click.echo(f"alert     {harmless(state.file)}: {harmless(state.trouble)}")
+
+
 def _print(answer: ServerStatus) -> None:
     click.echo(f"mailhub {answer.version} on {answer.hostname}, process {answer.pid}, since {moment(answer.since)}")
     click.echo(f"domains   {', '.join(answer.domains) or 'none'}")
@@ -70,11 +82,15 @@ def _print(answer: ServerStatus) -> None:
         _print_directory(answer.directory)
     click.echo(f"data      {answer.data}")
     click.echo(f"queue     {answer.queue_messages} messages, {answer.queue_recipients} recipients")
+    became = ", ".join(f"{count} {word}" for word, count in sorted(answer.outcomes.items())) or "none attempted"
+    click.echo(f"mail      {answer.accepted} messages accepted, {answer.refused} refusals; recipients: {became}")
     click.echo(f"sessions  {answer.sessions}")
     dnssec = f"checked by {', '.join(answer.validating)}" if answer.validating else "no validating resolver, no DANE"
     click.echo(f"dnssec    {dnssec}")
     click.echo(f"memory    {octets(answer.memory)}")
     click.echo(f"stalls    {answer.stalls}, the longest {answer.worst_stall * 1000:.0f} ms")
+    for one in answer.certificates:
+        _print_certificate(one)
     _print_guard(answer.guard)
     for scanner in answer.scanners:
         _print_scanner(scanner)

@@ -35,6 +35,8 @@ def check(config: Config) -> Iterator[Finding]:
         yield from _network(("limits", "allow", n), network)
     for n, network in enumerate(config.greylist.allow):
         yield from _network(("greylist", "allow", n), network)
+    for n, network in enumerate(config.web.metrics_networks):
+        yield from _network(("web", "metrics_networks", n), network)
     for n, site in enumerate(config.dnsbl.sites):
         try:
             dnsbl.site(site)

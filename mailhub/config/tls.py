@@ -4,6 +4,8 @@ from typing import Literal
 
 from .section import Name, Section
 
+EXPIRY = 14  # days before its end from which on a certificate is to be renewed
+
 
 class Certificate(Section, frozen=True, kw_only=True):
     """One more certificate. `names` empty: those that stand in it."""

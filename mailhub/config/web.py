@@ -16,5 +16,7 @@ class Web(Section, frozen=True, kw_only=True):
     body_limit: Annotated[int, Meta(ge=1_024, le=1 << 30)] = 52_428_800
     # Requests of one token, or one account, in a minute.
     requests_per_minute: Count = 600
+    # Networks whose clients may read /metrics; others show a token with the scope status:read. No proxy's client is taken for one of them.
+    metrics_networks: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     # Requests that wait for mail, or follow events, at one time.
     waiting_limit: Count = 100

@@ -167,6 +167,17 @@ class ScannerState(Struct, frozen=True, kw_only=True):
     cause: str
 
 
+class CertificateState(Struct, frozen=True, kw_only=True):
+    """A certificate in force, good until that wall time, `days` from now. `names`: those it is for; `trouble`: why its file cannot be
+    read again."""
+
+    file: str
+    names: tuple[str, ...]
+    until: float
+    days: float
+    trouble: str
+
+
 class ServerStatus(Struct, frozen=True, kw_only=True):
     """The whole server at one moment. Offline, `running` is False and what only a server knows is empty."""
 
@@ -184,7 +195,12 @@ class ServerStatus(Struct, frozen=True, kw_only=True):
     queue_recipients: int = 0
     stalls: int = 0
     worst_stall: float = 0.0
+    lag: float = 0.0  # seconds that the event loop took to answer last
     memory: int = 0  # octets resident
+    accepted: int = 0  # messages since the start
+    refused: int = 0  # recipients, and whole messages
+    outcomes: dict[str, int] = {}  # recipients since the start: sent, deferred, held, bounced, redirected
+    certificates: tuple[CertificateState, ...] = ()
     guard: GuardState = GuardState()
     directory: DirectoryState | None = None
     scanners: tuple[ScannerState, ...] = ()

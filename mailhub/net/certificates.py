@@ -29,7 +29,13 @@ class Pair:
     context: ssl.SSLContext | None = None
     known_as: tuple[str, ...] = ()
     mark: Mark = ()
+    until: float = 0.0  # wall time
+    warned: float = 0.0  # wall time at which its end was told of
     trouble: str = field(default="")
+
+    def days(self, now: float) -> float:
+        """Until it ends."""
+        return (self.until - now) / 86_400
 
     def changed(self) -> bool:
         return _mark(self.certificate, self.key) != self.mark
@@ -40,7 +46,9 @@ class Pair:
         mark = _mark(self.certificate, self.key)
         try:
             self.context = make(self.certificate, self.key)
-            self.known_as = tuple(name.lower() for name in self.names or names_in(Path(self.certificate).read_bytes()))
+            text = Path(self.certificate).read_bytes()
+            self.known_as = tuple(name.lower() for name in self.names or names_in(text))
+            self.until = x509.load_pem_x509_certificate(text).not_valid_after_utc.timestamp()
             self.trouble = ""
         except (Permanent, OSError, ValueError) as error:
             if str(error) != self.trouble:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from mailhub.config import schema
+from mailhub.config.tls import EXPIRY
 from mailhub.model.clock import Clock
 from mailhub.model.errors import Permanent
 
@@ -26,6 +27,7 @@ log = logging.getLogger("mailhub.net")
 LOOK = 5.0  # seconds between two looks at whether certificates have changed
 
 _DAYS = 3650
+_TOLD = 86_400.0  # seconds until the end of a certificate is told of again
 _VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
 
 
@@ -66,6 +68,11 @@ class ServerTls:
         self._config, self._pairs = config, pairs
 
     @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """The certificates in force."""
+        return tuple(self._pairs)
+
+    @property
     def troubles(self) -> dict[str, str]:
         """What is wrong with which certificate."""
         return {pair.certificate: pair.trouble for pair in self._pairs if pair.trouble}
@@ -97,12 +104,15 @@ class ServerTls:
             tls.context = pair.context
 
     async def _look(self) -> None:
-        config = self._config
+        config, now = self._config, self._clock.now()
         for pair in self._pairs:
             if await asyncio.to_thread(pair.changed):
                 await asyncio.to_thread(pair.load, lambda certificate, key: self._make(config, certificate, key))
                 if pair.context is not None:
                     pair.context.sni_callback = self._named
+            if pair.context is not None and pair.days(now) < EXPIRY and now - pair.warned >= _TOLD:
+                pair.warned = now
+                log.warning("certificate %s ends in %.0f days: renew it", pair.certificate, pair.days(now))
 
     def _looked_at(self, task: "asyncio.Task[None]") -> None:
         self._looking = None

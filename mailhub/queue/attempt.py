@@ -8,6 +8,7 @@ gets one report for all of them. Neighbours to read: `manager` (who calls), `del
 import asyncio
 import logging
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -63,6 +64,7 @@ class Shared:
     trace: Trace
     notices: Notices
     closing: bool = False
+    outcomes: Counter[str] = field(default_factory=Counter)  # of recipients, in the words of the trace, since the start
     pauses: dict[int, "asyncio.Future[None]"] = field(default_factory=dict)  # by lease
 
     def dozes(self, lease: int) -> bool:
@@ -340,6 +342,7 @@ class Attempt:
                 born, notices = await shared.bounces.born(item, outcomes), shared.notices.of(item, outcomes)
                 unit = replace(unit, outcomes=outcomes, born=born, notices=notices)
                 unit = self._with_births(unit)
+        shared.outcomes.update("held" if one.held else WORDS[one.fate] for one in unit.outcomes)
         if unit.notices:
             shared.notices.told()
         self._note_due(unit)

@@ -93,6 +93,11 @@ class Manager:
         return len(self._active)
 
     @property
+    def outcomes(self) -> Mapping[str, int]:
+        """What became of recipients since the start: sent, deferred, held, bounced, redirected."""
+        return self._shared.outcomes
+
+    @property
     def destinations(self) -> dict[str, int]:
         """Deliveries under way by destination."""
         return self._destinations.running

@@ -11,7 +11,7 @@ from mailhub.config import schema
 from mailhub.model.clock import VirtualClock
 from mailhub.model.errors import Permanent
 from mailhub.net.certificates import Pair, chosen
-from mailhub.net.tls import ServerTls, certified_names
+from mailhub.net.tls import LOOK, ServerTls, certified_names
 
 
 class Files:
@@ -155,3 +155,24 @@ async def test_only_modern_tls(files: Files, tmp_path: Path) -> None:
     old.set_ciphers("AES128-SHA")
     with pytest.raises(ssl.SSLError):
         shaken(context, old, "first.test")
+
+
+async def test_the_end_of_a_certificate_is_told_of_once_a_day(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clock = VirtualClock(1_800_000_000.0)
+    tls = ServerTls(schema.Tls(), tmp_path, "mail.test", clock)  # signs itself, for 3650 days
+
+    async def looked() -> int:
+        await clock.advance(LOOK)
+        tls.context()
+        if tls._looking is not None:
+            await tls._looking
+        return sum("ends in" in record.getMessage() for record in caplog.records)
+
+    tls.context()
+    assert await looked() == 0
+    await clock.advance(3_637 * 86_400.0)
+    assert await looked() == 1
+    assert tls.pairs[0].days(clock.now()) < 14
+    assert await looked() == 1
+    await clock.advance(86_400.0)
+    assert await looked() == 2

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 from cryptography import x509
 
+from mailhub.config.tls import EXPIRY
 from mailhub.delivery.relay import mta_sts
 from mailhub.delivery.relay.dane import Dane
 from mailhub.delivery.relay.dial import Dialer
@@ -24,7 +25,6 @@ from . import services, sts, zone
 from .patient import CannotJudge, Patient, listed, ok, wrong
 from .words import Diagnosis
 
-EXPIRY = 14  # days before its end from which on a certificate is to be renewed
 _DAY = 86_400
 _SIZE = 65_536  # octets read of an answer
 _LINE = 512  # of a greeting
