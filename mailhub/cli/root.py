@@ -7,6 +7,11 @@ import click
 
 _COMMANDS = {
     "serve": ("serve:serve", "Run the server in the foreground (the default)."),
+    "start": ("lifecycle:start", "Start the server in the background; return when it is ready."),
+    "stop": ("lifecycle:stop", "Stop it: sessions and deliveries may end."),
+    "restart": ("lifecycle:restart", "Stop it, and start it."),
+    "reload": ("lifecycle:reload", "Have it read its configuration and certificates again."),
+    "abort": ("lifecycle:abort", "End it at once."),
     "dev": ("dev:dev", "Catch all mail for development, and show it (ports 1025 and 8025)."),
     "check": ("check:check", "Say what is wrong with the configuration."),
     "status": ("status:status", "Show listeners, sessions and queue of the running server."),

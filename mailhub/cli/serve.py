@@ -5,6 +5,7 @@ code 1. SIGHUP: configuration and certificates are read again, sessions go on.
 """
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
@@ -15,12 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from mailhub import __version__, log
 from mailhub.config.load import ConfigError, load
 from mailhub.config.schema import Config
+from mailhub.control.pid_file import NAME as PID_FILE
+from mailhub.control.pid_file import PidFile, Taken
 from mailhub.hub import Hub
-from mailhub.model.errors import MailError
+from mailhub.hub_local import make_folder, person
+from mailhub.hub_reload import Reloaded
+from mailhub.model.errors import MailError, Permanent
 
 from .exits import Exit, fail
 from .options import config_option, read_config
@@ -29,12 +35,16 @@ from .output import print_table
 logger = logging.getLogger("mailhub.serve")
 
 _ECHO = 0.1  # seconds: timeout(1), and a shell with its process group, send one signal twice
+DOORS = ("LISTENER", "PROTOCOL", "ADDRESS", "TLS")
 _TLS = {"none": "none", "starttls": "STARTTLS", "implicit": "implicit"}
 
 
 @click.command()
+@click.option(
+    "--ready", type=click.IntRange(3), hidden=True, help="A descriptor that is told when all listeners answer."
+)
 @config_option
-def serve(config: Path | None) -> None:
+def serve(ready: int | None, config: Path | None) -> None:
     """Run the server in the foreground (the default).
 
     SIGTERM ends it when sessions and deliveries have ended, a second one at once; SIGHUP reads the configuration and the
@@ -43,15 +53,63 @@ def serve(config: Path | None) -> None:
     settings = read_config(config)
     if settings.local.system_users and not settings.user and not os.geteuid():
         fail("local.system_users: who talks to the network does not hold root: set `user`, whom mailhub becomes")
-    run(settings, lambda: Hub(settings), config)
+    told = Told(ready)
+    try:
+        pid_file = _alone(settings)
+    except MailError as error:
+        told.refused(str(error), Exit.EXISTS if isinstance(error.__cause__, Taken) else Exit.FAILED)
+        fail(str(error))
+    try:
+        run(settings, lambda: Hub(settings), config, told)
+    finally:
+        pid_file.release()
 
 
-def run(settings: Config, make: Callable[[], Hub], path: Path | None = None) -> None:
+def _alone(settings: Config) -> PidFile:
+    """Only one process serves from a data folder. Permanent where this is not it."""
+    data, somebody = Path(settings.data).absolute(), person(settings.user)
+    make_folder(data, somebody)
+    try:
+        return PidFile(data, somebody.uid if somebody is not None else None)
+    except Taken as error:
+        raise Permanent(f"the store in {data} is in use by {error}: stop that one, or set another `data`") from error
+    except OSError as error:
+        raise Permanent(f"{data / PID_FILE}: {error.strerror or error}") from error
+
+
+class Told:
+    """Whoever started the program, and waits for its word: `mailhub start`."""
+
+    def __init__(self, descriptor: int | None = None) -> None:
+        self._descriptor = descriptor
+        if descriptor is not None:
+            os.set_inheritable(descriptor, False)
+
+    def ready(self, hub: Hub) -> None:
+        rows = [dict(zip(("name", "protocol", "address", "tls"), row, strict=True)) for row in doors(hub)]
+        self._say({"pid": os.getpid(), "listeners": rows})
+
+    def refused(self, why: str, code: Exit = Exit.FAILED) -> None:
+        self._say({"error": why, "code": int(code)})
+
+    def _say(self, word: object) -> None:
+        if self._descriptor is not None:
+            with contextlib.suppress(OSError):  # it waits no more
+                os.write(self._descriptor, msgspec.json.encode(word) + b"\n")
+                os.close(self._descriptor)
+            self._descriptor = None
+
+
+def run(settings: Config, make: Callable[[], Hub], path: Path | None = None, told: Told | None = None) -> None:
     """Serve until a signal ends it. `path`: the file that a reload reads again."""
+    told = told or Told()
     lines = log.setup(settings.log, sys.stderr)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_Server(path, make(), lines).run())
+            runner.run(_Server(path, make(), lines, told).run())
+    except MailError as error:
+        told.refused(str(error))
+        fail(str(error))
     finally:
         logging.getLogger().removeHandler(lines)
         lines.close()
@@ -60,8 +118,8 @@ def run(settings: Config, make: Callable[[], Hub], path: Path | None = None) -> 
 class _Server:
     """One run of the program."""
 
-    def __init__(self, path: Path | None, hub: Hub, lines: log.LineWriter) -> None:
-        self._path, self._lines = path, lines
+    def __init__(self, path: Path | None, hub: Hub, lines: log.LineWriter, told: Told) -> None:
+        self._path, self._lines, self._told = path, lines, told
         self._hub = hub
         self._stop = asyncio.Event()
         self._asked = 0.0
@@ -71,12 +129,11 @@ class _Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._asked_to_stop)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
-        try:
-            await self._hub.start()
-        except MailError as error:
-            fail(str(error))
+        await self._hub.start()
+        self._hub.control.reloading = self._reloaded
         gc.freeze()  # code and configuration stay: to look through them for garbage held the loop for 70 ms now and then
         _announce(self._hub)
+        self._told.ready(self._hub)
         ends: tuple[asyncio.Future[Any], ...] = (asyncio.ensure_future(self._stop.wait()), self._hub.failed)
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         ends[0].cancel()
@@ -99,31 +156,42 @@ class _Server:
 
     def _reload(self) -> None:
         """What is wrong is logged, and all stays as it was."""
-        if not self._hub.started or self._stop.is_set():
-            return
+        if self._hub.started and not self._stop.is_set():
+            with contextlib.suppress(MailError):
+                self._reloaded()
+
+    def _reloaded(self) -> Reloaded:
+        """The same for who waits for the outcome: Permanent with what is wrong."""
         try:
             config = load(self._path)
-            self._hub.reload(config)
+            done = self._hub.reload(config)
         except ConfigError as error:
             for problem in error.problems:
                 logger.error("not reloaded: %s", problem)
+            raise Permanent(str(error)) from error
         except MailError as error:
             logger.error("not reloaded: %s", error)
-        else:
-            log.apply(config.log, self._lines)
+            raise
+        log.apply(config.log, self._lines)
+        return done
+
+
+def doors(hub: Hub) -> list[tuple[str, str, str, str]]:
+    """As `DOORS` heads them."""
+    rows: list[tuple[str, str, str, str]] = []
+    for listener in hub.listeners:
+        door = listener.config
+        address = f"[{door.address}]" if ":" in door.address else door.address
+        place = listener.config.path or f"{address}:{listener.port}"
+        rows.append((door.label, door.protocol, place, _TLS[door.tls]))
+    return rows
 
 
 def _announce(hub: Hub) -> None:
     """Where everything is, for the person who started it."""
     config = hub.config
     click.echo(f"mailhub {__version__} on {config.hostname}\n")
-    rows = []
-    for listener in hub.listeners:
-        door = listener.config
-        address = f"[{door.address}]" if ":" in door.address else door.address
-        place = listener.config.path or f"{address}:{listener.port}"
-        rows.append((door.label, door.protocol, place, _TLS[door.tls]))
-    print_table(("LISTENER", "PROTOCOL", "ADDRESS", "TLS"), rows)
+    print_table(DOORS, doors(hub))
     click.echo(f"\ndomains  {', '.join(config.domains) or 'see `mailhub domain list`'}\ndata     {hub.data}")
     if hub.demo_accounts:
         click.echo(

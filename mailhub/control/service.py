@@ -6,7 +6,7 @@ module of its subject, a row in the table here, a command in `cli`.
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from mailhub.delivery.router import Router
 from mailhub.directory import Directory
@@ -54,6 +54,16 @@ _KINDS: tuple[tuple[type[errors.MailError], str], ...] = (
 )
 
 
+class Outcome(Protocol):
+    """Of a reload: keys of options."""
+
+    @property
+    def applied(self) -> tuple[str, ...]: ...
+
+    @property
+    def restart(self) -> tuple[str, ...]: ...
+
+
 class Control:
     """`status` tells how the server is; `wake` lets the queue manager look again after a change to the queue; `deadline` is when a
     message is given up for one of its recipients; `rehearsing` makes a policy that counts and traces nothing, None where no server runs."""
@@ -76,6 +86,7 @@ class Control:
         webhooks: Webhooks,
         rehearsing: Callable[[], Policy] | None = None,
     ) -> None:
+        self.reloading: Callable[[], Outcome] | None = None  # the program's, which knows the file
         self._mailboxes = Mailboxes(directory, store.mailboxes)
         quotas = Quotas(directory, store.mailboxes)
         accounts, traces = Accounts(directory, store.mailboxes, store.texts), Traces(store.traces, trace)
@@ -90,6 +101,7 @@ class Control:
         credentials = Credentials(store.directory, clock, hostname)
         self._actions: dict[type, Callable[..., Awaitable[Any]]] = {
             words.Status: status,
+            words.Reload: self._reload,
             words.UserAdd: accounts.add_user,
             words.UserEnable: accounts.enable,
             words.UserPasswd: accounts.set_password,
@@ -161,6 +173,12 @@ class Control:
             words.QueueRequeue: queues.requeue,
             words.QueueRemove: queues.remove,
         }
+
+    async def _reload(self, request: words.Reload) -> words.Reloaded:
+        if self.reloading is None:
+            raise ControlError("refused", "there is nothing to reload here: no server that was started with a file")
+        done = self.reloading()
+        return words.Reloaded(applied=done.applied, restart=done.restart)
 
     async def perform(self, request: words.Request[Answer], progress: Progress | None = None) -> Answer:
         """Do it. `progress(done, total)` is called on the loop. Raises ControlError and nothing else."""

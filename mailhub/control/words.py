@@ -81,6 +81,8 @@ from .route_words import Stop as Stop
 from .sent_words import SentShow as SentShow
 from .sent_words import SentState as SentState
 from .sent_words import SentTakeBack as SentTakeBack
+from .server_words import Reload as Reload
+from .server_words import Reloaded as Reloaded
 from .setup.words import Diagnosis as Diagnosis
 from .setup.words import DnsRecord as DnsRecord
 from .setup.words import DnsShow as DnsShow
@@ -352,7 +354,7 @@ class AliasList(Request[tuple[Alias, ...]], frozen=True, kw_only=True, tag="alia
 
 
 AnyRequest = (
-    Status | UserAdd | UserEnable | UserPasswd | UserRemove | UserList | DomainAdd | DomainAdmins | DomainRemove | DomainList
+    Status | Reload | UserAdd | UserEnable | UserPasswd | UserRemove | UserList | DomainAdd | DomainAdmins | DomainRemove | DomainList
     | AliasAdd | AppPasswordAdd | AppPasswordList | AppPasswordRemove | SecondFactorBegin
     | SecondFactorConfirm | SecondFactorRemove | AliasRemove | AliasList | QueueList | QueueSummary | QueueShow | QueueRead | QueueRetry | QueueHold
     | QueueRelease | QueueRequeue | QueueRemove | Explain | JunkTrain | JunkExplain | JunkList | QuarantineList | QuarantineShow | QuarantineRelease | QuarantineDelete | BanList | BanAdd | BanRemove | MailboxRebuild

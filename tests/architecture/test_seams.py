@@ -39,6 +39,8 @@ FILES = {
     "jobs.dropped": "mail that programs of this host leave",
     "moving.mail": "mail of other servers",
     "moving.sending": "the copy that an export makes",
+    "cli.lifecycle": "the log of a server in the background",
+    "control.pid_file": "var/mailhub.pid",
     "cli.names.install": "scripts that stand for mailhub",
     "cli.moving_mail": "a password of the operator's",
     "store.sqlite.incoming": "mail that moves in",

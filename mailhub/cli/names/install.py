@@ -3,7 +3,6 @@
 import importlib
 import os
 import shlex
-import sys
 from pathlib import Path
 
 import click
@@ -11,6 +10,7 @@ import click
 from ..exits import Exit, fail
 from ..options import common
 from ..output import print_json
+from ..program import program
 from . import NAMES, Fatal, end
 
 MARK = "# made by mailhub install-names"
@@ -72,16 +72,8 @@ def _ours(place: Path) -> bool:
 
 
 def _script(name: str, config: Path | None) -> str:
-    words = [*_program(), "--config", str((config or Path()).absolute()), "as", name]
+    words = [*program(), "--config", str((config or Path()).absolute()), "as", name]
     return f'#!/bin/sh\n{MARK}\nexec {shlex.join(words)} "$@"\n'
-
-
-def _program() -> list[str]:
-    """How this program was started, by its whole path. -P: no module is taken from where a script is run."""
-    program = os.path.abspath(sys.argv[0])
-    if os.path.basename(program) == "mailhub" and os.access(program, os.X_OK) and os.path.isfile(program):
-        return [program]
-    return [sys.executable, "-P", "-m", "mailhub"]
 
 
 def _put(place: Path, text: str) -> None:
