@@ -156,7 +156,21 @@ class Listener:
         except TooManySessions as limit:
             log.info("%s: connection from %s refused: %s", listener.label, session.client, limit)
             return self._turn_away(connection, _CROWDED)
-        session.on_abort(self._begin(self._open(connection, session)).cancel)
+        begun = False
+
+        async def open_it() -> None:
+            nonlocal begun
+            begun = True
+            await self._open(connection, session)
+
+        def opened(task: "asyncio.Task[None]") -> None:
+            if not begun:  # ended before its first step, by `close`
+                connection.close()
+                session.end()
+
+        task = self._begin(open_it())
+        task.add_done_callback(opened)
+        session.on_abort(task.cancel)
         return None
 
     def _turn_away(self, connection: socket.socket, reply: Reply) -> None:

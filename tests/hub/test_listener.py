@@ -192,3 +192,16 @@ async def test_where_nothing_can_be_accepted_it_waits_and_goes_on(
         await place.clock.advance(1)
         assert await reader.readline() == b"hello\r\n"
         writer.close()
+
+
+async def test_one_that_comes_as_the_door_closes_keeps_nobody_waiting(place: Place) -> None:
+    """Its task is ended before it has begun: it is no session any more, and its client is told."""
+    server, client = socket.socketpair()
+    async with place.open(schema.Listener(protocol="smtp")) as listener:
+        listener._enter(server, "127.0.0.1", 1)
+        assert len(place.sessions) == 1
+        listener.close()
+        async with asyncio.timeout(30):
+            await place.sessions.empty()
+    assert client.recv(1) == b""
+    client.close()
