@@ -57,6 +57,8 @@ from mailhub.tables import Tables
 from mailhub.trace import Trace
 
 if TYPE_CHECKING:
+    from mailhub.jobs.renewal import Renewal
+    from mailhub.net.acme import Challenges
     from mailhub.web.capture.api import Faults
     from mailhub.web.server import WebServer
 
@@ -72,6 +74,8 @@ class Hub:
     faults: "Faults | None" = None  # who can make something go wrong by HTTP: the test kit
     deliver_hook: DeliverHook | None = None
     web: "WebServer"  # where a listener speaks HTTP
+    challenges: "Challenges"
+    renewal: "Renewal | None" = None  # of certificates by ACME
 
     def __init__(
         self,
@@ -199,6 +203,10 @@ class Hub:
         self._detector.start()
         for listener in self.listeners:
             self._watch(await listener.start())
+        if config.tls.acme.directory:
+            from mailhub.hub_web import renewing
+
+            self._watch(renewing(self, undo))
 
     def _open_doors(self, somebody: Person | None, undo: AsyncExitStack) -> None:
         """While we are root, if we are; nothing but the doors is opened before that is over."""

@@ -89,6 +89,7 @@ async def status_of(hub: "Hub", request: Status) -> ServerStatus:
             )
             for pair in hub.certificates
         ),
+        acme=dict(hub.renewal.troubles) if hub.renewal is not None else {},
         guard=bans.state(hub.guard),
         directory=_directory(hub),
         scanners=tuple(ScannerState(**dataclasses.asdict(state)) for state in hub.services.states),

@@ -1,13 +1,19 @@
 """The part of a hub that speaks HTTP: made only where a listener wants it, so that others do not pay for it."""
 
+import asyncio
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
 from mailhub.control.words import Status
 from mailhub.hub_status import published, status_of
-from mailhub.model.clock import SystemClock
-from mailhub.web import health
+from mailhub.jobs.renewal import Renewal
+from mailhub.model.clock import SystemClock, VirtualClock
+from mailhub.net.acme import Challenges
+from mailhub.net.certificates import ACME
+from mailhub.net.https import Https
+from mailhub.net.names import ascii_name
+from mailhub.web import challenge, health
 from mailhub.web.access import Access
 from mailhub.web.capture import page
 from mailhub.web.capture.api import CaptureApi, Faults
@@ -27,6 +33,27 @@ from mailhub.web.setup.routes import Setup
 
 if TYPE_CHECKING:
     from mailhub.hub import Hub
+
+
+def renewing(hub: "Hub", undo: AsyncExitStack) -> "asyncio.Task[None]":
+    """The core task that gets certificates, once the listeners are open; `undo` ends it."""
+    acme = hub.config.tls.acme
+
+    async def names() -> list[str]:
+        domains = [ascii_name(domain.name) for domain in await hub.directory.domains()]
+        wanted = [name.replace("%d", domain) for name in acme.names for domain in (domains if "%d" in name else [""])]
+        return list(dict.fromkeys(name.lower() for name in wanted or [hub.config.hostname]))
+
+    renewal = hub.renewal = Renewal(
+        acme, names, hub.data / ACME, Https(hub.resolver, hub.clock, acme.ca), hub.challenges.present, hub.clock,
+        lambda: hub.tls.reload(hub.config.tls),
+    )  # fmt: skip
+    task = renewal.job.start()
+    undo.push_async_callback(renewal.job.stop)
+    if isinstance(hub.clock, VirtualClock):
+        hub.clock.attach(renewal.job.idle)
+        undo.callback(hub.clock.detach, renewal.job.idle)
+    return task
 
 
 async def serving_web(hub: "Hub", faults: Faults | None, undo: AsyncExitStack) -> WebServer:
@@ -53,6 +80,8 @@ async def serving_web(hub: "Hub", faults: Faults | None, undo: AsyncExitStack) -
             + MailHog(caught, release).routes()
             + page.routes(config.web.prefix)
         )
+    hub.challenges = Challenges()
+    routes += challenge.routes(hub.challenges)
     server = WebServer(config.web, config.hostname, routes, "mailhub")
     await server.start()
     undo.push_async_callback(server.stop)

@@ -79,6 +79,7 @@ def surroundings(config: Config, file: str) -> list[Problem]:
     for key, path in (
         ("tls.certificate", config.tls.certificate),
         ("tls.key", config.tls.key),
+        ("tls.acme.ca", config.tls.acme.ca),
         ("auth.oauth.jwks", "" if is_url(oauth.jwks) else oauth.jwks),
         ("auth.oauth.introspection_client", oauth.introspection_client),
         *((f"webhook.{name}.secret_file", one.secret_file) for name, one in config.webhook.items()),

@@ -91,6 +91,8 @@ def _print(answer: ServerStatus) -> None:
     click.echo(f"stalls    {answer.stalls}, the longest {answer.worst_stall * 1000:.0f} ms")
     for one in answer.certificates:
         _print_certificate(one)
+    for name, why in answer.acme.items():
+        click.echo(f"alert     no certificate for {harmless(name)}: {harmless(why)}")
     _print_guard(answer.guard)
     for scanner in answer.scanners:
         _print_scanner(scanner)

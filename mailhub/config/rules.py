@@ -17,7 +17,7 @@ from .findings import is_domain as is_domain
 from .findings import shown as shown
 from .lines import Path
 from .rules_scanners import scanning, smtp_milters
-from .rules_setup import setup
+from .rules_setup import acme, setup
 from .schema import AutoExpunge, Config, Listener, Mailbox, OAuth, Queue, Smtp
 
 _PREFIX = frozenset(".*%/")  # have a meaning in folder names
@@ -48,6 +48,7 @@ def check(config: Config) -> Iterator[Finding]:
     yield from rules_directory.directory(config)
     yield from _queue(config.queue)
     yield from setup(config)
+    yield from acme(config)
     yield from _delimiter(config.delivery.recipient_delimiter)
     yield from _aliases(config.aliases)
     for n, name in enumerate(config.canonical.masquerade_domains):

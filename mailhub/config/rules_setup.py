@@ -3,12 +3,39 @@
 import ipaddress
 import re
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from .findings import Finding, ip_version, is_domain, shown
 from .schema import Config
 
 _TERM = re.compile(r"[+?~-]?[A-Za-z][A-Za-z0-9_.-]*(?:[:/=][!#-\[\]-~]*)?")
+_CONTACT = re.compile(r"[A-Za-z0-9.#$&'*/=?^_`{|}~+-]+@[A-Za-z0-9.-]+")
 _REPORTS = re.compile(r"[A-Za-z0-9.#$&'*/=?^_`{|}~+-]+(@[A-Za-z0-9.-]+)?")
+
+
+def acme(config: Config) -> Iterator[Finding]:
+    """What keeps certificates from being had."""
+    given = config.tls.acme
+    if not given.directory:
+        return
+    parts = urlsplit(given.directory)
+    if parts.scheme != "https" or not parts.hostname or "@" in parts.netloc:
+        allowed = '"https://acme-v02.api.letsencrypt.org/directory", or another URL of https'
+        yield Finding(("tls", "acme", "directory"), shown(given.directory), allowed)
+    if not given.agree_terms:
+        yield Finding(
+            ("tls", "acme", "agree_terms"), "false", "true: who asks for certificates has agreed to its terms"
+        )
+    if not any(listener.protocol == "http" for listener in config.listener):
+        yield Finding(
+            ("tls", "acme"), "no listener that speaks HTTP", 'one with `protocol = "http"`, reached by port 80'
+        )
+    for n, name in enumerate(given.names):
+        if not (is_domain(name.replace("%d", "example.org")) and name.isascii()):
+            yield Finding(("tls", "acme", "names", n), shown(name), '"mail.example.org", or "mta-sts.%d"; no wildcards')
+    for n, address in enumerate(given.contact):
+        if not _CONTACT.fullmatch(address):
+            yield Finding(("tls", "acme", "contact", n), shown(address), 'an address such as "postmaster@example.org"')
 
 
 def setup(config: Config) -> Iterator[Finding]:

@@ -51,6 +51,7 @@ from .sieve import Sieve as Sieve
 from .signin import Auth as Auth
 from .signin import AuthSocket as AuthSocket
 from .signin import OAuth as OAuth
+from .tls import Acme as Acme
 from .tls import Certificate as Certificate
 from .tls import Tls as Tls
 from .web import Web as Web

@@ -203,6 +203,7 @@ class ServerStatus(Struct, frozen=True, kw_only=True):
     refused: int = 0  # recipients, and whole messages
     outcomes: dict[str, int] = {}  # recipients since the start: sent, deferred, held, bounced, redirected
     certificates: tuple[CertificateState, ...] = ()
+    acme: dict[str, str] = {}  # why there is no new certificate, by name
     guard: GuardState = GuardState()
     directory: DirectoryState | None = None
     scanners: tuple[ScannerState, ...] = ()

@@ -1,4 +1,4 @@
-"""Work that a hub does once a day."""
+"""Work that a hub does again and again: once a day, or when its time has come."""
 
 import asyncio
 import logging
@@ -13,14 +13,14 @@ log = logging.getLogger("mailhub.jobs")
 DAY = 86_400
 
 
-class Daily:
-    """Calls `work` at the start, for what was due while the hub was down, and each day within `spread` seconds after midnight UTC.
-    What goes wrong is logged, and tried again the next day."""
+class Repeated:
+    """Calls `work` at the start, for what was due while the hub was down, and then at the time that `following` makes of now. What goes
+    wrong is logged, and tried again the next time."""
 
     def __init__(
-        self, name: str, work: Callable[[], Awaitable[None]], clock: Clock, spread: float, chance: random.Random
+        self, name: str, work: Callable[[], Awaitable[None]], clock: Clock, following: Callable[[float], float]
     ) -> None:
-        self._name, self._work, self._clock, self._spread, self._chance = name, work, clock, spread, chance
+        self._name, self._work, self._clock, self._following = name, work, clock, following
         self._next = clock.now()
         self._done = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -35,9 +35,8 @@ class Daily:
             try:
                 await self._work()
             except Exception:
-                log.exception("%s: the work of the day failed", self._name)
-            midnight = (self._clock.now() // DAY + 1) * DAY
-            self._next = midnight + self._chance.uniform(0, self._spread)
+                log.exception("%s: the work failed", self._name)
+            self._next = self._following(self._clock.now())
             self._done.set()
             await self._clock.sleep_until(self._next)
 
@@ -53,3 +52,12 @@ class Daily:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
+
+
+class Daily(Repeated):
+    """Each day within `spread` seconds after midnight UTC."""
+
+    def __init__(
+        self, name: str, work: Callable[[], Awaitable[None]], clock: Clock, spread: float, chance: random.Random
+    ) -> None:
+        super().__init__(name, work, clock, lambda now: (now // DAY + 1) * DAY + chance.uniform(0, spread))

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from mailhub.model.errors import Permanent
 
 log = logging.getLogger("mailhub.net")
 
+ACME = "tls/acme/certificates"  # below the data folder: NAME.pem, each with its key
 OWN = ("tls/certificate.pem", "tls/key.pem")  # below the data folder: those that sign themselves
 
 Mark = tuple[tuple[int, int, int], ...]  # what changes when a file does
@@ -95,11 +97,51 @@ def chosen(pairs: Iterable[Pair], name: str) -> Pair | None:
     return None
 
 
-def shown(config: Tls, data: Path, name: str) -> list[x509.Certificate]:
+def files(config: Tls, data: Path, hostname: str) -> list[tuple[str, str, tuple[str, ...]]]:
+    """(certificate, key, names) of all there are; the first is for who names no name: the operator's own, else that of ACME for the
+    host's name, else the one that signs itself."""
+    acme = sorted((data / ACME).glob("*.pem")) if config.acme.directory else []
+    own = (
+        (config.certificate, config.key or config.certificate)
+        if config.certificate
+        else (str(data / OWN[0]), str(data / OWN[1]))
+    )
+    found = [
+        (*own, ()),
+        *((more.certificate, more.key or more.certificate, more.names) for more in config.certificates),
+    ]
+    for path in acme:
+        first = not config.certificate and path.name == f"{hostname.lower()}.pem"
+        found.insert(0 if first else len(found), (str(path), str(path), ()))
+    return found
+
+
+def kept(file: Path) -> bytes:
+    """What is in it; b"" where it is not there."""
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def keep(file: Path, text: bytes) -> None:
+    """Written whole or not at all, for this user alone."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    partial = file.with_name(file.name + ".new")
+    with contextlib.suppress(FileNotFoundError):
+        partial.unlink()
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "wb") as opened:
+        opened.write(text)
+        opened.flush()
+        os.fsync(opened.fileno())
+    partial.rename(file)
+
+
+def shown(config: Tls, data: Path, hostname: str, name: str) -> list[x509.Certificate]:
     """The chain in the file that a client is shown who asks for that name, read from disk; [] where it can not be read."""
     found = []
-    files = [(config.certificate or str(data / OWN[0]), ())]
-    for file, names in (*files, *((more.certificate, more.names) for more in config.certificates)):
+    for file, _, names in files(config, data, hostname):
         with contextlib.suppress(OSError, ValueError):
             text = Path(file).read_bytes()
             chain = x509.load_pem_x509_certificates(text)

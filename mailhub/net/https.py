@@ -4,7 +4,7 @@ more read than was asked for."""
 import asyncio
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mailhub.model.clock import Clock
@@ -27,11 +27,13 @@ class HttpsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`kind`: the media type in lower case. `body`: at most `limit` octets and one more, where there is more."""
+    """`kind`: the media type in lower case. `body`: at most `limit` octets and one more, where there is more. `headers`: names in lower
+    case."""
 
     status: int
     kind: str
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Https:
@@ -76,7 +78,8 @@ class Https:
                 body = b""
                 while len(body) <= limit and (block := await response.content.read(limit + 1 - len(body))):
                     body += block
-                return Answer(response.status, response.content_type.lower(), body)
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                return Answer(response.status, response.content_type.lower(), body, headers)
         except TimeoutError as error:
             raise HttpsError(f"no answer within {seconds:.0f} seconds") from error
         except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError) as error:

@@ -1,11 +1,9 @@
 """TLS contexts from the config, a self-signed certificate where there is none, and words for what was negotiated."""
 
 import asyncio
-import contextlib
 import datetime
 import ipaddress
 import logging
-import os
 import ssl
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from mailhub.config.tls import EXPIRY
 from mailhub.model.clock import Clock
 from mailhub.model.errors import Permanent
 
-from .certificates import OWN, Pair, chosen
+from .certificates import OWN, Pair, chosen, files, keep
 
 log = logging.getLogger("mailhub.net")
 
@@ -78,11 +76,9 @@ class ServerTls:
         return {pair.certificate: pair.trouble for pair in self._pairs if pair.trouble}
 
     def _loaded(self, config: schema.Tls) -> list[Pair]:
-        certificate, key = config.certificate, config.key or config.certificate
-        if not certificate:
-            certificate, key = self._self_signed()
-        pairs = [Pair(certificate, key)]
-        pairs += [Pair(more.certificate, more.key or more.certificate, more.names) for more in config.certificates]
+        if not config.certificate:
+            self._sign_self()
+        pairs = [Pair(*one) for one in files(config, self._data, self._hostname)]
         for pair in pairs:
             pair.load(lambda certificate, key: self._make(config, certificate, key))
         self._default(pairs)
@@ -140,26 +136,13 @@ class ServerTls:
                 raise Permanent(f"tls.client_ca {config.client_ca}: {error}") from error
         return context
 
-    def _self_signed(self) -> tuple[str, str]:
+    def _sign_self(self) -> None:
+        """Where there is nothing else, once."""
         certificate, key = (self._data / name for name in OWN)
         if not (certificate.exists() and key.exists()):
-            certificate.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             made, secret = self_signed(self._hostname, self._clock.now())
-            _write_private(key, secret)
-            _write_private(certificate, made)
-        return str(certificate), str(key)
-
-
-def _write_private(path: Path, text: bytes) -> None:
-    partial = path.with_name(path.name + ".new")
-    with contextlib.suppress(FileNotFoundError):
-        partial.unlink()
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "wb") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.rename(path)
+            keep(key, secret)
+            keep(certificate, made)
 
 
 def self_signed(hostname: str, now: float) -> tuple[bytes, bytes]:

@@ -41,7 +41,7 @@ def guarded(names: Collection[str], public: Collection[str] = ()) -> Middleware:
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            if not (_ours(request, names) or request.path in public):
+            if not (_ours(request, names) or _place(request) in public):
                 response: web.StreamResponse = failed(421, "this name is none of web.hosts")
             elif request.method not in _READING and _from_elsewhere(request):
                 response = failed(403, "a page of another origin may not do that")
@@ -60,6 +60,12 @@ def guarded(names: Collection[str], public: Collection[str] = ()) -> Middleware:
         return response
 
     return guard
+
+
+def _place(request: web.Request) -> str:
+    """The path of the route that was found, as it was registered."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else ""
 
 
 def failed(status: int, reason: str) -> web.Response:

@@ -31,3 +31,27 @@ def test_what_is_possible_is_taken() -> None:
         '[setup]\nspf = ["include:_spf.a.test", "?ip6:2001:db8::/32"]\nports = { smtp = 25 }\nreports = "x@y.test"\n'
     )
     assert made.setup.ports == {"smtp": 25}
+
+
+WEB = '[[listener]]\nprotocol = "http"\ntls = "none"\n'
+ASKED = '[tls.acme]\ndirectory = "https://ca.test/dir"\nagree_terms = true\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (ASKED, "no listener that speaks HTTP"),
+        (ASKED.replace("true", "false") + WEB, "tls.acme.agree_terms"),
+        (ASKED.replace("https:", "http:") + WEB, "tls.acme.directory"),
+        (ASKED + 'names = ["*.a.test"]\n' + WEB, "tls.acme.names[1]"),
+        (ASKED + 'names = ["../a"]\n' + WEB, "tls.acme.names[1]"),
+        (ASKED + 'contact = ["me"]\n' + WEB, "tls.acme.contact[1]"),
+    ],
+)
+def test_certificates_that_could_not_be_had(text: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said.replace("[", "\\[").replace("*", "\\*")):
+        parse(text)
+
+
+def test_certificates_are_asked_for_by_names_of_domains() -> None:
+    assert parse(ASKED + 'names = ["mta-sts.%d", "mail.a.test"]\n' + WEB).tls.acme.names[0] == "mta-sts.%d"

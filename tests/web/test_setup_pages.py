@@ -258,3 +258,12 @@ async def test_the_policy_is_there_by_its_own_name_alone(site: Site) -> None:
 async def test_other_paths_are_answered_by_names_of_ours_alone(site: Site) -> None:
     assert (await site.ask("GET", "/health", "autoconfig.a.test"))[0] == 421
     assert (await site.ask("GET", "/health", "mail.b.test"))[0] == 200
+
+
+async def test_a_challenge_is_there_while_it_is_presented(site: Site) -> None:
+    path = "/.well-known/acme-challenge/tok"
+    with site.hub.challenges.present("tok", "tok.print"):
+        for host in ("mta-sts.a.test", "mail.b.test", "anything.test"):
+            assert await site.ask("GET", path, host) == (200, "application/octet-stream", b"tok.print")
+    for token in ("tok", "..%2Ftok", "%00", "x" * 2_000):
+        assert (await site.ask("GET", f"/.well-known/acme-challenge/{token}", "anything.test"))[0] == 404

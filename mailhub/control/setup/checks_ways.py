@@ -177,7 +177,7 @@ async def certificate(patient: Patient) -> Diagnosis:
     config, now = patient.config, patient.clock.now()
     get = f"get a certificate for {', '.join(_names(patient))} (tls.certificate)"
     for name in _names(patient):
-        chain = await asyncio.to_thread(certificates.shown, config.tls, Path(config.data), name)
+        chain = await asyncio.to_thread(certificates.shown, config.tls, Path(config.data), config.hostname, name)
         if not chain:
             return wrong("certificate", "no certificate can be read", get)
         if trouble := peers.dates(chain[:1], now):
@@ -221,7 +221,9 @@ async def dane_records(patient: Patient) -> Diagnosis:
     found = await patient.validating.ask(patient.hostname, "A")
     if not found.secure:
         raise CannotJudge(f"the zone of {patient.hostname} is not signed (DNSSEC): TLSA records would say nothing")
-    chain = await asyncio.to_thread(certificates.shown, patient.config.tls, Path(patient.config.data), patient.hostname)
+    chain = await asyncio.to_thread(
+        certificates.shown, patient.config.tls, Path(patient.config.data), patient.hostname, patient.hostname
+    )
     if not chain:
         raise CannotJudge("no certificate can be read")
     todo = f"add the record: _25._tcp.{patient.hostname}. IN TLSA {zone.tlsa(chain[0])}"

@@ -49,7 +49,9 @@ class Zones:
             )
             for key in self._dkim.of(name)
         ]
-        shown = await asyncio.to_thread(certificates.shown, config.tls, Path(config.data), config.hostname)
+        shown = await asyncio.to_thread(
+            certificates.shown, config.tls, Path(config.data), config.hostname, config.hostname
+        )
         return zone.Facts(ascii_name(name), config, public(config, self._machine), keys, shown[0] if shown else None)
 
 
