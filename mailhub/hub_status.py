@@ -18,12 +18,14 @@ from mailhub.control.setup.doctor import Doctor
 from mailhub.control.words import (
     CertificateState,
     DirectoryState,
+    DiskState,
     ListenerState,
     ScannerState,
     ServerStatus,
     SessionState,
     Status,
 )
+from mailhub.jobs import dropped
 from mailhub.model.errors import MailError
 from mailhub.net import dnssec
 from mailhub.net.local import Machine
@@ -94,6 +96,10 @@ async def status_of(hub: "Hub", request: Status) -> ServerStatus:
         directory=_directory(hub),
         scanners=tuple(ScannerState(**dataclasses.asdict(state)) for state in hub.services.states),
         validating=dnssec.servers(hub.config.resolver),
+        trouble=hub.trouble,
+        limits=_limits(hub.config),
+        disk=_disk(str(hub.data)),
+        maildrop=_maildrop(hub),
     )
 
 
@@ -111,6 +117,35 @@ def doctor(hub: "Hub", machine: Machine, rehearsing: Callable[[], Policy]) -> Do
 
     zones = Zones(config, hub.directory, hub.store.dkim, machine)
     return Doctor(config, zones, hub.resolver, hub.clock, machine, rehearsing)
+
+
+def _limits(config: Config) -> dict[str, float]:
+    """Those that are reached first."""
+    return {
+        "sessions.limit": config.sessions.limit,
+        "sessions.limit_per_client": config.sessions.limit_per_client,
+        "limits.connections_per_client": config.limits.connections_per_client,
+        "smtp.message_size_limit": config.smtp.message_size_limit,
+        "smtp.recipient_limit": config.smtp.recipient_limit,
+        "queue.active_limit": config.queue.active_limit,
+        "queue.concurrency": config.queue.concurrency,
+        "store.free_space_floor": config.store.free_space_floor,
+        "maildrop.message_limit": config.maildrop.message_limit,
+    }
+
+
+def _disk(folder: str) -> DiskState:
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return DiskState()
+    return DiskState(free=disk.f_bavail * disk.f_frsize, inodes=disk.f_favail if disk.f_files else -1)
+
+
+def _maildrop(hub: "Hub") -> int:
+    with contextlib.suppress(OSError):
+        return dropped.waiting(hub.config.maildrop.path or str(hub.data / dropped.FOLDER))[0]
+    return 0
 
 
 async def _domains(hub: "Hub") -> tuple[str, ...]:

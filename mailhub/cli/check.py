@@ -25,20 +25,28 @@ if TYPE_CHECKING:
 @click.command()
 @common
 def check(config: Path | None, as_json: bool) -> None:
-    """Say what is wrong with the configuration and with the files it names; exit 1 if there is anything."""
+    """Say what is wrong with the configuration and the files it names, with folders, certificates, disk and clock, and how to mend it.
+
+    Exit 1 if there is anything.
+    """
+    from . import check_host
+
     name = str(config or FILE)
     notes: list[str] = []
+    host: list[check_host.Fault] = []
     try:
         loaded = load(config)
         problems = surroundings(loaded, name)
+        host = check_host.faults(loaded, Path(name))
         notes = [*shared_addresses(loaded), *without_dnssec(loaded), *slow_patterns(loaded)]
+        notes += check_host.remarks(loaded, Path(name))
     except ConfigError as error:
         problems = error.problems
     if as_json:
-        print_json({"file": name, "problems": problems, "notes": notes})
-        raise SystemExit(1 if problems else 0)
-    if problems:
-        fail("\n".join(map(str, problems)))
+        print_json({"file": name, "problems": problems, "host": [fault._asdict() for fault in host], "notes": notes})
+        raise SystemExit(1 if problems or host else 0)
+    if problems or host:
+        fail("\n".join(map(str, (*problems, *host))))
     for note in notes:
         click.echo(f"mailhub: {note}", err=True)
     click.echo(f"{name}: ok" if config or Path(FILE).exists() else f"no {name}: the defaults apply")

@@ -88,7 +88,16 @@ def _print(answer: ServerStatus) -> None:
     dnssec = f"checked by {', '.join(answer.validating)}" if answer.validating else "no validating resolver, no DANE"
     click.echo(f"dnssec    {dnssec}")
     click.echo(f"memory    {octets(answer.memory)}")
-    click.echo(f"stalls    {answer.stalls}, the longest {answer.worst_stall * 1000:.0f} ms")
+    inodes = f", {answer.disk.inodes} inodes" if answer.disk.inodes >= 0 else ""
+    click.echo(f"disk      {octets(answer.disk.free)} free{inodes}")
+    click.echo(
+        f"loop      lag {answer.lag * 1000:.1f} ms, {answer.stalls} stalls, the longest {answer.worst_stall * 1000:.0f} ms"
+    )
+    click.echo(f"limits    {', '.join(f'{name} {value:.0f}' for name, value in answer.limits.items())}")
+    if answer.maildrop:
+        click.echo(f"maildrop  {answer.maildrop} messages wait to be taken")
+    if answer.trouble:
+        click.echo(f"alert     no mail is taken: {harmless(answer.trouble)}")
     for one in answer.certificates:
         _print_certificate(one)
     for name, why in answer.acme.items():

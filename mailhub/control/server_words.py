@@ -5,6 +5,13 @@ from msgspec import Struct
 from .request import Request
 
 
+class DiskState(Struct, frozen=True, kw_only=True):
+    """Of the file system of the data folder: what is free. `inodes` -1: it has no such count."""
+
+    free: int = 0
+    inodes: int = -1
+
+
 class Reloaded(Struct, frozen=True, kw_only=True):
     """What a reload came to: options that are in force now, and those that need a restart."""
 

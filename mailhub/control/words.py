@@ -81,6 +81,7 @@ from .route_words import Stop as Stop
 from .sent_words import SentShow as SentShow
 from .sent_words import SentState as SentState
 from .sent_words import SentTakeBack as SentTakeBack
+from .server_words import DiskState as DiskState
 from .server_words import Reload as Reload
 from .server_words import Reloaded as Reloaded
 from .setup.words import Diagnosis as Diagnosis
@@ -208,6 +209,10 @@ class ServerStatus(Struct, frozen=True, kw_only=True):
     directory: DirectoryState | None = None
     scanners: tuple[ScannerState, ...] = ()
     validating: tuple[str, ...] = ()  # resolvers whose word for DNSSEC counts; none: no DANE
+    trouble: str = ""  # why no mail is taken now
+    limits: dict[str, float] = {}  # in force, by option
+    disk: DiskState = DiskState()
+    maildrop: int = 0  # files in it
 
 
 class Status(Request[ServerStatus], frozen=True, kw_only=True, tag="status"):

@@ -25,7 +25,7 @@ READY = ".mail"  # ends the name of a whole message
 _MODE = 0o640
 _NAME = re.compile(r"[0-9a-f]{16}-[0-9a-f]{24}\.mail")
 _WRITING = ".tmp"
-_WRONG = ".bad"
+WRONG = ".bad"
 _ENTRIES = 100_000  # of the folder that are looked at
 _HEAD = 1_048_576  # octets of the first line
 _BLOCK = 65_536
@@ -200,7 +200,7 @@ def remove(folder: str, name: str) -> None:
 
 def set_aside(folder: str, name: str) -> None:
     """Nobody looks at it again but the operator. OSError."""
-    os.rename(f"{folder}/{name}", f"{folder}/{name.removesuffix(READY)}{_WRONG}")
+    os.rename(f"{folder}/{name}", f"{folder}/{name.removesuffix(READY)}{WRONG}")
 
 
 def _sync(folder: str) -> None:
