@@ -58,7 +58,7 @@ from mailhub.trace import Trace
 
 if TYPE_CHECKING:
     from mailhub.jobs.renewal import Renewal
-    from mailhub.net.acme import Challenges
+    from mailhub.net.challenges import Challenges
     from mailhub.web.capture.api import Faults
     from mailhub.web.server import WebServer
 

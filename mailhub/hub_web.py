@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from mailhub.control.words import Status
 from mailhub.hub_status import published, status_of
-from mailhub.jobs.renewal import Renewal
 from mailhub.model.clock import SystemClock, VirtualClock
-from mailhub.net.acme import Challenges
 from mailhub.net.certificates import ACME
+from mailhub.net.challenges import Challenges
 from mailhub.net.https import Https
 from mailhub.net.names import ascii_name
 from mailhub.web import challenge, health
@@ -37,6 +36,8 @@ if TYPE_CHECKING:
 
 def renewing(hub: "Hub", undo: AsyncExitStack) -> "asyncio.Task[None]":
     """The core task that gets certificates, once the listeners are open; `undo` ends it."""
+    from mailhub.jobs.renewal import Renewal
+
     acme = hub.config.tls.acme
 
     async def names() -> list[str]:

@@ -15,7 +15,8 @@ from mailhub.config.schema import Acme as Config
 from mailhub.model.clock import Clock
 from mailhub.model.errors import MailError
 from mailhub.net import certificates
-from mailhub.net.acme import Acme, AcmeError, Present
+from mailhub.net.acme import Acme, AcmeError
+from mailhub.net.challenges import Present
 from mailhub.net.https import Https
 
 from .daily import Repeated

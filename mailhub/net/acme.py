@@ -6,8 +6,7 @@ Requests are signed by ES256 (section 6.2); a nonce is used once, and asked for 
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +17,7 @@ from jwt.algorithms import ECAlgorithm
 from mailhub.config.tls import Acme as Config
 from mailhub.model.clock import Clock
 
+from .challenges import Present
 from .https import Answer, Https, HttpsError
 
 LIMIT = 262_144  # octets of an answer
@@ -30,8 +30,6 @@ _CHALLENGE = "http-01"
 _PROOFS = 20  # authorizations of an order that are looked at
 _TEXT = 300  # characters of what an authority says
 
-Present = Callable[[str, str], AbstractContextManager[object]]
-
 
 class AcmeError(Exception):
     """No certificate, and why. `kind`: the last part of the authority's word for it, such as "rateLimited" (section 6.7)."""
@@ -39,30 +37,6 @@ class AcmeError(Exception):
     def __init__(self, cause: str, kind: str = "") -> None:
         super().__init__(cause)
         self.kind = kind
-
-
-class Challenges:
-    """Tokens that are asked for at /.well-known/acme-challenge/ now, with what proves that we have the account's key (section 8.3)."""
-
-    def __init__(self) -> None:
-        self._answers: dict[str, str] = {}
-
-    def answer(self, token: str) -> str | None:
-        return self._answers.get(token)
-
-    def present(self, token: str, answer: str) -> AbstractContextManager[object]:
-        return _Presented(self._answers, token, answer)
-
-
-class _Presented(AbstractContextManager[None]):
-    def __init__(self, answers: dict[str, str], token: str, answer: str) -> None:
-        self._answers, self._token, self._answer = answers, token, answer
-
-    def __enter__(self) -> None:
-        self._answers[self._token] = self._answer
-
-    def __exit__(self, *error: object) -> None:
-        self._answers.pop(self._token, None)
 
 
 @dataclass(frozen=True, slots=True)

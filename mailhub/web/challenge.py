@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from mailhub.model.errors import NotFound
-from mailhub.net.acme import Challenges
+from mailhub.net.challenges import Challenges
 
 from .routes import Route
 

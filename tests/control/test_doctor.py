@@ -20,7 +20,7 @@ from mailhub.cli.root import root
 from mailhub.config.schema import Certificate, Delivery, Dnsbl, Listener, Relay, Resolver, Setup, Smtp, Tls
 from mailhub.control import words
 from mailhub.control.errors import ControlError
-from mailhub.control.setup.doctor import CHECKS
+from mailhub.control.setup.examination import CHECKS
 from mailhub.hub import Hub
 from mailhub.model.clock import SystemClock
 from mailhub.net.local import Machine

@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from mailhub.config.tls import Acme as Config
 from mailhub.model.clock import VirtualClock
-from mailhub.net.acme import Acme, AcmeError, Challenges
+from mailhub.net.acme import Acme, AcmeError
+from mailhub.net.challenges import Challenges
 from mailhub.net.https import Answer, HttpsError
 
 DIRECTORY = {name: f"https://ca.test/{name}" for name in ("newNonce", "newAccount", "newOrder")}
