@@ -8,7 +8,7 @@ SECOND = 3.13# `make test` runs the fast tests with this version too, where it i
 WORKERS = 2
 MINUTES = 5
 
-.PHONY: run test lint flake fuzz imap-stress bench bench-short bench-junk bench-queue crash lock setup packages second clean help
+.PHONY: man run test lint flake fuzz imap-stress bench bench-short bench-junk bench-queue crash lock setup packages second clean help
 .NOTPARALLEL:
 
 run:  ## serve on ./config.toml
@@ -62,6 +62,9 @@ lock:  ## choose versions anew, within the bounds of pyproject.toml
 # Valid for every supported version and machine; no index addresses and no paths in the files.
 LOCK = --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
+
+man: setup  ## manual pages into man/, from the text of --help
+	@PYTHONPATH=. $(BIN)/python scripts/man man
 
 setup:
 	@scripts/venv $(PYTHON) $(VENV) requirements/dev.txt

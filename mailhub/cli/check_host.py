@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mailhub.config.schema import Config
+from mailhub.config.tls import EXPIRY
 from mailhub.control import pid_file, socket_path
 from mailhub.jobs import dropped
 from mailhub.model.clock import SystemClock
@@ -133,8 +134,6 @@ def _certificates(config: Config) -> Iterator[tuple[bool, Fault]]:
 def _certificate(file: str) -> Iterator[tuple[bool, Fault]]:
     """One that can not be read is told of elsewhere."""
     from cryptography import x509
-
-    from mailhub.config.tls import EXPIRY
 
     try:
         with open(file, "rb") as stream:

@@ -9,6 +9,7 @@ import click
 from mailhub.config import lookup, values
 from mailhub.config.schema import Config
 
+from .completion import options
 from .exits import Exit, fail
 from .options import common
 from .output import harmless, print_json, print_table
@@ -23,7 +24,7 @@ from .output import harmless, print_json, print_table
     "-a", "mechanisms", is_flag=True, help="SASL mechanisms, why one is not offered, and who checks passwords."
 )
 @click.option("--value", "bare", is_flag=True, help="Values without their names.")
-@click.argument("names", nargs=-1, metavar="[NAME[=VALUE]]...")
+@click.argument("names", nargs=-1, metavar="[NAME[=VALUE]]...", shell_complete=options)
 @common
 def show(
     defaults: bool,
@@ -53,8 +54,8 @@ def show(
         _signing_in(_loaded(config), as_json)
     else:
         usual = Config()
-        options = values.flat(usual) if defaults else _in_force(config, usual, changed)
-        _options(_chosen(list(options), names, changed), bare, as_json)
+        found = values.flat(usual) if defaults else _in_force(config, usual, changed)
+        _options(_chosen(list(found), names, changed), bare, as_json)
 
 
 def _in_force(path: Path | None, usual: Config, changed: bool) -> Iterable[tuple[values.Path, object]]:

@@ -4,6 +4,7 @@ import importlib
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 _COMMANDS = {
     "serve": ("serve:serve", "Run the server in the foreground (the default)."),
@@ -50,6 +51,7 @@ _COMMANDS = {
     "table": ("tables:table", "Ask lookup tables."),
     "as": ("names.install:as_name", "Be sendmail, mailq, postqueue, ...: the commands people know."),
     "install-names": ("names.install:install_names", "Put scripts for those names into a folder."),
+    "completion": ("completion:completion", "Have bash, zsh or fish complete our commands."),
     "version": ("version:version", "Print the version."),
 }
 
@@ -67,6 +69,13 @@ class _Root(click.Group):
         command = getattr(importlib.import_module(f"{__package__}.{module}"), attribute)
         assert isinstance(command, click.Command)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """No command is imported for its name to be shown."""
+        names = [
+            CompletionItem(name, help=text) for name, (_, text) in _COMMANDS.items() if name.startswith(incomplete)
+        ]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
