@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from mailhub.delivery.router import Router
 from mailhub.delivery.routes import Local
+from mailhub.delivery.signing import Signer
 from mailhub.mailbox.junk import JunkFilter
 from mailhub.policy.check import Check
 from mailhub.policy.inspection import Inspection
-from mailhub.policy.signing import Signer
+from mailhub.policy.iprev import Iprev
 
 if TYPE_CHECKING:
     from mailhub.hub import Hub
@@ -70,14 +71,20 @@ def inspection(hub: "Hub") -> Inspection:
         from mailhub.policy.spf import Spf  # 20 ms that a server without it does not pay
 
         checks.append(Spf(config.spf, hub.resolver, config.hostname))
+    if config.iprev.enabled:
+        checks.append(Iprev(config.iprev))
     if config.dkim.enabled:
         from mailhub.policy.dkim import Dkim
 
         checks.append(Dkim(config.dkim, hub.resolver, hub.clock, hub.mailboxes.lane))
+    if config.arc.enabled:
+        from mailhub.policy.arc import Arc
+
+        checks.append(Arc(config.arc, hub.resolver, hub.mailboxes.lane))
     if config.dmarc.enabled:
         from mailhub.policy.dmarc import Dmarc
 
-        checks.append(Dmarc(config.dmarc, hub.resolver))
+        checks.append(Dmarc(config.dmarc, config.arc.trusted_sealers, hub.resolver))
     if config.greylist.enabled and config.mode != "capture":
         from mailhub.policy.greylist import Greylist
 

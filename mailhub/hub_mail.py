@@ -13,6 +13,7 @@ from mailhub.delivery.aliases.command import CommandTransport
 from mailhub.delivery.aliases.file import FileTransport
 from mailhub.delivery.forwarding import SRS_KEY, Forwarding
 from mailhub.delivery.local import LocalTransport
+from mailhub.delivery.outbound import Outbound
 from mailhub.delivery.relay.mx import own_addresses
 from mailhub.delivery.relay.tls_services import RelayTls
 from mailhub.delivery.router import COMMAND, FILE, Router
@@ -78,7 +79,7 @@ async def moving_mail(hub: "Hub", machine: Machine, undo: AsyncExitStack) -> Mov
     own = functools.partial(own_addresses, config.listener, machine)
     transports = Transports(
         config.transport, config.relay, hub.resolver, config.hostname, clock, local,
-        delimiter, own, listed, tls.services, system, runner,
+        delimiter, own, listed, tls.services, system, runner, Outbound(hub.signer, lambda: hub.config),
     )  # fmt: skip
     if system is not None:
         transports.limits[system.name] = config.local.concurrency

@@ -60,12 +60,25 @@ class Greylist(Check, frozen=True, kw_only=True):
     limit: Count = 200_000
 
 
+class Iprev(Check, frozen=True, kw_only=True):
+    # What is added to the score where the client's name does not lead back to its address, and where it has none.
+    fail_score: Score = 0.0
+    permerror_score: Score = 0.0
+
+
 class Dkim(Check, frozen=True, kw_only=True):
     # Signatures of one message that are checked, from the top.
     signature_limit: Annotated[int, Meta(ge=1, le=50)] = 5
     # What is added to the score: where one is good, and where there are some and none is. (A broken one says no more than none.)
     pass_score: Score = 0.0
     fail_score: Score = 0.0
+
+
+class Arc(Check, frozen=True, kw_only=True):
+    # Domains that are believed where they seal (RFC 8617): what they found of DMARC counts, where it fails here. Lists and forwarders that you know.
+    trusted_sealers: tuple[str, ...] = ()
+    # Seal mail of strangers that leaves again (aliases, forwards, redirects), with the key of the forwarding domain or of the first of `domains`.
+    seal: bool = True
 
 
 class Dmarc(Check, frozen=True, kw_only=True):

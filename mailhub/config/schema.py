@@ -16,11 +16,13 @@ from .content_checks import ContentChecks as ContentChecks
 from .delivering import Delivery as Delivery
 from .directory import Directory as Directory
 from .dnsbl import Dnsbl as Dnsbl
+from .filters import Arc as Arc
 from .filters import Check as Check
 from .filters import Dkim as Dkim
 from .filters import Dmarc as Dmarc
 from .filters import Filter as Filter
 from .filters import Greylist as Greylist
+from .filters import Iprev as Iprev
 from .filters import Spf as Spf
 from .hooks import Hooks as Hooks
 from .junk import Junk as Junk
@@ -295,7 +297,9 @@ class Config(Section, frozen=True, kw_only=True):
     filter: Filter = Filter()
     dnsbl: Dnsbl = Dnsbl()
     spf: Spf = Spf()
+    iprev: Iprev = Iprev()
     dkim: Dkim = Dkim()
+    arc: Arc = Arc()
     dmarc: Dmarc = Dmarc()
     greylist: Greylist = Greylist()
     hooks: Hooks = Hooks()

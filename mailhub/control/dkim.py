@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from mailhub.delivery.signing import activated
 from mailhub.directory import Directory
 from mailhub.message import dkim_signing
 from mailhub.model.clock import Clock
 from mailhub.model.errors import Exists, NotFound
-from mailhub.policy.signing import activated
 from mailhub.store.api import DkimKey, DkimStore
 
 from . import dkim_words as words

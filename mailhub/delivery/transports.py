@@ -7,6 +7,7 @@ from mailhub.model.clock import Clock
 from mailhub.net.resolver import Resolver
 
 from .discard import Discard
+from .outbound import Outbound
 from .pipe import PipeTransport, Runner
 from .relay import LmtpTransport, RelayTransport
 from .relay.tls_policy import TlsServices
@@ -32,8 +33,9 @@ class Transports:
         tls: TlsServices | None = None,
         system: Transport | None = None,
         runner: Runner | None = None,
+        outbound: Outbound | None = None,
     ) -> None:
-        usual = RelayTransport(resolver, relay, hostname, clock, own(relay.port), tls=tls)
+        usual = RelayTransport(resolver, relay, hostname, clock, own(relay.port), tls=tls, outbound=outbound)
         self._relays: dict[str, RelayTransport] = {
             "relay": usual,
             "smtp": usual,
@@ -53,7 +55,7 @@ class Transports:
                     self._relays[name] = LmtpTransport(resolver, differing, hostname, clock, tls)
                 case "smtp":
                     self._relays[name] = RelayTransport(
-                        resolver, differing, hostname, clock, own(differing.port), tls=tls
+                        resolver, differing, hostname, clock, own(differing.port), tls=tls, outbound=outbound
                     )
         self.all.update(self._relays)
 

@@ -16,7 +16,7 @@ from .headers import FIELD
 
 FIELD_NAME = b"dkim-signature"
 RSA_LEAST = 1_024  # bits (RFC 8301 section 3.2)
-_ALGORITHMS = {"rsa-sha256": "rsa", "ed25519-sha256": "ed25519"}
+ALGORITHMS = {"rsa-sha256": "rsa", "ed25519-sha256": "ed25519"}
 _NAMES = 200  # header fields of one signature
 _VALUE = 16_384  # octets of one signature field
 _NEEDED = ("a", "b", "bh", "d", "h", "s", "v")
@@ -73,7 +73,7 @@ def read(field: bytes) -> Signature:
     if tags["v"] != "1":
         raise ValueError("the signature is of another version")
     algorithm, domain = tags["a"].lower(), tags["d"].lower().rstrip(".")
-    if algorithm not in _ALGORITHMS:
+    if algorithm not in ALGORITHMS:
         raise ValueError(f"the algorithm {algorithm[:40]} is not taken")
     identity = tags.get("i", f"@{domain}")
     if not f".{identity.rpartition('@')[2].lower()}".endswith(f".{domain}"):
@@ -88,8 +88,8 @@ def read(field: bytes) -> Signature:
     if {header, body} - {"simple", "relaxed"}:
         raise ValueError("c= is none that is known")
     return Signature(
-        field, algorithm, domain, tags["s"].lower(), identity, names, header, body, _decoded(tags["bh"]), _decoded(tags["b"]),
-        _number(tags, "l"), _number(tags, "t"), _number(tags, "x"),
+        field, algorithm, domain, tags["s"].lower(), identity, names, header, body, decoded(tags["bh"]), decoded(tags["b"]),
+        number(tags, "l"), number(tags, "t"), number(tags, "x"),
     )  # fmt: skip
 
 
@@ -105,7 +105,7 @@ def read_key(record: str) -> Key:
         raise ValueError("the key is not for mail")
     if not tags.get("p"):
         raise ValueError("the key was taken back" if "p" in tags else "the record holds no key")
-    return Key(kind, _public(kind, _decoded(tags["p"])), "s" in flags, "y" in flags)
+    return Key(kind, _public(kind, decoded(tags["p"])), "s" in flags, "y" in flags)
 
 
 def _public(kind: str, octets: bytes) -> rsa.RSAPublicKey | ed25519.Ed25519PublicKey:
@@ -125,16 +125,21 @@ def _public(kind: str, octets: bytes) -> rsa.RSAPublicKey | ed25519.Ed25519Publi
 
 def verified(signature: Signature, key: Key, header: Sequence[tuple[bytes, bytes]]) -> None:
     """ValueError where the header fields, of `fields`, are not those that were signed."""
-    if key.kind != _ALGORITHMS[signature.algorithm]:
-        raise ValueError("the key is for another algorithm")
     if key.strict and signature.identity.rpartition("@")[2].lower() != signature.domain:
         raise ValueError("the key is for its own domain alone")
-    digest = hashlib.sha256(signed(signature, header)).digest()
+    fits(signature.algorithm, signature.value, key, signed(signature, header))
+
+
+def fits(algorithm: str, value: bytes, key: Key, data: bytes) -> None:
+    """ValueError where it is not what that key made of the data."""
+    if key.kind != ALGORITHMS[algorithm]:
+        raise ValueError("the key is for another algorithm")
+    digest = hashlib.sha256(data).digest()
     try:
         if isinstance(key.public, rsa.RSAPublicKey):
-            key.public.verify(signature.value, digest, padding.PKCS1v15(), Prehashed(hashes.SHA256()))
+            key.public.verify(value, digest, padding.PKCS1v15(), Prehashed(hashes.SHA256()))
         else:
-            key.public.verify(signature.value, digest)
+            key.public.verify(value, digest)
     except InvalidSignature as error:
         raise ValueError("the signature does not fit the header") from error
 
@@ -146,7 +151,7 @@ def signed(signature: Signature, header: Sequence[tuple[bytes, bytes]]) -> bytes
         left.setdefault(name, []).append(field)
     canon = canonical_field if signature.header_canon == "relaxed" else _as_it_is
     chosen = [canon(left[name].pop()) + b"\r\n" for name in signature.names if left.get(name)]
-    return b"".join(chosen) + canon(_unsigned(signature.field))
+    return b"".join(chosen) + canon(unsigned(signature.field))
 
 
 def canonical_field(field: bytes) -> bytes:
@@ -159,7 +164,7 @@ def _as_it_is(field: bytes) -> bytes:
     return field
 
 
-def _unsigned(field: bytes) -> bytes:
+def unsigned(field: bytes) -> bytes:
     """The signature field with an empty b= (section 3.7)."""
     name, colon, value = field.partition(b":")
     tags = value.split(b";")
@@ -246,14 +251,14 @@ def _tags(text: str) -> Mapping[str, str]:
     return found
 
 
-def _decoded(text: str) -> bytes:
+def decoded(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise ValueError("what should be base64 is none") from error
 
 
-def _number(tags: Mapping[str, str], name: str) -> int | None:
+def number(tags: Mapping[str, str], name: str) -> int | None:
     text = tags.get(name)
     if text is None:
         return None

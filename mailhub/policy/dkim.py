@@ -62,16 +62,12 @@ class Dkim:
 
 async def checked(letter: Letter, resolver: Resolver, now: float, limit: int, lane: HeavyLane) -> list[Checked]:
     """The first `limit` signatures, from the top."""
-    fields = (
-        dkim.fields(letter.header)
-        if len(letter.header) <= _CLEAR_HEADER
-        else await lane.call(dkim.fields, letter.header)
-    )
+    fields = await fields_of(letter, lane)
     signatures = [field for name, field in fields if name == dkim.FIELD_NAME][:limit]
     read = [_read(field, now) for field in signatures]
     good = [one for one in read if isinstance(one, dkim.Signature)]
     keys = dict(zip(good, await asyncio.gather(*(_key(resolver, one) for one in good)), strict=True))
-    bodies = await _bodies([one for one in good if isinstance(keys[one], dkim.Key)], letter, lane)
+    hashed = await bodies([one for one in good if isinstance(keys[one], dkim.Key)], letter, lane)
     found = []
     for one in read:
         if isinstance(one, Checked):
@@ -79,8 +75,15 @@ async def checked(letter: Letter, resolver: Resolver, now: float, limit: int, la
         elif isinstance(key := keys[one], Checked):
             found.append(key)
         else:
-            found.append(await lane.call(_judged, one, key, fields, bodies[one]))
+            found.append(await lane.call(judged, one, key, fields, hashed[one]))
     return found
+
+
+async def fields_of(letter: Letter, lane: HeavyLane) -> list[tuple[bytes, bytes]]:
+    """`dkim.fields` of its header."""
+    if len(letter.header) <= _CLEAR_HEADER:
+        return dkim.fields(letter.header)
+    return await lane.call(dkim.fields, letter.header)
 
 
 def _read(field: bytes, now: float) -> dkim.Signature | Checked:
@@ -93,10 +96,14 @@ def _read(field: bytes, now: float) -> dkim.Signature | Checked:
     return signature
 
 
+async def key_at(resolver: Resolver, name: str) -> dkim.Key:
+    """ValueError where there is none that can be used; DnsError."""
+    return dkim.read_key((await resolver.records(name, "TXT"))[0])
+
+
 async def _key(resolver: Resolver, signature: dkim.Signature) -> dkim.Key | Checked:
     try:
-        records = await resolver.records(signature.key_name, "TXT")
-        return dkim.read_key(records[0])
+        return await key_at(resolver, signature.key_name)
     except DnsTemporary as error:
         return Checked("temperror", str(error), signature)
     except (NoData, NoSuchName):
@@ -108,7 +115,7 @@ async def _key(resolver: Resolver, signature: dkim.Signature) -> dkim.Key | Chec
 Hashed = tuple[bytes, bool] | str  # the hash, and whether there is more than was signed; or what is wrong
 
 
-async def _bodies(
+async def bodies(
     signatures: Sequence[dkim.Signature], letter: Letter, lane: HeavyLane
 ) -> Mapping[dkim.Signature, Hashed]:
     """The body's hash for each of them, in one pass over it."""
@@ -130,7 +137,7 @@ async def _bodies(
     return {one: done[one.body_canon, one.length] for one in signatures}
 
 
-def _judged(signature: dkim.Signature, key: dkim.Key, fields: Sequence[tuple[bytes, bytes]], hashed: Hashed) -> Checked:
+def judged(signature: dkim.Signature, key: dkim.Key, fields: Sequence[tuple[bytes, bytes]], hashed: Hashed) -> Checked:
     if isinstance(hashed, str):
         return Checked("fail", hashed, signature)
     digest, cut = hashed

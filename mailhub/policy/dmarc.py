@@ -1,6 +1,6 @@
 """DMARC (RFC 9989): whether SPF or DKIM speak for the domain in From, and what that domain asks for where they do not."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from mailhub.config import schema
@@ -46,10 +46,12 @@ class Dmarc:
 
     name = "dmarc"
     stage: Stage = "content"
-    after = frozenset(("dkim",))
+    after = frozenset(("dkim", "arc"))
 
-    def __init__(self, config: schema.Dmarc, resolver: Resolver) -> None:
+    def __init__(self, config: schema.Dmarc, sealers: Collection[str], resolver: Resolver) -> None:
+        """`sealers`: domains whose word for what they found before us counts."""
         self.config, self._resolver = config, resolver
+        self._sealers = frozenset(map(str.lower, sealers))
 
     async def ask(self, visit: Visit) -> Statement | None:
         """None for who is trusted, and where the domain in From has no record."""
@@ -73,6 +75,10 @@ class Dmarc:
         if aligned:
             method = authres.resinfo("dmarc", "pass", aligned, header_from=author)
             return Statement("pass", self.config.pass_score, f"{aligned} speaks for {author}", methods=(method,))
+        if (sealer := self._vouched(visit, author)) is not None:
+            method = authres.resinfo("dmarc", "fail", f"p={policy}; {sealer} found it to pass", header_from=author)
+            reason = f"nothing speaks for {author} here, but did when it came to {sealer}, who is trusted"
+            return Statement("fail", 0.0, reason, methods=(method,))
         action = {"reject": Action[self.config.reject.upper()], "quarantine": Action.JUNK}.get(policy, Action.ACCEPT)
         reason = f"nothing speaks for {author}, which asks for {policy}"
         reply = Reply(550, "5.7.1", f"DMARC: {reason}") if action is Action.REJECT else None
@@ -92,6 +98,18 @@ class Dmarc:
                 if not strict and await self._same_organization(domain, found):
                     return f"{check} of {domain}"
         return ""
+
+    def _vouched(self, visit: Visit, author: str) -> str | None:
+        """A trusted sealer who found that it passed, before whom only others like him had it (RFC 8617 section 7.2.1)."""
+        said = visit.statements.get("arc")
+        for identity in said.identities if said else ():
+            if identity.domain not in self._sealers:
+                return None
+            for result in identity.detail.split(";"):
+                word, *properties = result.split()[:10] or [""]
+                if word == "dmarc=pass" and f"header.from={author}" in map(str.lower, properties):
+                    return identity.domain
+        return None
 
     async def _same_organization(self, domain: str, found: Found) -> bool:
         if not f".{domain}".endswith(f".{found.organization}"):

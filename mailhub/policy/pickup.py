@@ -47,7 +47,7 @@ async def pick_up(
         Envelope(sender, tuple(Recipient(address) for address in dict.fromkeys(recipients)), parameters)
     )
     origin = Origin(protocol="local", helo=f"userid {user}")
-    signature = await policy.signer.fields(body, spool) if policy.signer is not None else b""
+    signature = await policy.signed(body)
     sole = envelope.recipients[0].address if len(envelope.recipients) == 1 else None
     prefix = signature + stamps.received(origin, policy.hostname, ids.text(number), sole, policy.clock.now())
     await spool.put(number, envelope, body, prefix, origin, mark=mark)

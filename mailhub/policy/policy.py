@@ -8,6 +8,7 @@ from mailhub.config.restrictions import opens_to_all
 from mailhub.config.rules import is_domain
 from mailhub.delivery.router import Known, Router
 from mailhub.delivery.routes import Expand, Local, Relay
+from mailhub.delivery.signing import Signer
 from mailhub.mailbox.heavy import HeavyLane
 from mailhub.mailbox.service import Mailboxes
 from mailhub.model import address, ids
@@ -37,7 +38,6 @@ from .ownership import Ownership
 from .relay import Networks, networks_and_tables
 from .restrictions import Restrictions
 from .rewriting import Rewriting
-from .signing import Signer
 from .transaction import CANNOT_VERIFY, TEMPORARY, UNKNOWN, Transaction
 from .visit import Told, Visit
 
@@ -262,6 +262,18 @@ class Policy:
             log.warning("ETRN %s: %s", domain, error)
             return Reply(458, "4.3.0", "Unable to queue messages for that domain now")
         return Reply(250, "2.0.0", "Queuing started" if found else "No messages waiting")
+
+    async def signed(self, body: Body) -> bytes:
+        """DKIM-Signature fields of a message of ours."""
+        if self.signer is None:
+            return b""
+
+        async def read(offset: int, length: int) -> bytes:
+            if body.data is not None:
+                return body.data[offset : offset + length]
+            return await self.spool.read_body(body, offset, length)
+
+        return await self.signer.fields(body.size, read)
 
     async def settled(self) -> None:
         """Wait for the commits under way; to be called when no session is left and before the store is closed."""

@@ -353,8 +353,8 @@ class Transaction:
         recipients = tuple(dict.fromkeys((*recipients, *(Recipient(copy, Notify.NEVER) for copy in orders.copies))))
         sole = recipients[0].address if len(recipients) == 1 else None
         signature = b""
-        if policy.signer is not None and self._service != "lmtp" and self._visit.trusted:
-            signature = await policy.signer.fields(self._body, policy.spool)
+        if self._service != "lmtp" and self._visit.trusted:
+            signature = await policy.signed(self._body)
         prefix = signature + policy.inspection.stamps(self._verdict, self._visit) + stamps.prepended(orders.prepended)
         prefix += self._above + stamps.received(
             replace(origin, name=self._visit.caller.known), policy.hostname, ids.text(number), sole, policy.clock.now()

@@ -4,6 +4,7 @@ Each host has a loopback address of its own, all one port (as mail hosts have 25
 the test. Messages travel by the real code over real connections.
 """
 
+import contextlib
 import errno
 import os
 import socket
@@ -26,6 +27,7 @@ from .remote import RemoteHost
 from .server import DOORS, AsyncMailHub
 
 _TRIES = 20  # for a port that is free on all addresses
+_PORTS = (12_000, 32_000)  # below those that connections come from: one of these may have any of them
 
 
 class AsyncInternet:
@@ -134,9 +136,10 @@ class AsyncInternet:
         address = f"127.{100 + os.getpid() % 100}.{self._hosts // 250}.{self._hosts % 250 + 1}"
         if self.port:
             return address
-        for _ in range(_TRIES):
-            with socket.socket() as probe:
-                probe.bind((address, 0))
-                self.port = probe.getsockname()[1]
-            return address
+        for n in range(_TRIES):
+            port = _PORTS[0] + (os.getpid() * _TRIES + n) % (_PORTS[1] - _PORTS[0])
+            with socket.socket() as probe, contextlib.suppress(OSError):
+                probe.bind((address, port))
+                self.port = port
+                return address
         raise OSError(errno.EADDRINUSE, "no port is free")

@@ -17,12 +17,14 @@ from mailhub.model.clock import SystemClock
 from mailhub.model.envelope import Origin
 from mailhub.model.verdict import Verdict
 from mailhub.net.resolver import DnsResolver
+from mailhub.policy.arc import Arc
 from mailhub.policy.attachments import Attachments
 from mailhub.policy.caller import Caller
 from mailhub.policy.dkim import Dkim
 from mailhub.policy.dmarc import Dmarc
 from mailhub.policy.inspection import Inspection
 from mailhub.policy.intake import BodyIntake
+from mailhub.policy.iprev import Iprev
 from mailhub.policy.junk import Junk
 from mailhub.policy.letter import Letter
 from mailhub.policy.spf import Spf
@@ -76,7 +78,9 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         checks = (
             Spf(schema.Spf(time_limit=LIMIT), resolver, "mx.test"),
             Dkim(schema.Dkim(time_limit=LIMIT), resolver, clock, lane),
-            Dmarc(schema.Dmarc(time_limit=LIMIT), resolver),
+            Arc(schema.Arc(time_limit=LIMIT), resolver, lane),
+            Iprev(schema.Iprev(time_limit=LIMIT)),
+            Dmarc(schema.Dmarc(time_limit=LIMIT), ("a.test",), resolver),
             Attachments(schema.Attachments(time_limit=LIMIT)),
             Junk(taught, learnt, nobody),
         )
@@ -120,6 +124,16 @@ async def test_real_messages_and_what_chance_makes_of_them(world: World) -> None
             check(*await world.judged(one))
 
 
+def arc_set(n: int) -> bytes:
+    tags = b"a=rsa-sha256; b=AAAA; d=far.test; s=k%d; i=%d" % (n, n)
+    status = b"none" if n == 1 else b"pass"
+    return b"ARC-Seal: %s; cv=%s\r\nARC-Message-Signature: %s; h=from; bh=AAAA\r\n" % (
+        tags,
+        status,
+        tags,
+    ) + b"ARC-Authentication-Results: i=%d; a.test; dmarc=pass %s\r\n" % (n, b"(" * 5_000 + b")" * 5_000)
+
+
 async def test_what_asks_for_much(world: World) -> None:
     signature = b"DKIM-Signature: v=1; a=rsa-sha256; d=far.test; s=k%d; h=from; bh=AAAA; b=AAAA\r\n"
     for data in (
@@ -129,6 +143,9 @@ async def test_what_asks_for_much(world: World) -> None:
         b"From: " + b"(" * 50_000 + b"\r\nSubject: " + b"=?utf-8?q?x?= " * 10_000 + b"\r\n\r\nx\r\n",
         b"Subject: x\r\n\r\n" + "中文".encode() * 400_000,
         b"\r\n" + b"<" * 1_000_000,
+        b"".join(map(arc_set, range(1, 51))) + b"From: a@far.test\r\n\r\nx\r\n",
+        b"".join(map(arc_set, range(1, 99))) + b"From: a@far.test\r\n\r\nx\r\n",
+        b"ARC-Seal: i=1\r\n" * 10_000 + b"From: a@far.test\r\n\r\nx\r\n",
         b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\n" * 10_000,
     ):
         verdict, stamps = await world.judged(data)

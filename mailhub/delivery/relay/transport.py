@@ -23,6 +23,7 @@ from mailhub.net.names import ascii_name
 from mailhub.net.resolver import Resolver
 from mailhub.store.api import Fate
 
+from ..outbound import Outbound
 from ..transport import Job, JobRecipient, Result
 from . import words
 from .client import Client
@@ -57,8 +58,9 @@ class RelayTransport:
     def __init__(
         self, resolver: Resolver, config: schema.Relay, hostname: str, clock: Clock, own: Collection[str] = (),
         chance: random.Random | None = None, tls: TlsServices | None = None,
-        client: type[Client] = Client, transaction: type[Transaction] = Transaction,
+        client: type[Client] = Client, transaction: type[Transaction] = Transaction, outbound: Outbound | None = None,
     ) -> None:  # fmt: skip
+        self._outbound = outbound
         self._client, self._transaction = client, transaction
         self._config, self._clock = config, clock
         self._hostname = ascii_name(hostname)
@@ -87,6 +89,8 @@ class RelayTransport:
             try:
                 found = await self._hosts(job.nexthop)
                 policy = await self._policy(job)
+                if self._outbound is not None:
+                    delivery.job = await self._outbound.dressed(job)
             except MailError as error:
                 delivery.decide(delivery.waiting, _at_nexthop(job, error.reply))
             else:

@@ -1,20 +1,21 @@
-"""DKIM signing: mail of ours gets a signature by each active key of the domain in From. A new key signs from when its record is seen in
+"""DKIM signing and ARC sealing: mail of ours gets a signature by each active key of the domain in From. A new key signs from when its record is seen in
 DNS; those before it are retired then."""
 
+import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from mailhub.mailbox.heavy import HeavyLane
-from mailhub.message import address_list, dkim, dkim_signing, headers
+from mailhub.message import address_list, arc, arc_sealing, dkim, dkim_signing, headers
 from mailhub.model.clock import Clock
 from mailhub.model.errors import MailError
 from mailhub.net.resolver import DnsError, Resolver
-from mailhub.queue.spool import Spool
-from mailhub.store.api import Body, DkimKey, DkimStore, KeyState
+from mailhub.store.api import DkimKey, DkimStore, KeyState
 
-log = logging.getLogger("mailhub.policy")
+log = logging.getLogger("mailhub.delivery")
 
+Read = Callable[[int, int], Awaitable[bytes]]  # octets of a message, from where and how many
 _BLOCK = 65_536
 _LOOK = 600.0  # seconds between two looks into DNS for new keys of a domain
 _LOADED = 1_000  # private keys kept in memory
@@ -28,43 +29,59 @@ class Signer:
         self._store, self._resolver, self._clock, self._lane, self._limit = store, resolver, clock, lane, limit
         self._loaded: dict[bytes, dkim_signing.Private] = {}
         self._looked: dict[str, float] = {}  # by domain
+        self._looking: dict[str, asyncio.Task[bool]] = {}
 
-    async def fields(self, body: Body, spool: Spool) -> bytes:
-        """DKIM-Signature fields for the message in `body`; none where its domain has no keys, or where it can not be signed: a message
+    async def fields(self, size: int, read: Read) -> bytes:
+        """DKIM-Signature fields for a message of that size; none where its domain has no keys, or where it can not be signed: a message
         without a signature is better than none."""
         try:
-            return await self._fields(body, spool)
+            header, end = await self._header(size, read)
+            domain = _domain(header)
+            keys = await self._active(domain) if domain else []
+            if not keys:
+                return b""
+            digest, now = await self._hash(end, size, read), int(self._clock.now())
+            made = [
+                await self._lane.call(dkim_signing.field, self._key(key), header, digest, now)
+                for key in sorted(keys, key=lambda key: key.kind)  # who knows Ed25519 finds it first
+            ]
+            return b"".join(made)
         except (MailError, ValueError) as error:
             log.warning("not signed: %s", error)
             return b""
 
-    async def _fields(self, body: Body, spool: Spool) -> bytes:
-        async def read(offset: int, length: int) -> bytes:
-            return (
-                await spool.read_body(body, offset, length)
-                if body.data is None
-                else body.data[offset : offset + length]
+    async def sealed(self, domains: Sequence[str], authserv_id: str, size: int, read: Read) -> bytes:
+        """One ARC set more, by the first of the domains that has a key for it; none where no domain has, where we did not look at the chain
+        that is there, or where it can have no more."""
+        try:
+            header, end = await self._header(size, read)
+            results = await self._lane.call(arc_sealing.results_of, header, authserv_id)
+            status = arc_sealing.status_of(results, any(name == arc.SEAL for name, _ in header))
+            keys = [key for domain in dict.fromkeys(domains) for key in await self._active(domain) if key.kind == "rsa"]
+            if not keys or not results or status is None:
+                return b""
+            digest, now = await self._hash(end, size, read), int(self._clock.now())
+            return await self._lane.call(
+                arc_sealing.made, self._key(keys[0]), header, digest, results, authserv_id, status, now
             )
-
-        start = await read(0, min(body.size, self._limit))
-        end = headers.header_end(start)
-        if end == len(start) < body.size:
-            return b""  # a header that goes on beyond what is looked at
-        header = dkim.fields(start[:end])
-        domain = _domain(header)
-        keys = await self._active(domain) if domain else []
-        if not keys:
+        except (MailError, ValueError) as error:
+            log.info("not sealed: %s", error)
             return b""
+
+    async def _header(self, size: int, read: Read) -> tuple[list[tuple[bytes, bytes]], int]:
+        """Its fields, and where it ends. ValueError where it goes on beyond what is looked at."""
+        start = await read(0, min(size, self._limit))
+        end = headers.header_end(start)
+        if end == len(start) < size:
+            raise ValueError("the header is longer than what is looked at")
+        return dkim.fields(start[:end]), end
+
+    async def _hash(self, start: int, size: int, read: Read) -> bytes:
         hashed = dkim.BodyHash("relaxed")
-        for at in range(end, body.size, _BLOCK):
+        for at in range(start, size, _BLOCK):
             block = await read(at, _BLOCK)
             await self._lane.call(hashed.feed, block)
-        digest, now = hashed.digest(), int(self._clock.now())
-        made = [
-            await self._lane.call(dkim_signing.field, self._key(key), header, digest, now)
-            for key in sorted(keys, key=lambda key: key.kind)  # who knows Ed25519 finds it first
-        ]
-        return b"".join(made)
+        return hashed.digest()
 
     def _key(self, key: DkimKey) -> dkim_signing.SigningKey:
         private = self._loaded.get(key.pem)
@@ -80,7 +97,10 @@ class Signer:
             if len(self._looked) >= _LOADED:
                 self._looked.clear()
             self._looked[domain] = self._clock.monotonic() + _LOOK
-            await self.look(domain)
+            self._looking[domain] = asyncio.get_running_loop().create_task(self.look(domain))
+            self._looking[domain].add_done_callback(lambda _: self._looking.pop(domain, None))
+        if (look := self._looking.get(domain)) is not None:  # one for all that wait
+            await asyncio.shield(look)
             keys = self._store.of(domain)
         return [key for key in keys if key.state == "active"]
 
