@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 def renewing(hub: "Hub", undo: AsyncExitStack) -> "asyncio.Task[None]":
     """The core task that gets certificates, once the listeners are open; `undo` ends it."""
+    from mailhub.jobs.dns_hook import DnsHook
     from mailhub.jobs.renewal import Renewal
 
     acme = hub.config.tls.acme
@@ -45,8 +46,9 @@ def renewing(hub: "Hub", undo: AsyncExitStack) -> "asyncio.Task[None]":
         wanted = [name.replace("%d", domain) for name in acme.names for domain in (domains if "%d" in name else [""])]
         return list(dict.fromkeys(name.lower() for name in wanted or [hub.config.hostname]))
 
+    solver = DnsHook(acme.dns_command, acme.dns_user, acme.dns_wait, hub.clock) if acme.dns_command else hub.challenges
     renewal = hub.renewal = Renewal(
-        acme, names, hub.data / ACME, Https(hub.resolver, hub.clock, acme.ca), hub.challenges.present, hub.clock,
+        acme, names, hub.data / ACME, Https(hub.resolver, hub.clock, acme.ca), solver, hub.clock,
         lambda: hub.tls.reload(hub.config.tls),
     )  # fmt: skip
     task = renewal.job.start()

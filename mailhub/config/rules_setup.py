@@ -26,13 +26,14 @@ def acme(config: Config) -> Iterator[Finding]:
         yield Finding(
             ("tls", "acme", "agree_terms"), "false", "true: who asks for certificates has agreed to its terms"
         )
-    if not any(listener.protocol == "http" for listener in config.listener):
-        yield Finding(
-            ("tls", "acme"), "no listener that speaks HTTP", 'one with `protocol = "http"`, reached by port 80'
-        )
+    if not (given.dns_command or any(listener.protocol == "http" for listener in config.listener)):
+        allowed = 'one with `protocol = "http"`, reached by port 80, or a `dns_command`'
+        yield Finding(("tls", "acme"), "no listener that speaks HTTP", allowed)
     for n, name in enumerate(given.names):
-        if not (is_domain(name.replace("%d", "example.org")) and name.isascii()):
-            yield Finding(("tls", "acme", "names", n), shown(name), '"mail.example.org", or "mta-sts.%d"; no wildcards')
+        plain = name.removeprefix("*.") if given.dns_command else name
+        if not (is_domain(plain.replace("%d", "example.org")) and name.isascii()):
+            allowed = '"mail.example.org", or "mta-sts.%d"; wildcards with a `dns_command` alone'
+            yield Finding(("tls", "acme", "names", n), shown(name), allowed)
     for n, address in enumerate(given.contact):
         if not _CONTACT.fullmatch(address):
             yield Finding(("tls", "acme", "contact", n), shown(address), 'an address such as "postmaster@example.org"')

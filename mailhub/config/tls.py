@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from .section import Name, Section
+from .section import Name, Seconds, Section
 
 EXPIRY = 14  # days before its end from which on a certificate is to be renewed
 
@@ -16,6 +16,12 @@ class Acme(Section, frozen=True, kw_only=True):
     agree_terms: bool = False
     # Names to get certificates for, one each; "%d" stands for each of our domains: "mta-sts.%d". Empty: `hostname`.
     names: Annotated[tuple[Name, ...], Meta(max_length=100)] = ()
+    # A program that proves names in DNS (dns-01) instead: it is run with `present` or `cleanup`, a record's name, and its value. Wildcards need it.
+    dns_command: Annotated[tuple[Name, ...], Meta(max_length=50)] = ()
+    # Who runs it, "user" or "user:group"; needed where mailhub runs as root, and of no effect where it does not.
+    dns_user: str = ""
+    # How long until all name servers have what it did.
+    dns_wait: Seconds = 30.0
     # Addresses that the authority may write to.
     contact: Annotated[tuple[Name, ...], Meta(max_length=5)] = ()
     # Days before its end from which on a certificate is renewed.

@@ -16,7 +16,7 @@ from mailhub.model.clock import Clock
 from mailhub.model.errors import MailError
 from mailhub.net import certificates
 from mailhub.net.acme import Acme, AcmeError
-from mailhub.net.challenges import Present
+from mailhub.net.challenges import Solver
 from mailhub.net.https import Https
 
 from .daily import Repeated
@@ -40,12 +40,12 @@ class Renewal:
         names: Callable[[], Awaitable[Sequence[str]]],
         folder: Path,
         https: Https,
-        present: Present,
+        solver: Solver,
         clock: Clock,
         renewed: Callable[[], object],
     ) -> None:
         self._config, self._names, self._folder, self._clock, self._renewed = config, names, folder, clock, renewed
-        self._https, self._present = https, present
+        self._https, self._solver = https, solver
         self._authority: Acme | None = None
         self._failed: dict[str, tuple[float, float]] = {}  # by name: until when it is left alone, and for how long
         self.troubles: dict[str, str] = {}
@@ -89,7 +89,7 @@ class Renewal:
     async def _get(self, name: str) -> None:
         if self._authority is None:
             account = await self._key(self._folder.parent / "account.pem")
-            self._authority = Acme(self._https, self._clock, self._config, account, self._present)
+            self._authority = Acme(self._https, self._clock, self._config, account, self._solver)
         key = await self._key(
             self._folder.parent / "keys" / f"{name}.pem"
         )  # the same as before: TLSA records stay true
@@ -100,7 +100,7 @@ class Renewal:
         await asyncio.to_thread(certificates.keep, self._file(name), b"".join([*map(_pem, chain), _private(key)]))
 
     def _file(self, name: str) -> Path:
-        return self._folder / f"{name}.pem"
+        return self._folder / f"{name.replace('*', '_')}.pem"
 
     async def _key(self, file: Path) -> Key:
         """That in the file; where there is none a new one, which is kept from now on."""

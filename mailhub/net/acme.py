@@ -1,4 +1,4 @@
-"""Certificates by ACME (RFC 8555): an account, an order for one name, its proof by http-01, the certificate.
+"""Certificates by ACME (RFC 8555): an account, an order for one name, its proof, the certificate.
 
 Requests are signed by ES256 (section 6.2); a nonce is used once, and asked for again where the authority took it for an old one (section 6.5).
 """
@@ -17,7 +17,7 @@ from jwt.algorithms import ECAlgorithm
 from mailhub.config.tls import Acme as Config
 from mailhub.model.clock import Clock
 
-from .challenges import Present
+from .challenges import Proof, Solver
 from .https import Answer, Https, HttpsError
 
 LIMIT = 262_144  # octets of an answer
@@ -26,7 +26,6 @@ _PATIENCE = 180.0  # for a whole order
 _PAUSES = (0.5, 15.0)  # seconds between two looks at what the authority does: the first, and the longest
 _NONCES = 5  # tries, where nonces are refused
 _KIND = "application/jose+json"
-_CHALLENGE = "http-01"
 _PROOFS = 20  # authorizations of an order that are looked at
 _TEXT = 300  # characters of what an authority says
 
@@ -52,7 +51,7 @@ class _Said:
 
 
 class Acme:
-    """An account with the authority of [tls.acme]. `present(token, answer)`: while it is entered, the answer is there for http-01."""
+    """An account with the authority of [tls.acme]. `solver` has its proofs ready."""
 
     def __init__(
         self,
@@ -60,9 +59,9 @@ class Acme:
         clock: Clock,
         config: Config,
         key: EllipticCurvePrivateKey,
-        present: Present,
+        solver: Solver,
     ) -> None:
-        self._https, self._clock, self._config, self._key, self._present = https, clock, config, key, present
+        self._https, self._clock, self._config, self._key, self._solver = https, clock, config, key, solver
         self._places: dict[str, Any] = {}
         self._account = ""
         self._nonce = ""
@@ -83,7 +82,7 @@ class Acme:
         asked = {"identifiers": [{"type": "dns", "value": name}]}
         order = await self._post(self._place("newOrder"), asked)
         for place in _strings(order.value, "authorizations")[:_PROOFS]:
-            await self._prove(place)
+            await self._prove(place, name.removeprefix("*."))
         if order.value.get("status") != "valid":
             finalize = _string(order.value, "finalize")
             await self._post(finalize, {"csr": _base64(request)})
@@ -105,18 +104,18 @@ class Acme:
             raise AcmeError("the authority does not say where the account is")
         self._account = said.place
 
-    async def _prove(self, place: str) -> None:
+    async def _prove(self, place: str, name: str) -> None:
         """Section 7.5.1."""
         proof = await self._post(place, None)
         if proof.value.get("status") == "valid":
             return
         found = proof.value.get("challenges")
         mine = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
-        chosen = next((one for one in mine if one.get("type") == _CHALLENGE), None)
+        chosen = next((one for one in mine if one.get("type") == self._solver.kind), None)
         if chosen is None:
-            raise AcmeError(f"the authority wants another proof than {_CHALLENGE}")
+            raise AcmeError(f"the authority wants another proof than {self._solver.kind}")
         token = _string(chosen, "token")
-        with self._present(token, f"{token}.{self._thumbprint()}"):
+        async with self._solver.present(Proof(name, token, f"{token}.{self._thumbprint()}")):
             await self._post(_string(chosen, "url"), {})
             done = await self._until(place, ("valid", "invalid"))
         if done.value.get("status") != "valid":

@@ -1,13 +1,33 @@
-"""Proofs of ACME's http-01 that are asked for now (RFC 8555 section 8.3)."""
+"""Proofs that an ACME authority asks for (RFC 8555 section 8), and who has them ready: here by http-01."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
 
-Present = Callable[[str, str], AbstractContextManager[object]]
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """For a name, without "*.". `answer`: the key authorization (section 8.1)."""
+
+    name: str
+    token: str
+    answer: str
+
+
+class Solver(Protocol):
+    """`kind`: of its challenges, such as "http-01". While `present` is entered the proof is there to be seen."""
+
+    kind: str
+
+    def present(self, proof: Proof) -> AbstractAsyncContextManager[object]: ...
 
 
 class Challenges:
-    """Tokens that are asked for at /.well-known/acme-challenge/ now, with what proves that we have the account's key (section 8.3)."""
+    """A Solver: tokens that are asked for at /.well-known/acme-challenge/ now (section 8.3)."""
+
+    kind = "http-01"
 
     def __init__(self) -> None:
         self._answers: dict[str, str] = {}
@@ -15,16 +35,10 @@ class Challenges:
     def answer(self, token: str) -> str | None:
         return self._answers.get(token)
 
-    def present(self, token: str, answer: str) -> AbstractContextManager[object]:
-        return _Presented(self._answers, token, answer)
-
-
-class _Presented(AbstractContextManager[None]):
-    def __init__(self, answers: dict[str, str], token: str, answer: str) -> None:
-        self._answers, self._token, self._answer = answers, token, answer
-
-    def __enter__(self) -> None:
-        self._answers[self._token] = self._answer
-
-    def __exit__(self, *error: object) -> None:
-        self._answers.pop(self._token, None)
+    @contextlib.asynccontextmanager
+    async def present(self, proof: Proof) -> AsyncIterator[None]:
+        self._answers[proof.token] = proof.answer
+        try:
+            yield
+        finally:
+            self._answers.pop(proof.token, None)

@@ -55,3 +55,9 @@ def test_certificates_that_could_not_be_had(text: str, said: str) -> None:
 
 def test_certificates_are_asked_for_by_names_of_domains() -> None:
     assert parse(ASKED + 'names = ["mta-sts.%d", "mail.a.test"]\n' + WEB).tls.acme.names[0] == "mta-sts.%d"
+
+
+def test_wildcards_need_a_program_for_dns() -> None:
+    """Which needs no listener for the authority."""
+    made = parse(ASKED + 'names = ["*.%d", "*.a.test"]\ndns_command = ["/etc/mailhub/acme-dns"]\n')
+    assert made.tls.acme.dns_command == ("/etc/mailhub/acme-dns",)

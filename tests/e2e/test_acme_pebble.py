@@ -4,15 +4,16 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import pytest
 from cryptography import x509
+from support.daemons import short_folder
 from support.hubs import config as configured
-from support.pebble import PROGRAM, Pebble, pebble
+from support.pebble import PROGRAM, Pebble, challenge_server, pebble
 
 from mailhub.config.schema import Acme, Listener, Tls
 from mailhub.control import words
@@ -153,6 +154,76 @@ async def test_after_a_restart_nothing_is_asked_for_again(tmp_path: Path) -> Non
             there.hub = again
             await there.settled()
             assert await there.shown(HOST) == first
+
+
+HOOK = """#!/bin/sh
+# Named by the authority's own name server; what was asked stands in a file beside it.
+echo "$1 $2" >> {log}
+case "$1" in
+present) exec curl -sf -d '{{"host":"'"$2"'.","value":"'"$3"'"}}' http://127.0.0.1:{port}/set-txt ;;
+cleanup) exec curl -sf -d '{{"host":"'"$2"'."}}' http://127.0.0.1:{port}/clear-txt ;;
+esac
+"""
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    with short_folder() as folder:
+        yield folder
+
+
+@contextlib.asynccontextmanager
+async def world_by_dns(folder: Path, open_to_all: Path, script: str, *names: str) -> AsyncIterator[Hub]:
+    """No listener speaks HTTP: names are proved in DNS, by that script, which nobody runs where we are root."""
+    authority = Authority(folder, SystemClock().now())
+    dns, control, main, management = free(*["127.0.0.1"] * 4)
+    hook, log = open_to_all / "hook", open_to_all / "asked"
+    hook.write_text(script.format(port=control, log=log))
+    hook.chmod(0o755)
+    log.touch()
+    log.chmod(0o666)
+    async with (
+        challenge_server(dns, control),
+        pebble(folder, authority, f"127.0.0.1:{dns}", 1, (main, management)) as there,
+    ):
+        wanted = Acme(
+            directory=there.directory,
+            agree_terms=True,
+            names=names,
+            ca=str(there.ca),
+            dns_command=(str(hook),),
+            dns_user="nobody",
+            dns_wait=0.0,
+        )
+        doors = (Listener(protocol="imap", tls="implicit"),)
+        made = configured(folder / "var", hostname=HOST, domains=("a.test",), tls=Tls(acme=wanted), listener=doors)
+        async with Hub(made) as hub:
+            assert hub.renewal is not None
+            await hub.renewal.job.idle()
+            yield hub
+
+
+async def test_names_are_proved_in_dns_by_a_program(tmp_path: Path, shared: Path) -> None:
+    async with asyncio.timeout(50), world_by_dns(tmp_path, shared, HOOK, "*.%d", HOST) as hub:
+        assert hub.renewal is not None
+        assert hub.renewal.troubles == {}
+        names = {name for pair in hub.certificates for name in pair.known_as}
+        assert {"*.a.test", HOST} <= names
+        asked = (shared / "asked").read_text().splitlines()
+        assert asked == [
+            "present _acme-challenge.a.test", "cleanup _acme-challenge.a.test",
+            "present _acme-challenge.mail.a.test", "cleanup _acme-challenge.mail.a.test",
+        ]  # fmt: skip
+
+
+async def test_a_program_that_fails_is_told_of(tmp_path: Path, shared: Path) -> None:
+    async with (
+        asyncio.timeout(50),
+        world_by_dns(tmp_path, shared, "#!/bin/sh\necho no such zone; exit 3\n", HOST) as hub,
+    ):
+        assert hub.renewal is not None
+        (why,) = hub.renewal.troubles.values()
+        assert "exit status 3: no such zone" in why
 
 
 async def test_an_authority_that_is_away_stops_nobody(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ class Authority:
     async def certificate(self, clock: VirtualClock | None = None) -> bytes:
         key = ec.generate_private_key(ec.SECP256R1())
         here: Any = self
-        acme = Acme(here, clock or VirtualClock(), CONFIG, key, self.challenges.present)
+        acme = Acme(here, clock or VirtualClock(), CONFIG, key, self.challenges)
         asking = asyncio.get_running_loop().create_task(acme.certificate("a.test", b"csr"))
         while not asking.done() and clock is not None:
             await clock.advance(1)

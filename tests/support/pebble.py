@@ -18,6 +18,30 @@ PROGRAM = shutil.which("pebble")
 _REFUSED = "20"  # of a hundred nonces
 
 
+@contextlib.asynccontextmanager
+async def challenge_server(dns: int, management: int) -> AsyncIterator[None]:
+    """Debian's pebble-challtestsrv: a name server whose records are set by HTTP. Every name is at 127.0.0.1."""
+    program = shutil.which("pebble-challtestsrv")
+    assert program is not None
+    process = await asyncio.create_subprocess_exec(
+        program, "-dns01", f"127.0.0.1:{dns}", "-http01", "", "-https01", "", "-tlsalpn01", "", "-defaultIPv6", "",
+        "-management", f"127.0.0.1:{management}", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    assert process.stdout is not None
+    seen = b""
+    while b"Starting management server" not in seen:
+        line = await process.stdout.readline()
+        assert line, seen
+        seen += line
+    heard = asyncio.get_running_loop().create_task(process.stdout.read())
+    try:
+        yield
+    finally:
+        process.kill()
+        await process.wait()
+        await heard
+
+
 @dataclass
 class Pebble:
     """`directory`: its URL; `ca`: the file that vouches for its web server; `root()`: the authority that it signs with."""

@@ -21,6 +21,7 @@ from mailhub.config.web import Web
 from mailhub.control.setup import sts
 from mailhub.delivery.relay import mta_sts
 from mailhub.hub import Hub
+from mailhub.net.challenges import Proof
 
 DOORS = (
     Listener(protocol="submission"),
@@ -262,7 +263,7 @@ async def test_other_paths_are_answered_by_names_of_ours_alone(site: Site) -> No
 
 async def test_a_challenge_is_there_while_it_is_presented(site: Site) -> None:
     path = "/.well-known/acme-challenge/tok"
-    with site.hub.challenges.present("tok", "tok.print"):
+    async with site.hub.challenges.present(Proof("a.test", "tok", "tok.print")):
         for host in ("mta-sts.a.test", "mail.b.test", "anything.test"):
             assert await site.ask("GET", path, host) == (200, "application/octet-stream", b"tok.print")
     for token in ("tok", "..%2Ftok", "%00", "x" * 2_000):
