@@ -117,6 +117,9 @@ class _Families:
             left[name] = min(left.get(name, one.days), one.days)
         ends = [({"name": name}, days * _DAY) for name, days in left.items()]
         yield _gauge("mailhub_certificate_left_seconds", "Time until a certificate ends.", ends)
+        yield _gauge(
+            "mailhub_certificates_missing", "Names that ACME got no certificate for.", [({}, len(status.acme))]
+        )
 
     def _mail(self) -> "Iterator[Metric]":
         status = self._status

@@ -157,13 +157,17 @@ async def test_networks_can_be_taken_away(tmp_path: Path) -> None:
         parse('[web]\nmetrics_networks = ["here"]\n')
 
 
+def expressions() -> list[str]:
+    """Those of the dashboard."""
+    dashboard = json.loads((REPOSITORY / "docs/grafana/mailhub.json").read_text())
+    return [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+
+
 async def test_the_dashboard_and_the_alerts_ask_for_what_is_there(tmp_path: Path) -> None:
     async with asyncio.timeout(50), running(tmp_path / "var", listener=DOORS) as hub:
         text = (await got(hub))[1]
     there = {name for family in text_format(text) for name in (family.name, f"{family.name}_total")}
-    dashboard = json.loads((REPOSITORY / "docs/grafana/mailhub.json").read_text())
-    asked = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
-    asked += re.findall(r"expr: (.+)", (REPOSITORY / "docs/grafana/alerts.yml").read_text())
+    asked = [*expressions(), *re.findall(r"expr: (.+)", (REPOSITORY / "docs/grafana/alerts.yml").read_text())]
     named = {name for expression in asked for name in re.findall(r"\b(?:mailhub|process)_\w+", expression)}
     assert named - there == set()
     assert {name for name in there if name.startswith("mailhub_") and f"# HELP {name} " in text} - named <= {
