@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import dns.rdatatype
 import dns.zone
+import msgspec
 import pytest
 from click.testing import CliRunner
 from cryptography import x509
@@ -119,6 +120,27 @@ async def test_what_is_not_served_is_not_promised(tmp_path: Path) -> None:
         told = "\n".join(found.notes)
         for word in ("setup.addresses", "dkim create a.test", "smtp.relay.example", "port 443", "loopback alone"):
             assert word in told
+
+
+async def test_tls_is_promised_only_where_mail_can_come_by_it(tmp_path: Path) -> None:
+    """A policy or a TLSA record without STARTTLS would keep mail away."""
+    clear = (msgspec.structs.replace(DOORS[0], tls="none"), *DOORS[1:])
+    async with asyncio.timeout(50), running(tmp_path / "var", **options(listener=clear)) as hub:
+        found = await asked(hub, "b.test")
+        assert {one.name for one in found.records}.isdisjoint(
+            {"_mta-sts.b.test", "mta-sts.b.test", "_25._tcp.mail.b.test"}
+        )
+        assert "no listener that takes mail has TLS" in "\n".join(found.notes)
+        assert "autoconfig.b.test" in {one.name for one in found.records}
+
+
+async def test_tlsa_is_of_the_certificate_of_the_door_for_mail(tmp_path: Path) -> None:
+    pem = tmp_path / "own.pem"
+    pem.write_bytes(b"".join(self_signed("mail.b.test", 1_800_000_000)))
+    own = msgspec.structs.replace(DOORS[0], tls_options=Tls(certificate=str(pem), key=str(pem)))
+    async with asyncio.timeout(50), running(tmp_path / "var", **options(listener=(own, *DOORS[1:]))) as hub:
+        (tlsa,) = values(await asked(hub, "b.test"), "_25._tcp.mail.b.test", "TLSA")
+        assert tlsa == zone.tlsa(x509.load_pem_x509_certificate(pem.read_bytes()))
 
 
 async def test_a_domain_of_another_script_stands_there_as_dns_has_it(tmp_path: Path) -> None:

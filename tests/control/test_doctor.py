@@ -157,6 +157,11 @@ def strange_certificate(there: Clinic) -> None:
     there.change(tls=Tls(certificate=path, key=path))
 
 
+def no_tls(there: Clinic) -> None:
+    doors = there.hub.listeners
+    doors[0].config = msgspec.structs.replace(doors[0].config, tls="none")
+
+
 def all_networks(there: Clinic) -> None:
     there.change(smtp=Smtp(mynetworks=("0.0.0.0/0",)))
 
@@ -201,6 +206,7 @@ WRONG: dict[str, tuple[Break, set[str], str]] = {
     "on a list": (record("1.0.9.127.list.test", "A", "127.0.0.4"), {"blocklists"}, f"{US} is on list.test"),
     "a certificate that ends": (old_certificate, {"certificate", "dane"}, "ends in"),
     "a certificate of others": (strange_certificate, {"certificate", "dane"}, "other.test"),
+    "TLSA and no TLS": (no_tls, {"dane", "mta-sts"}, "no listener that takes mail has TLS"),
     "an open relay": (all_networks, {"relay"}, "may send to anybody"),
     "port 25 refuses": (refusing_probe, {"out-ipv4"}, "554 no"),
     "port 25 is closed": (closed_port, {"out-ipv4"}, "refused"),

@@ -177,7 +177,8 @@ async def certificate(patient: Patient) -> Diagnosis:
     config, now = patient.config, patient.clock.now()
     get = f"get a certificate for {', '.join(_names(patient))} (tls.certificate)"
     for name in _names(patient):
-        chain = await asyncio.to_thread(certificates.shown, config.tls, Path(config.data), config.hostname, name)
+        shows = services.tls(config, "smtp" if name == patient.hostname else "http")
+        chain = await asyncio.to_thread(certificates.shown, shows, Path(config.data), config.hostname, name)
         if not chain:
             return wrong("certificate", "no certificate can be read", get)
         if trouble := peers.dates(chain[:1], now):
@@ -221,13 +222,17 @@ async def dane_records(patient: Patient) -> Diagnosis:
     found = await patient.validating.ask(patient.hostname, "A")
     if not found.secure:
         raise CannotJudge(f"the zone of {patient.hostname} is not signed (DNSSEC): TLSA records would say nothing")
-    chain = await asyncio.to_thread(
-        certificates.shown, patient.config.tls, Path(patient.config.data), patient.hostname, patient.hostname
-    )
+    place, records = await Dane(patient.validating).records(patient.hostname, 25)
+    if not services.mail_by_tls(patient.config):
+        if not records:
+            return ok("dane", "no TLSA record, and no listener that takes mail has TLS")
+        todo = f"let a listener with smtp have TLS, or take _25._tcp.{place} out of DNS"
+        return wrong("dane", "there are TLSA records, and no listener that takes mail has TLS", todo)
+    shows, host = services.tls(patient.config, "smtp"), patient.hostname
+    chain = await asyncio.to_thread(certificates.shown, shows, Path(patient.config.data), host, host)
     if not chain:
         raise CannotJudge("no certificate can be read")
-    todo = f"add the record: _25._tcp.{patient.hostname}. IN TLSA {zone.tlsa(chain[0])}"
-    _, records = await Dane(patient.validating).records(patient.hostname, 25)
+    todo = f"add the record: _25._tcp.{place}. IN TLSA {zone.tlsa(chain[0])}"
     if not records:
         return wrong("dane", f"the zone is signed, and has no TLSA record for {patient.hostname}", todo)
     try:

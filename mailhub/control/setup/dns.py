@@ -49,9 +49,10 @@ class Zones:
             )
             for key in self._dkim.of(name)
         ]
-        shown = await asyncio.to_thread(
-            certificates.shown, config.tls, Path(config.data), config.hostname, config.hostname
-        )
+        shown = []
+        if services.mail_by_tls(config):
+            tls, host = services.tls(config, "smtp"), config.hostname
+            shown = await asyncio.to_thread(certificates.shown, tls, Path(config.data), host, host)
         return zone.Facts(ascii_name(name), config, public(config, self._machine), keys, shown[0] if shown else None)
 
 
@@ -67,7 +68,9 @@ def _notes(facts: zone.Facts) -> Iterator[str]:
         yield f"no public address of this host is known here: give {facts.hostname} its A and AAAA records (setup.addresses)"
     if not facts.dkim:
         yield f"no DKIM key: make one by `mailhub dkim create {facts.domain}`"
-    if facts.certificate is None:
+    if not services.mail_by_tls(config):
+        yield "no listener that takes mail has TLS: no MTA-STS policy, no TLSA record (listener, tls)"
+    elif facts.certificate is None:
         yield "no certificate can be read, so there is no TLSA record"
     if config.delivery.relayhost:
         yield f"mail leaves by {config.delivery.relayhost}: its operator says what has to stand in SPF (setup.spf)"

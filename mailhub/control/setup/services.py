@@ -4,7 +4,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import Literal
 
-from mailhub.config.schema import Config, Listener
+from mailhub.config.schema import Config, Listener, Tls
 
 HTTPS = 443
 _CLIENTS = ("submission", "imap", "pop3", "managesieve")
@@ -51,6 +51,18 @@ def web(config: Config) -> int:
         one.port for one in services(config) if one.kind == "http" and (one.tls == "implicit" or one.port == HTTPS)
     ]
     return HTTPS if HTTPS in ports else next(iter(ports), 0)
+
+
+def mail_by_tls(config: Config) -> bool:
+    """Whether mail can come by TLS, as MTA-STS and DANE promise: not where this host takes it by listeners of which none has STARTTLS."""
+    doors = [one for one in services(config) if one.kind == "smtp"]
+    return not doors or config.hostname.lower() not in mail_hosts(config) or any(one.tls != "none" for one in doors)
+
+
+def tls(config: Config, kind: str) -> Tls:
+    """The certificates that clients of a protocol are shown: those of its first listener with TLS."""
+    doors = [one for one in config.listener if one.protocol == kind and one.tls != "none"]
+    return (doors[0].tls_options if doors else None) or config.tls
 
 
 def mail_hosts(config: Config) -> tuple[str, ...]:

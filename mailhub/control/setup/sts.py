@@ -4,13 +4,13 @@ import hashlib
 
 from mailhub.config.schema import Config
 
-from .services import mail_hosts
+from .services import mail_by_tls, mail_hosts
 
 
 def policy(config: Config) -> str:
-    """What stands at https://mta-sts.DOMAIN/.well-known/mta-sts.txt; "" where there is none."""
+    """What stands at https://mta-sts.DOMAIN/.well-known/mta-sts.txt; "" where there is none, or could not be kept."""
     setup = config.setup
-    if setup.mta_sts == "off":
+    if setup.mta_sts == "off" or not mail_by_tls(config):
         return ""
     hosts = mail_hosts(config) if setup.mta_sts != "none" else ()
     lines = ["version: STSv1", f"mode: {setup.mta_sts}", *(f"mx: {host}" for host in hosts)]

@@ -112,7 +112,7 @@ def _transport(facts: Facts) -> Iterator[DnsRecord]:
 
 def publishes_sts(config: Config) -> bool:
     """A policy is fetched by port 443 and no other (RFC 8461 section 3.3)."""
-    return config.setup.mta_sts != "off" and services.web(config) == services.HTTPS
+    return bool(sts.policy(config)) and services.web(config) == services.HTTPS
 
 
 def tlsa(certificate: x509.Certificate) -> str:
