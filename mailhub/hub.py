@@ -34,7 +34,7 @@ from mailhub.hub_maildrop import maildrop
 from mailhub.hub_reload import Reloaded, reloaded
 from mailhub.hub_signin import signing_in
 from mailhub.hub_speaking import Speaking
-from mailhub.hub_status import doctor, status_of
+from mailhub.hub_status import doctor, looked_at, status_of
 from mailhub.mailbox.scripts import Scripts
 from mailhub.mailbox.service import Mailboxes
 from mailhub.model.clock import Clock, SystemClock, VirtualClock
@@ -190,6 +190,7 @@ class Hub:
             Webhooks(config.webhook, self.store.webhooks, clock, lambda: self.notices.told()),
             self._rehearsing,
         )
+        self.control.mail = looked_at(self)
         if any(door.protocol == "http" for door in config.listener):
             from mailhub.hub_web import serving_web
 

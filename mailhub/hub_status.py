@@ -13,6 +13,7 @@ import msgspec
 from mailhub import __version__
 from mailhub.config.schema import Config
 from mailhub.control import bans
+from mailhub.control.mail import Mail
 from mailhub.control.setup.dns import Zones
 from mailhub.control.setup.doctor import Doctor
 from mailhub.control.words import (
@@ -26,10 +27,14 @@ from mailhub.control.words import (
     Status,
 )
 from mailhub.jobs import dropped
+from mailhub.model import search
 from mailhub.model.errors import MailError
 from mailhub.net import dnssec
 from mailhub.net.local import Machine
 from mailhub.policy import Policy
+from mailhub.wire.imap import search_keys
+from mailhub.wire.imap.framing import Frame
+from mailhub.wire.imap.lexer import BadSyntax, Lexer
 
 if TYPE_CHECKING:
     from mailhub.hub import Hub
@@ -146,6 +151,22 @@ def _maildrop(hub: "Hub") -> int:
     with contextlib.suppress(OSError):
         return dropped.waiting(hub.config.maildrop.path or str(hub.data / dropped.FOLDER))[0]
     return 0
+
+
+def looked_at(hub: "Hub") -> Mail:
+    """What an operator may see of the mail of accounts."""
+    return Mail(hub.directory, hub.mailboxes, hub.authenticator, _query)
+
+
+def _query(text: str) -> search.Key:
+    try:
+        lexer = Lexer(Frame((text.encode("utf-8", "surrogateescape"),)), utf8=True)
+        found = search_keys.read(lexer, "utf-8")
+        lexer.finish()
+    except BadSyntax as error:
+        raise ValueError(str(error)) from error
+    assert found is not None
+    return found
 
 
 async def _domains(hub: "Hub") -> tuple[str, ...]:

@@ -6,6 +6,7 @@ module of its subject, a row in the table here, a command in `cli`.
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
 from mailhub.delivery.router import Router
@@ -26,6 +27,8 @@ from .dkim import Dkim
 from .errors import ControlError
 from .explaining import Explaining
 from .junk import Junk
+from .mail import ACTIONS as MAIL_ACTIONS
+from .mail import Mail
 from .mailboxes import Mailboxes
 from .quarantines import Quarantines
 from .queues import Deadline, Queues
@@ -87,6 +90,7 @@ class Control:
         rehearsing: Callable[[], Policy] | None = None,
     ) -> None:
         self.reloading: Callable[[], Outcome] | None = None  # the program's, which knows the file
+        self.mail: Mail | None = None  # where a server runs
         self._mailboxes = Mailboxes(directory, store.mailboxes)
         quotas = Quotas(directory, store.mailboxes)
         accounts, traces = Accounts(directory, store.mailboxes, store.texts), Traces(store.traces, trace)
@@ -102,6 +106,7 @@ class Control:
         self._actions: dict[type, Callable[..., Awaitable[Any]]] = {
             words.Status: status,
             words.Reload: self._reload,
+            **{kind: partial(self._with_mail, action) for kind, action in MAIL_ACTIONS.items()},
             words.UserAdd: accounts.add_user,
             words.UserEnable: accounts.enable,
             words.UserPasswd: accounts.set_password,
@@ -179,6 +184,11 @@ class Control:
             raise ControlError("refused", "there is nothing to reload here: no server that was started with a file")
         done = self.reloading()
         return words.Reloaded(applied=done.applied, restart=done.restart)
+
+    async def _with_mail(self, action: Callable[[Mail, Any], Awaitable[Any]], request: words.AnyMail) -> Any:
+        if self.mail is None:
+            raise ControlError("temporary", "no server runs: `mailhub start`")
+        return await action(self.mail, request)
 
     async def perform(self, request: words.Request[Answer], progress: Progress | None = None) -> Answer:
         """Do it. `progress(done, total)` is called on the loop. Raises ControlError and nothing else."""

@@ -32,6 +32,7 @@ from .junk_words import JunkOpinion as JunkOpinion
 from .junk_words import JunkOwner as JunkOwner
 from .junk_words import JunkTrain as JunkTrain
 from .junk_words import Taught as Taught
+from .mail_words import AnyMail as AnyMail
 from .mailbox_words import Address as Address
 from .mailbox_words import Disagreement as Disagreement
 from .mailbox_words import Disagreements as Disagreements
@@ -360,7 +361,7 @@ class AliasList(Request[tuple[Alias, ...]], frozen=True, kw_only=True, tag="alia
 
 
 AnyRequest = (
-    Status | Reload | UserAdd | UserEnable | UserPasswd | UserRemove | UserList | DomainAdd | DomainAdmins | DomainRemove | DomainList
+    Status | Reload | AnyMail | UserAdd | UserEnable | UserPasswd | UserRemove | UserList | DomainAdd | DomainAdmins | DomainRemove | DomainList
     | AliasAdd | AppPasswordAdd | AppPasswordList | AppPasswordRemove | SecondFactorBegin
     | SecondFactorConfirm | SecondFactorRemove | AliasRemove | AliasList | QueueList | QueueSummary | QueueShow | QueueRead | QueueRetry | QueueHold
     | QueueRelease | QueueRequeue | QueueRemove | Explain | JunkTrain | JunkExplain | JunkList | QuarantineList | QuarantineShow | QuarantineRelease | QuarantineDelete | BanList | BanAdd | BanRemove | MailboxRebuild

@@ -23,6 +23,7 @@ NAMES = {
     "postsuper": "superuser:postsuper",
     "postcat": "contents:postcat",
     "postmap": "tables:postmap",
+    "doveadm": "doveadm:doveadm",
 }
 
 UNAVAILABLE = 69  # of sysexits.h
