@@ -250,6 +250,14 @@ async def test_what_cannot_be_judged_is_no_alarm(tmp_path: Path, name: str) -> N
         assert {name: one.state for name, one in found.items() if one.state != "ok"} == dict.fromkeys(checks, "unknown")
 
 
+async def test_the_record_that_is_lacking_is_the_one_to_add(tmp_path: Path) -> None:
+    async with asyncio.timeout(50), clinic(tmp_path) as there:
+        there.setup(addresses=(US, "2001:db8::5"), mx=(HOST, "mx2.a.test"))
+        found = await there.examined("mta-sts", "autoconfig")
+        assert found["host"].todo == f"add the record: {HOST}. IN AAAA 2001:db8::5"
+        assert found["mx"].todo == f"add the record: {DOMAIN}. IN MX 20 mx2.a.test."
+
+
 async def test_a_router_that_does_not_lead_back_is_no_alarm(tmp_path: Path) -> None:
     """From inside nobody is reached by the public address."""
     outer = "127.9.0.9"

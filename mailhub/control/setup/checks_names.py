@@ -31,7 +31,8 @@ async def mx(patient: Patient) -> Diagnosis:
         return wrong("mx", "there is no MX record", record)
     if lacking := [host for host in wanted if host not in found]:
         said = listed([host or "nowhere (a null MX)" for host in found])
-        return wrong("mx", f"mail goes to {said}, not to {listed(lacking)}", record)
+        todo = _add(patient.domain, "MX", f"{10 * (1 + wanted.index(lacking[0]))} {lacking[0]}.")
+        return wrong("mx", f"mail goes to {said}, not to {listed(lacking)}", todo)
     homeless = [host for host in wanted if not await patient.addresses(host)]
     if homeless:
         return wrong("mx", f"{listed(homeless)} has no address", f"give {homeless[0]} an A record")
@@ -52,7 +53,9 @@ async def host(patient: Patient) -> Diagnosis:
         lacking = [one for one in known if one not in found] if patient.config.setup.addresses else []
         if lacking:
             return wrong(
-                "host", f"{patient.hostname} leads to {listed(found)}, not to {listed(lacking)}", _host_record(patient)
+                "host",
+                f"{patient.hostname} leads to {listed(found)}, not to {listed(lacking)}",
+                _host_record(patient, lacking[0]),
             )
         return ok("host", f"{patient.hostname} leads to {listed(found)}")
     if patient.config.setup.addresses:
@@ -65,9 +68,11 @@ async def host(patient: Patient) -> Diagnosis:
     raise CannotJudge(why, "name the public addresses in setup.addresses")
 
 
-def _host_record(patient: Patient) -> str:
+def _host_record(patient: Patient, address: str = "") -> str:
+    """`address`: the one that is lacking; "" for the first."""
     for record in zone.addresses(patient.facts):
-        return _add(record.name, record.kind, record.data)
+        if address in ("", record.data):
+            return _add(record.name, record.kind, record.data)
     return f"give {patient.hostname} an A record with the public address of this host"
 
 
