@@ -52,7 +52,7 @@ class Speaking:
             session.on_abort(transport.abort)
             session.on_drain(drain)
 
-        return self._hub.web.connection(made, session.end)
+        return self._hub.web.connection(session.client, made, session.end)
 
     def new_smtp(self, context: SessionContext[schema.Smtp], policy: Policy) -> SmtpSession:
         """The protocol object of an SMTP, submission or LMTP client. The test kit has one of its own."""

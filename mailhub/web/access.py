@@ -15,7 +15,7 @@ from mailhub.directory import Authenticator
 from mailhub.model.clock import Clock
 from mailhub.policy.counters import Counters
 
-from .safety import failed
+from .safety import client_of, failed
 
 SERVICE = "api"
 _MINUTE = 60.0
@@ -46,7 +46,7 @@ class Access:
     async def token(self, request: web.Request, action: str) -> str:
         """The name of the token that lets this action be done. Denied; Temporary where the client tried too much."""
         challenge = "Bearer"
-        shown, client = self._credentials(request, "bearer", challenge), _client(request)
+        shown, client = self._credentials(request, "bearer", challenge), client_of(request)
         login = f"token {digest(shown)[:12]}"
         self._authenticator.admit(login, service=SERVICE, client=client)
         row = await self._tokens.shown(shown, client)
@@ -62,7 +62,7 @@ class Access:
     async def account(self, request: web.Request) -> str:
         """The account that signs in. One with a second factor needs an app password. Denied; Temporary."""
         challenge = 'Basic realm="mailhub", charset="UTF-8"'
-        shown, client = self._credentials(request, "basic", challenge), _client(request)
+        shown, client = self._credentials(request, "basic", challenge), client_of(request)
         try:
             login, colon, password = base64.b64decode(shown, validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
@@ -88,10 +88,5 @@ class Access:
             raise Denied(429, f"more than {self._limit} requests in a minute (web.requests_per_minute)")
 
 
-def _client(request: web.Request) -> str:
-    """The address of the other end; that of this host where it is a unix socket."""
-    return request.remote or "127.0.0.1"
-
-
 def _of_this_host(request: web.Request) -> bool:
-    return ipaddress.ip_address(_client(request).partition("%")[0]).is_loopback
+    return ipaddress.ip_address(client_of(request)).is_loopback

@@ -17,6 +17,7 @@ from mailhub.net.addresses import Networks
 
 from .access import Access, Denied
 from .routes import Route
+from .safety import client_of
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -66,7 +67,7 @@ class Metrics:
     def _near(self, request: web.Request) -> bool:
         """A client of those networks itself, not one that a proxy there speaks for. A unix socket has no address."""
         forwarded = any(name in request.headers for name in _FORWARDED)
-        return not forwarded and (request.remote or "127.0.0.1").partition("%")[0] in self._networks
+        return not forwarded and client_of(request) in self._networks
 
     async def _now(self) -> ServerStatus:
         """However many ask, the store is asked once in a while."""

@@ -68,6 +68,12 @@ def _place(request: web.Request) -> str:
     return resource.canonical if resource is not None else ""
 
 
+def client_of(request: web.Request) -> str:
+    """The address of who is really there, also behind a proxy that says so first (PROXY protocol); loopback for a unix socket."""
+    client: str = getattr(request.protocol, "client", "")
+    return (client or request.remote or "127.0.0.1").partition("%")[0]
+
+
 def failed(status: int, reason: str) -> web.Response:
     """An answer that says why."""
     return web.json_response({"error": reason}, status=status)

@@ -36,17 +36,18 @@ class WebServer:
         await self._runner.cleanup()
 
     def connection(
-        self, made: Callable[[asyncio.Transport, Callable[[], object]], object], lost: Callable[[], object]
+        self, client: str, made: Callable[[asyncio.Transport, Callable[[], object]], object], lost: Callable[[], object]
     ) -> asyncio.BaseProtocol:
-        """`made(transport, drain)` is called when it stands, `lost` when it is over."""
+        """`client`: the address of who is there; `made(transport, drain)` is called when it stands, `lost` when it is over."""
         server = self._runner.server
         assert server is not None
         handler = _Connection(server, loop=asyncio.get_running_loop(), **server._kwargs)
-        handler.made, handler.lost = made, lost
+        handler.client, handler.made, handler.lost = client, made, lost
         return handler
 
 
 class _Connection(RequestHandler):
+    client: str
     made: Callable[[asyncio.Transport, Callable[[], object]], object]
     lost: Callable[[], object]
 

@@ -149,6 +149,19 @@ async def test_who_may_read_it(tmp_path: Path) -> None:
             assert answer.status == 200
 
 
+async def test_a_proxy_that_says_who_is_there_is_believed(tmp_path: Path) -> None:
+    """PROXY protocol: the connection comes from loopback, the client does not; in the clear he shows no token either."""
+    door = Listener(protocol="http", tls="none", proxy_protocol=True, name="proxied")
+    async with asyncio.timeout(50), running(tmp_path / "var", listener=(*DOORS, door)) as hub:
+        for client, status in (("198.51.100.7", b"403"), ("127.0.0.1", b"200")):
+            reader, writer = await asyncio.open_connection("127.0.0.1", hub.port("proxied"))
+            writer.write(
+                f"PROXY TCP4 {client} 127.0.0.1 1234 80\r\nGET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+            )
+            assert (await reader.readline()).split()[1] == status
+            writer.close()
+
+
 async def test_networks_can_be_taken_away(tmp_path: Path) -> None:
     options: dict[str, Any] = {"listener": DOORS, "web": Web(metrics_networks=("192.0.2.0/24",))}
     async with asyncio.timeout(50), running(tmp_path / "var", **options) as hub:

@@ -12,7 +12,7 @@ from mailhub.control.service import Control
 
 from ..access import Access, Denied
 from ..routes import Route, answered, read
-from ..safety import Handler
+from ..safety import Handler, client_of
 
 log = logging.getLogger("mailhub.web")
 
@@ -39,7 +39,7 @@ def _handler(control: Control, access: Access, action: str, kind: "type[words.Re
             return denied.answer
         asked = _from_query(request, kind) if request.method == "GET" else await read(request, kind)
         if not reads(action):
-            log.info("http: %s by token %r from %s", action, name, request.remote or "this host")
+            log.info("http: %s by token %r from %s", action, name, client_of(request))
         return answered(await control.perform(asked))
 
     return do
