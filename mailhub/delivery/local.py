@@ -21,7 +21,7 @@ from mailhub.model.verdict import Action
 from mailhub.store.api import Content, Fate, Filing
 
 from .routes import Local
-from .sieve.decision import INBOX, Place
+from .sieve.decision import INBOX, Place, may_be_forged
 from .sieve.filtering import Filter
 from .transport import Job, JobRecipient, Result
 
@@ -29,6 +29,7 @@ log = logging.getLogger("mailhub.delivery")
 
 DELIVERED = Reply(250, "2.0.0", "Delivered to the mailbox")
 REDIRECTED = Reply(250, "2.1.5", "Sent on by the recipient's Sieve script")
+UNTOLD = Reply(250, "2.0.0", "Refused by the recipient's Sieve script; nobody is told, for the sender may be forged")
 COPIED = Reply(250, "2.0.0", "A copy for the sender")
 LOOP = Reply(554, "5.4.6", "Mail forwarding loop: the message was delivered to this address before")
 TROUBLE = Reply(451, "4.3.0", "Temporary local problem")
@@ -98,6 +99,8 @@ class LocalTransport:
         except Exception:
             log.exception("to %r: the delivery broke", recipient.address)
             return Result(recipient.n, Fate.DEFERRED, TROUBLE)
+        if decision.refusal is not None and may_be_forged(job.verdict):
+            return Result(recipient.n, Fate.DELIVERED, UNTOLD, marks=decision.marks)
         if decision.refusal is not None:
             return Result(recipient.n, Fate.FAILED, decision.refusal, marks=decision.marks)
         fate, reply = Fate.DELIVERED, DELIVERED if filings or not decision.children else REDIRECTED

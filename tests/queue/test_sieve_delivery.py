@@ -10,6 +10,8 @@ from mailhub.config import schema
 from mailhub.delivery.sieve.files import OperatorScripts, read
 from mailhub.model.errors import Permanent, Temporary
 from mailhub.model.mailbox import FLAGGED, SEEN
+from mailhub.model.verdict import Action as VerdictAction
+from mailhub.model.verdict import Evidence, Verdict
 from mailhub.wire.sieve import check, parse
 
 ALICE, BOB = "alice@mailhub.test", "bob@mailhub.test"
@@ -110,6 +112,44 @@ async def test_a_rejection_is_told_to_the_sender(tmp_path: Path) -> None:
         (report,) = await w.mail(BOB)
         assert b"Status: 5.7.1" in report
         assert b"Not to me" in report
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        ({"spf": "fail"}, False),
+        ({"spf": "softfail", "dkim": "pass"}, False),
+        ({"spf": "fail", "dmarc": "pass"}, True),
+        ({"dmarc": "fail"}, False),
+        ({"spf": "pass"}, True),
+        ({"spf": "none"}, True),
+        ({}, True),
+    ],
+)
+async def test_nobody_gets_reports_and_answers_on_what_he_may_not_have_written(
+    tmp_path: Path, found: dict[str, str], told: bool
+) -> None:
+    verdict = Verdict(VerdictAction.ACCEPT, 0.0, tuple(Evidence(check, result) for check, result in found.items()))
+    async with world(tmp_path) as w:
+        await w.script('require "vacation"; vacation "I am away";')
+        await w.script('require "reject"; reject "Not to me";', BOB)
+        await w.put(ALICE, BOB, text=NAMED, verdict=verdict)
+        await w.manager.idle()
+        assert [len(await w.mail(account)) for account in (ALICE, BOB)] == [1, 0]
+        sent = [text for _, text in w.hosts.taken]
+        assert [any(words in text for text in sent) for words in (b"Not to me", b"I am away")] == [told, told]
+        assert await w.queued() == []
+
+
+async def test_junk_is_not_answered(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await w.script('require "vacation"; vacation "I am away";')
+        await w.put(ALICE, text=NAMED, verdict=Verdict(VerdictAction.JUNK, 9.0))
+        await w.manager.idle()
+        assert w.hosts.taken == []
+        await w.put(ALICE, text=NAMED)
+        await w.manager.idle()
+        assert len(w.hosts.taken) == 1, "nothing was remembered of the one before"
 
 
 async def test_a_sender_is_answered_once_in_a_time(tmp_path: Path) -> None:

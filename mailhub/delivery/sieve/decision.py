@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from mailhub.model import steps
 from mailhub.model.address import key
 from mailhub.model.reply import Reply
+from mailhub.model.verdict import Action, Verdict
 from mailhub.store.api import Birth, Body, NewContent, QueueStore, SieveMark
 
 
@@ -62,3 +63,12 @@ def sent_on_by(address: str) -> str:
 
 
 INBOX = Decision((Place("INBOX", 0, (), undecided=True),))
+
+
+def may_be_forged(verdict: Verdict) -> bool:
+    """Whether the sender may be somebody else, who would get reports on and answers to what he never wrote (RFC 5429 section 2.1, RFC
+    3834 section 2)."""
+    found = {evidence.check: evidence.result for evidence in verdict.evidence}
+    if found.get("dmarc") == "pass":
+        return False
+    return verdict.action >= Action.JUNK or found.get("dmarc") == "fail" or found.get("spf") in ("fail", "softfail")

@@ -27,7 +27,7 @@ from mailhub.wire.sieve import Script, ScriptError, check, parse
 from . import letters
 from .actions import Action, FileInto, Redirect, Reject, Vacation, Verdict, remembered
 from .actions import Notify as NotifyAction
-from .decision import INBOX, Decision, Edited, Place, sent_on_by
+from .decision import INBOX, Decision, Edited, Place, may_be_forged, sent_on_by
 from .environment import Environment, Limits
 from .files import OperatorScripts
 from .mail import Mail
@@ -205,6 +205,8 @@ class Filter:
             if isinstance(one, Redirect) and one.header is not None
         ]
         for one in actions:
+            if isinstance(one, Vacation) and may_be_forged(job.verdict):
+                continue
             born = self._letter(one, mail, environment, place)
             births += [] if born is None else [born]
         children = tuple(dict.fromkeys(plain))
