@@ -99,6 +99,19 @@ async def test_a_strange_name_finds_nothing(
     assert server.run("select count(*) from postfix.mailbox").strip() == "7"
 
 
+async def test_admins(directory: OutsideDirectory) -> None:
+    every = ["old@elsewhere.test", "root@elsewhere.test"]
+    assert await directory.admins("A.test") == ["bob@a.test", "gone@a.test", *every]
+    assert await directory.admins("b.test") == ["cara@a.test", *every]
+    assert await directory.admins("' or 1=1 -- ") == []
+    wanted = {("bob@a.test", "a.test"): True, ("Bob@A.test", "a.test"): True, ("bob@a.test", "b.test"): False,
+              ("cara@a.test", "b.test"): True, ("cara@a.test", "a.test"): False, ("ann@a.test", "a.test"): False,
+              ("gone@a.test", "a.test"): False, ("root@elsewhere.test", "a.test"): False}  # fmt: skip
+    assert {pair: await directory.administers(*pair) for pair in wanted} == wanted
+    with pytest.raises(Permanent, match="change it there"):
+        await directory.add_admin("a.test", "ann@a.test")
+
+
 async def test_extmail(server: Mariadb, tmp_path: Path) -> None:
     made = await outside(server, tmp_path, schema="extmail", database="extmail", user="ext")
     assert (await made.domain("a.test"), await made.domain("off.test")) == (True, False)
@@ -108,6 +121,11 @@ async def test_extmail(server: Mariadb, tmp_path: Path) -> None:
     assert await made.account("gone@a.test") is None
     assert (await made.source.name("ann@a.test")).storage == 20_971_520
     assert await made.alias("team@a.test") == ("ann@a.test",)
+    assert await made.admins("a.test") == ["ann@a.test", "root@extmail.org"]
+    assert (await made.administers("ann@a.test", "a.test"), await made.administers("ann@a.test", "b.test")) == (
+        True,
+        False,
+    )
     made.close()
 
 

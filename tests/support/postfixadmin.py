@@ -32,6 +32,16 @@ insert into alias (address, goto, domain, active) values
   ('team@a.test', 'ann@a.test, bob@a.test,ann@a.test', 'a.test', 1), ('old@a.test', 'ann@a.test', 'a.test', 0),
   ('nothing@a.test', null, 'a.test', 1), ('@b.test', 'bob@a.test', 'b.test', 1), ('pipe@a.test', '|/bin/true', 'a.test', 1);
 insert into alias_domain (alias_domain, target_domain, active) values ('alias.test', 'a.test', 1), ('dead.test', 'a.test', 0);
+create table admin (username varchar(255) not null, password varchar(255) not null default '', superadmin tinyint(1) not null default 0,
+  created datetime not null default '2000-01-01 00:00:00', modified datetime not null default '2000-01-01 00:00:00',
+  active tinyint(1) not null default 1, primary key (username));
+create table domain_admins (username varchar(255) not null, domain varchar(255) not null,
+  created datetime not null default '2000-01-01 00:00:00', active tinyint(1) not null default 1, key username (username));
+insert into admin (username, superadmin, active) values ('bob@a.test', 0, 1), ('root@elsewhere.test', 1, 1), ('cara@a.test', 0, 1),
+  ('old@elsewhere.test', 0, 1), ('gone@a.test', 0, 1), ('off@a.test', 1, 0);
+insert into domain_admins (username, domain, active) values ('bob@a.test', 'A.test', 1), ('bob@a.test', 'b.test', 0),
+  ('Cara@a.test', 'b.test', 1), ('old@elsewhere.test', 'ALL', 1), ('gone@a.test', 'a.test', 1), ('off@a.test', 'a.test', 1),
+  ('nobody@a.test', 'a.test', 1);
 create user 'mail'@'127.0.0.1' identified by 'pa ss'; grant select on postfix.* to 'mail'@'127.0.0.1';
 """
 
@@ -48,5 +58,10 @@ insert into domain (domain, active) values ('a.test', 1), ('off.test', 0);
 insert into mailbox (username, password, domain, active) values ('ann@a.test', '$1$wuZzyBsr$DRla7mqygqknWlNUMUF2m.', 'a.test', 1),
   ('gone@a.test', '', 'a.test', 0);
 insert into alias (address, goto, domain) values ('team@a.test', 'ann@a.test', 'a.test');
+create table manager (username varchar(255) not null primary key, password varchar(255) not null default '',
+  type varchar(64) not null default 'postmaster', active tinyint(1) not null default 1);
+create table domain_manager (username varchar(255) not null, domain varchar(255) not null, active tinyint(1) not null default 1);
+insert into manager (username, type) values ('root@extmail.org', 'admin'), ('ann@a.test', 'postmaster');
+insert into domain_manager (username, domain) values ('ann@a.test', 'a.test');
 create user 'ext'@'127.0.0.1' identified by 'pa ss'; grant select on extmail.* to 'ext'@'127.0.0.1';
 """

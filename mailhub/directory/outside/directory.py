@@ -91,10 +91,13 @@ class OutsideDirectory(Directory):
         _refuse()
 
     async def admins(self, domain: str) -> list[str]:
-        return []
+        name = domain.lower()
+        return await self.source.tables.admins(self.source.ask, name) if _askable(name) else []
 
     async def administers(self, account: str, domain: str) -> bool:
-        return False
+        """Also of admins who have a mailbox by that name; the passwords of those tables are for PostfixAdmin alone."""
+        row = await self.stored(account)
+        return row is not None and row.enabled and row.name in await self.admins(domain)
 
     async def add_admin(self, domain: str, account: str) -> None:
         _refuse()

@@ -83,6 +83,10 @@ class OwnTables:
     async def domains(self, ask: Ask) -> list[str]:
         return [text(row[0]) for row in (await ask("select name from mailhub_domain order by name", [])).rows]
 
+    async def admins(self, ask: Ask, domain: str) -> list[str]:
+        statement = "select account from mailhub_admin where domain = %s order by account"
+        return [text(row[0]) for row in (await ask(statement, [domain])).rows]
+
 
 class Rows:
     """What `Directory` asks of its store, in those tables. Temporary while the database is away."""
@@ -125,8 +129,7 @@ class Rows:
             raise NotFound(f"no alias {address}")
 
     async def admins(self, domain: str) -> list[str]:
-        statement = "select account from mailhub_admin where domain = %s order by account"
-        return [text(row[0]) for row in (await self._source.ask(statement, [domain])).rows]
+        return await self._source.tables.admins(self._source.ask, domain)
 
     async def administers(self, account: str, domain: str) -> bool:
         statement = "select 1 from mailhub_admin where domain = %s and account = %s"

@@ -49,6 +49,10 @@ class Schema(Protocol):
 
     async def domains(self, ask: Ask) -> list[str]: ...
 
+    async def admins(self, ask: Ask, domain: str) -> list[str]:
+        """Who may change what lives in the domain, by name; who may change all, where they are kept apart, is in each list."""
+        ...
+
 
 def text(value: Any) -> str:
     """A column's value; "" for NULL."""
@@ -77,10 +81,16 @@ def octets(value: Any) -> int:
 
 
 class PostfixAdmin:
-    """domain, mailbox, alias, alias_domain. What is not active is not there; `backupmx` is a domain of others; ALL is none.
+    """domain, mailbox, alias, alias_domain, admin, domain_admins. What is not active is not there; `backupmx` is a domain of others; ALL is none.
     `active`: of a mailbox, beside its flag; `alias_domains`: whether there is such a table."""
 
     alias_domains = True
+    # By domain, and of those who may change all of them: old tables have these as admins of "ALL".
+    admin_queries: tuple[str, ...] = (
+        "select d.username, d.domain from domain_admins d join admin a on a.username = d.username"
+        " where d.domain in (%s, 'ALL') and d.active = 1 and a.active = 1",
+        "select username, 'ALL' from admin where superadmin = 1 and active = 1",
+    )
 
     def __init__(self, scheme: str) -> None:
         self._scheme = scheme
@@ -140,11 +150,23 @@ class PostfixAdmin:
             statements.append("select alias_domain from alias_domain where active = 1")
         return [text(row[0]).lower() for statement in statements for row in (await ask(statement, [])).rows]
 
+    async def admins(self, ask: Ask, domain: str) -> list[str]:
+        found: set[str] = set()
+        for statement in self.admin_queries:
+            answer = await ask(statement, [domain] if "%s" in statement else [])
+            found |= {key(text(row[0])) for row in answer.rows if text(row[1]).lower() in (domain, "all")}
+        return sorted(found)
+
 
 class ExtMail(PostfixAdmin):
-    """domain, mailbox and alias of ExtMail and ExtMan: PostfixAdmin's of old, without `backupmx` and alias_domain."""
+    """domain, mailbox, alias, manager and domain_manager of ExtMail and ExtMan: PostfixAdmin's of old, without `backupmx` and alias_domain."""
 
     alias_domains = False
+    admin_queries = (
+        "select d.username, d.domain from domain_manager d join manager m on m.username = d.username"
+        " where d.domain = %s and d.active = 1 and m.active = 1",
+        "select username, 'ALL' from manager where type = 'admin' and active = 1",
+    )
 
     def __init__(self, scheme: str) -> None:
         super().__init__(scheme)
