@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from mailhub.config.schema import Config
-from mailhub.control.words import MailboxRepair, MailboxSync
+from mailhub.control.words import MailboxRepair, MailboxSync, MailboxTake, QuotaGet
 from mailhub.moving import mail
 from mailhub.moving.places import Incoming, home, incoming
 from mailhub.moving.sending import to_maildir, to_mbox
@@ -44,16 +44,32 @@ def _take(
                 target.put(message.folder, name, message.date, message.flags, message.keywords, message.blocks)
                 new += 1
     except (mail.Trouble, OSError, imaplib.IMAP4.error) as error:
-        target.flush()
-        fail(f"{error}; {new} messages came, the same command goes on", Exit.LATER)
-    finally:
         target.close()
-    with backend(config) as side:
-        side.ask(MailboxRepair(address=account))
+        fail(f"{error}; {new} messages came, the same command goes on", Exit.LATER)
+    target.flush()
+    _index(config, account, target)
+    target.close()
     if as_json:
         print_json({"account": account, "new": new, "there": old})
     else:
         click.echo(f"{account}: {new} messages came, {old} were there")
+
+
+def _index(config: Path | None, account: str, target: Incoming) -> None:
+    """What came enters the index, oldest first."""
+    waiting = target.waiting()
+    with (
+        backend(config) as side,
+        click.progressbar(length=sum(waiting.values()), label="index", file=sys.stderr, show_pos=True) as bar,
+    ):
+        for folder in waiting:
+            floor = 0
+            while files := target.batch(folder):
+                taken = side.ask(MailboxTake(address=account, folder=folder, files=tuple(files), floor=floor))
+                floor = taken.floor
+                target.entered(folder, files if taken.done else (), taken.seen)
+                bar.update(len(files) if taken.done else 0)
+        side.ask(MailboxSync())
 
 
 def _target(config: Path | None, account: str) -> Incoming:
@@ -61,7 +77,7 @@ def _target(config: Path | None, account: str) -> Incoming:
     settings = read_config(config)
     with backend(config) as side:
         side.ask(MailboxSync())
-        side.ask(MailboxRepair(address=account))  # also says whether there is such an account
+        side.ask(QuotaGet(address=account))  # says whether there is such an account
     return incoming(settings, account)
 
 

@@ -32,6 +32,25 @@ class MailboxRebuild(Request[Done], frozen=True, kw_only=True, tag="mailbox.rebu
     address: Address
 
 
+class MailboxTaken(Struct, frozen=True, kw_only=True):
+    """As store.api.Taken."""
+
+    seen: tuple[str, ...]
+    floor: int
+    done: bool
+
+
+class MailboxTake(Request[MailboxTaken], frozen=True, kw_only=True, tag="mailbox.take"):
+    """Files that an import put into cur/ of a folder enter its index, in this order. `floor`: of the answer before, 0 at first."""
+
+    address: Address
+    folder: Annotated[str, Meta(min_length=1, max_length=1_000)]
+    files: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^[^/\x00-\x1f.][^/\x00-\x1f]{0,254}$")], ...], Meta(max_length=1_000)
+    ]
+    floor: Annotated[int, Meta(ge=0)] = 0
+
+
 class MailboxCheck(Request[Disagreements], frozen=True, kw_only=True, tag="mailbox.check"):
     """What files and index do not agree on."""
 

@@ -33,6 +33,13 @@ class Mailboxes:
     async def repair(self, request: words.MailboxRepair) -> words.Disagreements:
         return _told(await self._mailboxes.repair(await self._account(request.address)))
 
+    async def take(self, request: words.MailboxTake) -> words.MailboxTaken:
+        account = await self._account(request.address)
+        if not request.folder.isprintable() or "" in request.folder.split("/"):
+            raise ControlError("usage", f"not a folder name: {request.folder[:80]!r}")
+        found = await self._mailboxes.take(account, request.folder, request.files, request.floor)
+        return words.MailboxTaken(seen=found.seen, floor=found.floor, done=found.done)
+
     async def sync(self, request: words.MailboxSync) -> words.Done:
         await self._mailboxes.sync()
         return words.Done()

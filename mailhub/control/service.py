@@ -143,6 +143,7 @@ class Control:
             words.TraceFind: traces.find,
             words.MailboxCheck: self._mailboxes.check,
             words.MailboxRepair: self._mailboxes.repair,
+            words.MailboxTake: self._mailboxes.take,
             words.MailboxSync: self._mailboxes.sync,
             words.QuotaGet: quotas.get,
             words.QuotaSet: quotas.set,

@@ -40,6 +40,8 @@ from .mailbox_words import MailboxCheck as MailboxCheck
 from .mailbox_words import MailboxRebuild as MailboxRebuild
 from .mailbox_words import MailboxRepair as MailboxRepair
 from .mailbox_words import MailboxSync as MailboxSync
+from .mailbox_words import MailboxTake as MailboxTake
+from .mailbox_words import MailboxTaken as MailboxTaken
 from .quarantine_words import Quarantined as Quarantined
 from .quarantine_words import QuarantineDelete as QuarantineDelete
 from .quarantine_words import QuarantineList as QuarantineList
@@ -366,7 +368,7 @@ AnyRequest = (
     | SecondFactorConfirm | SecondFactorRemove | AliasRemove | AliasList | QueueList | QueueSummary | QueueShow | QueueRead | QueueRetry | QueueHold
     | QueueRelease | QueueRequeue | QueueRemove | Explain | JunkTrain | JunkExplain | JunkList | QuarantineList | QuarantineShow | QuarantineRelease | QuarantineDelete | BanList | BanAdd | BanRemove | MailboxRebuild
     | DkimCreate | DkimList | DkimActivate | DkimRemove | ForwardGet | ForwardSet | SieveList | SieveGet | SievePut | SieveActivate | SieveDelete
-    | QuotaGet | QuotaSet | QuotaRecalculate | MailboxCheck | MailboxRepair | MailboxSync | RouteShow | QueueAges | TraceFind | SuppressionList | SuppressionAdd | SuppressionRemove
+    | QuotaGet | QuotaSet | QuotaRecalculate | MailboxCheck | MailboxRepair | MailboxSync | MailboxTake | RouteShow | QueueAges | TraceFind | SuppressionList | SuppressionAdd | SuppressionRemove
     | TokenAdd | TokenList | TokenRemove | DnsShow | DoctorCheck | WebhookList | WebhookTest | SentShow | SentTakeBack
 )  # fmt: skip
 

@@ -36,6 +36,7 @@ from .mailboxes import Disagreement as Disagreement
 from .mailboxes import MailboxStore as MailboxStore
 from .mailboxes import MessageFile as MessageFile
 from .mailboxes import NewMessage as NewMessage
+from .mailboxes import Taken as Taken
 from .queue import NOBODY as NOBODY
 from .queue import Act as Act
 from .queue import Birth as Birth

@@ -56,6 +56,16 @@ class MessageFile(Protocol):
     async def __aexit__(self, *exc: object) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """`seen`: base names of rows that were there from `floor` on, among them what the call before entered; `floor`: for the next call.
+    Not `done`: there were so many that nothing was entered; ask again."""
+
+    seen: tuple[str, ...]
+    floor: int
+    done: bool
+
+
 class MailboxStore(Protocol):
     """Folders and messages of accounts. Folders are named by id once looked up; NotFound where one is gone."""
 
@@ -175,6 +185,10 @@ class MailboxStore(Protocol):
     async def rebuild(self, account: str, progress: Callable[[int, int], None]) -> None:
         """Drop the account's index and make it again from the files, keeping UIDVALIDITY, UIDs, flags and keywords.
         `progress(done, total)`."""
+        ...
+
+    async def take(self, account: str, folder: str, files: Sequence[str], floor: int) -> Taken:
+        """Files that were put into cur/ of a folder enter its index, in this order."""
         ...
 
     async def check(self, account: str) -> list[Disagreement]:

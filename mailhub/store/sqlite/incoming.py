@@ -1,5 +1,5 @@
 """Mail that moves in: files put into an account's Maildir as another program would, by a name that its source gives, so that what was
-broken off goes on without a second copy. `repair` takes them into the index.
+broken off goes on without a second copy. They enter the index behind that, in the order of their dates, a few at a time: `batch`, `entered`.
 
 DATA/import/DOMAIN/USER.db remembers what came, also where its owner has deleted it since.
 """
@@ -19,6 +19,7 @@ from .filer import make_maildir
 from .homes import Homes
 
 _MARK = ".I"
+_BATCH = 500  # files that enter the index at a time
 _COMMIT = 100  # messages remembered by one commit; files tell of those since the last
 
 
@@ -36,6 +37,9 @@ class Incoming:
         self._db = sqlite3.connect(database)
         self._db.execute(
             "create table if not exists came(folder text, name text, primary key(folder, name)) without rowid"
+        )
+        self._db.execute(
+            "create table if not exists waiting(folder text, date integer, name text, primary key(folder, date, name)) without rowid"
         )
         self._folders: dict[str, tuple[str, list[str]]] = {}  # directory and keywords
         self._open = 0
@@ -58,8 +62,9 @@ class Incoming:
         for part in ("new", "cur"):
             with os.scandir(f"{directory}/{part}") as entries:
                 for entry in entries:
-                    if _MARK in entry.name:
-                        self._remember(name, entry.name.partition(_MARK)[2].partition(".")[0])
+                    date, mark, rest = entry.name.partition(_MARK)
+                    if mark and self._remember(name, rest.partition(".")[0]) and part == "cur":
+                        self._wait(name, int(date), entry.name)
         words: list[str] = []
         with suppress(FileNotFoundError):
             words = list(side_files.read_keywords(self._files.read(f"{directory}/dovecot-keywords")))
@@ -92,7 +97,9 @@ class Incoming:
         self._files.set_modified(temporary, date)
         for word in keywords:
             flags |= self._bit(directory, words, word)
-        self._files.rename(temporary, f"{directory}/cur/{maildir.sized(base, size)}:2,{maildir.letters(flags)}")
+        file = f"{maildir.sized(base, size)}:2,{maildir.letters(flags)}"
+        self._files.rename(temporary, f"{directory}/cur/{file}")
+        self._wait(folder, date, file)
         self._remember(folder, _name(source))
 
     def _bit(self, directory: str, words: list[str], word: str) -> int:
@@ -106,11 +113,38 @@ class Incoming:
             known.append(word.lower())
         return int(maildir.flags_of(chr(97 + known.index(word.lower()))))
 
-    def _remember(self, folder: str, name: str) -> None:
-        self._db.execute("insert or ignore into came values (?, ?)", (folder, name))
+    def _wait(self, folder: str, date: int, file: str) -> None:
+        self._db.execute("insert or ignore into waiting values (?, ?, ?)", (folder, date, file))
+
+    def _remember(self, folder: str, name: str) -> bool:
+        """Whether it is new."""
+        new = self._db.execute("insert or ignore into came values (?, ?)", (folder, name)).rowcount > 0
         self._open += 1
         if self._open >= _COMMIT:
             self.flush()
+        return new
+
+    def waiting(self) -> dict[str, int]:
+        """Folders, with how many of their files are not in the index yet."""
+        return dict(self._db.execute("select folder, count(*) from waiting group by folder order by folder").fetchall())
+
+    def batch(self, folder: str) -> list[str]:
+        """The names of the oldest of them."""
+        text = "select name from waiting where folder = ? order by date, name limit ?"
+        return [name for (name,) in self._db.execute(text, (folder, _BATCH)).fetchall()]
+
+    def entered(self, folder: str, files: Iterable[str], bases: Iterable[str]) -> None:
+        """Files that are in the index, by their names; or by base names, among which there may be any others."""
+        gone = [(folder, int(file.partition(_MARK)[0]), file) for file in files]
+        self._db.executemany("delete from waiting where folder = ? and date = ? and name = ?", gone)
+        for base in bases:
+            date, mark, _ = base.partition(_MARK)
+            if mark and date.isdecimal():
+                self._db.execute(
+                    "delete from waiting where folder = ? and date = ? and name >= ? and name < ?",
+                    (folder, int(date), f"{base}:", f"{base};"),
+                )
+        self._db.commit()
 
     def flush(self) -> None:
         """What came is on disk."""

@@ -18,6 +18,7 @@ from mailhub.model.clock import Clock
 from mailhub.model.mailbox import Folder
 
 from .. import maildir
+from ..api import Taken
 from ..files import Files
 from ..lane import Lane
 from ..side_files import (
@@ -42,6 +43,7 @@ T = TypeVar("T")
 _SMALL = 65_536  # octets of a file that is read whole
 _CHUNK = 500  # files entered by one unit: two rows each
 _SEEN = 10_000  # folders
+_LOOKED = 5_000  # rows that are looked at for what came meanwhile
 _LISTS = ("dovecot-uidlist", "courierimapuiddb")  # the first that is there
 _SUBSCRIBED = (("subscriptions", read_subscriptions), ("courierimapsubscribed", read_courier_subscriptions))
 
@@ -122,8 +124,11 @@ class Scan:
 
     def _side_files(self, directory: str) -> tuple[UidList | None, tuple[str, ...]]:
         listed = self._first(directory, _LISTS)
+        return None if listed is None else read_uidlist(listed), self._words(directory)
+
+    def _words(self, directory: str) -> tuple[str, ...]:
         words = self._first(directory, ("dovecot-keywords",))
-        return None if listed is None else read_uidlist(listed), () if words is None else read_keywords(words)
+        return () if words is None else read_keywords(words)
 
     def former_ids(self, folder: int) -> dict[int, str]:
         """From Dovecot's list, where they stay; nearly always there are none, and the list is not read line by line."""
@@ -171,6 +176,40 @@ class Scan:
         if any(uids.get(base) != uid for base, (uid, last) in rows.items() if last != maildir.NO_FILE):
             self._filer.mark(folder.id)
 
+    async def take(self, account: str, name: str, files: Sequence[str], floor: int) -> Taken:
+        """Enter these files of cur/, which nobody else makes, in this order; `floor`: of the call before. In the time and memory of so
+        many, however large the folder is."""
+        folder = await self._adopted(account, name)
+        came, floor = await self._reader.call(self._entered, folder.id, floor, _LOOKED)
+        directory, there = self.directory(folder), set(came)
+        left = [Found(*maildir.split_name(file), f"{directory}/cur/{file}") for file in files]
+        if len(came) < _LOOKED:
+            wanted = [entry for entry in left if entry.base not in there]
+            entries = await self._filer.lane.call(self._entries, wanted, {})
+            await self._writer.do(Enter(folder.id, tuple(entries), floor))
+        return Taken(tuple(came), floor, len(came) < _LOOKED)
+
+    async def _adopted(self, account: str, name: str) -> Folder:
+        """The folder, with the keywords that its Maildir has now."""
+        directory = self.home(account) + maildir.folder_dir(name)
+        known = await self._reader.call(self._known_folder, account, name)
+        if known is None and await self._filer.lane.call(self._first, directory, _LISTS) is not None:
+            await self.account(account)  # another server's, with UIDs of its own
+        else:
+            words = await self._filer.lane.call(self._words, directory)
+            await self._writer.do(Adopt(account, name, None, words, (name,), int(self._clock.now())))
+            if known is None:
+                found = await self._reader.call(self._known_folder, account, name)
+                assert found is not None
+                await self._writer.do(Adopted(found.id))
+        folder = await self._reader.call(self._known_folder, account, name)
+        assert folder is not None
+        return folder
+
+    def _known_folder(self, account: str, name: str) -> Folder | None:
+        row = self._db.execute(f"select {FOLDER} from folder where account=? and name=?", (account, name)).fetchone()
+        return None if row is None else folder_of(row)
+
     def _see(self, folder: Folder) -> None:
         """Remember when new/ and cur/ changed last; not where that was a moment ago, since more may come in the same moment."""
         times = self._times(folder)
@@ -205,9 +244,10 @@ class Scan:
         rows = self._db.execute("select file, uid, name_flags from message where folder=?", (folder,)).fetchall()
         return {file: (uid, name_flags) for file, uid, name_flags in rows}
 
-    def _entered(self, folder: int, floor: int) -> tuple[list[str], int]:
+    def _entered(self, folder: int, floor: int, limit: int = -1) -> tuple[list[str], int]:
         """File names of the rows from that UID on, and the UID behind them."""
-        rows = self._db.execute("select file, uid from message where folder=? and uid>=?", (folder, floor)).fetchall()
+        text = "select file, uid from message where folder=? and uid>=? order by uid limit ?"
+        rows = self._db.execute(text, (folder, floor, limit)).fetchall()
         return [file for file, _ in rows], max((uid + 1 for _, uid in rows), default=floor)
 
     def files_of(self, directory: str) -> list[Found]:

@@ -1,12 +1,12 @@
 """What is done to a mailbox beside what its owner does: taking in, rebuilding, comparing, mending, limiting."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mailhub.model.clock import Clock
 from mailhub.model.mailbox import UNLIMITED, Quota
 
-from ..api import Disagreement
+from ..api import Disagreement, Taken
 from ..files import Files
 from ..lane import Lane
 from .adopting import Recount
@@ -48,6 +48,10 @@ class Upkeep:
     async def take_subscriptions(self, account: str) -> None:
         """Those of the file, which was in step with ours when the store was closed: what differs another server has changed."""
         await self._scan.subscriptions(account)
+
+    async def take(self, account: str, folder: str, files: Sequence[str], floor: int) -> Taken:
+        await self._filer.lane.call(self._scan.make_home, account)
+        return await self._scan.take(account, folder, files, floor)
 
     async def rebuild(self, account: str, progress: Callable[[int, int], None]) -> None:
         await self._scan.rebuild(account, progress)
