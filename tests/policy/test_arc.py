@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from ruamel.yaml import YAML
 
 from mailhub.mailbox.heavy import HeavyLane
 from mailhub.message import arc, dkim
@@ -49,8 +49,10 @@ def octets(text: str) -> bytes:
 def vectors(name: str) -> Iterator[Any]:
     if not SUITE.exists():
         return
+    reader = YAML(typ="safe")
+    reader.allow_duplicate_keys = True  # one test stands there twice
     with (SUITE / name).open(encoding="utf-8") as file:
-        for scenario in yaml.safe_load_all(file):
+        for scenario in reader.load_all(file):
             texts = {key: "".join(text.split("\n")) for key, text in (scenario.get("txt-records") or {}).items()}
             for test, fields in scenario["tests"].items():
                 yield pytest.param(scenario, texts, fields, id=test)

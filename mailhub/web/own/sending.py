@@ -23,6 +23,7 @@ from mailhub.policy.submitting import submit
 
 from ..access import Access
 from ..routes import Route, answered, read
+from ..safety import client_of
 from .signed import OWN, signed_in
 
 _ONCE = "Idempotency-Key"
@@ -87,7 +88,7 @@ class Sending:
         ]  # fmt: skip
 
     async def _send(self, account: str, request: web.Request) -> web.StreamResponse:
-        writing, client = await read(request, Writing), request.remote or ""
+        writing, client = await read(request, Writing), client_of(request)
         given = request.headers.get(_ONCE)
         if given is None:
             return answered(await self.send(account, client, writing))
