@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mailhub.jobs import dropped
 from mailhub.jobs.maildrop import Maildrop
+from mailhub.model.envelope import Envelope, MailParameters, Notify, Recipient
 from mailhub.model.errors import Permanent
 from mailhub.policy.pickup import pick_up
 from mailhub.store.api import SieveMark
@@ -31,7 +32,17 @@ def maildrop(hub: "Hub", undo: AsyncExitStack) -> "asyncio.Task[None]":
     async def accept(envelope: dropped.Envelope, user: int, blocks: list[bytes], mark: SieveMark) -> None:
         for address in (envelope.sender or "postmaster@here.invalid", *envelope.recipients):
             _check(address)
-        await pick_up(hub.policy, envelope.sender, envelope.recipients, user, blocks, mark)
+        if envelope.envid is not None and not (envelope.envid.isascii() and envelope.envid.isprintable()):
+            raise Permanent("an ENVID that is no printable ASCII")
+        notify = Notify(envelope.notify)
+        if notify & Notify.NEVER and notify != Notify.NEVER:
+            raise Permanent("NOTIFY=NEVER beside others")
+        wanted = Envelope(
+            envelope.sender,
+            tuple(Recipient(address, notify) for address in dict.fromkeys(envelope.recipients)),
+            MailParameters(ret=envelope.ret, envid=envelope.envid),
+        )
+        await pick_up(hub.policy, wanted, user, blocks, mark)
 
     watch = _watch(folder)
     job = Maildrop(

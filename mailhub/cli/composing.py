@@ -6,8 +6,10 @@ import pwd
 import sys
 from dataclasses import dataclass, field
 from email.parser import BytesHeaderParser
+from typing import Literal
 
 from mailhub.model.clock import SystemClock
+from mailhub.model.envelope import Notify
 
 from .sysexits import SysExit, give_up
 
@@ -17,7 +19,7 @@ _TO = ("to", "cc", "bcc")
 @dataclass(slots=True)
 class Order:
     """What the arguments ask for. `mode`: the letter behind -b; `dots`: a line with a dot alone ends the message; `queue`: what -q
-    names, None without it."""
+    names, None without it; `notify`, `ret`, `envid`: which reports are wanted (RFC 3461)."""
 
     mode: str = "m"
     recipients: list[str] = field(default_factory=list)
@@ -27,6 +29,9 @@ class Order:
     dots: bool = True
     queue: str | None = None
     config: str = ""
+    notify: Notify = Notify.DEFAULT
+    ret: Literal["FULL", "HDRS"] | None = None
+    envid: str | None = None
 
 
 def composed(order: Order, limit: int, domain: str) -> tuple[str, list[str], bytes]:

@@ -6,6 +6,7 @@ import click
 
 from mailhub.config.load import ConfigError, load
 from mailhub.config.schema import Config
+from mailhub.model.envelope import Notify
 
 from .composing import Order
 from .names import Fatal
@@ -13,7 +14,7 @@ from .options import config_option
 from .sysexits import SysExit, give_up
 
 _VALUES = "ABCDfFrhLNOopRVX"  # options of sendmail that have a value
-_IGNORED = "ABDhLNOopRVXvmneUG"  # those that change nothing here
+_IGNORED = "ABDhLOopXvmneUG"  # those that change nothing here
 _MODES = "mpisv"
 
 
@@ -24,7 +25,8 @@ def sendmail(config: Path | None, arguments: tuple[str, ...]) -> None:
     """Do as sendmail(1) does.
 
     -bm, or no mode: take a message from standard input, for the running server or, where none runs, into the maildrop, from which
-    the next one takes it. -t: recipients stand in the header; -i, -oi: a line with a dot is one; -f, -r: envelope sender; -F: name.
+    the next one takes it. -t: recipients stand in the header; -i, -oi: a line with a dot is one; -f, -r: envelope sender; -F: name;
+    -N, -R, -V: which reports are wanted, what they return, and their envelope id.
 
     -bp: list the queue. -bi, -I: check the alias files. -bs: speak SMTP on standard input and output. -bv: say where mail for each
     address would go. -q: attempt now what waits; -qR SITE, -qI ID: of it, what is for that site, or has that ID.
@@ -74,7 +76,9 @@ def _act(order: Order, settings: Config, path: Path | None) -> None:
         from .composing import composed
         from .submitting import submit
 
-        submit(settings, *composed(order, settings.smtp.message_size_limit, (*settings.domains, settings.hostname)[0]))
+        domain = (*settings.domains, settings.hostname)[0]
+        sender, recipients, text = composed(order, settings.smtp.message_size_limit, domain)
+        submit(settings, sender, recipients, text, order)
 
 
 def parsed(arguments: list[str]) -> Order:
@@ -131,6 +135,17 @@ def _queue(word: str, rest: list[str]) -> str:
     return ""
 
 
+def _notify(value: str) -> Notify:
+    """`never`, or some of success, failure and delay."""
+    words = {"never": Notify.NEVER, "success": Notify.SUCCESS, "failure": Notify.FAILURE, "delay": Notify.DELAY}
+    found = Notify.DEFAULT
+    for word in value.lower().split(","):
+        if word not in words or (word == "never" and value.lower() != "never"):
+            give_up(SysExit.USAGE, f"-N {value}: never, or some of success,failure,delay")
+        found |= words[word]
+    return found
+
+
 def _valued(letter: str, value: str, order: Order) -> None:
     if letter in "fr":
         order.sender = value.strip("<>")
@@ -138,5 +153,15 @@ def _valued(letter: str, value: str, order: Order) -> None:
         order.name = value
     elif letter == "C":
         order.config = value
+    elif letter == "N":
+        order.notify = _notify(value)
+    elif letter == "R":
+        if value.upper() not in ("FULL", "HDRS"):
+            give_up(SysExit.USAGE, f"-R {value}: full or hdrs")
+        order.ret = "FULL" if value.upper() == "FULL" else "HDRS"
+    elif letter == "V":
+        if not (0 < len(value) <= 100 and value.isascii() and value.isprintable()):
+            give_up(SysExit.USAGE, "-V wants up to 100 printable characters of ASCII")
+        order.envid = value
     elif letter == "o" and value == "i":
         order.dots = False

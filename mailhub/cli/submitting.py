@@ -12,7 +12,9 @@ from typing import NoReturn
 
 from mailhub.config.schema import Config, Listener
 from mailhub.model.clock import SystemClock
+from mailhub.wire.smtp import xtext
 
+from .composing import Order
 from .sysexits import SysExit, give_up
 
 _TIMEOUT = 300.0  # seconds of silence of the server
@@ -23,12 +25,12 @@ class _Away(Exception):
     """The server takes nothing now, and has taken nothing of this message."""
 
 
-def submit(config: Config, sender: str, recipients: list[str], text: bytes) -> None:
-    """The program ends where the message is not taken."""
+def submit(config: Config, sender: str, recipients: list[str], text: bytes, order: Order) -> None:
+    """The program ends where the message is not taken. `order`: which reports are wanted."""
     try:
-        _send(config, sender, recipients, text)
+        _send(config, sender, recipients, text, order)
     except _Away as error:
-        _leave(config, sender, recipients, text, str(error))
+        _leave(config, sender, recipients, text, order, str(error))
 
 
 def _door(config: Config) -> Listener:
@@ -38,7 +40,7 @@ def _door(config: Config) -> Listener:
     return door
 
 
-def _send(config: Config, sender: str, recipients: list[str], text: bytes) -> None:
+def _send(config: Config, sender: str, recipients: list[str], text: bytes, order: Order) -> None:
     door = _door(config)
     sent = False
     try:
@@ -48,9 +50,15 @@ def _send(config: Config, sender: str, recipients: list[str], text: bytes) -> No
             if not "".join((sender, *recipients)).isascii():
                 options.append("SMTPUTF8")
                 server.command_encoding = "utf-8"
+            reports = server.has_extn("dsn")
+            if reports and order.ret is not None:
+                options.append(f"RET={order.ret}")
+            if reports and order.envid is not None:
+                options.append(f"ENVID={xtext.encode(order.envid)}")
+            notify = [f"NOTIFY={','.join(str(bit.name) for bit in order.notify)}"] if reports and order.notify else []
             _checked(server, *server.mail(sender, options), SysExit.UNAVAILABLE)
             for recipient in recipients:
-                _checked(server, *server.rcpt(recipient), SysExit.NOUSER, recipient)
+                _checked(server, *server.rcpt(recipient, notify), SysExit.NOUSER, recipient)
             sent = True
             _checked(server, *server.data(text), SysExit.UNAVAILABLE)
     except smtplib.SMTPDataError as error:
@@ -76,14 +84,16 @@ def _refused(code: int, said: bytes | str, final: SysExit, whom: str = "") -> No
     give_up(SysExit.TEMPFAIL if code // 100 == 4 else final, f"{about}{code} {text}")
 
 
-def _leave(config: Config, sender: str, recipients: list[str], text: bytes, why: str) -> None:
+def _leave(config: Config, sender: str, recipients: list[str], text: bytes, order: Order, why: str) -> None:
     """In the maildrop, until a server runs."""
     from mailhub.jobs import dropped
 
     section = config.maildrop
     folder = section.path or os.path.join(config.data, dropped.FOLDER)
     bounds = dropped.Bounds(section.message_limit, section.size_limit, config.store.free_space_floor)
-    envelope = dropped.Envelope(sender=sender, recipients=tuple(recipients))
+    envelope = dropped.Envelope(
+        sender=sender, recipients=tuple(recipients), notify=int(order.notify), ret=order.ret, envid=order.envid
+    )
     if len(recipients) > config.smtp.recipient_limit:
         give_up(SysExit.DATAERR, f"more than {config.smtp.recipient_limit} recipients (smtp.recipient_limit)")
     try:

@@ -11,7 +11,7 @@ import secrets
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Annotated, BinaryIO, Literal
 
 import msgspec
 
@@ -41,10 +41,14 @@ class Unusable(Exception):
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
-    """Of one message; `sender` "" for the null reverse-path."""
+    """Of one message; `sender` "" for the null reverse-path. `notify` (bits of model.envelope.Notify), `ret`, `envid`: which reports
+    are wanted (RFC 3461)."""
 
     sender: str
     recipients: tuple[str, ...]
+    notify: Annotated[int, msgspec.Meta(ge=0, le=15)] = 0
+    ret: Literal["FULL", "HDRS"] | None = None
+    envid: Annotated[str, msgspec.Meta(max_length=100)] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,11 @@
 recipient who does not exist is told of by a bounce, for there is nobody left to refuse it to."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mailhub.message import stamps
 from mailhub.model import ids
-from mailhub.model.envelope import PLAIN, Envelope, Origin, Recipient
+from mailhub.model.envelope import Envelope, Origin
 from mailhub.model.errors import Permanent
 from mailhub.store.api import SieveMark
 
@@ -17,14 +17,13 @@ if TYPE_CHECKING:
     from .policy import Policy
 
 
-async def pick_up(
-    policy: "Policy", sender: str, recipients: tuple[str, ...], user: int, blocks: list[bytes], mark: SieveMark
-) -> None:
+async def pick_up(policy: "Policy", wanted: Envelope, user: int, blocks: list[bytes], mark: SieveMark) -> None:
     """Queue the message in `blocks`, which user id `user` left, with its mark; the addresses are such. Permanent where it is none; any other MailError: not now."""
     config, spool = policy.config, policy.spool
     spool.check_space()
-    if not 0 < len(recipients) <= config.recipient_limit:
-        raise Permanent(f"{len(recipients)} recipients (smtp.recipient_limit)")
+    count = len(wanted.recipients)
+    if not 0 < count <= config.recipient_limit:
+        raise Permanent(f"{count} recipients (smtp.recipient_limit)")
     rewriting, number = policy.rewriting, spool.new_id()
     intake = BodyIntake(spool.body_writer(), config.header_size_limit, rewriting.header if rewriting.used else None)
     try:
@@ -40,12 +39,10 @@ async def pick_up(
     if intake.hops > config.hopcount_limit:
         intake.abort()
         raise Permanent("too many hops: this message is in a loop")
-    parameters = replace(
-        PLAIN, body="7BIT" if ascii_only else "8BITMIME", smtputf8=not all(map(str.isascii, (sender, *recipients)))
-    )
-    envelope = await rewriting.envelope(
-        Envelope(sender, tuple(Recipient(address) for address in dict.fromkeys(recipients)), parameters)
-    )
+    addresses = (wanted.sender, *(recipient.address for recipient in wanted.recipients))
+    body_type: Literal["7BIT", "8BITMIME"] = "7BIT" if ascii_only else "8BITMIME"
+    parameters = replace(wanted.parameters, body=body_type, smtputf8=not all(map(str.isascii, addresses)))
+    envelope = await rewriting.envelope(replace(wanted, parameters=parameters))
     origin = Origin(protocol="local", helo=f"userid {user}")
     signature = await policy.signed(body)
     sole = envelope.recipients[0].address if len(envelope.recipients) == 1 else None

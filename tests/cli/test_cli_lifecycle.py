@@ -14,6 +14,8 @@ import psutil
 import pytest
 from support.server import REPOSITORY, free_port
 
+pytestmark = pytest.mark.slow
+
 LISTENERS = '[[listener]]\nprotocol = "smtp"\n[[listener]]\nprotocol = "imap"\n'
 
 

@@ -304,3 +304,24 @@ def test_names_are_installed_and_nobody_elses_is_touched(tmp_path: Path) -> None
     assert run("--remove").exit_code == 4
     assert sorted(entry.name for entry in folder.iterdir()) == ["mailq", "sendmail"]
     assert CliRunner().invoke(root, ["install-names", str(folder)]).exit_code == 2
+
+
+@pytest.mark.parametrize("runs", [True, False])
+async def test_sendmail_asks_for_reports(tmp_path: Path, runs: bool) -> None:
+    """-N, -R and -V, by SMTP and by the maildrop."""
+    made = Names.__new__(Names)
+    made.config = tmp_path / "config.toml"
+    words = ("sendmail", "-N", "success", "-R", "hdrs", "-V", "an id=1", "-f", "ann@mailhub.test", "ann")
+    async with running(tmp_path, "ann@mailhub.test") as hub:
+        port = hub.port("smtp") if runs else 9
+        made.config.write_text(f'data = "."\n[[listener]]\nprotocol = "smtp"\nport = {port}\n')
+        done = await made.run(*words, stdin="Subject: wanted\n\ntext of it\n")
+        assert (done.exit_code, done.output) == (0, "")
+        while list((tmp_path / "maildrop").iterdir()):
+            await asyncio.sleep(0)
+        report = (await messages(hub, "ann@mailhub.test"))[1]
+    assert b"Original-Envelope-Id: an id=1\r\n" in report
+    assert b"\r\nAction: delivered\r\n" in report
+    assert (b"Subject: wanted" in report, b"text of it" in report) == (True, False)
+    for wrong in (("-N", "never,delay"), ("-N", "x"), ("-R", "all"), ("-V", "a\nb")):
+        assert (await made.run("sendmail", *wrong, "ann")).exit_code == 64

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -123,8 +124,8 @@ async def test_an_unknown_recipient_is_told_of_by_a_bounce(tmp_path: Path) -> No
         assert b"nobody@mailhub.test" in await bounced(hub, ANN)
 
 
-def written(sender: str, *recipients: str) -> bytes:
-    return msgspec.json.encode(dropped.Envelope(sender=sender, recipients=recipients)) + b"\n" + TEXT
+def written(sender: str, *recipients: str, **more: Any) -> bytes:
+    return msgspec.json.encode(dropped.Envelope(sender=sender, recipients=recipients, **more)) + b"\n" + TEXT
 
 
 HOSTILE: dict[str, Callable[[Path], object]] = {
@@ -134,6 +135,8 @@ HOSTILE: dict[str, Callable[[Path], object]] = {
     "an address with a line end": lambda place: place.write_bytes(written("a@b.test>\r\nRCPT TO:<x@y.test", ANN)),
     "a recipient that is none": lambda place: place.write_bytes(written("a@b.test", "ann")),
     "a source route": lambda place: place.write_bytes(written("a@b.test", "@x.test:ann@mailhub.test")),
+    "a line end in ENVID": lambda place: place.write_bytes(written("a@b.test", ANN, envid="x\r\nRCPT")),
+    "never and always": lambda place: place.write_bytes(written("a@b.test", ANN, notify=3)),
     "a line without end": lambda place: place.write_bytes(written("a@b.test", ANN) + b"x" * 200_000),
     "too large": lambda place: place.write_bytes(written("a@b.test", ANN) + b"x\n" * 2_000_000),
     "a link": lambda place: place.symlink_to("/etc/passwd"),
