@@ -71,7 +71,7 @@ setup:
 
 packages:
 	@scripts/debian $$(cat tests/debian-packages.txt)
-	@scripts/unpack .debian exim4-daemon-light
+	@scripts/unpack .debian exim4-daemon-light monitoring-plugins-common monitoring-plugins-standard
 
 # What the newest supported version breaks shows in the tests of the rooms; whole servers are driven once, above.
 second: setup

@@ -185,6 +185,8 @@ def _start(settings: Config, path: Path | None, log: Path | None, timeout: float
         return
     click.echo(f"mailhub runs, process {answer['pid']}\n")
     print_table(("LISTENER", "PROTOCOL", "ADDRESS", "TLS"), [tuple(row.values()) for row in answer["listeners"]])
+    if (accounts := Path(settings.data) / "demo-accounts.txt").exists():
+        click.echo(f"\naccounts to try it: {accounts}")
 
 
 def _log(settings: Config, path: Path | None) -> tuple[Any, int]:

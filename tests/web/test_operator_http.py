@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import aiohttp
 import pytest
@@ -15,7 +15,7 @@ from mailhub.config.schema import Limits, Listener, Smtp
 from mailhub.config.signin import Auth
 from mailhub.config.web import Web
 from mailhub.control import words
-from mailhub.control.scopes import ACTIONS
+from mailhub.control.scopes import ACTIONS, name
 from mailhub.directory.second_factor import STEP, code
 from mailhub.hub import Hub
 from mailhub.model.verdict import Action
@@ -110,9 +110,11 @@ class Later:
         return float(self._clock.now()) + self._ahead
 
 
-async def test_no_token_makes_tokens(site: Site) -> None:
+async def test_no_token_makes_tokens_or_reads_mail(site: Site) -> None:
     everything = await site.token("*:write")
-    for action in ("token.add", "token.list", "token.remove"):
+    commands_alone = [name(kind) for kind in get_args(words.AnyRequest) if name(kind) not in ACTIONS]
+    assert {"token.add", "mail.read", "mail.expunge", "mail.show", "signin.test", "queue.read"} <= set(commands_alone)
+    for action in commands_alone:
         async with aiohttp.ClientSession() as session:
             answer = await session.post(
                 site.root + API + action, headers={"Authorization": f"Bearer {everything}"}, json={}
