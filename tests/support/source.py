@@ -10,7 +10,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = "mailhub"
 
 # What tools and runs leave behind; the rest of the tree is ours.
-LEFT_BEHIND = {".git", "var", "dist", "out", "__pycache__", "build"}
+LEFT_BEHIND = {".git", ".debian", "var", "man", "dist", "out", "__pycache__", "build"}
 
 
 @dataclass(frozen=True)
