@@ -8,7 +8,9 @@ import msgspec
 from . import words
 
 # The last word of what changes nothing.
-_READING = frozenset(("list", "get", "show", "find", "check", "summary", "ages", "explain", "status", "follow"))
+_READING = frozenset(
+    ("list", "get", "show", "find", "check", "summary", "ages", "explain", "status", "follow", "dmarc", "tls")
+)
 # What no token may do: make another, read or take away what lies in mailboxes, read mail that is under way, try passwords.
 _BY_COMMAND = ("token.", "mail.", "queue.read", "signin.")
 

@@ -33,6 +33,7 @@ from .mailboxes import Mailboxes
 from .quarantines import Quarantines
 from .queues import Deadline, Queues
 from .quotas import Quotas
+from .reports import Reports
 from .routes import Routes
 from .scripts import Scripts
 from .sent import Sent
@@ -96,6 +97,7 @@ class Control:
         accounts, traces = Accounts(directory, store.mailboxes, store.texts), Traces(store.traces, trace)
         queues = Queues(store.queue, clock, wake, deadline, traces)
         bans, suppressions = Bans(guard), Suppressions(store.suppressions, clock)
+        reports = Reports(directory, store.mailboxes, clock)
         sent = Sent(store.queue, clock, queues, traces, trace)
         sieve, routes = Scripts(directory, scripts), Routes(router)
         quarantines = Quarantines(store.queue, clock, wake, queues, routes, trace)
@@ -136,6 +138,8 @@ class Control:
             words.TokenAdd: tokens.add,
             words.TokenList: tokens.page,
             words.TokenRemove: tokens.remove,
+            words.ReportsDmarc: reports.dmarc,
+            words.ReportsTls: reports.tls,
             words.SentShow: sent.show,
             words.SentTakeBack: sent.take_back,
             words.WebhookList: webhooks.page,

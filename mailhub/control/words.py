@@ -73,6 +73,10 @@ from .quota_words import QuotaGet as QuotaGet
 from .quota_words import QuotaRecalculate as QuotaRecalculate
 from .quota_words import QuotaSet as QuotaSet
 from .quota_words import QuotaState as QuotaState
+from .report_words import DmarcReports as DmarcReports
+from .report_words import ReportsDmarc as ReportsDmarc
+from .report_words import ReportsTls as ReportsTls
+from .report_words import TlsReports as TlsReports
 from .request import PAGE as PAGE
 from .request import Done as Done
 from .request import Page as Page
@@ -369,7 +373,7 @@ AnyRequest = (
     | QueueRelease | QueueRequeue | QueueRemove | Explain | JunkTrain | JunkExplain | JunkList | QuarantineList | QuarantineShow | QuarantineRelease | QuarantineDelete | BanList | BanAdd | BanRemove | MailboxRebuild
     | DkimCreate | DkimList | DkimActivate | DkimRemove | ForwardGet | ForwardSet | SieveList | SieveGet | SievePut | SieveActivate | SieveDelete
     | QuotaGet | QuotaSet | QuotaRecalculate | MailboxCheck | MailboxRepair | MailboxSync | MailboxTake | RouteShow | QueueAges | TraceFind | SuppressionList | SuppressionAdd | SuppressionRemove
-    | TokenAdd | TokenList | TokenRemove | DnsShow | DoctorCheck | WebhookList | WebhookTest | SentShow | SentTakeBack
+    | TokenAdd | TokenList | TokenRemove | DnsShow | DoctorCheck | WebhookList | WebhookTest | SentShow | SentTakeBack | ReportsDmarc | ReportsTls
 )  # fmt: skip
 
 

@@ -1,0 +1,174 @@
+"""DMARC and TLS reports of others, read in the mailbox where they lie, in all their wrappings; hostile ones cost little."""
+
+import gzip
+import io
+import json
+import zipfile
+from collections.abc import AsyncIterator
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.hubs import running, send
+
+from mailhub.control import words
+from mailhub.control.errors import ControlError
+from mailhub.control.reports import _reports
+from mailhub.hub import Hub
+from mailhub.message import dmarc_report, tls_report, tls_report_reading
+from mailhub.model.clock import VirtualClock
+
+ANN = "reports@mailhub.test"
+NOW = 1_800_000_000
+RECORD = """<record><row><source_ip>{ip}</source_ip><count>{count}</count><policy_evaluated><disposition>{disposition}</disposition>
+<dkim>{dkim}</dkim><spf>{spf}</spf><reason><type>mailing_list</type></reason></policy_evaluated></row>
+<identifiers><header_from>{domain}</header_from><envelope_from>x.test</envelope_from></identifiers>
+<auth_results><dkim><domain>d.test</domain><result>pass</result></dkim><spf><domain>s.test</domain><result>fail</result></spf></auth_results></record>"""
+DMARC = """<?xml version="1.0" encoding="UTF-8" ?>
+<feedback{namespace}><version>1.0</version><report_metadata><org_name>{organization}</org_name><email>noreply@far.test</email>
+<report_id>{id}</report_id><date_range><begin>{begin}</begin><end>{end}</end></date_range></report_metadata>
+<policy_published><domain>{domain}</domain><adkim>r</adkim><p>reject</p><sp>reject</sp><pct>100</pct></policy_published>{records}</feedback>"""
+
+
+def dmarc(
+    id: str = "1",
+    *rows: tuple[str, int, str, str, str],
+    organization: str = "Far & Co",
+    namespace: str = "",
+    end: int = NOW,
+) -> bytes:
+    records = "".join(
+        RECORD.format(ip=ip, count=count, disposition=disposition, dkim=dkim, spf=spf, domain="a.test")
+        for ip, count, disposition, dkim, spf in rows
+    )
+    organization = organization.replace("&", "&amp;")
+    return DMARC.format(
+        namespace=namespace, organization=organization, id=id, begin=end - 86_400, end=end, domain="a.test", records=records
+    ).encode()  # fmt: skip
+
+
+def letter(content: bytes, kind: str, name: str) -> bytes:
+    message = EmailMessage()
+    message["From"], message["Subject"] = "noreply@far.test", "Report Domain: a.test"
+    message.set_content("see attachment")
+    main, _, sub = kind.partition("/")
+    message.add_attachment(content, maintype=main, subtype=sub, filename=name)
+    return message.as_bytes().replace(b"\n", b"\r\n")
+
+
+def zipped(*contents: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for n, content in enumerate(contents):
+            archive.writestr(f"{n}.xml", content)
+    return file.getvalue()
+
+
+@pytest.fixture
+async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
+    async with running(tmp_path / "var", ANN, clock=VirtualClock(NOW + 3_600)) as made:
+        yield made
+
+
+async def test_dmarc_reports_in_all_wrappings(hub: Hub) -> None:
+    good, bad = ("192.0.2.1", 10, "none", "pass", "pass"), ("198.51.100.9", 7, "reject", "fail", "fail")
+    half = ("192.0.2.1", 5, "none", "fail", "pass")
+    new = ' xmlns="urn:ietf:params:xml:ns:dmarc-2.0"'
+    for content, kind, name in (
+        (zipped(dmarc("1", good, bad)), "application/zip", "far.test!a.test!1!2.zip"),
+        (gzip.compress(dmarc("2", half, namespace=new)), "application/gzip", "far.test!a.test!1!2.xml.gz"),
+        (gzip.compress(dmarc("2", half, namespace=new)), "application/octet-stream", "again.xml.gz"),
+        (dmarc("3", good, organization="Other"), "text/xml", "plain.xml"),
+        (gzip.compress(dmarc("4", bad, end=NOW - 30 * 86_400)), "application/gzip", "old.xml.gz"),
+        (b"no xml at all", "text/xml", "broken.xml"),
+    ):
+        await send(hub, "noreply@far.test", ANN, letter(content, kind, name))
+    await send(hub, "x@far.test", ANN, b"Subject: no report\r\n\r\ntext\r\n")
+    await hub.queue.idle()
+    found = await hub.control.perform(words.ReportsDmarc(account=ANN))
+    assert (found.reports, found.unread, found.organizations) == (3, 1, ("Far & Co", "Other"))
+    first, second = found.sources
+    assert (first.domain, first.source, first.messages, first.aligned, first.dkim, first.spf) == (
+        "a.test", "192.0.2.1", 25, 25, 20, 25,
+    )  # fmt: skip
+    assert (second.source, second.messages, second.aligned, second.refused) == ("198.51.100.9", 7, 0, 7)
+    assert (await hub.control.perform(words.ReportsDmarc(account=ANN, days=60))).reports == 4
+    assert (await hub.control.perform(words.ReportsDmarc(account=ANN, domain="b.test"))).reports == 0
+    with pytest.raises(ControlError, match="no account"):
+        await hub.control.perform(words.ReportsDmarc(account="nobody@mailhub.test"))
+
+
+async def test_tls_reports_as_we_send_them(hub: Hub) -> None:
+    failures = (
+        tls_report.Failure("certificate-expired", 3, "192.0.2.1", "mx.a.test"),
+        tls_report.Failure("starttls-not-supported", 9),
+    )
+    policies = (tls_report.Judged("sts", ("version: STSv1",), ("mx.a.test",), 100, failures),)
+    report = tls_report.TlsReport("a.test", "far.test", "Far", "tls@far.test", NOW // 86_400 - 1, policies)
+    for _ in range(2):
+        await send(hub, "tls@far.test", ANN, tls_report.mail(report, ANN, "<1@far.test>", NOW))
+    await hub.queue.idle()
+    found = await hub.control.perform(words.ReportsTls(account=ANN))
+    assert (found.reports, found.organizations) == (1, ("Far",))
+    (one,) = found.destinations
+    assert (one.domain, one.policy, one.successes, one.failed) == ("a.test", "sts", 100, 12)
+    assert one.failures == (("starttls-not-supported", 9), ("certificate-expired", 3))
+    assert (await hub.control.perform(words.ReportsDmarc(account=ANN))).reports == 0
+
+
+ENTITIES = (
+    b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]><feedback>&b;</feedback>'
+)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        ENTITIES,
+        b'<!DOCTYPE x SYSTEM "file:///etc/passwd"><feedback/>',
+        b"<a>" * 100_000,
+        dmarc("1", ("x", 1, "none", "pass", "pass")).replace(
+            b"<count>1</count>", b"<count>" + b"9" * 5_000 + b"</count>"
+        ),
+        dmarc("1").replace(b"</feedback>", b"<record/>" * 100_001 + b"</feedback>"),
+        b"",
+        b"\0" * 1_000,
+    ],
+)
+def test_hostile_ones_are_no_reports(content: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        dmarc_report.read(content)
+    for packed, name in ((gzip.compress(content), "a.xml.gz"), (zipped(content), "a.zip"), (content, "a.xml")):
+        assert list(_reports(letter(packed or b" ", "application/octet-stream", name), dmarc_report.read)) in (
+            [None],
+            [],
+        )
+
+
+def test_bombs() -> None:
+    zeros = b"\0" * 60_000_000
+    for packed, name in (
+        (gzip.compress(zeros), "a.xml.gz"),
+        (zipped(zeros, zeros, zeros, zeros, zeros, zeros), "a.zip"),
+    ):
+        assert len(packed) < 500_000
+        found = list(_reports(letter(packed, "application/octet-stream", name), dmarc_report.read))
+        assert found == [None] * len(found)
+        assert 1 <= len(found) <= 4
+
+
+@given(st.binary(max_size=300), st.integers(0, 2_000), st.binary(max_size=20))
+def test_nothing_else_is_raised(noise: bytes, at: int, change: bytes) -> None:
+    good = dmarc("1", ("192.0.2.1", 1, "none", "pass", "pass"))
+    spoilt = json.dumps({"organization-name": "x", "date-range": {}, "report-id": "1", "policies": []}).encode()
+    for content in (noise, good[:at] + change + good[at + len(change) :], spoilt[:at] + change + spoilt[at:]):
+        for read in (dmarc_report.read, tls_report_reading.read):
+            try:
+                read(content)
+            except ValueError:
+                continue
+        list(_reports(letter(content or b" ", "text/xml", "a.xml"), dmarc_report.read))
+        list(_reports(letter(b"PK\x03\x04" + content, "application/zip", "a.zip"), dmarc_report.read))
+        list(_reports(letter(b"\x1f\x8b" + content, "application/gzip", "a.gz"), dmarc_report.read))
