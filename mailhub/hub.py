@@ -26,7 +26,7 @@ from mailhub.control.service import Control
 from mailhub.control.webhooks import Webhooks
 from mailhub.delivery.local import DeliverHook
 from mailhub.delivery.sieve import files
-from mailhub.hub_filters import inspection, junk_filter, signer
+from mailhub.hub_filters import dmarc_counts, inspection, junk_filter, signer
 from mailhub.hub_hooks import hooked
 from mailhub.hub_local import Person, become, deputed, local_domains, make_folder, person, users_of
 from mailhub.hub_mail import jobs, moving_mail
@@ -165,7 +165,7 @@ class Hub:
         self.junk = junk_filter(self, undo)
         self.scripts = Scripts(self.store.sieve, config.sieve, self.mailboxes.lane)
         self.hooks = await hooked(self, undo)
-        self.signer = signer(self)
+        self.signer, self.dmarc_counts = signer(self), dmarc_counts(self)
         await self._start_queue(undo)
         self.services = Services(self.resolver, clock)
         undo.callback(self.services.close)

@@ -15,6 +15,7 @@ from mailhub.policy.iprev import Iprev
 
 if TYPE_CHECKING:
     from mailhub.hub import Hub
+    from mailhub.policy.dmarc_counts import DmarcCounts
 
 
 def junk_filter(hub: "Hub", undo: AsyncExitStack) -> JunkFilter:
@@ -38,6 +39,15 @@ def signer(hub: "Hub") -> Signer:
     """Who signs mail of ours; he has nothing to do for domains without keys."""
     limit = hub.config.smtp.header_size_limit
     return Signer(hub.store.dkim, hub.resolver, hub.clock, hub.mailboxes.lane, limit)
+
+
+def dmarc_counts(hub: "Hub") -> "DmarcCounts | None":
+    """What is counted for the reports, where they are sent."""
+    if not hub.config.dmarc_reports.send:
+        return None
+    from mailhub.policy.dmarc_counts import DmarcCounts
+
+    return DmarcCounts(hub.store.dmarc, hub.clock, hub.config.dmarc_reports.limit)
 
 
 def scanning(hub: "Hub") -> Iterator[Check]:
@@ -84,7 +94,7 @@ def inspection(hub: "Hub") -> Inspection:
     if config.dmarc.enabled:
         from mailhub.policy.dmarc import Dmarc
 
-        checks.append(Dmarc(config.dmarc, config.arc.trusted_sealers, hub.resolver))
+        checks.append(Dmarc(config.dmarc, config.arc.trusted_sealers, hub.resolver, hub.dmarc_counts))
     if config.greylist.enabled and config.mode != "capture":
         from mailhub.policy.greylist import Greylist
 

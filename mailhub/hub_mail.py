@@ -24,6 +24,7 @@ from mailhub.directory.keys import kept_key
 from mailhub.jobs import webhooks
 from mailhub.jobs.autoexpunge import Retention
 from mailhub.jobs.daily import Daily
+from mailhub.jobs.dmarc_reports import DmarcReports
 from mailhub.jobs.tls_reports import TlsReports
 from mailhub.model.clock import VirtualClock
 from mailhub.net.https import Https
@@ -124,7 +125,7 @@ def _runner(hub: "Hub") -> "Programs | None":
 def jobs(hub: "Hub", tls: RelayTls, notices: Notices, undo: AsyncExitStack) -> Iterator["asyncio.Task[None]"]:
     """Core tasks, once the queue runs; `undo` ends them."""
     config, clock = hub.config, hub.clock
-    begun: list[Daily | TlsReports | webhooks.Hook] = [
+    begun: list[Daily | TlsReports | DmarcReports | webhooks.Hook] = [
         Daily("the quarantine", hub.quarantine.work, clock, _REFRESH_SPREAD, random.Random())
     ]
     if config.relay.mta_sts:
@@ -133,6 +134,9 @@ def jobs(hub: "Hub", tls: RelayTls, notices: Notices, undo: AsyncExitStack) -> I
         https = Https(hub.resolver, clock, config.relay.tls_ca)
         section, store = config.tls_reports, hub.store.tls
         begun.append(TlsReports(section, config.hostname, sessions, store, hub.resolver, https, hub.spool, clock))
+    if hub.dmarc_counts is not None:
+        rooms = hub.store.dmarc, hub.resolver, hub.spool, clock
+        begun.append(DmarcReports(config.dmarc_reports, config.hostname, hub.dmarc_counts, *rooms))
     if config.mailbox.autoexpunge:
         retention = Retention(config.mailbox.autoexpunge, hub.store.mailboxes, clock)
         begun.append(Daily("autoexpunge", retention.work, clock, _REFRESH_SPREAD, random.Random()))

@@ -80,6 +80,18 @@ class Transport(Section, frozen=True, kw_only=True):
     output_limit: Octets = 4_096
 
 
+class DmarcReports(Section, frozen=True, kw_only=True):
+    # Tell other domains each day what was found of mail with them in From, where they ask for it (RFC 9990).
+    send: bool = False
+    # Who reports, and the address for questions; empty: the host's name, and its postmaster.
+    organization: str = ""
+    contact: str = ""
+    # Different findings counted in one day; those beyond are left out.
+    limit: Count = 100_000
+    # Reports go out at a moment of this time after midnight UTC.
+    spread: Annotated[float, Meta(ge=0, le=86_000)] = 14_400.0
+
+
 class TlsReports(Section, frozen=True, kw_only=True):
     # Tell other domains each day how TLS with their mail hosts went, where they ask for it (TLSRPT, RFC 8460).
     send: bool = False

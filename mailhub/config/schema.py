@@ -38,6 +38,7 @@ from .queueing import Destination as Destination
 from .queueing import Queue as Queue
 from .queueing import Suppression as Suppression
 from .queueing import Trace as Trace
+from .relaying import DmarcReports as DmarcReports
 from .relaying import Relay as Relay
 from .relaying import TlsReports as TlsReports
 from .relaying import Transport as Transport
@@ -320,6 +321,7 @@ class Config(Section, frozen=True, kw_only=True):
     transport: dict[str, Transport] = field(default_factory=dict)
     webhook: dict[str, Webhook] = field(default_factory=dict)
     tls_reports: TlsReports = TlsReports()
+    dmarc_reports: DmarcReports = DmarcReports()
     resolver: Resolver = Resolver()
     store: Store = Store()
     mailbox: Mailbox = Mailbox()

@@ -8,6 +8,15 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from .credential_words import AppPassword as AppPassword
+from .credential_words import AppPasswordAdd as AppPasswordAdd
+from .credential_words import AppPasswordList as AppPasswordList
+from .credential_words import AppPasswordRemove as AppPasswordRemove
+from .credential_words import Enrolment as Enrolment
+from .credential_words import Generated as Generated
+from .credential_words import SecondFactorBegin as SecondFactorBegin
+from .credential_words import SecondFactorConfirm as SecondFactorConfirm
+from .credential_words import SecondFactorRemove as SecondFactorRemove
 from .dkim_words import DkimActivate as DkimActivate
 from .dkim_words import DkimCreate as DkimCreate
 from .dkim_words import DkimList as DkimList
@@ -276,58 +285,6 @@ class UserRemove(Request[Done], frozen=True, kw_only=True, tag="user.remove"):
 class UserList(Request[tuple[User, ...]], frozen=True, kw_only=True, tag="user.list"):
     after: str = ""
     limit: Page = PAGE
-
-
-class AppPassword(Struct, frozen=True, kw_only=True):
-    """A password of one program, without the password. `services` empty: all. `used`: wall time to the hour, 0: never."""
-
-    name: str
-    services: tuple[str, ...]
-    created: float
-    used: float
-    client: str
-
-
-class Generated(Struct, frozen=True, kw_only=True):
-    """A password, told this once."""
-
-    password: str
-
-
-class Enrolment(Struct, frozen=True, kw_only=True):
-    """A second factor that waits for its first code. `uri`: the same for a QR code."""
-
-    secret: str
-    uri: str
-    recovery: tuple[str, ...]
-
-
-class AppPasswordAdd(Request[Generated], frozen=True, kw_only=True, tag="app-password.add"):
-    address: Address
-    name: Address
-    services: Annotated[tuple[str, ...], Meta(max_length=10)] = ()
-
-
-class AppPasswordList(Request[tuple[AppPassword, ...]], frozen=True, kw_only=True, tag="app-password.list"):
-    address: Address
-
-
-class AppPasswordRemove(Request[Done], frozen=True, kw_only=True, tag="app-password.remove"):
-    address: Address
-    name: Address
-
-
-class SecondFactorBegin(Request[Enrolment], frozen=True, kw_only=True, tag="second-factor.begin"):
-    address: Address
-
-
-class SecondFactorConfirm(Request[Done], frozen=True, kw_only=True, tag="second-factor.confirm"):
-    address: Address
-    code: Address
-
-
-class SecondFactorRemove(Request[Done], frozen=True, kw_only=True, tag="second-factor.remove"):
-    address: Address
 
 
 class DomainAdd(Request[Done], frozen=True, kw_only=True, tag="domain.add"):

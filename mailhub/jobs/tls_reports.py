@@ -8,14 +8,12 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import Coroutine
-from typing import Any
 
 from mailhub.config import schema
 from mailhub.delivery.relay.tlsrpt import TLS_REPORT, TlsSessions
 from mailhub.message import stamps, tls_report
 from mailhub.model import ids
-from mailhub.model.clock import Clock, Timer
+from mailhub.model.clock import Clock
 from mailhub.model.envelope import Envelope, Notify, Origin, Recipient
 from mailhub.model.errors import MailError
 from mailhub.net.https import Https, HttpsError
@@ -23,20 +21,18 @@ from mailhub.net.resolver import DnsTemporary, NoData, NoSuchName, Resolver
 from mailhub.queue.spool import Spool
 from mailhub.store.api import Body, TlsCount, TlsStore
 
-from .daily import DAY, Daily
+from .counted import CountedReports
+from .daily import DAY
 
 log = logging.getLogger("mailhub.jobs")
 
 _PAGE = 100
-_FLUSH = 60.0  # seconds that counts may be in memory alone
 _TIMEOUT = 60.0  # seconds for a web server to take a report
 _ANSWER = 4_096  # octets of its answer that are read
 _PATIENCE = 3  # days after which a report that can not be sent is given up (section 5.4 wants one at least)
 
 
-class TlsReports:
-    """`start`, then `stop`. `idle` returns when nothing is due, so that only the clock can bring more."""
-
+class TlsReports(CountedReports):
     def __init__(
         self,
         config: schema.TlsReports,
@@ -49,69 +45,17 @@ class TlsReports:
         clock: Clock,
         chance: random.Random | None = None,
     ) -> None:
-        self._config, self._hostname, self._sessions, self._store = config, hostname, sessions, store
-        self._resolver, self._https, self._spool, self._clock = resolver, https, spool, clock
-        name, chance = "the TLS reports", chance or random.Random()
-        self._daily = Daily(name, self._send_all, clock, config.spread, chance)
-        self._timer: Timer | None = None
-        self._work: set[asyncio.Task[None]] = set()  # with the store, not to be cut
-
-    def start(self) -> "asyncio.Task[None]":
-        """A core task, that ends by `stop` alone."""
-        self._sessions.on_first = self._flush_later
-        return self._daily.start()
-
-    async def idle(self) -> None:
-        await self._daily.idle()
-        while self._work:
-            await asyncio.wait(set(self._work))
-
-    async def stop(self) -> None:
-        """What was counted, and what is on its way into the queue, is kept."""
-        await self._daily.stop()
-        self._sessions.on_first = lambda: None
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._work:
-            await asyncio.wait(set(self._work))
-        await self._flush()
-
-    def _uncut(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
-        task = asyncio.get_running_loop().create_task(work)
-        self._work.add(task)
-        task.add_done_callback(self._work.discard)
-        return task
-
-    # --- counts ------------------------------------------------------------------------------------------------------
-
-    def _flush_later(self) -> None:
-        self._timer = self._clock.call_later(_FLUSH, lambda: self._uncut(self._flush_now()))
-
-    async def _flush_now(self) -> None:
-        if not await self._flush():
-            self._flush_later()
-
-    async def _flush(self) -> bool:
-        try:
-            await self._sessions.flush()
-        except MailError as error:
-            log.warning("sessions for TLS reports can not be counted now: %s", error)
-            return False
-        return True
-
-    # --- reports -----------------------------------------------------------------------------------------------------
+        super().__init__("TLS", sessions, clock, config.spread, chance)
+        self._config, self._hostname, self._store = config, hostname, store
+        self._resolver, self._https, self._spool = resolver, https, spool
 
     async def _send_all(self) -> None:
-        await self._flush()
         today, after = int(self._clock.now() // DAY), (0, "")
-        try:
-            while page := await self._store.reportable(today, after, _PAGE):
-                for day, domain in page:
-                    if await self._sent(day, domain) or day < today - _PATIENCE:
-                        await self._store.remove_sessions(day, domain)
-                after = page[-1]
-        except MailError as error:
-            log.warning("TLS reports can not be made now: %s", error)
+        while page := await self._store.reportable(today, after, _PAGE):
+            for day, domain in page:
+                if await self._sent(day, domain) or day < today - _PATIENCE:
+                    await self._store.remove_sessions(day, domain)
+            after = page[-1]
 
     async def _sent(self, day: int, domain: str) -> bool:
         """Whether the domain has its report, or wants none."""

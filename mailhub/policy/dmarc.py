@@ -1,18 +1,22 @@
 """DMARC (RFC 9989): whether SPF or DKIM speak for the domain in From, and what that domain asks for where they do not."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from mailhub.config import schema
 from mailhub.message import address_list, authres, headers
+from mailhub.message.dmarc_reporting import Finding, Method, Published
+from mailhub.model.address import domain_of
 from mailhub.model.reply import Reply
 from mailhub.model.verdict import Action
 from mailhub.net.names import ascii_name
 from mailhub.net.resolver import DnsTemporary, NoData, NoSuchName, Resolver
 
 from .check import Stage, Statement
+from .dmarc_counts import DmarcCounts
 from .visit import Visit
 
+_TOLD = 10  # results of one method that are reported
 _LABELS = 8  # of a name from which the walk goes straight up to one less (RFC 9989 section 4.10)
 _WEAKER = {"reject": "quarantine", "quarantine": "none", "none": "none"}
 _POLICIES = frozenset(_WEAKER)
@@ -29,6 +33,7 @@ class Record:
     strict_spf: bool = False
     psd: str = "u"
     testing: bool = False
+    reported: bool = False  # it wants reports
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +53,11 @@ class Dmarc:
     stage: Stage = "content"
     after = frozenset(("dkim", "arc"))
 
-    def __init__(self, config: schema.Dmarc, sealers: Collection[str], resolver: Resolver) -> None:
-        """`sealers`: domains whose word for what they found before us counts."""
-        self.config, self._resolver = config, resolver
+    def __init__(
+        self, config: schema.Dmarc, sealers: Collection[str], resolver: Resolver, counts: DmarcCounts | None = None
+    ) -> None:
+        """`sealers`: domains whose word for what they found before us counts. `counts`: for reports, None where none are sent."""
+        self.config, self._resolver, self._counts = config, resolver, counts
         self._sealers = frozenset(map(str.lower, sealers))
 
     async def ask(self, visit: Visit) -> Statement | None:
@@ -73,31 +80,64 @@ class Dmarc:
             method = authres.resinfo("dmarc", "temperror", str(error), header_from=author)
             return Statement("temperror", reason=str(error), methods=(method,))
         if aligned:
-            method = authres.resinfo("dmarc", "pass", aligned, header_from=author)
-            return Statement("pass", self.config.pass_score, f"{aligned} speaks for {author}", methods=(method,))
+            self._count(visit, found, author, aligned, "pass")
+            spoken = next(f"{check} of {domain}" for check, domain in aligned.items())
+            method = authres.resinfo("dmarc", "pass", spoken, header_from=author)
+            return Statement("pass", self.config.pass_score, f"{spoken} speaks for {author}", methods=(method,))
         if (sealer := self._vouched(visit, author)) is not None:
+            self._count(visit, found, author, {}, "none", f"trusted_forwarder: arc of {sealer}")
             method = authres.resinfo("dmarc", "fail", f"p={policy}; {sealer} found it to pass", header_from=author)
             reason = f"nothing speaks for {author} here, but did when it came to {sealer}, who is trusted"
             return Statement("fail", 0.0, reason, methods=(method,))
         action = {"reject": Action[self.config.reject.upper()], "quarantine": Action.JUNK}.get(policy, Action.ACCEPT)
+        done = {Action.REJECT: "reject", Action.ACCEPT: "none"}.get(action, "quarantine")
+        self._count(visit, found, author, {}, done, "" if done == policy else f"local_policy: {policy} is asked for")
         reason = f"nothing speaks for {author}, which asks for {policy}"
         reply = Reply(550, "5.7.1", f"DMARC: {reason}") if action is Action.REJECT else None
         method = authres.resinfo("dmarc", "fail", f"p={policy}", header_from=author)
         return Statement("fail", self.config.fail_score, reason, action, reply, methods=(method,))
 
-    async def _aligned(self, visit: Visit, found: Found, record: Record) -> str:
-        """What passed and is of the author's domain, "" for nothing (section 4.4)."""
+    def _count(
+        self, visit: Visit, found: Found, author: str, aligned: Mapping[str, str], disposition: str, override: str = ""
+    ) -> None:
+        """For the report to the domain, where it wants one, and this is no question of the operator's."""
+        record = found.record
+        if self._counts is None or visit.told is not None or record is None or not record.reported:
+            return
+        said = [visit.statements[check] for check in ("dkim", "spf") if check in visit.statements]
+        self._counts.count(
+            found.place,
+            Finding(
+                published=Published(
+                    record.policy, record.subdomains, record.nonexistent, "s" if record.strict_dkim else "r",
+                    "s" if record.strict_spf else "r", record.testing,
+                ),
+                source=visit.origin.client,
+                disposition=disposition,
+                dkim="pass" if "dkim" in aligned else "fail",
+                spf="pass" if "spf" in aligned else "fail",
+                header_from=author,
+                envelope_from=domain_of(visit.sender or "")[:255].lower(),
+                methods=tuple(
+                    Method(one.method, one.domain[:255], one.result, one.detail[:100]) for each in said for one in each.identities[:_TOLD]
+                ),
+                override=override,
+            ),
+        )  # fmt: skip
+
+    async def _aligned(self, visit: Visit, found: Found, record: Record) -> Mapping[str, str]:
+        """What passed and is of the author's domain: "dkim" and "spf", with the domain (section 4.4)."""
+        aligned: dict[str, str] = {}
         for check, strict in (("dkim", record.strict_dkim), ("spf", record.strict_spf)):
             said = visit.statements.get(check)
             for identity in said.identities if said else ():
                 if identity.result != "pass" or (check == "spf" and identity.detail == "helo" and visit.sender):
                     continue
                 domain = identity.domain.lower().rstrip(".")
-                if domain == found.domain:
-                    return f"{check} of {domain}"
-                if not strict and await self._same_organization(domain, found):
-                    return f"{check} of {domain}"
-        return ""
+                if domain == found.domain or (not strict and await self._same_organization(domain, found)):
+                    aligned.setdefault(check, domain)
+                    break
+        return aligned
 
     def _vouched(self, visit: Visit, author: str) -> str | None:
         """A trusted sealer who found that it passed, before whom only others like him had it (RFC 8617 section 7.2.1)."""
@@ -215,5 +255,5 @@ def read(text: str) -> Record | None:
     psd = tags.get("psd", "u")
     return Record(
         policy, subdomains, nonexistent, tags.get("adkim") == "s", tags.get("aspf") == "s", psd if psd in "yn" else "u",
-        tags.get("t") == "y" or trial,
+        tags.get("t") == "y" or trial, bool(tags.get("rua")),
     )  # fmt: skip

@@ -127,7 +127,7 @@ ENTITIES = (
     "content",
     [
         ENTITIES,
-        b'<!DOCTYPE x SYSTEM "file:///etc/passwd"><feedback/>',
+        b'<!DOCTYPE x SYSTEM "http://far.test/x"><feedback/>',
         b"<a>" * 100_000,
         dmarc("1", ("x", 1, "none", "pass", "pass")).replace(
             b"<count>1</count>", b"<count>" + b"9" * 5_000 + b"</count>"

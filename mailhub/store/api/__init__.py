@@ -24,6 +24,8 @@ from .directory import SecondFactorRow as SecondFactorRow
 from .dkim import DkimKey as DkimKey
 from .dkim import DkimStore as DkimStore
 from .dkim import KeyState as KeyState
+from .dmarc import DmarcCount as DmarcCount
+from .dmarc import DmarcStore as DmarcStore
 from .greylist import Attempts as Attempts
 from .greylist import GreylistStore as GreylistStore
 from .guard import BanRow as BanRow
@@ -100,6 +102,9 @@ class Store(Protocol):
 
     @property
     def dkim(self) -> DkimStore: ...
+
+    @property
+    def dmarc(self) -> DmarcStore: ...
 
     @property
     def tokens(self) -> TokenStore: ...

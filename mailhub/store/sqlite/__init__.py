@@ -27,6 +27,7 @@ from .bodies import Spool
 from .credentials import Statement
 from .directory import SqliteDirectory
 from .dkim import SqliteDkim
+from .dmarc import SqliteDmarc
 from .filer import Filer
 from .greylist import SqliteGreylist
 from .guard import SqliteGuard
@@ -59,6 +60,7 @@ class SqliteStore:
     sharing: SqliteSharing
     directory: SqliteDirectory
     dkim: SqliteDkim
+    dmarc: SqliteDmarc
     tokens: SqliteTokens
     webhooks: SqliteWebhooks
     guard: SqliteGuard
@@ -157,6 +159,7 @@ class SqliteStore:
         self.directory = SqliteDirectory(self._writer, self._reader, self._reading(database), db)
         self.dkim = SqliteDkim(self._writer, self._reader, self._reading(database), db)
         self.tokens = SqliteTokens(self._writer, self._reader, self._reading(database), db)
+        self.dmarc = SqliteDmarc(self._writer, self._reader, db)
         self.webhooks = SqliteWebhooks(self._writer, self._reader, db)
         self.guard = SqliteGuard(self._writer, self._reader, self._reading(database), db)
         self.greylist = SqliteGreylist(self._writer, self._reading(database))

@@ -12,6 +12,7 @@ filed       (content, message) pairs whose file is not known to be synced; see r
 ban         of client networks; sent: what an account sent on a day; wrote_to: digests of whom it ever wrote to
 dkim_key    keys that sign our mail
 api_token    what programs show to the HTTP interface
+dmarc_count what was found of other domains' mail, for the reports to them
 webhook_event what waits until programs of others have taken it
 domain_admin accounts that may change what lives in a domain
 greylist    who tried when, by digest, and who came again
@@ -27,7 +28,7 @@ import sqlite3
 
 from mailhub.model.errors import Permanent
 
-VERSION = 22
+VERSION = 23
 
 # What orders and counts the queue. A trigger is one statement here: it holds no ";" before a line's end.
 _QUEUE_ORDER = """
@@ -109,6 +110,11 @@ create table webhook_event(id integer primary key autoincrement, hook text not n
 create index webhook_event_due on webhook_event(hook, due, id);
 """
 
+_DMARC_COUNT = """
+create table dmarc_count(day integer not null, domain text not null, found text not null, messages integer not null,
+  primary key(day, domain, found)) without rowid;
+"""
+
 
 TABLES = (
     """
@@ -166,6 +172,7 @@ create table recipient(item integer not null, n integer not null, address text n
     + _DOMAIN_ADMIN
     + _API_TOKEN
     + _WEBHOOK_EVENT
+    + _DMARC_COUNT
     + """
 
 create table folder(id integer primary key, account text not null, name text not null, uidvalidity integer not null,
@@ -299,6 +306,7 @@ alter table item add column verdict text not null default '';
     20: _DOMAIN_ADMIN,
     21: _API_TOKEN,
     22: _WEBHOOK_EVENT,
+    23: _DMARC_COUNT,
 }
 
 
