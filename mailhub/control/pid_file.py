@@ -10,6 +10,7 @@ import os
 import select
 import signal
 import struct
+import sys
 from pathlib import Path
 
 NAME = "mailhub.pid"
@@ -33,9 +34,11 @@ class PidFile:
         try:
             fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError) as error:
-            pid = _holder(self._descriptor)
+            pid = 0
+            with contextlib.suppress(OSError):
+                pid = _holder(self._descriptor)
             os.close(self._descriptor)
-            raise Taken(pid or 0) from error
+            raise Taken(pid) from error
         if owner is not None:
             os.fchown(self._descriptor, owner, -1)
         os.ftruncate(self._descriptor, 0)
@@ -97,7 +100,9 @@ def _pid(data: Path) -> int:
 
 
 def _holder(descriptor: int) -> int:
-    """Who holds the lock. OSError where that is a process that can not be seen from here, as in another container."""
+    """Who holds the lock, 0 for nobody. OSError where that is a process that can not be seen from here, as in another container."""
+    if sys.platform != "linux":
+        raise OSError(1, "only Linux tells who holds a lock: stop the server by its process id")
     asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
     kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))
     if kind == fcntl.F_UNLCK:
