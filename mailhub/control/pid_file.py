@@ -67,7 +67,7 @@ class Running:
             self.close()
             raise LookupError("it has just ended")
         allowed = {os.stat(data).st_uid, os.geteuid() or os.stat(data).st_uid}
-        if os.stat(f"/proc/{pid}").st_uid not in allowed:
+        if _user(pid) not in allowed:
             self.close()
             raise PermissionError(1, f"process {pid} is neither yours nor of the owner of {data}")
         self.pid = pid
@@ -85,6 +85,13 @@ class Running:
 
     def close(self) -> None:
         os.close(self._handle)
+
+
+def _user(pid: int) -> int:
+    """Whom it acts as; the owner of /proc/PID is root for one that has given up root."""
+    with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+        line = next(line for line in file if line.startswith("Uid:"))
+    return int(line.split()[2])
 
 
 def _pid(data: Path) -> int:

@@ -139,3 +139,26 @@ async def test_mail_of_all_users_waits_for_the_server(place: SystemUsers) -> Non
         assert list(folder.iterdir()) == []
     assert place.inbox("eve").count("\nhello eve\n") == 2
     assert "Received: by mailhub.test (mailhub) with local id" in place.inbox("eve")
+
+
+async def test_root_starts_and_stops_a_server_that_gives_up_root(place: SystemUsers) -> None:
+    async def run(word: str) -> tuple[int | None, str]:
+        process = await asyncio.create_subprocess_exec(
+            place.python, "-m", "mailhub", "--config", str(place.folder / "config.toml"), word,
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            cwd=place.folder, env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        )  # fmt: skip
+        out, _ = await process.communicate()
+        return process.returncode, out.decode()
+
+    async with serving(place, users=False) as server:
+        for word, code in (("start", 4), ("status", 0), ("stop", 0), ("stop", 3)):
+            assert (await run(word))[0] == code, word
+        assert await server.process.wait() == 0
+    code, said = await run("start")
+    try:
+        assert code == 0, said
+        pid, log = place.folder / "var/mailhub.pid", place.folder / "var/mailhub.log"
+        assert {file.stat().st_uid for file in (pid, log)} == {place.uid(RUNS_AS)}
+    finally:
+        assert (await run("abort"))[0] == 0
