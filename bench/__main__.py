@@ -18,7 +18,7 @@ from typing import Any
 
 import uvloop
 
-from bench import hostile, imap, imap_idle, imap_search, meters, pop3, relay, smtp
+from bench import filters, hostile, imap, imap_idle, imap_search, meters, pop3, relay, smtp
 from bench.peers import dovecot, postfix
 from bench.target import Target, mailhub
 
@@ -68,6 +68,10 @@ CASES = {
     "relay-million": Case(
         relay.FULL, (), relay.measure,
         {"mailhub": lambda: relay.to_sink(relay.crowded)}, ("relayed_per_second",),
+    ),
+    "filters": Case(
+        filters.FULL, filters.SHORT, filters.measure,
+        {"no checks": filters.unchecked, "SPF, DKIM, DMARC": filters.checked, "signing": filters.signing}, (),
     ),
     "hostile": Case(
         hostile.FULL, hostile.SHORT, hostile.measure,

@@ -15,7 +15,7 @@ _SETTLE = 60.0  # seconds until what was accepted must be delivered
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is sent. `each`: messages a connection, 0 for all of a session's."""
+    """What is sent. `each`: messages a connection, 0 for all of a session's. `text`: the message."""
 
     sessions: int
     messages: int
@@ -23,6 +23,7 @@ class Load:
     verb: str = "DATA"
     tls: bool = False
     each: int = 0
+    text: bytes = b""
 
     @property
     def words(self) -> str:
@@ -85,7 +86,7 @@ async def measure(target: Target, load: Load) -> dict[str, object]:
 
 
 async def _send(target: Target, load: Load, finals: list[float]) -> None:
-    text, tls = body(load.size), anonymous_tls() if load.tls else None
+    text, tls = load.text or body(load.size), anonymous_tls() if load.tls else None
     numbers = iter(range(load.messages))
 
     async def session() -> None:

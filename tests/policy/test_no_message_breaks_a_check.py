@@ -12,6 +12,7 @@ from support.mailbox_room import MailboxRoom, mailbox_room
 from support.odd_mail import messages
 
 from mailhub.config import schema
+from mailhub.config.lookup import read as read_table
 from mailhub.mailbox.junk import JunkFilter
 from mailhub.model.clock import SystemClock
 from mailhub.model.envelope import Origin
@@ -20,8 +21,11 @@ from mailhub.net.resolver import DnsResolver
 from mailhub.policy.arc import Arc
 from mailhub.policy.attachments import Attachments
 from mailhub.policy.caller import Caller
+from mailhub.policy.content_tables import ContentTables, edited
 from mailhub.policy.dkim import Dkim
 from mailhub.policy.dmarc import Dmarc
+from mailhub.policy.dnsbl import Dnsbl
+from mailhub.policy.greylist import Greylist
 from mailhub.policy.inspection import Inspection
 from mailhub.policy.intake import BodyIntake
 from mailhub.policy.iprev import Iprev
@@ -30,9 +34,21 @@ from mailhub.policy.letter import Letter
 from mailhub.policy.spf import Spf
 from mailhub.policy.visit import Visit
 from mailhub.store.sqlite.bodies import SpoolWriter
+from mailhub.tables import Tables
 from mailhub.testing.dns import DnsServer
 
 SUITE = Path(__file__).parents[2].parent / "shared" / "suites" / "messages"
+CLIENT = "198.41.0.4"  # of the Internet, as lists want it
+CHECKS = """
+/^subject:.*[aeiou]/ PREPEND X-Vowel: yes
+/^x-/ IGNORE
+/^content-type:/ REPLACE Content-Type: text/plain
+/^(from|to):/ WARN
+/e/ REPLACE E
+/o/ PREPEND o
+/q/ STRIP
+/zzz/ REJECT
+"""
 LIMIT = 20.0  # seconds of each check, none of which comes near it
 
 
@@ -40,6 +56,7 @@ LIMIT = 20.0  # seconds of each check, none of which comes near it
 class World:
     room: MailboxRoom
     inspection: Inspection
+    tables: ContentTables
 
     async def judged(self, data: bytes, sender: str = "x@far.test") -> tuple[Verdict, bytes]:
         queue = self.room.store.queue
@@ -48,11 +65,19 @@ class World:
         intake = BodyIntake(writer)
         intake.feed(data)
         body = await intake.finish()
-        visit = Visit(Origin("ESMTP", "192.0.2.1", "far.test"), "smtp", None, Caller("192.0.2.1", None))
+        visit = Visit(Origin("ESMTP", CLIENT, "far.test"), "smtp", None, Caller(CLIENT, None))
         visit.sender, visit.recipient = sender, "alice@mailhub.test"
-        assert await self.inspection.refusal(visit) is None
-        visit.letter = Letter(intake.header, intake.stored, body, queue, self.inspection.lane)  # type: ignore[arg-type]
+        refused = await self.inspection.refusal(visit)
+        assert refused is None or refused.temporary, "greylisted, and no more"
+        visit.letter = letter = Letter(intake.header, intake.stored, body, queue, self.inspection.lane)  # type: ignore[arg-type]
         verdict = await self.inspection.judge(visit)
+        refusal, edits = await self.tables.look(letter, visit.orders)
+        assert refusal is None or refusal.permanent
+        if refusal is None and edits:
+            made = await edited(letter, edits, intake, queue)  # type: ignore[arg-type]
+            grown = sum(len(edit.text) - (edit.end - edit.start) for edit in edits)
+            assert made.size == body.size + grown
+            assert grown <= len(edits) * 100
         intake.abort()
         return verdict, self.inspection.stamps(verdict, visit)
 
@@ -63,6 +88,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     zone = {
         ("far.test", "TXT"): [f'"{many[0][:250]}" "{many[0][250:500]}"'],
         ("loop.test", "TXT"): ['"v=spf1 include:loop.test -all"'],
+        ("4.0.41.198.list.test", "A"): ["127.0.0.2"],
     }
     async with mailbox_room(tmp_path) as room, DnsServer(zone) as dns:
         clock, lane = SystemClock(), room.service.lane
@@ -81,11 +107,23 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             Arc(schema.Arc(time_limit=LIMIT), resolver, lane),
             Iprev(schema.Iprev(time_limit=LIMIT)),
             Dmarc(schema.Dmarc(time_limit=LIMIT), ("a.test",), resolver),
+            lists := Dnsbl(
+                schema.Dnsbl(time_limit=LIMIT, sites=("list.test*1", "slow.test=127.0.0.2*2")), resolver, clock
+            ),
+            Greylist(schema.Greylist(time_limit=LIMIT, delay=1.0), room.store.greylist, room.store.guard, clock, lists),
             Attachments(schema.Attachments(time_limit=LIMIT)),
             Junk(taught, learnt, nobody),
         )
         config = schema.Filter(tag_score=0, junk_score=0, reject_score=0)
-        yield World(room, Inspection(checks, config, "mx.test", clock, lane))
+        (tmp_path / "checks").write_text(CHECKS)
+        look = read_table(f"pcre:{tmp_path}/checks")
+        tables = Tables(clock)
+        yield World(
+            room,
+            Inspection(checks, config, "mx.test", clock, lane),
+            ContentTables(schema.ContentChecks(header_checks=look, body_checks=look), tables),
+        )
+        tables.close()
         await resolver.close()
 
 
@@ -101,7 +139,7 @@ def broken(data: bytes, chance: random.Random) -> Iterator[bytes]:
 
 def check(verdict: Verdict, stamps: bytes) -> None:
     assert [one for one in verdict.evidence if one.result == "error"] == []
-    assert {one.check for one in verdict.evidence} >= {"spf", "junk"}
+    assert {one.check for one in verdict.evidence} >= {"spf", "junk", "dnsbl"}
     lines = stamps.split(b"\r\n")
     assert b"\n" not in b"".join(lines)
     assert all(line[:1] in (b" ", b"\t") or b":" in line for line in lines if line)
