@@ -101,10 +101,15 @@ async def judged(service: Service, resolver: Resolver, facts: Facts, size: int, 
     async with (
         service.turn(),
         aiohttp.ClientSession(
-            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), timeout=aiohttp.ClientTimeout(total=None, sock_connect=None)
+            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, timeout=aiohttp.ClientTimeout(total=None, sock_connect=None)
         ) as session,
     ):  # fmt: skip
-        return await _asked(session, f"http://{place}/checkv2", [*headers, ("Content-Length", str(size))], blocks)
+        return await _asked(
+            session,
+            f"http://{place}/checkv2",
+            [*headers, ("Accept-Encoding", "identity"), ("Content-Length", str(size))],
+            blocks,
+        )
 
 
 async def _asked(session: aiohttp.ClientSession, url: str, headers: list[tuple[str, str]], blocks: Blocks) -> Answer:
