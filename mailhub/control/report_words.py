@@ -24,7 +24,8 @@ class DmarcSource(Struct, frozen=True, kw_only=True):
 
 
 class DmarcReports(Struct, frozen=True, kw_only=True):
-    """`reports`: how many were read, from these `organizations`; `unread`: messages that were none, or broken. `sources`: most messages first."""
+    """`reports`: how many were read, from these `organizations`; `unread`: what looked like one and is broken, or too
+    much to be read at one time. `sources`: most messages first; beyond 50,000 different ones they are "others"."""
 
     reports: int
     unread: int

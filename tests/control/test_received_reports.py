@@ -7,19 +7,22 @@ import zipfile
 from collections.abc import AsyncIterator
 from email.message import EmailMessage
 from pathlib import Path
+from typing import TypeVar
 
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.hubs import running, send
 
-from mailhub.control import words
+from mailhub.control import report_sums, report_words, words
 from mailhub.control.errors import ControlError
-from mailhub.control.reports import _reports
+from mailhub.control.report_sums import OTHERS, DmarcSums, Sums, TlsSums
 from mailhub.hub import Hub
-from mailhub.message import dmarc_report, tls_report, tls_report_reading
+from mailhub.message import dmarc_report, tls_report
 from mailhub.model.clock import VirtualClock
 
+T = TypeVar("T", bound=Sums)
 ANN = "reports@mailhub.test"
 NOW = 1_800_000_000
 RECORD = """<record><row><source_ip>{ip}</source_ip><count>{count}</count><policy_evaluated><disposition>{disposition}</disposition>
@@ -141,34 +144,79 @@ def test_hostile_ones_are_no_reports(content: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         dmarc_report.read(content)
     for packed, name in ((gzip.compress(content), "a.xml.gz"), (zipped(content), "a.zip"), (content, "a.xml")):
-        assert list(_reports(letter(packed or b" ", "application/octet-stream", name), dmarc_report.read)) in (
-            [None],
-            [],
-        )
+        sums = taken(DmarcSums(0, ""), letter(packed or b" ", "application/octet-stream", name))
+        assert (len(sums.seen), sums.lines, sums.unread) == (0, {}, 1)
+
+
+def taken(sums: T, *messages: bytes) -> T:
+    for message in messages:
+        sums.take(message)
+    return sums
 
 
 def test_bombs() -> None:
+    """Each message is given up at the first thing that does not fit, and all of them when enough was read."""
     zeros = b"\0" * 60_000_000
-    for packed, name in (
-        (gzip.compress(zeros), "a.xml.gz"),
-        (zipped(zeros, zeros, zeros, zeros, zeros, zeros), "a.zip"),
-    ):
-        assert len(packed) < 500_000
-        found = list(_reports(letter(packed, "application/octet-stream", name), dmarc_report.read))
-        assert found == [None] * len(found)
-        assert 1 <= len(found) <= 4
+    gz, archive = gzip.compress(zeros), zipped(*[b"\0" * 20_000_000] * 6)
+    assert len(gz) + len(archive) < 500_000
+    sums = taken(DmarcSums(0, ""), letter(gz, "application/gzip", "a.xml.gz"))
+    assert (sums.unread, sums.left) == (1, report_sums._WORK - report_sums._UNPACKED)
+    sums = taken(DmarcSums(0, ""), letter(archive, "application/zip", "a.zip"))
+    assert sums.unread == 3, "two that are no XML, and the one that no longer fits"
+    sums = taken(DmarcSums(0, ""), *[letter(gz, "application/gzip", "a.xml.gz")] * 4)
+    good = letter(dmarc("1", ("192.0.2.1", 1, "none", "pass", "pass")), "text/xml", "a.xml")
+    assert (taken(sums, good).unread, len(sums.seen)) == (5, 0), "no more is read in this answer"
+    sums = taken(TlsSums(0, ""), letter(gzip.compress(b" " * 11_000_000 + b"{}"), "application/gzip", "a.json.gz"))
+    assert sums.unread == 1
 
 
+def test_a_report_of_many_lines_is_told_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report_sums, "_LINES", 1_000)
+    rows = [(f"2001:db8::{n:x}", 10**15 - 1, "none", "pass", "fail") for n in range(3_000)]
+    answer = taken(DmarcSums(0, ""), letter(gzip.compress(dmarc("1", *rows)), "application/gzip", "a.gz")).answer()
+    assert answer.sources[0] == report_words.DmarcSource(
+        domain="", source=OTHERS, messages=2**53 - 1, aligned=2**53 - 1, dkim=2**53 - 1, spf=0, refused=0, quarantined=0
+    )
+    assert len(answer.sources) == 500
+    assert msgspec.json.decode(msgspec.json.encode(answer), type=report_words.DmarcReports) == answer
+
+
+def test_a_report_of_a_million_lines_is_refused() -> None:
+    content = gzip.compress(dmarc("1").replace(b"</feedback>", b"<record></record>" * 1_000_000 + b"</feedback>"))
+    sums = taken(DmarcSums(0, ""), letter(content, "application/gzip", "a.gz"))
+    assert (sums.unread, sums.lines) == (1, {})
+
+
+def test_kinds_of_failures_are_bounded() -> None:
+    failures = [{"result-type": f"odd-{n}", "failed-session-count": 1} for n in range(1_000)]
+    part = {
+        "policy": {"policy-type": "sts", "policy-domain": "A.test"},
+        "summary": {"total-failure-session-count": 1_000},
+        "failure-details": failures,
+    }
+    times = {"start-datetime": "2027-01-01T00:00:00Z", "end-datetime": "2027-01-01T23:59:59Z"}
+    report = {"organization-name": "x", "date-range": times, "report-id": "1", "policies": [part]}
+    sums = taken(TlsSums(0, "a.test"), letter(json.dumps(report).encode(), "application/tlsrpt+json", "a.json"))
+    (one,) = sums.answer().destinations
+    assert (one.failed, one.failures[0], len(one.failures)) == (1_000, (OTHERS, 900), 20)
+    assert (
+        taken(TlsSums(0, "b.test"), letter(json.dumps(report).encode(), "application/json", "a.json")).answer().reports
+        == 0
+    )
+
+
+@settings(deadline=None)
 @given(st.binary(max_size=300), st.integers(0, 2_000), st.binary(max_size=20))
-def test_nothing_else_is_raised(noise: bytes, at: int, change: bytes) -> None:
+def test_nothing_is_raised(noise: bytes, at: int, change: bytes) -> None:
     good = dmarc("1", ("192.0.2.1", 1, "none", "pass", "pass"))
     spoilt = json.dumps({"organization-name": "x", "date-range": {}, "report-id": "1", "policies": []}).encode()
     for content in (noise, good[:at] + change + good[at + len(change) :], spoilt[:at] + change + spoilt[at:]):
-        for read in (dmarc_report.read, tls_report_reading.read):
-            try:
-                read(content)
-            except ValueError:
-                continue
-        list(_reports(letter(content or b" ", "text/xml", "a.xml"), dmarc_report.read))
-        list(_reports(letter(b"PK\x03\x04" + content, "application/zip", "a.zip"), dmarc_report.read))
-        list(_reports(letter(b"\x1f\x8b" + content, "application/gzip", "a.gz"), dmarc_report.read))
+        messages = (
+            content,
+            letter(content or b" ", "text/xml", "a.xml"),
+            letter(b"PK\x03\x04" + content, "application/zip", "a.zip"),
+            letter(b"\x1f\x8b" + content, "application/gzip", "a.gz"),
+            letter(gzip.compress(content), "application/gzip", "a.gz"),
+        )
+        msgspec.json.encode(taken(DmarcSums(0, ""), *messages).answer())
+        msgspec.json.encode(taken(TlsSums(0, ""), *messages).answer())
