@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from . import dkim
+from . import authres, dkim
 from .headers import unfold
 
 RESULTS, MESSAGE, SEAL = b"arc-authentication-results", b"arc-message-signature", b"arc-seal"
@@ -18,9 +18,7 @@ _RESULTS = re.compile(rb"[ \t]*i[ \t]*=[ \t]*([1-9][0-9]?)[ \t]*;")
 _TAG = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _WRAPPED = frozenset(("b", "bh", "h"))  # tags whose values may hold white space
 _CANON = "relaxed/relaxed"  # without c=, as the authors' suite has it
-_COMMENT = re.compile(rb"\([^()]*\)")
-
-_NESTED = 5  # comments in comments that are taken out
+_AUTHOR = b"header.from="
 
 Status = Literal["none", "pass", "fail"]
 
@@ -98,12 +96,17 @@ def sealed(chain: Sequence[Set], count: int, *, alone: bool = False) -> bytes:
     return b"\r\n".join(map(dkim.canonical_field, lines))
 
 
-def results(one: Set) -> list[bytes]:
-    """What its ARC-Authentication-Results says, result by result, comments left out."""
-    text = unfold(one.results.partition(b":")[2])
-    for _ in range(_NESTED):
-        text = _COMMENT.sub(b" ", text)
-    return [b" ".join(piece.split()) for piece in text.split(b";")[2:]]
+def dmarc_passed(one: Set) -> str:
+    """The domain in From for which its ARC-Authentication-Results says, once, that DMARC passed; "" for none, and where that can not be read."""
+    try:
+        told = [words for words in authres.results(one.results.partition(b":")[2])[2:] if words[:1]]
+    except ValueError:
+        return ""
+    found = [words for words in told if words[0].lower().startswith(b"dmarc=")]
+    authors = [word.lower() for words in found for word in words[1:] if word.lower().startswith(_AUTHOR)]
+    if len(found) != 1 or found[0][0].lower() != b"dmarc=pass" or len(authors) != 1:
+        return ""
+    return authors[0].removeprefix(_AUTHOR).decode("ascii", "replace")
 
 
 def _of_results(field: bytes) -> int:

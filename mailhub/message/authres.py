@@ -9,10 +9,12 @@ FIELD_NAME = b"Authentication-Results"
 VERDICT = b"X-Mailhub-Verdict"
 # authserv-id = value, after CFWS; a value is a token or a quoted-string (RFC 2045 section 5.1)
 _ID = re.compile(rb'[ \t]*+(?:"((?:[^"\\]|\\.)*)"|([^\s;()"]++))')
-_UNFIT = re.compile(r"[^!-~]|[()\\\"]")  # not in a token of ours nor, with spaces, in a comment
+_UNFIT = re.compile(r"[^!-~]|[();\\\"]")  # not in a token of ours nor, with spaces, in a comment
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~/@:-]+\Z")
 _COMMENT = 200
-_PASSED = re.compile(rb"(?:spf=pass\b.* smtp\.mailfrom|dkim=pass\b.* header\.d)=\"?([^\s\";]+)")
+_SPEAKS = {b"spf=pass": b"smtp.mailfrom=", b"dkim=pass": b"header.d="}  # whose domain that result is about
+_OUTSIDE = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*"|[(;]|[ \t\r\n]++|[^ \t\r\n"();\\]++', re.DOTALL)  # of comments
+_INSIDE = re.compile(rb"\\.|[()]|[^()\\]++", re.DOTALL)
 
 
 def comment(text: str) -> str:
@@ -22,11 +24,12 @@ def comment(text: str) -> str:
 
 
 def value(text: str) -> str:
-    """A property's value: a token where it can be one, else a quoted string; what is not printable ASCII becomes "?"."""
+    """A property's value: a token where it can be one, else a quoted string; what is not printable ASCII becomes "?", and so does ";", which
+    careless readers take for the end of a result wherever it stands."""
     text = text[:255]
     if _TOKEN.match(text):
         return text
-    return '"' + re.sub(r"[^ -~]", "?", text).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + re.sub(r"[^ -~]|;", "?", text).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def resinfo(method: str, result: str, reason: str = "", **properties: str) -> str:
@@ -71,15 +74,49 @@ def _behind_comments(text: bytes) -> bytes | None:
     return text
 
 
+def results(field_value: bytes) -> list[tuple[bytes, ...]]:
+    """What stands between the ";" of a field (the authserv-id is the first), word by word: comments left out, quoted strings without
+    their quotes. Senders choose some of those strings: nothing in one is a word or a ";". ValueError where a string or comment has no end."""
+    found: list[tuple[bytes, ...]] = []
+    words: list[bytes] = []
+    depth = at = 0
+    goes_on = False  # the last word
+    while at < len(field_value):
+        token = (_INSIDE if depth else _OUTSIDE).match(field_value, at)
+        if token is None:
+            raise ValueError("a string or a comment is broken")
+        text, at = token[0], token.end()
+        if depth or text == b"(":
+            depth += (text == b"(") - (text == b")")
+        elif text == b";":
+            found.append(tuple(words))
+            words = []
+        elif not text.isspace():
+            if text[:1] == b'"':
+                text = re.sub(rb"\\(.)", rb"\1", text[1:-1], flags=re.DOTALL)
+            words[len(words) - goes_on :] = [words[-1] + text if goes_on else text]
+            goes_on = True
+            continue
+        goes_on = False
+    if depth:
+        raise ValueError("a comment has no end")
+    return [*found, tuple(words)]
+
+
 def passed(header: bytes, authserv_id: str) -> frozenset[str]:
     """Domains that by our own results in a stored message SPF (of MAIL FROM) or DKIM spoke for, in lower case."""
     found: set[str] = set()
     for field_found in FIELD.finditer(header):
         if field_found[1].lower() != FIELD_NAME.lower() or authserv(field_found[2]) != authserv_id.lower().encode():
             continue
-        for result in unfold(field_found[2]).split(b";"):
-            if (proof := _PASSED.match(result.strip())) is not None:
-                found.add(proof[1].rpartition(b"@")[2].decode("ascii", "replace").lower())
+        try:
+            told = results(field_found[2])
+        except ValueError:
+            continue
+        for words in told:
+            start = _SPEAKS.get(words[0]) if words else None
+            spoken = [one[len(start) :] for one in words if start is not None and one.startswith(start)]
+            found.update(one.rpartition(b"@")[2].decode("ascii", "replace").lower() for one in spoken)
     return frozenset(found)
 
 

@@ -24,7 +24,8 @@ class Chain:
 
 
 class Arc:
-    """A Check. Its identities are the sealers of a chain that holds, the last one first; the detail is what each had found."""
+    """A Check. Its identities are the sealers of a chain that holds, the last one first; the detail is what `arc.dmarc_passed` has of
+    each."""
 
     name = "arc"
     stage: Stage = "content"
@@ -41,7 +42,8 @@ class Arc:
         chain = await validated(letter, self._resolver, self._lane)
         if chain.status == "none":
             return None
-        held = reversed(chain.sets) if chain.status == "pass" else ()
+        held = chain.sets if chain.status == "pass" else ()
+        vouched = await self._lane.call(lambda: [arc.dmarc_passed(one) for one in held])
         method = authres.resinfo(
             "arc", chain.status, chain.reason, header_d=chain.sets[-1].seal.domain if chain.sets else ""
         )
@@ -50,8 +52,8 @@ class Arc:
             reason=chain.reason or f"{len(chain.sets)} hosts vouch, the last of them {chain.sets[-1].seal.domain}",
             methods=(method,),
             identities=tuple(
-                Identity("arc", one.seal.domain, "pass", b";".join(arc.results(one)).decode("ascii", "replace"))
-                for one in held
+                Identity("arc", one.seal.domain, "pass", author)
+                for one, author in reversed(list(zip(held, vouched, strict=True)))
             ),
         )
 
@@ -79,14 +81,19 @@ async def _validated(
     chain: tuple[arc.Set, ...], fields: list[tuple[bytes, bytes]], letter: Letter, resolver: Resolver, lane: HeavyLane
 ) -> Chain:
     message = chain[-1].message
-    names = list(dict.fromkeys((message.key_name, *(one.seal.key_name for one in chain))))
-    keys = dict(zip(names, await asyncio.gather(*(key_at(resolver, name) for name in names)), strict=True))
+    key = await key_at(resolver, message.key_name)
     hashed = await bodies([message], letter, lane)
-    found = await lane.call(judged, message, keys[message.key_name], fields, hashed[message])
+    found = await lane.call(judged, message, key, fields, hashed[message])
     if found.result != "pass":
         raise ValueError(f"{found.reason}, which {message.domain} signed last")
-    for count in range(len(chain), 0, -1):
-        await lane.call(_seal_holds, chain, count, keys[chain[count - 1].seal.key_name])
+    names = list(dict.fromkeys(one.seal.key_name for one in chain))
+    asked = await asyncio.gather(*(key_at(resolver, name) for name in names), return_exceptions=True)
+    keys = dict(zip(names, asked, strict=True))
+    for count in range(len(chain), 0, -1):  # the last seal that can not be told good decides
+        key_or_error = keys[chain[count - 1].seal.key_name]
+        if isinstance(key_or_error, BaseException):
+            raise key_or_error
+        await lane.call(_seal_holds, chain, count, key_or_error)
     return Chain("pass", "", chain)
 
 

@@ -18,12 +18,12 @@ Stage = Literal["connect", "helo", "mail", "rcpt", "content"]
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A domain that a method speaks of: `method` "spf" or "dkim", `result` its word. For DMARC, and for who remembers senders."""
+    """A domain that a method speaks of: `method` "spf", "dkim" or "arc", `result` its word. For DMARC, and for who remembers senders."""
 
     method: str
     domain: str
     result: str
-    detail: str = ""  # the selector of DKIM; which identity of SPF ("mfrom", "helo")
+    detail: str = ""  # the selector of DKIM; which identity of SPF ("mfrom", "helo"); for ARC see there
 
 
 @dataclass(frozen=True, slots=True)

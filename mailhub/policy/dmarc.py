@@ -145,10 +145,8 @@ class Dmarc:
         for identity in said.identities if said else ():
             if identity.domain not in self._sealers:
                 return None
-            for result in identity.detail.split(";"):
-                word, *properties = result.split()[:10] or [""]
-                if word == "dmarc=pass" and f"header.from={author}" in map(str.lower, properties):
-                    return identity.domain
+            if identity.detail == author:
+                return identity.domain
         return None
 
     async def _same_organization(self, domain: str, found: Found) -> bool:
