@@ -7,6 +7,8 @@ What clients sent may stand in a message: control characters are escaped here, w
 
 import contextlib
 import logging
+import os
+import re
 import threading
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -17,10 +19,19 @@ from typing import TextIO
 import msgspec
 
 from mailhub.config.schema import Log
+from mailhub.log_output import Line, Sink, bare, sink, stamp
 from mailhub.model import ids
 
 _BACKLOG = 20_000  # lines that may wait for the writer
+_GOODBYE = 5.0  # seconds for the last lines
 _ESCAPES = {n: f"\\x{n:02x}" for n in (*range(32), *range(127, 160))} | {10: "\\n", 13: "\\r", 9: "\\t"}
+
+_ADDRESS = re.compile(  # what stands before it goes on; a quoted local part, or one of anything but signs that end it
+    r"""((?:\b(?:from|to|login|sasl_username|account|user)=)?['<]?)(?:"(?:[^"\\]|\\.)*"|[^\s<>\[\],;:"(]+)@(?=[\w.\[-])"""
+)
+_DAEMONS = {"protocols": "smtpd", "policy": "smtpd", "queue": "qmgr", "delivery": "smtp"} | {
+    name: name for name in ("smtpd", "cleanup", "qmgr", "smtp", "local")
+}  # which of Postfix's daemons a logger speaks as; all others: "master"
 
 _queue_id: ContextVar[str] = ContextVar("queue_id", default="")
 
@@ -75,13 +86,54 @@ class JsonFormatter(logging.Formatter):
         return msgspec.json.encode(event).decode("utf-8")
 
 
-class LineWriter(logging.Handler):
-    """Formats where the event happens, writes in a thread of its own. `close` waits until all is written."""
+class PostfixFormatter(TextFormatter):
+    """`Nov 24 02:10:59 mail postfix/smtp[123]: FQ7C6N2K4M1T: text`, for what reads Postfix's logs; `bare`: from the queue id on."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, config: Log, hostname: str, *, bare: bool) -> None:
         super().__init__()
-        self._stream = stream
-        self._lines: SimpleQueue[str | None] = SimpleQueue()
+        self._config, self._host, self._bare = config, hostname.partition(".")[0], bare
+
+    def format(self, record: logging.LogRecord) -> str:
+        item = _queue_id.get()
+        word = f"{record.levelname.lower()}: " if record.levelno > logging.INFO else ""
+        known: tuple[str, str] | None = getattr(record, "postfix", None)
+        message = (known[1] if known else word + record.getMessage()).translate(_ESCAPES)
+        line = f"{item + ': ' if item else ''}{message}"
+        if not self._bare:
+            line = f"{stamp(record.created)} {self._host} {program(record, self._config)}[{os.getpid()}]: {line}"
+        trace = self._trace(record)
+        return f"{line}\n{trace}" if trace else line
+
+
+class BareFormatter(TextFormatter):
+    """`smtp: FQ7C6N2K4M1T: text`, where syslog says when and by whom."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return super().format(record).split(" ", 2)[2]
+
+
+def program(record: logging.LogRecord, config: Log) -> str:
+    """Who says it, as syslog names it."""
+    if config.format != "postfix":
+        return "mailhub"
+    known: tuple[str, str] | None = getattr(
+        record, "postfix", None
+    )  # what is told otherwise there: by whom, in which words
+    if known:
+        return known[0] if known[0] == "dovecot" else f"{config.syslog_name}/{known[0]}"
+    name = record.name.removeprefix("mailhub.")
+    return f"{config.syslog_name}/{_DAEMONS.get(name, 'master')}"
+
+
+class LineWriter(logging.Handler):
+    """Formats where the event happens, writes in a thread of its own. `close` waits until all is written, or for some seconds.
+    `lost`: lines that did not reach the log, since the start."""
+
+    def __init__(self, sink: Sink, config: Log) -> None:
+        super().__init__()
+        self._sink, self.config = sink, config
+        self.lost = self._untold = 0
+        self._lines: SimpleQueue[Line | None] = SimpleQueue()
         self._dropped = 0
         self._thread = threading.Thread(target=self._write, name="mailhub-log", daemon=True)
         self._thread.start()
@@ -91,19 +143,26 @@ class LineWriter(logging.Handler):
             self._dropped += 1
             return
         try:
-            line = self.format(record)
+            text = self.format(record)
+            if not self.config.addresses:
+                text = _ADDRESS.sub(r"\1*@", text)
         except Exception:
             self.handleError(record)
             return
         if self._dropped:
             dropped, self._dropped = self._dropped, 0
-            self._lines.put(f"{_time(record)} warning log: {dropped} lines dropped, the reader of the log is too slow")
-        self._lines.put(line)
+            self.lost += dropped
+            self._lines.put(self._confession(record.created, dropped))
+        self._lines.put(Line(record.created, record.levelno, program(record, self.config), text, _queue_id.get()))
+
+    def reopen(self) -> None:
+        """A file that was renamed meanwhile."""
+        self._sink.reopen()
 
     def close(self) -> None:
         if self._thread.is_alive():
             self._lines.put(None)
-            self._thread.join()
+            self._thread.join(_GOODBYE)
         super().close()
 
     def _write(self) -> None:
@@ -115,24 +174,52 @@ class LineWriter(logging.Handler):
                     batch.append(self._lines.get_nowait())
             lines = [line for line in batch if line is not None]
             going = len(lines) == len(batch)
-            with contextlib.suppress(OSError, ValueError):  # nobody reads the log: nowhere to say so
-                self._stream.write("".join(f"{line}\n" for line in lines))
-                self._stream.flush()
+            if lines:
+                self._hand_over(lines)
+        self._sink.close()
+
+    def _hand_over(self, lines: list[Line]) -> None:
+        """To the sink; what it loses is told before the next lines, or with later ones where that is lost as well."""
+        untold, self._untold = self._untold, 0
+        first = [self._confession(lines[0].at, untold)] if untold else []
+        lost = self._sink.write(first + lines)
+        if lost > len(lines):
+            lost, self._untold = len(lines), untold
+        self._untold += lost
+        self.lost += lost
+
+    def _confession(self, at: float, dropped: int) -> Line:
+        text = f"{dropped} lines dropped, the reader of the log is too slow or its disk full"
+        record = logging.makeLogRecord(
+            {"name": "mailhub.log", "levelno": logging.WARNING, "levelname": "WARNING", "msg": text, "created": at}
+        )
+        return Line(at, logging.WARNING, program(record, self.config), self.format(record))
 
 
-def setup(config: Log, stream: TextIO) -> LineWriter:
-    """Send the log of the whole process to `stream`. Libraries are heard from level "warning" on. The caller closes it."""
-    writer = LineWriter(stream)
+def setup(config: Log, stream: TextIO, hostname: str = "localhost") -> LineWriter:
+    """Send the log of the whole process where `config.output` says; `stream` is its "stderr". Libraries are heard from level
+    "warning" on. The caller closes it. OSError where a file can not be opened."""
+    writer = LineWriter(sink(config, hostname, stream), config)
     root = logging.getLogger()
     root.addHandler(writer)
     root.setLevel(logging.WARNING)
-    apply(config, writer)
+    apply(config, writer, hostname)
     return writer
 
 
-def apply(config: Log, writer: LineWriter) -> None:
-    """Take over level and format, at the start and at each reload."""
-    writer.setFormatter(JsonFormatter() if config.format == "json" else TextFormatter())
+def apply(config: Log, writer: LineWriter, hostname: str = "localhost") -> None:
+    """Take over level and format, at the start and at each reload; a file is opened again."""
+    there = bare(config.output)
+    formatter: logging.Formatter
+    if config.format == "json":
+        formatter = JsonFormatter()
+    elif config.format == "postfix":
+        formatter = PostfixFormatter(config, hostname, bare=there)
+    else:
+        formatter = BareFormatter() if there else TextFormatter()
+    writer.config = config
+    writer.setFormatter(formatter)
+    writer.reopen()
     logging.getLogger("mailhub").setLevel(config.level.upper())
 
 

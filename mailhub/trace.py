@@ -1,7 +1,7 @@
 """The trace: every stage of every message, for `mailhub trace`; bounded in size and time, off the way of the mail.
 
 Comes from: policy, queue, mailbox sessions, each of which tells its own step in plain words. Steps are gathered here and
-given to the store some times a minute; a crash loses the last of them, never mail. May import: model, config.
+given to the store some times a minute; a crash loses the last of them, never mail. May import: log, model, config.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from mailhub.config import schema
+from mailhub.log import about
 from mailhub.model import ids
 from mailhub.model.clock import Clock
 from mailhub.model.envelope import Envelope, Origin
@@ -21,6 +22,9 @@ from mailhub.model.trace import Event, Stage
 from mailhub.model.verdict import UNJUDGED, Verdict
 
 log = logging.getLogger("mailhub.trace")
+smtpd, cleanup, qmgr = (
+    logging.getLogger(f"mailhub.{name}") for name in ("smtpd", "cleanup", "qmgr")
+)  # Postfix's names
 
 Write = Callable[[Sequence[Event], float, int], Awaitable[None]]
 _WAIT = 2.0  # seconds until what was told is written
@@ -71,11 +75,23 @@ class Trace:
         """A recipient or a message that did not come in; `recipient` "" for the message, which checks have judged."""
         self.counts["refused"] += 1
         why = f" [{verdict}]" if verdict.evidence else ""
+        command, whose = ("RCPT", f" {_path(recipient)}:") if recipient else ("END-OF-MESSAGE", "")
+        smtpd.info(
+            "NOQUEUE: reject: %s from %s: %d %s%s %s; from=%s%s proto=%s helo=%s", command, _client(origin), reply.code,
+            reply.enhanced, whose, reply.text, _path(sender), f" to={_path(recipient)}" if recipient else "", origin.protocol,
+            _path(origin.helo),
+        )  # fmt: skip
         self._note(0, "refused", f"{_came(origin)}, from={_path(sender)}: {reply}{why}", recipient or sender)
 
     def accepted(self, number: int, envelope: Envelope, origin: Origin, size: int, message_id: str) -> None:
         """It is on disk, and 250 said."""
         self.counts["accepted"] += 1
+        with about(number):
+            smtpd.info("client=%s%s", _client(origin), f", sasl_username={origin.login}" if origin.login else "")
+            cleanup.info("message-id=%s", message_id or "<>")
+            qmgr.info(
+                "from=%s, size=%d, nrcpt=%d (queue active)", _path(envelope.sender), size, len(envelope.recipients)
+            )
         shown = [_path(recipient.address) for recipient in envelope.recipients[:_SHOWN]]
         if more := len(envelope.recipients) - len(shown):
             shown.append(f"{more} more")
@@ -176,6 +192,10 @@ class Trace:
 
 def _path(address: str) -> str:
     return f"<{address}>"
+
+
+def _client(origin: Origin) -> str:
+    return f"{origin.name or 'unknown'}[{origin.client}]" if origin.client else "localhost[127.0.0.1]"
 
 
 def _came(origin: Origin) -> str:

@@ -103,7 +103,12 @@ class Told:
 def run(settings: Config, make: Callable[[], Hub], path: Path | None = None, told: Told | None = None) -> None:
     """Serve until a signal ends it. `path`: the file that a reload reads again."""
     told = told or Told()
-    lines = log.setup(settings.log, sys.stderr)
+    try:
+        lines = log.setup(settings.log, sys.stderr, settings.hostname)
+    except OSError as error:
+        why = f"log.output: {settings.log.output}: {error.strerror or error}"
+        told.refused(why)
+        fail(why)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_Server(path, make(), lines, told).run())
@@ -172,7 +177,7 @@ class _Server:
         except MailError as error:
             logger.error("not reloaded: %s", error)
             raise
-        log.apply(config.log, self._lines)
+        log.apply(msgspec.structs.replace(config.log, output=self._hub.config.log.output), self._lines, config.hostname)
         return done
 
 

@@ -226,7 +226,15 @@ class Store(Section, frozen=True, kw_only=True):
 
 class Log(Section, frozen=True, kw_only=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Literal["text", "json"] = "text"
+    # "postfix": lines as Postfix writes them, for what reads its logs, by syslog_name.
+    format: Literal["text", "json", "postfix"] = "text"
+    syslog_name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,32}$")] = "postfix"
+    # "stderr", "syslog" (/dev/log), "syslog:/path", "syslog:HOST:PORT" (by UDP, HOST a number), "journal", or the path of a file. A change needs a restart.
+    output: Annotated[
+        str, Meta(pattern=r"^(stderr|journal|/.+|syslog(:/.+|:(\d+\.){3}\d+:\d{1,5}|:\[[0-9a-fA-F:.]+\]:\d{1,5})?)$")
+    ] = "stderr"
+    # Whether the part of addresses before the "@" is written.
+    addresses: bool = True
     # Time the event loop may be held before the log names what held it.
     stall_seconds: Seconds = 0.1
 

@@ -122,7 +122,8 @@ class Authenticator:
         """A wrong one; returns when it may be answered. `attempt`: a digest under our key, where there is a password. `began`: when
         the attempt came (monotonic); what it took to find out is part of the delay, so that the time of an answer does not tell
         in which scheme a password is stored, nor whether there is one."""
-        log.warning("%s: login of %r from %s refused: %s", service, login[:320], client, why)
+        known = {"postfix": _as_postfix(login, service, client)}
+        log.warning("%s: login of %r from %s refused: %s", service, login[:320], client, why, extra=known)
         watch, delay = self._watch, self._auth.failure_delay
         if watch is not None:
             delay = watch.failed_login(client, login, service, attempt)
@@ -286,3 +287,15 @@ class Authenticator:
             and self._auth.cache_seconds
         ):
             self._right.put(digest, (name, self._clock.monotonic() + self._auth.cache_seconds))
+
+
+def _as_postfix(login: str, service: str, client: str) -> tuple[str, str]:
+    """A refused login as Postfix tells it, or for other protocols Dovecot: what those who ban by logs look for. Nothing in a name
+    can be taken for another client's address."""
+    name = "".join("?" if char in "<>," else char for char in login[:320])
+    if service in ("smtp", "submission"):
+        return "smtpd", f"warning: unknown[{client}]: SASL PLAIN authentication failed: refused, sasl_username=<{name}>"
+    return (
+        "dovecot",
+        f"{service}-login: Disconnected (auth failed, 1 attempts): user=<{name}>, method=PLAIN, rip={client}",
+    )

@@ -34,6 +34,7 @@ from .suppression import Suppressions
 from .words import CUT, WORDS, told
 
 log = logging.getLogger("mailhub.queue")
+_LOCAL, _RELAYED = logging.getLogger("mailhub.local"), logging.getLogger("mailhub.smtp")
 
 TROUBLE = Reply(451, "4.3.0", "Temporary local problem")
 NO_TRANSPORT = Reply(451, "4.3.5", "Mail transport unavailable")
@@ -252,11 +253,12 @@ class Attempt:
         elif result.fate == Fate.DEFERRED:
             outcome = self._deferred(outcome)
         recipient = self._recipients[result.n]
-        if log.isEnabledFor(logging.INFO):
-            log.info("from=%r, to=%r, relay=%s, delay=%.1f, dsn=%s, status=%s (%r)", plan.sender_of(self._item, recipient),
-                     recipient.address, result.remote or relay,
-                     self._shared.clock.now() - self._item.created, outcome.reply.enhanced, WORDS[outcome.fate],
-                     outcome.reply.text)  # fmt: skip
+        delivered = _LOCAL if relay == "local" else _RELAYED
+        if delivered.isEnabledFor(logging.INFO):
+            waited, now = self._began - self._item.created, self._shared.clock.now()
+            delivered.info("to=<%s>, relay=%s, delay=%.1f, delays=%.1f/0/0/%.1f, dsn=%s, status=%s (%s)", recipient.address,
+                           result.remote or relay, now - self._item.created, max(waited, 0.0), max(now - self._began, 0.0),
+                           outcome.reply.enhanced, WORDS[outcome.fate], outcome.reply.text)  # fmt: skip
         said = told(result, outcome, relay, self._shared.clock.now())
         self._shared.trace.attempted(self._item.id, self._recipients[result.n].address, said)
         return outcome

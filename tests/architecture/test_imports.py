@@ -8,10 +8,11 @@ from support.source import PACKAGE, Module, modules
 BELOW: dict[str, tuple[str, ...]] = {
     "config": (),
     "model": (),
-    "log": ("model", "config"),
+    "log_output": ("config",),
+    "log": ("log_output", "model", "config"),
     "stall": (),
     "hooks": ("stall", "model", "config"),
-    "trace": ("model", "config"),
+    "trace": ("log", "model", "config"),
     "wire": ("model",),
     "message": ("model",),
     "net": ("model", "config"),

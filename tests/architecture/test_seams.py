@@ -40,6 +40,7 @@ FILES = {
     "moving.mail": "mail of other servers",
     "moving.sending": "the copy that an export makes",
     "cli.check_host": "what lies in the data folder, looked at",
+    "log_output": "the log",
     "cli.lifecycle": "the log of a server in the background",
     "control.pid_file": "var/mailhub.pid",
     "cli.names.install": "scripts that stand for mailhub",
