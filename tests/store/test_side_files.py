@@ -10,6 +10,7 @@ from support.mailbox_room import ALICE, mailbox_room
 from mailhub.store.side_files import (
     UidList,
     keywords_file,
+    read_identities,
     read_keywords,
     read_subscriptions,
     read_uidlist,
@@ -80,3 +81,36 @@ async def test_a_maildir_of_courier_keeps_uids_and_subscriptions(tmp_path: Path)
         view = await it.store.mailboxes.view(sent.id)
         assert (view.folder.uidvalidity, list(view.uids), view.folder.uidnext) == (77, [5], 10)
         assert await it.store.mailboxes.subscriptions(ALICE) == ["INBOX", "Sent"]
+
+
+@given(
+    st.integers(1, 1 << 31),
+    st.integers(0, 1 << 31),
+    st.lists(
+        st.tuples(
+            st.integers(1, 1 << 31),
+            st.sampled_from(["", "W12 ", "W7 G0123 ", "P5 ", "Gab P1 O2 ", " ", "Wx "]),
+            st.text("abcXYZ0189.,=M-\udcff", min_size=1, max_size=20),
+        ),
+        max_size=20,
+        unique_by=lambda line: line[2],
+    ),
+)
+def test_identities_are_what_the_whole_list_has(
+    uidvalidity: int, uidnext: int, lines: list[tuple[int, str, str]]
+) -> None:
+    lines.sort()
+    text = f"3 V{uidvalidity} N{uidnext} Gabc\n" + "".join(f"{uid} {extra}:{base}\n" for uid, extra, base in lines)
+    octets = text.encode("utf-8", "surrogateescape")
+    whole, found = read_uidlist(octets), read_identities(octets)
+    assert whole is not None
+    assert found is not None
+    assert (found.uidvalidity, found.guid) == (whole.uidvalidity, whole.guid)
+    assert found.uidnext == whole.uidnext
+    told = {base: extra for base, extra in whole.fields.items() if not (extra[:1] == "W" and extra[1:].isdigit())}
+    assert found.fields == told
+
+
+@given(st.binary(max_size=200))
+def test_a_list_that_is_none_has_no_identities(octets: bytes) -> None:
+    assert (read_identities(octets) is None) == (read_uidlist(octets) is None)

@@ -10,11 +10,12 @@ import sqlite3
 
 from .. import maildir
 from ..files import Files
-from ..side_files import UidList, keywords_file, read_uidlist, subscriptions_file, uidlist_head, uidlist_lines
+from ..side_files import UidList, keywords_file, read_identities, subscriptions_file, uidlist_head, uidlist_lines
 from .writer import Told
 
 log = logging.getLogger("mailhub.store")
 _LINE = 5_120  # octets of Courier's file that count
+_ROWS = 5_000  # of a list that are in memory at a time
 _REMEMBERED = 10_000  # folders whose file can be appended to
 
 
@@ -98,21 +99,22 @@ class Sidecars:
     ) -> None:
         path = f"{directory}/dovecot-uidlist"
         start = last[1] if last is not None and last[0] == uidvalidity and self._files.exists(path) else 0
+        old = UidList(uidvalidity, 1) if start else self._old(path, uidvalidity)
         rows = self._db.execute(
             "select uid, file, size from message where folder=? and uid>=? order by uid", (folder, start)
-        ).fetchall()
+        )
+        lines = b"".join(uidlist_lines(some, old.fields) for some in iter(lambda: rows.fetchmany(_ROWS), []))
         if start:
-            if rows:
-                self._files.append_text(path, uidlist_lines(rows, {}))
+            if lines:
+                self._files.append_text(path, lines)
             return
-        old = self._old(path, uidvalidity)
         guid = old.guid or f"{uidvalidity:08x}{folder:08x}".ljust(32, "0")
         head = uidlist_head(uidvalidity, max(uidnext, old.uidnext), guid)
-        self._files.replace_text(path, head + uidlist_lines(rows, old.fields))
+        self._files.replace_text(path, head + lines)
 
     def _old(self, path: str, uidvalidity: int) -> UidList:
-        """The list that is there: identities that Dovecot gave stay."""
-        old = read_uidlist(self._files.read(path)) if self._files.exists(path) else None
+        """The list that is there, without its UIDs: identities that Dovecot gave stay."""
+        old = read_identities(self._files.read(path)) if self._files.exists(path) else None
         return old if old is not None and old.uidvalidity == uidvalidity else UidList(uidvalidity, 1)
 
     def _keywords(self, directory: str, keywords: list[str]) -> None:
