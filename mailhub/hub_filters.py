@@ -47,7 +47,8 @@ def dmarc_counts(hub: "Hub") -> "DmarcCounts | None":
         return None
     from mailhub.policy.dmarc_counts import DmarcCounts
 
-    return DmarcCounts(hub.store.dmarc, hub.clock, hub.config.dmarc_reports.limit)
+    section = hub.config.dmarc_reports
+    return DmarcCounts(hub.store.dmarc, hub.clock, section.limit, section.domain_limit)
 
 
 def scanning(hub: "Hub") -> Iterator[Check]:

@@ -135,7 +135,9 @@ def jobs(hub: "Hub", tls: RelayTls, notices: Notices, undo: AsyncExitStack) -> I
         section, store = config.tls_reports, hub.store.tls
         begun.append(TlsReports(section, config.hostname, sessions, store, hub.resolver, https, hub.spool, clock))
     if hub.dmarc_counts is not None:
-        rooms = hub.store.dmarc, hub.resolver, hub.spool, clock
+        from mailhub.policy.dmarc import organization
+
+        rooms = hub.store.dmarc, hub.resolver, functools.partial(organization, hub.resolver), hub.spool, clock
         begun.append(DmarcReports(config.dmarc_reports, config.hostname, hub.dmarc_counts, *rooms))
     if config.mailbox.autoexpunge:
         retention = Retention(config.mailbox.autoexpunge, hub.store.mailboxes, clock)

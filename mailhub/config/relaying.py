@@ -86,8 +86,9 @@ class DmarcReports(Section, frozen=True, kw_only=True):
     # Who reports, and the address for questions; empty: the host's name, and its postmaster.
     organization: str = ""
     contact: str = ""
-    # Different findings counted in one day; those beyond are left out.
+    # Different findings counted in one day, of all domains and of one; those beyond are left out.
     limit: Count = 100_000
+    domain_limit: Count = 5_000
     # Reports go out at a moment of this time after midnight UTC.
     spread: Annotated[float, Meta(ge=0, le=86_000)] = 14_400.0
 

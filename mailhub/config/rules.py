@@ -63,8 +63,12 @@ def check(config: Config) -> Iterator[Finding]:
     yield from rules_delivery.local(config.local)
     yield from rules_delivery.maildrop(config.maildrop)
     yield from rules_delivery.commands_of_aliases(config)
-    if (contact := config.tls_reports.contact) and not _CONTACT.fullmatch(contact):
-        yield Finding(("tls_reports", "contact"), shown(contact), 'an address such as "postmaster@example.org", or ""')
+    for section, contact in (
+        ("tls_reports", config.tls_reports.contact),
+        ("dmarc_reports", config.dmarc_reports.contact),
+    ):
+        if contact and not _CONTACT.fullmatch(contact):
+            yield Finding((section, "contact"), shown(contact), 'an address such as "postmaster@example.org", or ""')
     for key in ("nameservers", "validating"):
         for n, server in enumerate(getattr(config.resolver, key)):
             if not _is_nameserver(server):

@@ -5,6 +5,7 @@ Counts leave the store when their report is in the queue. A crash between the tw
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -32,28 +33,46 @@ _ROWS = 10_000  # of one report
 
 class DmarcReports(CountedReports):
     def __init__(
-        self, config: schema.DmarcReports, hostname: str, counts: Counts, store: DmarcStore, resolver: Resolver, spool: Spool,
-        clock: Clock,
+        self, config: schema.DmarcReports, hostname: str, counts: Counts, store: DmarcStore, resolver: Resolver,
+        organization: Callable[[str], Awaitable[str]], spool: Spool, clock: Clock,
     ) -> None:  # fmt: skip
+        """`organization`: of a domain; DnsTemporary."""
         super().__init__("DMARC", counts, clock, config.spread)
         self._config, self._hostname, self._store = config, hostname, store
-        self._resolver, self._spool = resolver, spool
+        self._resolver, self._organization, self._spool = resolver, organization, spool
 
     async def _send_all(self) -> None:
         today, after = int(self._clock.now() // DAY), (0, "")
         while page := await self._store.reportable(today, after, _PAGE):
             for day, domain in page:
-                if await self._sent(day, domain) or day < today - _PATIENCE:
+                last = day < today - _PATIENCE
+                if await self._tried(day, domain, last=last) or last:
                     await self._store.remove(day, domain)
             after = page[-1]
 
-    async def _sent(self, day: int, domain: str) -> bool:
-        """Whether the domain has its report, or wants none."""
+    async def _tried(self, day: int, domain: str, *, last: bool) -> bool:
+        """What is wrong with one domain keeps no other from its report."""
         try:
-            places = [place for place in await self._places(domain) if await self._is_wanted(domain, place)]
+            return await self._sent(day, domain, last=last)
         except DnsTemporary as error:
             log.info("DMARC report to %s waits: %s", domain, error)
-            return False
+        except MailError:
+            raise
+        except Exception:
+            log.exception("DMARC report to %s", domain)
+        return False
+
+    async def _sent(self, day: int, domain: str, *, last: bool) -> bool:
+        """Whether the domain has its report, or wants none. The `last` time, places that can not be judged are left out."""
+        places = []
+        for wished in await self._places(domain):
+            try:
+                place = await self._allowed(domain, wished)
+            except DnsTemporary:
+                if not last:
+                    raise
+                continue
+            places += [place] if place is not None else []
         if not places:
             return True
         rows = (await self._store.counts(day, domain))[:_ROWS]
@@ -76,20 +95,25 @@ class DmarcReports(CountedReports):
             texts = await self._resolver.records(f"_dmarc.{domain}", "TXT")
         except (NoData, NoSuchName):
             return ()
-        ours = [text for text in texts if text.partition(";")[0].replace(" ", "").lower() == "v=dmarc1"]
+        ours = [text for text in texts if dmarc_reporting.is_ours(text)]
         return dmarc_reporting.rua(ours[0]) if len(ours) == 1 else ()
 
-    async def _is_wanted(self, domain: str, place: Place) -> bool:
-        """Another organization's mailbox has to say that it takes them (section 4), so that nobody is flooded in a stranger's name."""
-        host = place.address.rpartition("@")[2].lower()
-        if host == domain or f".{host}".endswith(f".{domain}"):
-            return True
+    async def _allowed(self, domain: str, place: Place) -> Place | None:
+        """Another organization's mailbox has to say that it takes them (section 4), so that nobody is flooded in a stranger's name. It may
+        name another of the same host."""
+        host = place.host
+        if host == domain or await self._organization(host) == await self._organization(domain):
+            return place
         try:
             texts = await self._resolver.records(f"{domain}._report._dmarc.{host}", "TXT")
         except (NoData, NoSuchName):
+            texts = []
+        ours = [text for text in texts if dmarc_reporting.is_ours(text)]
+        others = dmarc_reporting.rua(ours[0]) if ours else ()
+        if not ours or any(other.host != host for other in others):
             log.info("no DMARC report of %s to %s: %s does not say that it takes them", domain, place.address, host)
-            return False
-        return any(text.partition(";")[0].replace(" ", "").lower() == "v=dmarc1" for text in texts)
+            return None
+        return others[0] if others else place
 
     async def _gave(self, report: Report, content: bytes, place: Place) -> bool:
         if place.limit and len(content) > place.limit:

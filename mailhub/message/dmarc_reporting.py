@@ -33,7 +33,7 @@ class Published(Struct, frozen=True):
 
 
 class Method(Struct, frozen=True):
-    """`detail`: the selector of DKIM, or which identity of SPF."""
+    """`detail`: the selector of DKIM, or which identity of SPF ("helo" for a null sender's)."""
 
     method: str
     domain: str
@@ -43,7 +43,7 @@ class Method(Struct, frozen=True):
 
 class Finding(Struct, frozen=True):
     """What was found of messages that are counted together. `disposition`: none, pass, quarantine, reject; `dkim`, `spf`: pass or fail;
-    `override`: why less was done than asked for, as "kind: comment"."""
+    `override`: why less was done than asked for, as "kind" or "kind: comment"."""
 
     published: Published
     source: str
@@ -86,13 +86,26 @@ class Place:
     address: str
     limit: int = 0
 
+    @property
+    def host(self) -> str:
+        return self.address.rpartition("@")[2].lower()
+
+
+def is_ours(record: str) -> bool:
+    """Whether that TXT record is one of DMARC."""
+    return record.partition(";")[0].replace(" ", "").lower() == "v=dmarc1"
+
 
 def rua(record: str) -> tuple[Place, ...]:
-    """Where the domain of that DMARC record wants its reports: mailboxes alone (section 3.1)."""
+    """Where the domain of that DMARC record wants its reports: mailboxes alone (section 3.1), each once."""
     for piece in record.split(";"):
         key, _, value = piece.partition("=")
         if key.strip().lower() == "rua":
-            return tuple(place for text in value.split(",")[:_URIS] if (place := _place(text.strip())) is not None)
+            found: dict[str, Place] = {}
+            for text in value.split(",")[:_URIS]:
+                if (place := _place(text.strip())) is not None:
+                    found.setdefault(place.address, place)
+            return tuple(found.values())
     return ()
 
 
@@ -136,13 +149,17 @@ def xml(report: Report) -> bytes:
 
 def _record(finding: Finding, count: int) -> str:
     kind, _, comment = finding.override.partition(": ")
-    reason = f"<reason>{_element('type', kind)}{_element('comment', comment)}</reason>" if kind else ""
-    results = []
-    for one in sorted(finding.methods, key=lambda method: method.method):
-        detail = _element("selector" if one.method == "dkim" else "scope", one.detail) if one.detail else ""
-        results.append(
-            f"<{one.method}>{_element('domain', one.domain)}{detail}{_element('result', one.result)}</{one.method}>"
-        )
+    told = _element("comment", comment) if comment else ""
+    reason = f"<reason>{_element('type', kind)}{told}</reason>" if kind else ""
+    results = [
+        f"<dkim>{_element('domain', one.domain)}{_element('selector', one.detail)}{_element('result', one.result)}</dkim>"
+        for one in finding.methods
+        if one.method == "dkim"
+    ]
+    results += [  # one at most; the name in HELO is that of a null sender (RFC 7208 section 2.4)
+        f"<spf>{_element('domain', one.domain)}<scope>mfrom</scope>{_element('result', one.result)}</spf>"
+        for one in [one for one in finding.methods if one.method == "spf"][:1]
+    ]
     return (
         f"<record><row>{_element('source_ip', finding.source)}<count>{count}</count><policy_evaluated>"
         f"{_element('disposition', finding.disposition)}{_element('dkim', finding.dkim)}{_element('spf', finding.spf)}{reason}"

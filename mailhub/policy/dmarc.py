@@ -80,7 +80,7 @@ class Dmarc:
             method = authres.resinfo("dmarc", "temperror", str(error), header_from=author)
             return Statement("temperror", reason=str(error), methods=(method,))
         if aligned:
-            self._count(visit, found, author, aligned, "pass")
+            self._count(visit, found, author, aligned, "none" if policy == "none" else "pass")
             spoken = next(f"{check} of {domain}" for check, domain in aligned.items())
             method = authres.resinfo("dmarc", "pass", spoken, header_from=author)
             return Statement("pass", self.config.pass_score, f"{spoken} speaks for {author}", methods=(method,))
@@ -91,7 +91,10 @@ class Dmarc:
             return Statement("fail", 0.0, reason, methods=(method,))
         action = {"reject": Action[self.config.reject.upper()], "quarantine": Action.JUNK}.get(policy, Action.ACCEPT)
         done = {Action.REJECT: "reject", Action.ACCEPT: "none"}.get(action, "quarantine")
-        self._count(visit, found, author, {}, done, "" if done == policy else f"local_policy: {policy} is asked for")
+        override = "" if done == policy else f"local_policy: {policy} is asked for"
+        if found.record.testing and found.record.policy != "none":
+            override = override or "policy_test_mode"
+        self._count(visit, found, author, {}, done, override)
         reason = f"nothing speaks for {author}, which asks for {policy}"
         reply = Reply(550, "5.7.1", f"DMARC: {reason}") if action is Action.REJECT else None
         method = authres.resinfo("dmarc", "fail", f"p={policy}", header_from=author)
@@ -117,9 +120,11 @@ class Dmarc:
                 dkim="pass" if "dkim" in aligned else "fail",
                 spf="pass" if "spf" in aligned else "fail",
                 header_from=author,
-                envelope_from=domain_of(visit.sender or "")[:255].lower(),
+                envelope_from=_plain(domain_of(visit.sender or ""), 255).lower(),
                 methods=tuple(
-                    Method(one.method, one.domain[:255], one.result, one.detail[:100]) for each in said for one in each.identities[:_TOLD]
+                    Method(one.method, _plain(one.domain, 255), one.result, _plain(one.detail, 100))
+                    for each in said
+                    for one in sorted(each.identities, key=lambda one: one.result != "pass")[:_TOLD]
                 ),
                 override=override,
             ),
@@ -164,6 +169,11 @@ class Dmarc:
         return _WEAKER[policy] if record.testing else policy
 
 
+def _plain(text: str, size: int) -> str:
+    """What a stranger wrote, as it may stand in a row: short, and UTF-8."""
+    return text[:size].encode("utf-8", "replace").decode()
+
+
 def author_domains(header: bytes) -> set[str]:
     """The domains of the addresses in From, as DNS has them."""
     found = set()
@@ -175,6 +185,11 @@ def author_domains(header: bytes) -> set[str]:
                 except ValueError:
                     found.add("")
     return found
+
+
+async def organization(resolver: Resolver, domain: str) -> str:
+    """Whose name the domain is part of. DnsTemporary where that is not to be known now."""
+    return (await walk(resolver, domain)).organization
 
 
 async def walk(resolver: Resolver, domain: str) -> Found:

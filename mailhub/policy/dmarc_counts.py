@@ -16,11 +16,11 @@ _DAY = 86_400
 
 
 class DmarcCounts:
-    """`count` for each message, `flush` every now and then. `limit`: rows of one day. `on_first` is called when there is something to
+    """`count` for each message, `flush` every now and then. `limit`: rows of one day, `domain_limit`: of one domain in it. `on_first` is called when there is something to
     flush."""
 
-    def __init__(self, store: DmarcStore, clock: Clock, limit: int) -> None:
-        self._store, self._clock, self._limit = store, clock, limit
+    def __init__(self, store: DmarcStore, clock: Clock, limit: int, domain_limit: int) -> None:
+        self._store, self._clock, self._limits = store, clock, (limit, domain_limit)
         self._counts: Counter[DmarcCount] = Counter()
         self.on_first: Callable[[], object] = lambda: None
 
@@ -29,7 +29,7 @@ class DmarcCounts:
         if not self._counts:
             self.on_first()
         row = DmarcCount(int(self._clock.now() // _DAY), domain, msgspec.json.encode(found).decode())
-        if row in self._counts or len(self._counts) < self._limit:
+        if row in self._counts or len(self._counts) < self._limits[0]:
             self._counts[row] += 1
 
     async def flush(self) -> None:
@@ -38,7 +38,7 @@ class DmarcCounts:
         if not counts:
             return
         try:
-            await self._store.add(dict(counts), self._limit)
+            await self._store.add(dict(counts), *self._limits)
         except BaseException:
             self._counts.update(counts)
             raise

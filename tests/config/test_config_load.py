@@ -103,6 +103,7 @@ def test_a_wrong_type_or_bound(text: str, said: str) -> None:
             'smtp.mynetworks[2]: found "10.0.0.1/8"; allowed: "10.0.0.0/8" (the',
         ),
         ('limits.allow = ["10.0.0.1/8"]', 'limits.allow[1]: found "10.0.0.1/8"; allowed: "10.0.0.0/8" (the'),
+        ('dmarc_reports.contact = "the boss"', 'dmarc_reports.contact: found "the boss"; allowed: an address'),
         ('tls_reports.contact = "the boss"', 'tls_reports.contact: found "the boss"; allowed: an address'),
         (
             '[[mailbox.autoexpunge]]\nfolder = "Trash"',

@@ -1,12 +1,21 @@
 """DMARC: the tree walk, alignment, policies, and what becomes of a message in a whole server."""
 
 import asyncio
+from collections.abc import Mapping
 
+import msgspec
 import pytest
 
 from mailhub.config import schema
+from mailhub.message.dmarc_reporting import Finding
+from mailhub.model.clock import VirtualClock
+from mailhub.model.envelope import Origin
 from mailhub.net.resolver import NoData, NoSuchName
-from mailhub.policy.dmarc import author_domains, read, walk
+from mailhub.policy.check import Identity, Statement
+from mailhub.policy.dmarc import Dmarc, Found, author_domains, read, walk
+from mailhub.policy.dmarc_counts import DmarcCounts
+from mailhub.policy.visit import Visit
+from mailhub.store.api import DmarcCount
 from mailhub.testing import AsyncInternet, AsyncMailHub
 
 
@@ -69,6 +78,32 @@ async def test_a_long_name_costs_eight_questions() -> None:
     zone = Zone()
     await walk(zone, ".".join(["a"] * 100 + ["test"]))  # type: ignore[arg-type]
     assert len(zone.asked) == 8
+
+
+class Counted:
+    def __init__(self) -> None:
+        self.rows: list[DmarcCount] = []
+
+    async def add(self, counts: Mapping[DmarcCount, int], limit: int, domain_limit: int) -> None:
+        self.rows += counts
+
+
+async def test_what_strangers_write_is_counted_whatever_it_is() -> None:
+    """Octets that are no text, and names without end; results that passed come first, as many as a report may have."""
+    store = Counted()
+    counts = DmarcCounts(store, VirtualClock(0.0), 10, 10)  # type: ignore[arg-type]
+    check = Dmarc(schema.Dmarc(), (), Zone(), counts)  # type: ignore[arg-type]
+    visit = Visit(Origin(client="192.0.2.1"), "smtp", None, None)  # type: ignore[arg-type]
+    visit.sender = "x@\udcff" + "y" * 1_000
+    signatures = [Identity("dkim", "d.test", "fail", "\udcff" * 1_000)] * 20 + [Identity("dkim", "d.test", "pass", "s")]
+    visit.statements["dkim"] = Statement("pass", identities=tuple(signatures))
+    record = read("v=DMARC1; p=none; rua=mailto:a@b.test")
+    check._count(visit, Found("a.test", "a.test", record, "a.test"), "a.test", {}, "none")
+    await counts.flush()
+    ((row),) = store.rows
+    found = msgspec.json.decode(row.found, type=Finding)
+    assert (found.envelope_from, found.methods[0].result, len(found.methods)) == ("?" + "y" * 254, "pass", 10)
+    assert found.methods[1].detail == "?" * 100
 
 
 def test_authors() -> None:

@@ -15,8 +15,8 @@ class DmarcCount:
 
 
 class DmarcStore(Protocol):
-    async def add(self, counts: Mapping[DmarcCount, int], limit: int) -> None:
-        """Add to the counts; of each day at most `limit` rows are kept, those that came first."""
+    async def add(self, counts: Mapping[DmarcCount, int], limit: int, domain_limit: int) -> None:
+        """Add to the counts; of each day at most `limit` rows are kept, and `domain_limit` of one domain: those that came first."""
         ...
 
     async def reportable(self, before: int, after: tuple[int, str], limit: int) -> Sequence[tuple[int, str]]:

@@ -15,25 +15,30 @@ from .writer import Told, Writer
 class Add:
     counts: Mapping[DmarcCount, int]
     limit: int
+    domain_limit: int
 
     def apply(self, db: sqlite3.Connection, told: Told) -> None:
-        days = {count.day for count in self.counts}
         number = "select count(*) from dmarc_count where day=?"
-        rows = {day: db.execute(number, (day,)).fetchone()[0] for day in days}
+        rows = {day: db.execute(number, (day,)).fetchone()[0] for day in {count.day for count in self.counts}}
+        number += " and domain=?"
+        of_one = {of: db.execute(number, of).fetchone()[0] for of in {(one.day, one.domain) for one in self.counts}}
         for row, times in self.counts.items():
             key = (row.day, row.domain, row.found)
             known = "update dmarc_count set messages=messages+? where day=? and domain=? and found=?"
-            if not db.execute(known, (times, *key)).rowcount and rows[row.day] < self.limit:
+            if db.execute(known, (times, *key)).rowcount:
+                continue
+            if rows[row.day] < self.limit and of_one[key[:2]] < self.domain_limit:
                 db.execute("insert into dmarc_count values (?,?,?,?)", (*key, times))
                 rows[row.day] += 1
+                of_one[key[:2]] += 1
 
 
 class SqliteDmarc:
     def __init__(self, writer: Writer, reader: Lane, lists: sqlite3.Connection) -> None:
         self._writer, self._reader, self._lists = writer, reader, lists
 
-    async def add(self, counts: Mapping[DmarcCount, int], limit: int) -> None:
-        await self._writer.do(Add(counts, limit))
+    async def add(self, counts: Mapping[DmarcCount, int], limit: int, domain_limit: int) -> None:
+        await self._writer.do(Add(counts, limit, domain_limit))
 
     async def reportable(self, before: int, after: tuple[int, str], limit: int) -> Sequence[tuple[int, str]]:
         text = "select distinct day, domain from dmarc_count where day<? and (day, domain)>(?,?) order by day, domain limit ?"
