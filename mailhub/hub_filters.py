@@ -38,7 +38,7 @@ async def _account_of(router: Router, recipient: str) -> str:
 def signer(hub: "Hub") -> Signer:
     """Who signs mail of ours; he has nothing to do for domains without keys."""
     limit = hub.config.smtp.header_size_limit
-    return Signer(hub.store.dkim, hub.resolver, hub.clock, hub.mailboxes.lane, limit)
+    return Signer(hub.store.dkim, hub.resolver, hub.clock, hub.mailboxes.lane, limit, lambda: hub.config.dkim)
 
 
 def dmarc_counts(hub: "Hub") -> "DmarcCounts | None":

@@ -72,6 +72,11 @@ class Dkim(Check, frozen=True, kw_only=True):
     # What is added to the score: where one is good, and where there are some and none is. (A broken one says no more than none.)
     pass_score: Score = 0.0
     fail_score: Score = 0.0
+    # What is done with mail of ours whose domain has keys, where it can not be signed: it leaves without a signature, or waits ("tempfail": 451, or
+    # in the queue until it expires).
+    signing_failure: Literal["unsigned", "tempfail"] = "unsigned"
+    # Sign strangers' mail that leaves again (aliases, forwards, redirects) with the keys of who passes it on, unless From is of that domain or near it.
+    sign_forwarded: bool = False
 
 
 class Arc(Check, frozen=True, kw_only=True):

@@ -115,6 +115,9 @@ def _names(config: Config) -> Iterator[Finding]:
         elif domain.lower() in seen:
             yield Finding(("domains", n), f"{shown(domain)} a second time", "each domain once")
         seen.add(domain.lower())
+    for n, name in enumerate(config.arc.trusted_sealers):
+        if not (is_domain(name) and name.isascii()):
+            yield Finding(("arc", "trusted_sealers", n), shown(name), 'a domain in ASCII, such as "example.org"')
     if config.demo and not config.domains:
         yield Finding(("demo",), "true with no domain", "true only where `domains` names one")
     if "\0" in config.data:

@@ -1,4 +1,5 @@
-"""What mail gets as it leaves: a signature where it was born here, a seal where a stranger's mail is passed on."""
+"""What mail gets as it leaves: a signature where it was born here, a seal (and a signature, where that is wanted) where a
+stranger's mail is passed on."""
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -42,16 +43,19 @@ class Outbound:
         self._signer, self._config = signer, config
 
     async def dressed(self, job: Job) -> Job:
-        """The job with what its message gets. What can not be made is left out: mail without it is better than none."""
+        """The job with what its message gets. Temporary where it can not be signed and shall not leave without."""
         content, config = job.content, self._config()
         fields = b""
         if not job.origin.client and not job.origin.login:
             if await _is_composed(content):
                 fields = await self._signer.fields(content.size, content.read)
-        elif not job.origin.login and config.arc.seal and (domains := _passed_on_by(job)):
+        elif not job.origin.login and (domains := _passed_on_by(job)):
             authserv_id = config.filter.authserv_id or config.hostname
-            main = (*config.domains, config.hostname)[0]
-            fields = await self._signer.sealed((*domains, main), authserv_id, content.size, content.read)
+            domains.append((*config.domains, config.hostname)[0])
+            if config.arc.seal:
+                fields = await self._signer.sealed(domains, authserv_id, content.size, content.read)
+            if config.dkim.sign_forwarded:
+                fields += await self._signer.forwarded(domains, content.size, content.read)
         return replace(job, content=Preceded(fields, content)) if fields else job
 
 

@@ -1,15 +1,18 @@
-"""DKIM signing and ARC sealing: mail of ours gets a signature by each active key of the domain in From. A new key signs from when its record is seen in
-DNS; those before it are retired then."""
+"""DKIM signing and ARC sealing: mail of ours gets a signature by each active key of the domain in From, mail that is passed on a seal and, where
+that is wanted, a signature of who does so. A new key signs from when its record is seen in DNS; those before it are retired then."""
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
+from mailhub.config import schema
 from mailhub.mailbox.heavy import HeavyLane
 from mailhub.message import address_list, arc, arc_sealing, dkim, dkim_signing, headers
 from mailhub.model.clock import Clock
-from mailhub.model.errors import MailError
+from mailhub.model.errors import MailError, Temporary
+from mailhub.model.reply import Reply
+from mailhub.net.names import ascii_name
 from mailhub.net.resolver import DnsError, Resolver
 from mailhub.store.api import DkimKey, DkimStore, KeyState
 
@@ -19,36 +22,51 @@ Read = Callable[[int, int], Awaitable[bytes]]  # octets of a message, from where
 _BLOCK = 65_536
 _LOOK = 600.0  # seconds between two looks into DNS for new keys of a domain
 _LOADED = 1_000  # private keys kept in memory
+NOT_SIGNED = Reply(451, "4.7.5", "Message can not be signed now, try again later")
 
 
 class Signer:
     """One per hub."""
 
-    def __init__(self, store: DkimStore, resolver: Resolver, clock: Clock, lane: HeavyLane, limit: int) -> None:
-        """`limit`: octets of a header that is signed."""
+    def __init__(
+        self,
+        store: DkimStore,
+        resolver: Resolver,
+        clock: Clock,
+        lane: HeavyLane,
+        limit: int,
+        config: Callable[[], schema.Dkim],
+    ) -> None:
+        """`limit`: octets of a header that is signed. `config`: as it is now."""
         self._store, self._resolver, self._clock, self._lane, self._limit = store, resolver, clock, lane, limit
+        self._config = config
         self._loaded: dict[bytes, dkim_signing.Private] = {}
         self._looked: dict[str, float] = {}  # by domain
         self._looking: dict[str, asyncio.Task[bool]] = {}
 
     async def fields(self, size: int, read: Read) -> bytes:
-        """DKIM-Signature fields for a message of that size; none where its domain has no keys, or where it can not be signed: a message
-        without a signature is better than none."""
-        try:
+        """DKIM-Signature fields for a message of that size; none where its domain has no keys. Where it can not be signed: none, or Temporary,
+        as `dkim.signing_failure` says."""
+
+        async def made() -> bytes:
             header, end = await self._header(size, read)
             domain = _domain(header)
-            keys = await self._active(domain) if domain else []
-            if not keys:
-                return b""
-            digest, now = await self._hash(end, size, read), int(self._clock.now())
-            made = [
-                await self._lane.call(dkim_signing.field, self._key(key), header, digest, now)
-                for key in sorted(keys, key=lambda key: key.kind)  # who knows Ed25519 finds it first
-            ]
-            return b"".join(made)
-        except (MailError, ValueError) as error:
-            log.warning("not signed: %s", error)
+            return await self._signatures(await self._active(domain) if domain else [], header, end, size, read)
+
+        return await self._attempted(made())
+
+    async def forwarded(self, domains: Sequence[str], size: int, read: Read) -> bytes:
+        """As `fields`, by the first of the domains that has keys: for mail of a stranger. None where From may be of that domain or one near
+        it: DMARC would take the forger's word for its own."""
+
+        async def made() -> bytes:
+            header, end = await self._header(size, read)
+            for domain in dict.fromkeys(domains):
+                if keys := await self._active(domain):
+                    return b"" if _may_be_of(domain, header) else await self._signatures(keys, header, end, size, read)
             return b""
+
+        return await self._attempted(made())
 
     async def sealed(self, domains: Sequence[str], authserv_id: str, size: int, read: Read) -> bytes:
         """One ARC set more, by the first of the domains that has a key for it; none where no domain has, where we did not look at the chain
@@ -66,7 +84,31 @@ class Signer:
             )
         except (MailError, ValueError) as error:
             log.info("not sealed: %s", error)
+        except Exception:
+            log.exception("not sealed")
+        return b""
+
+    async def _attempted(self, made: Awaitable[bytes]) -> bytes:
+        try:
+            return await made
+        except Exception as error:
+            unknown = not isinstance(error, MailError | ValueError)
+            log.warning("not signed: %s", error or type(error).__name__, exc_info=unknown)
+            if self._config().signing_failure == "tempfail":
+                raise Temporary(f"not signed: {error}", NOT_SIGNED) from error
             return b""
+
+    async def _signatures(
+        self, keys: Sequence[DkimKey], header: Sequence[tuple[bytes, bytes]], end: int, size: int, read: Read
+    ) -> bytes:
+        if not keys:
+            return b""
+        digest, now = await self._hash(end, size, read), int(self._clock.now())
+        made = [
+            await self._lane.call(dkim_signing.field, self._key(key), header, digest, now)
+            for key in sorted(keys, key=lambda key: key.kind)  # who knows Ed25519 finds it first
+        ]
+        return b"".join(made)
 
     async def _header(self, size: int, read: Read) -> tuple[list[tuple[bytes, bytes]], int]:
         """Its fields, and where it ends. ValueError where it goes on beyond what is looked at."""
@@ -74,7 +116,8 @@ class Signer:
         end = headers.header_end(start)
         if end == len(start) < size:
             raise ValueError("the header is longer than what is looked at")
-        return dkim.fields(start[:end]), end
+        header = start[:end]
+        return (dkim.fields(header) if end <= _BLOCK else await self._lane.call(dkim.fields, header)), end
 
     async def _hash(self, start: int, size: int, read: Read) -> bytes:
         hashed = dkim.BodyHash("relaxed")
@@ -136,3 +179,16 @@ def _domain(header: Sequence[tuple[bytes, bytes]]) -> str:
             for author in address_list.mailboxes(headers.unfold(field.partition(b":")[2])):
                 return headers.text(author.domain).lower()
     return ""
+
+
+def _may_be_of(domain: str, header: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Whether somebody may take the author for one of that domain, or of one with which it has its last two labels in common."""
+    written = [headers.unfold(field.partition(b":")[2]) for name, field in header if name == b"from"]
+    if len(written) != 1 or domain.encode("ascii", "replace") in written[0].lower():
+        return True
+    try:
+        authors = [ascii_name(headers.text(author.domain)) for author in address_list.mailboxes(written[0])]
+    except ValueError:
+        return True
+    near = [f".{name}".endswith(f".{domain}") or f".{domain}".endswith(f".{name}") for name in authors]
+    return not authors or any(near) or any(name.split(".")[-2:] == domain.split(".")[-2:] for name in authors)

@@ -352,21 +352,20 @@ class Transaction:
             recipients = (Recipient(orders.redirect),)
         recipients = tuple(dict.fromkeys((*recipients, *(Recipient(copy, Notify.NEVER) for copy in orders.copies))))
         sole = recipients[0].address if len(recipients) == 1 else None
-        signature = b""
-        if self._service != "lmtp" and self._visit.trusted:
-            signature = await policy.signed(self._body)
-        prefix = signature + policy.inspection.stamps(self._verdict, self._visit) + stamps.prepended(orders.prepended)
-        prefix += self._above + stamps.received(
-            replace(origin, name=self._visit.caller.known), policy.hostname, ids.text(number), sole, policy.clock.now()
-        )
         try:
+            signed = self._service != "lmtp" and self._visit.trusted
+            signature = await policy.signed(self._body) if signed else b""
             envelope = await policy.rewriting.envelope(
                 Envelope(self._envelope.sender, recipients, self._envelope.parameters)
             )
         except MailError as error:
-            log.warning("addresses can not be rewritten: %s", error)
+            log.warning("not signed, or addresses can not be rewritten: %s", error)
             self.abort()
             return error.reply
+        prefix = signature + policy.inspection.stamps(self._verdict, self._visit) + stamps.prepended(orders.prepended)
+        prefix += self._above + stamps.received(
+            replace(origin, name=self._visit.caller.known), policy.hostname, ids.text(number), sole, policy.clock.now()
+        )
         envelope = replace(envelope, recipients=(*envelope.recipients, *self._copies))
         message_id, verdict = message_id_of(self._intake), self._verdict
         body, self._body, self._intake = self._body, None, None

@@ -97,6 +97,7 @@ def test_a_wrong_type_or_bound(text: str, said: str) -> None:
         ('domains = ["a..b"]', 'domains[1]: found "a..b"; allowed: a domain'),
         ('domains = ["a\\nb"]', 'domains[1]: found "a\\nb"; allowed: a domain'),
         ('domains = ["a.org", "A.org"]', 'domains[2]: found "A.org" a second time; allowed: each domain once'),
+        ('[arc]\ntrusted_sealers = ["@lists"]', 'arc.trusted_sealers[1]: found "@lists"; allowed'),
         ("domains = []\ndemo = true", "demo: found true with no domain; allowed"),
         (
             'smtp.mynetworks = ["::1", "10.0.0.1/8"]',

@@ -1,12 +1,14 @@
 """Mail that is passed on, over several whole servers: sealed (ARC), believed by who trusts the sealer; and our own reports, signed."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Literal
 
 import aiosmtplib
 import dkim as dkimpy
 import pytest
 
-from mailhub.config.schema import Arc, Dmarc, Filter
+from mailhub.config.schema import Arc, Dkim, Dmarc, Filter
 from mailhub.control import words
 from mailhub.testing import AsyncInternet, AsyncMailHub
 
@@ -136,3 +138,86 @@ async def test_a_stranger_gets_no_signature_of_ours_by_a_script_that_changes_his
     (message,) = await b.inbox("bob@b.test")
     assert b"X-Seen: yes" in message.raw
     assert b"DKIM-Signature" not in message.raw
+
+
+async def lead_on(hub: AsyncMailHub, way: str, account: str, target: str) -> None:
+    """Mail for the account goes on to another host."""
+    if way == "alias":
+        await alias(hub, account, target)
+        return
+    await hub.add_account(account)
+    if way == "forward":
+        await hub.hub.control.perform(words.ForwardSet(address=account, targets=(target,)))
+        return
+    script = f'redirect "{target}";'
+    await hub.hub.control.perform(words.SievePut(account=account, name="on", text=script))
+    await hub.hub.control.perform(words.SieveActivate(account=account, name="on"))
+
+
+@pytest.mark.parametrize("way", ["alias", "forward", "redirect"])
+async def test_each_way_out_is_sealed_and_where_that_is_wanted_signed(net: AsyncInternet, way: str) -> None:
+    a, c = await net.hub("a.test"), await net.hub("c.test")
+    b = await net.hub("b.test", dkim=Dkim(sign_forwarded=True))
+    await c.add_account("carl@c.test")
+    records = await keys(net, b, "b.test")
+    await lead_on(b, way, "on@b.test", "carl@c.test")
+    await post(a, TEXT.replace("ann@a.test", "ann@a.example"), "ann@a.example", "on@b.test")
+    await net.settled()
+    (message,) = await c.inbox("carl@c.test")
+    told = message.headers.get("Authentication-Results")
+    assert "arc=pass header.d=b.test" in told
+    assert told.count("dkim=pass header.d=b.test") == 2
+    raw = message.raw[message.raw.index(b"ARC-Seal: ") :]
+    assert dkimpy.arc_verify(raw, dnsfunc=lambda name, timeout=5: records.get(name))[0] == b"pass"
+
+
+@pytest.mark.parametrize(
+    "author",
+    ["Boss <boss@B.test>", "boss@pay.b.test", "boss@test", '"boss@b.test" <x@a.example>', "x@a.example, boss@b.test", "Boss", "x@a.example\r\nFrom: boss@b.test"],
+)  # fmt: skip
+async def test_a_forged_author_of_the_forwarding_domain_is_not_signed_for(net: AsyncInternet, author: str) -> None:
+    a, c = await net.hub("a.test"), await net.hub("c.test")
+    b = await net.hub("b.test", dkim=Dkim(sign_forwarded=True))
+    await c.add_account("carl@c.test")
+    await keys(net, b, "b.test")
+    await alias(b, "on@b.test", "carl@c.test")
+    await post(a, TEXT.replace("Ann <ann@a.test>", author), "x@a.example", "on@b.test")
+    await net.settled()
+    (message,) = await c.inbox("carl@c.test")
+    assert b"ARC-Seal: " in message.raw
+    assert b"DKIM-Signature" not in message.raw
+
+
+@pytest.mark.parametrize("failure", ["unsigned", "tempfail"])
+async def test_a_key_that_is_broken_loses_no_mail(net: AsyncInternet, failure: Literal["unsigned", "tempfail"]) -> None:
+    a, b = await net.hub("a.test", dkim=Dkim(signing_failure=failure)), await net.hub("b.test")
+    await b.add_account("bob@b.test")
+    await a.add_account("ann@a.test")
+    await keys(net, a, "a.test")
+    where = {"hostname": a.host, "port": a.port("submission"), "username": "ann@a.test", "password": "password"}
+
+    async def submit() -> None:
+        await aiosmtplib.send(TEXT, sender="ann@a.test", recipients=["bob@b.test"], tls_context=a.client_tls(), **where)  # type: ignore[arg-type]
+
+    await submit()
+    store = a.hub.store.dkim
+    whole = store.of("a.test")
+    await store.put([replace(key, pem=b"no key") for key in whole])
+    await alias(a, "broken@a.test", "nobody@a.test")
+    await post(b, TEXT.replace("ann@a.test", "bob@b.test"), "bob@b.test", "broken@a.test")  # a report of ours
+    if failure == "tempfail":
+        with pytest.raises(aiosmtplib.SMTPDataError, match="can not be signed now") as refused:
+            await submit()
+        assert refused.value.code == 451
+    else:
+        await submit()
+    await net.settled()
+    found = await b.inbox("bob@b.test")
+    assert sorted(b"DKIM-Signature: " in message.raw for message in found) == (
+        [True] if failure == "tempfail" else [False, False, True]
+    )
+    await store.put(whole)
+    await net.clock.advance(hours=2)
+    await net.settled()
+    reports = [message for message in await b.inbox("bob@b.test") if "ndeliver" in message.subject]
+    assert [b"DKIM-Signature: " in message.raw for message in reports] == [failure == "tempfail"]
