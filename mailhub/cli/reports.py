@@ -8,10 +8,19 @@ from mailhub.control import words
 
 from .backend import backend
 from .options import common
-from .output import print_json, print_table
+from .output import harmless, print_json, print_table
 
 _days = click.option("--days", type=click.IntRange(1, 400), default=7, show_default=True, help="Of the last days.")
 _domain = click.option("--domain", default="", help="Of this domain alone.")
+
+
+_NAMED = 10  # organizations, to a person
+
+
+def _say(found: words.DmarcReports | words.TlsReports) -> None:
+    others = len(found.organizations) - _NAMED
+    names = [harmless(name) for name in found.organizations[:_NAMED]] + ([f"{others} others"] if others > 0 else [])
+    click.echo(f"{found.reports} reports of {', '.join(names) or 'nobody'}; {found.unread} could not be read")
 
 
 @click.group()
@@ -30,9 +39,7 @@ def dmarc(account: str, days: int, domain: str, config: Path | None, as_json: bo
         found = side.ask(words.ReportsDmarc(account=account, days=days, domain=domain))
     if as_json:
         return print_json(found)
-    click.echo(
-        f"{found.reports} reports of {', '.join(found.organizations) or 'nobody'}; {found.unread} could not be read"
-    )
+    _say(found)
     rows = [
         (one.domain, one.source, one.messages, one.aligned, one.dkim, one.spf, one.refused, one.quarantined)
         for one in found.sources
@@ -51,9 +58,7 @@ def tls(account: str, days: int, domain: str, config: Path | None, as_json: bool
         found = side.ask(words.ReportsTls(account=account, days=days, domain=domain))
     if as_json:
         return print_json(found)
-    click.echo(
-        f"{found.reports} reports of {', '.join(found.organizations) or 'nobody'}; {found.unread} could not be read"
-    )
+    _say(found)
     rows = [
         (
             one.domain,

@@ -33,6 +33,7 @@ class Sums:
     since: float
     domain: str
     limit: ClassVar[int] = _UNPACKED
+    other: ClassVar[bytes] = b"{"  # how reports of the other kind begin, which may lie in the same mailbox
     unread: int = 0
     left: int = _WORK
     seen: set[tuple[str, str]] = field(default_factory=set)
@@ -59,6 +60,8 @@ class Sums:
         if octets is None or self.left < 0:
             self.unread += 1
             return
+        if octets[:100].lstrip()[:1] == self.other:
+            return
         try:
             self.add(octets)
         except ValueError:
@@ -70,7 +73,7 @@ class Sums:
 
     def is_new(self, organization: str, id: str, ended: float) -> bool:
         """Whether that report counts, which it does once."""
-        organization, id = organization[:1_000], id[:1_000]
+        organization, id = organization[:100], id[:1_000]
         if ended < self.since or (organization, id) in self.seen:
             return False
         self.seen.add((organization, id))
@@ -129,6 +132,7 @@ class DmarcSums(Sums):
 
 
 class TlsSums(Sums):
+    other = b"<"
     limit = 10_485_760  # JSON becomes many times as large in memory
 
     def add(self, octets: bytes) -> None:
