@@ -43,6 +43,7 @@ from mailhub.model.reply import Reply
 from mailhub.net import local
 from mailhub.net.certificates import Pair
 from mailhub.net.resolver import DnsResolver, Resolver
+from mailhub.net.systemd import Inherited
 from mailhub.net.tls import ServerTls
 from mailhub.policy import Guard, Policy, Sections
 from mailhub.policy.content_tables import ContentTables
@@ -72,6 +73,7 @@ class Hub:
     """A whole mail server. `start`/`stop`, or `async with`. Attributes are there after `start`."""
 
     faults: "Faults | None" = None  # who can make something go wrong by HTTP: the test kit
+    inherited: Inherited | None = None  # doors that a service manager opened
     deliver_hook: DeliverHook | None = None
     web: "WebServer"  # where a listener speaks HTTP
     challenges: "Challenges"
@@ -229,7 +231,7 @@ class Hub:
             return self.guard.connected(client, service)
 
         listener = Listener(door, self.sessions, self.clock, serve, tls.context, refuse)
-        listener.bind()
+        listener.bind(self.inherited)
         undo.callback(listener.close)
         self.listeners.append(listener)
 

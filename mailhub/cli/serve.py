@@ -23,10 +23,12 @@ from mailhub.config.load import ConfigError, load
 from mailhub.config.schema import Config
 from mailhub.control.pid_file import NAME as PID_FILE
 from mailhub.control.pid_file import PidFile, Taken
+from mailhub.deputy.rights import no_new_rights
 from mailhub.hub import Hub
 from mailhub.hub_local import make_folder, person
 from mailhub.hub_reload import Reloaded
 from mailhub.model.errors import MailError, Permanent
+from mailhub.net.systemd import Inherited, Notify
 
 from .exits import Exit, fail
 from .options import config_option, read_config
@@ -103,6 +105,9 @@ class Told:
 def run(settings: Config, make: Callable[[], Hub], path: Path | None = None, told: Told | None = None) -> None:
     """Serve until a signal ends it. `path`: the file that a reload reads again."""
     told = told or Told()
+    notify = Notify(os.environ)
+    if settings.no_new_privileges and not settings.local.system_users:  # before any thread: each has it for itself
+        no_new_rights()
     try:
         lines = log.setup(settings.log, sys.stderr, settings.hostname)
     except OSError as error:
@@ -111,7 +116,9 @@ def run(settings: Config, make: Callable[[], Hub], path: Path | None = None, tol
         fail(why)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_Server(path, make(), lines, told).run())
+            hub = make()
+            hub.inherited = Inherited.read(os.environ)
+            runner.run(_Server(path, hub, lines, told, notify).run())
     except MailError as error:
         told.refused(str(error))
         fail(str(error))
@@ -123,8 +130,8 @@ def run(settings: Config, make: Callable[[], Hub], path: Path | None = None, tol
 class _Server:
     """One run of the program."""
 
-    def __init__(self, path: Path | None, hub: Hub, lines: log.LineWriter, told: Told) -> None:
-        self._path, self._lines, self._told = path, lines, told
+    def __init__(self, path: Path | None, hub: Hub, lines: log.LineWriter, told: Told, notify: Notify) -> None:
+        self._path, self._lines, self._told, self._notify = path, lines, told, notify
         self._hub = hub
         self._stop = asyncio.Event()
         self._asked = 0.0
@@ -139,13 +146,29 @@ class _Server:
         gc.freeze()  # code and configuration stay: to look through them for garbage held the loop for 70 ms now and then
         _announce(self._hub)
         self._told.ready(self._hub)
+        if self._hub.inherited is not None:
+            self._hub.inherited.close()
+        self._notify.ready(self._state())
+        watched = asyncio.ensure_future(self._signs_of_life())
         ends: tuple[asyncio.Future[Any], ...] = (asyncio.ensure_future(self._stop.wait()), self._hub.failed)
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         ends[0].cancel()
+        self._notify.stopping(self._state())
         await self._hub.stop(self._hub.config.sessions.drain_timeout)
+        watched.cancel()
         if self._hub.failed.done():
             fail("a part of the server failed; the log says which")
         logger.info("stopped")
+
+    async def _signs_of_life(self) -> None:
+        """On the loop: one that is held gives none. Also while sessions may end."""
+        while self._notify.watchdog:
+            await self._hub.clock.sleep(self._notify.watchdog)
+            self._notify.alive(self._state())
+
+    def _state(self) -> str:
+        """One line."""
+        return f"{len(self._hub.sessions)} sessions" + (f"; {trouble}" if (trouble := self._hub.trouble) else "")
 
     def _asked_to_stop(self) -> None:
         now = self._hub.clock.monotonic()
@@ -167,6 +190,13 @@ class _Server:
 
     def _reloaded(self) -> Reloaded:
         """The same for who waits for the outcome: Permanent with what is wrong."""
+        self._notify.reloading(self._hub.clock.monotonic())
+        try:
+            return self._read_again()
+        finally:
+            self._notify.ready(self._state())
+
+    def _read_again(self) -> Reloaded:
         try:
             config = load(self._path)
             done = self._hub.reload(config)

@@ -290,6 +290,8 @@ class Config(Section, frozen=True, kw_only=True):
     data: Name = "./var"
     # Who mailhub is, once its ports are bound, where root starts it: "user" or "user:group"; "": whoever starts it.
     user: str = ""
+    # No program that mailhub runs can gain rights: set-user-ID programs keep those of mailhub. (With [local] system_users the deputy sees to it.)
+    no_new_privileges: bool = True
     # Create alice@ and bob@ of the first domain at the first start.
     demo: bool = False
     listener: tuple[Listener, ...] = LISTENERS

@@ -21,6 +21,7 @@ from mailhub.model.errors import Permanent
 from mailhub.model.reply import Reply
 from mailhub.net import addresses
 from mailhub.net.proxy import BadHeader, read_header
+from mailhub.net.systemd import Inherited
 
 from .doors import remove_door, unix_door
 from .session import Session, Sessions, TooManySessions
@@ -70,10 +71,16 @@ class Listener:
         self._accepting: asyncio.Task[None] | None = None
         self._opening: set[asyncio.Task[None]] = set()
         self.port = config.port
+        self._given = False  # the door is not ours to take away
 
-    def bind(self) -> None:
-        """Take address and port, or the path; ListenError where that can not be."""
+    def bind(self, inherited: Inherited | None = None) -> None:
+        """Take address and port, or the path, or what a service manager has opened for it; ListenError where that can not be."""
         listener = self.config
+        self._socket = inherited.take(listener) if inherited is not None else None
+        self._given = self._socket is not None
+        if self._socket is not None:
+            self.port = 0 if listener.path else self._socket.getsockname()[1]
+            return
         try:
             self._socket = unix_door(listener) if listener.path else _inet_door(listener)
         except OSError as error:
@@ -95,7 +102,7 @@ class Listener:
             if task is not None:
                 task.cancel()
         if self._socket is not None:
-            if self.config.path:
+            if self.config.path and not self._given:
                 remove_door(self._socket, self.config.path)
             self._socket.close()
             self._socket = None
