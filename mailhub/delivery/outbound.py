@@ -48,7 +48,7 @@ class Outbound:
         fields = b""
         if not job.origin.client and not job.origin.login:
             if await _is_composed(content):
-                fields = await self._signer.fields(content.size, content.read)
+                fields = await self._signer.fields(content.size, content.read, config.hostname)
         elif not job.origin.login and (domains := _passed_on_by(job)):
             authserv_id = config.filter.authserv_id or config.hostname
             domains.append((*config.domains, config.hostname)[0])

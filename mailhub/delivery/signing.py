@@ -44,14 +44,15 @@ class Signer:
         self._looked: dict[str, float] = {}  # by domain
         self._looking: dict[str, asyncio.Task[bool]] = {}
 
-    async def fields(self, size: int, read: Read) -> bytes:
+    async def fields(self, size: int, read: Read, host: str = "") -> bytes:
         """DKIM-Signature fields for a message of that size; none where its domain has no keys. Where it can not be signed: none, or Temporary,
-        as `dkim.signing_failure` says."""
+        as `dkim.signing_failure` says. `host`: our own name, for which the next domain above it signs, where it has no keys itself."""
 
         async def made() -> bytes:
             header, end = await self._header(size, read)
             domain = _domain(header)
-            return await self._signatures(await self._active(domain) if domain else [], header, end, size, read)
+            _, keys = await self._keys_of([domain, *(_above(domain) if domain == host.lower() else ())])
+            return await self._signatures(keys, header, end, size, read)
 
         return await self._attempted(made())
 
@@ -61,10 +62,8 @@ class Signer:
 
         async def made() -> bytes:
             header, end = await self._header(size, read)
-            for domain in dict.fromkeys(domains):
-                if keys := await self._active(domain):
-                    return b"" if _may_be_of(domain, header) else await self._signatures(keys, header, end, size, read)
-            return b""
+            domain, keys = await self._keys_of(domains)
+            return b"" if _may_be_of(domain, header) else await self._signatures(keys, header, end, size, read)
 
         return await self._attempted(made())
 
@@ -134,6 +133,13 @@ class Signer:
             private = self._loaded[key.pem] = dkim_signing.loaded(key.pem)
         return dkim_signing.SigningKey(key.domain, key.selector, key.kind, private)
 
+    async def _keys_of(self, domains: Sequence[str]) -> tuple[str, list[DkimKey]]:
+        """Of the first that has some, and which that is."""
+        for domain in dict.fromkeys(domains):
+            if domain and (keys := await self._active(domain)):
+                return domain, keys
+        return "", []
+
     async def _active(self, domain: str) -> list[DkimKey]:
         keys = self._store.of(domain)
         if any(key.state == "new" for key in keys) and self._clock.monotonic() >= self._looked.get(domain, 0.0):
@@ -179,6 +185,12 @@ def _domain(header: Sequence[tuple[bytes, bytes]]) -> str:
             for author in address_list.mailboxes(headers.unfold(field.partition(b":")[2])):
                 return headers.text(author.domain).lower()
     return ""
+
+
+def _above(domain: str) -> list[str]:
+    """Domains that it lies in, the nearest first."""
+    labels = domain.split(".")
+    return [".".join(labels[n:]) for n in range(1, len(labels))]
 
 
 def _may_be_of(domain: str, header: Sequence[tuple[bytes, bytes]]) -> bool:

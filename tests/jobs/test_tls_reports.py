@@ -19,6 +19,7 @@ from support.server import free_port
 
 from mailhub.config.lookup import Lookup
 from mailhub.config.schema import Config, Listener, Queue, Relay, Resolver, Smtp, TlsReports
+from mailhub.control import words
 from mailhub.delivery.relay.demand import Basis
 from mailhub.delivery.relay.tlsrpt import Session, TlsSessions
 from mailhub.hub import Hub
@@ -131,6 +132,17 @@ async def test_a_day_s_report_comes_by_mail_and_calls_for_no_other(w: World) -> 
         }
         await w.clock.advance(3 * DAY)
         assert len(await reports(b)) == 1, "a report's own session is not reported"
+
+
+async def test_it_is_signed_by_the_domain_above_our_name(w: World) -> None:
+    async with w.both() as (a, b):
+        await a.control.perform(words.DkimCreate(domain="a.test"))
+        await a.control.perform(words.DkimActivate(domain="a.test"))
+        await w.post(a)
+        await w.clock.advance(DAY + 14_400)
+        (message,) = await reports(b)
+        assert b"From: <postmaster@mx.a.test>" in message
+        assert message.count(b"-sha256; c=relaxed/relaxed; d=a.test;") == 2, message
 
 
 async def test_it_is_sent_within_the_spread(w: World) -> None:
