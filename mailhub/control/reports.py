@@ -17,6 +17,7 @@ from .report_sums import DmarcSums, Sums, TlsSums
 
 _DAY = 86_400
 _MESSAGES = 2_000  # of a mailbox that are looked at, the newest of each folder
+_ASIDE = ("\\Junk", "\\Trash")  # anybody can write a report: those that were forged lie here, if anywhere
 _SIZE = 5_242_880  # octets of a message
 
 
@@ -40,11 +41,13 @@ class Reports:
             return await asyncio.to_thread(sums.answer)
 
     async def _sum(self, account: str, sums: Sums) -> None:
-        """The newest messages of all folders."""
+        """The newest messages of all folders, but what was put aside."""
         if await self._directory.account(account) is None:
             raise ControlError("not_found", f"no account {account}")
         left = _MESSAGES
         for folder in await self._mailboxes.folders(key(account)):
+            if folder.special_use in _ASIDE:
+                continue
             view = await self._mailboxes.view(folder.id)
             newest = list(view.uids)[-left:] if left else []
             left -= len(newest)

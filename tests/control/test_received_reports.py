@@ -103,6 +103,19 @@ async def test_dmarc_reports_in_all_wrappings(hub: Hub) -> None:
         await hub.control.perform(words.ReportsDmarc(account="nobody@mailhub.test"))
 
 
+@pytest.mark.parametrize(("use", "told"), [("\\Junk", 0), ("\\Trash", 0), ("\\Archive", 1)])
+async def test_what_was_put_aside_is_left_out(hub: Hub, use: str, told: int) -> None:
+    await send(hub, "noreply@far.test", ANN, letter(dmarc("1"), "text/xml", "a.xml"))
+    await hub.queue.idle()
+    store = hub.store.mailboxes
+    (inbox, *others) = await store.folders(ANN)
+    assert (await hub.control.perform(words.ReportsDmarc(account=ANN))).reports == 1
+    there = [folder for folder in others if folder.special_use == use]
+    target = there[0] if there else await store.create(ANN, "There", use)
+    await store.move(inbox.id, (await store.view(inbox.id)).uids, target.id)
+    assert (await hub.control.perform(words.ReportsDmarc(account=ANN))).reports == told
+
+
 async def test_tls_reports_as_we_send_them(hub: Hub) -> None:
     failures = (
         tls_report.Failure("certificate-expired", 3, "192.0.2.1", "mx.a.test"),
