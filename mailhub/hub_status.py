@@ -102,6 +102,7 @@ async def status_of(hub: "Hub", request: Status) -> ServerStatus:
         scanners=tuple(ScannerState(**dataclasses.asdict(state)) for state in hub.services.states),
         validating=dnssec.servers(hub.config.resolver),
         trouble=hub.trouble,
+        stressed=hub.sessions.stressed,
         limits=_limits(hub.config),
         disk=_disk(str(hub.data)),
         maildrop=_maildrop(hub),
@@ -135,6 +136,7 @@ def _limits(config: Config) -> dict[str, float]:
         "queue.active_limit": config.queue.active_limit,
         "queue.concurrency": config.queue.concurrency,
         "store.free_space_floor": config.store.free_space_floor,
+        "store.inode_floor": config.store.inode_floor,
         "maildrop.message_limit": config.maildrop.message_limit,
     }
 

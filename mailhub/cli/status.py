@@ -96,6 +96,8 @@ def _print(answer: ServerStatus) -> None:
     click.echo(f"limits    {', '.join(f'{name} {value:.0f}' for name, value in answer.limits.items())}")
     if answer.maildrop:
         click.echo(f"maildrop  {answer.maildrop} messages wait to be taken")
+    if answer.stressed:
+        click.echo("alert     under stress: too many sessions, silence is cut short (sessions.stress_level)")
     if answer.trouble:
         click.echo(f"alert     no mail is taken: {harmless(answer.trouble)}")
     for one in answer.certificates:

@@ -65,6 +65,8 @@ class Sessions(Section, frozen=True, kw_only=True):
     # Sessions of all protocols together, and from one client address.
     limit: Count = 10_000
     limit_per_client: Count = 500
+    # Sessions, as a share of `limit`, from which on the server is under stress: smtp.stress_timeout and smtp.stress_error_limit hold.
+    stress_level: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.8
     # Sessions signed in to one account.
     limit_per_account: Count = 200
     # Time that TLS handshakes may take.
@@ -98,6 +100,9 @@ class Smtp(Lists, frozen=True, kw_only=True):
     soft_error_limit: Count = 10
     error_sleep: Seconds = 1.0
     error_limit: Count = 20
+    # The same under stress (sessions.stress_level), as Postfix has them: silence of any kind, and errors.
+    stress_timeout: Seconds = 10.0
+    stress_error_limit: Count = 1
     # Commands of one session; messages of one session.
     command_limit: Count = 100_000
     message_limit: Count = 10_000
@@ -213,8 +218,9 @@ class Store(Section, frozen=True, kw_only=True):
     inline_limit: Annotated[int, Meta(ge=0, le=1_048_576)] = 65_536
     # Filed mail whose file is not known to be synced: after this time a sync is asked for.
     sync_interval: Seconds = 0.1
-    # Octets of free space below which MAIL and APPEND are refused.
+    # Octets of free space, and inodes, below which MAIL and APPEND are refused.
     free_space_floor: Octets = 134_217_728
+    inode_floor: Octets = 1_000
     # Octets of an account's full-text index, which begins with its first search of text; what finds no room is searched in the
     # messages. 0: no indexes.
     search_index_limit: Annotated[int, Meta(ge=0)] = 1_073_741_824

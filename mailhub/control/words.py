@@ -226,6 +226,7 @@ class ServerStatus(Struct, frozen=True, kw_only=True):
     scanners: tuple[ScannerState, ...] = ()
     validating: tuple[str, ...] = ()  # resolvers whose word for DNSSEC counts; none: no DANE
     trouble: str = ""  # why no mail is taken now
+    stressed: bool = False  # sessions.stress_level is reached
     limits: dict[str, float] = {}  # in force, by option
     disk: DiskState = DiskState()
     maildrop: int = 0  # files in it

@@ -106,6 +106,11 @@ class Session:
         self.task = task
         task.add_done_callback(self._done)
 
+    @property
+    def stressed(self) -> bool:
+        """Whether the server has so many sessions that none should be waited for long."""
+        return self._registry is not None and self._registry.stressed
+
     def end(self) -> None:
         """The connection is over. May be called twice."""
         if self._registry is not None:
@@ -160,6 +165,9 @@ def peer_of(context: "SessionContext[Settings]", tls: ssl.SSLObject | None) -> P
     return Peer(context.service, client, tls is not None, net_tls.bindings(tls), net_tls.certified_names(tls))
 
 
+_RELIEF = 0.9  # of the level of stress
+
+
 class TooManySessions(Exception):
     """A limit of the section [sessions] is reached; the text names the key."""
 
@@ -181,6 +189,7 @@ class Sessions:
         self._doors: Counter[tuple[str, str]] = Counter()  # listener and client; "" for all of a listener
         self._last = 0
         self._draining = False
+        self.stressed = False
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -225,6 +234,7 @@ class Sessions:
         session.counted = client
         self._clients[client] += 1
         self._empty.clear()
+        self._look_at_stress()
 
     def remove(self, session: Session) -> None:
         """Called by `Session.end`."""
@@ -240,6 +250,21 @@ class Sessions:
         self.signed_in(session.login, "")
         if not self._all:
             self._empty.set()
+        self._look_at_stress()
+
+    def _look_at_stress(self) -> None:
+        """It ends a little below where it begins, so that one session more or less does not tell it anew each time."""
+        level = self.limits.limit * self.limits.stress_level
+        if not self.stressed and len(self._all) >= level:
+            self.stressed = True
+            log.warning(
+                "under stress: %d sessions, sessions.limit is %d: silence is cut short",
+                len(self._all),
+                self.limits.limit,
+            )
+        elif self.stressed and len(self._all) < level * _RELIEF:
+            self.stressed = False
+            log.warning("the stress is over: %d sessions", len(self._all))
 
     def drain(self) -> None:
         """First stage of a stop: ask every session to end at its next pause, and take no new one."""

@@ -238,6 +238,11 @@ class Files:
         state = os.statvfs(path)
         return state.f_bavail * state.f_frsize
 
+    def free_inodes(self, path: str) -> int | None:
+        """None where the file system has no such count."""
+        state = os.statvfs(path)
+        return state.f_favail if state.f_files else None
+
     def lock(self, path: str) -> int:
         """Take a lock file for this process, with the pid in it; BlockingIOError where another process holds it."""
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 import ssl
 from typing import Final
 
@@ -21,6 +22,7 @@ from .content import Incoming
 
 log = logging.getLogger("mailhub.protocols.smtp")
 
+_STEP: Final = 0.1  # of command_timeout, after which stress is looked for again
 BURST: Final = 64  # pipelined commands after which other sessions get their turn
 
 CLOSING: Final = (421, 521)  # codes of a table, say, that end the session, as they do in Postfix
@@ -140,11 +142,24 @@ class SmtpSession(Channel):
         elif self._errors < self._slowed:
             self._slowed = self._errors
 
+    async def _await_word(self, began: float) -> None:
+        """More octets, or TimedOut; stress that comes meanwhile counts."""
+        settings = self.settings
+        step = max(settings.stress_timeout, settings.command_timeout * _STEP)
+        while True:
+            bound = min(settings.command_timeout, settings.stress_timeout if self.record.stressed else math.inf)
+            left = began + bound - self._clock.monotonic()
+            try:
+                return await self._more(min(left, step))
+            except TimedOut:
+                if left <= step:
+                    raise
+
     async def _next_command(self) -> bytes | None:
         """Wait for a line; None where the server wants to stop instead."""
-        until = self._clock.monotonic() + self.settings.command_timeout
+        began = self._clock.monotonic()
         while (line := self._line(self.settings.line_length_limit)) is None:
-            await self._more(until - self._clock.monotonic())
+            await self._await_word(began)
             if self.record.draining and self.transaction is None:
                 return None
         return line
@@ -178,9 +193,11 @@ class SmtpSession(Channel):
             self.give_up()
         if reply.code >= 500:
             self._errors += 1
-            if self._errors >= self.settings.error_limit and not self._done:
+            many, settings = self._errors >= self.settings.error_limit, self.settings
+            if not self._done and (many or (self.record.stressed and self._errors >= settings.stress_error_limit)):
                 self.leave(TOO_MANY_ERRORS)
-                self.policy.guard.error(self.client)
+                if many:  # a few are no offence
+                    self.policy.guard.error(self.client)
 
     def leave(self, reply: Reply) -> None:
         """Say it as the last thing."""
@@ -241,7 +258,9 @@ class SmtpSession(Channel):
         in three minutes would hold a session for years."""
         if not self._input:
             began = self._clock.monotonic()
-            await self._more(self._patience)
+            await self._more(
+                min(self._patience, self.settings.stress_timeout) if self.record.stressed else self._patience
+            )
             self._patience -= self._clock.monotonic() - began
         block = self._take(limit)
         regained = self._patience + len(block) / self.settings.min_data_rate

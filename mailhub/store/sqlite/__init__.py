@@ -149,7 +149,7 @@ class SqliteStore:
         self._filer = Filer(
             database, mail, spool, self._writer, files, self._pool, clock, self._config.sync_interval, roots
         )
-        self.queue = SqliteQueue(self._writer, self._reader, db, spool, clock, files, self._config.free_space_floor)
+        self.queue = SqliteQueue(self._writer, self._reader, db, spool, clock, files, self._config)
         self.queue.interrupted = self._interrupted
         self.mailboxes = SqliteMailboxes(
             self._writer, self._reader, db, spool, self._filer, files, self._pool, clock, self._hostname, mail,

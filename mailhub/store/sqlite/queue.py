@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from mailhub.config import schema
 from mailhub.model import ids
 from mailhub.model.clock import Clock
 from mailhub.model.errors import LimitReached, Temporary
@@ -38,6 +39,7 @@ from .writer import CommitError, Writer
 
 log = logging.getLogger("mailhub.store")
 _UNKNOWN = (CommitError, asyncio.CancelledError)  # after these nobody knows whether a unit was committed
+_NO_ROOM = Reply(452, "4.3.1", "Insufficient system storage")
 _SPACE_CHECK = 1.0  # seconds between two looks at the free space
 T = TypeVar("T")
 
@@ -55,9 +57,10 @@ class SqliteQueue:
     """Writes go to the writer as units, reads to the reading lane."""
 
     def __init__(self, writer: Writer, reader: Lane, db: sqlite3.Connection, spool: Spool, clock: Clock,
-                 files: Files, floor: int) -> None:  # fmt: skip
+                 files: Files, config: schema.Store) -> None:  # fmt: skip
         self._writer, self._reader = writer, reader
-        self._spool, self._clock, self._files, self._floor = spool, clock, files, floor
+        self._spool, self._clock, self._files = spool, clock, files
+        self._floor, self._inode_floor = config.free_space_floor, config.inode_floor
         self._reads = QueueReads(db, self._content)
         highest = db.execute(
             "select max(coalesce((select max(id) from item), 0), coalesce((select max(id) from content), 0),"
@@ -70,6 +73,7 @@ class SqliteQueue:
         self.interrupted: Sequence[tuple[int, str]] = ()
         self._space_checked = float("-inf")
         self._space = 0
+        self._inodes: int | None = None
 
     def new_id(self) -> int:
         return self._ids.next()
@@ -100,9 +104,12 @@ class SqliteQueue:
         now = self._clock.monotonic()
         if now - self._space_checked >= _SPACE_CHECK:
             self._space_checked, self._space = now, self._files.free_space(self._spool.folder)
+            self._inodes = self._files.free_inodes(self._spool.folder)
         if self._space < self._floor:
             raise LimitReached(f"{self._space} octets free, store.free_space_floor is {self._floor}",
-                               Reply(452, "4.3.1", "Insufficient system storage"))  # fmt: skip
+                               _NO_ROOM)  # fmt: skip
+        if self._inodes is not None and self._inodes < self._inode_floor:
+            raise LimitReached(f"{self._inodes} inodes free, store.inode_floor is {self._inode_floor}", _NO_ROOM)
 
     # --- leases ----------------------------------------------------------------------------------------------------
 
