@@ -8,7 +8,7 @@ import difflib
 import math
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from . import environment, lines, lookup, restrictions, rules, schema
+from . import credentials, environment, lines, lookup, restrictions, rules, schema
 
 FILE = "config.toml"
 FILE_LIMIT = 4_194_304  # octets
@@ -68,7 +68,10 @@ def parse(text: str, file: str = FILE, environ: Mapping[str, str] | None = None)
     except RecursionError:
         raise ConfigError([Problem(file, 0, "", "nesting too deep", "plain tables and lists")]) from None
     above, variables = environment.document(environ or {})
-    return _made(environment.merged(data, above), file, where, variables)
+    findings: list[rules.Finding] = []
+    folder = (environ or {}).get(credentials.VARIABLE, "")
+    whole = credentials.placed(environment.merged(data, above), folder, findings)
+    return _made(whole, file, where, variables, findings)
 
 
 def under(environ: Mapping[str, str], config: schema.Config, but: frozenset[str]) -> schema.Config:
@@ -87,9 +90,13 @@ def _over(under: Any, read: Any, key: str, written: Any) -> Any:
 
 
 def _made(
-    data: dict[str, Any], file: str, where: dict[lines.Path, int], variables: Mapping[tuple[str, ...], str]
+    data: dict[str, Any],
+    file: str,
+    where: dict[lines.Path, int],
+    variables: Mapping[tuple[str, ...], str],
+    before: Sequence[rules.Finding] = (),
 ) -> schema.Config:
-    findings: list[rules.Finding] = []
+    findings = [*before]
     config: schema.Config = _Reader(findings).table(data, schema.Config, ())
     if not findings:
         config = _inherited(config, data)
