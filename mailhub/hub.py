@@ -34,7 +34,7 @@ from mailhub.hub_maildrop import maildrop
 from mailhub.hub_reload import Reloaded, reloaded
 from mailhub.hub_signin import signing_in
 from mailhub.hub_speaking import Speaking
-from mailhub.hub_status import doctor, looked_at, status_of
+from mailhub.hub_status import doctor, looked_at, resident, status_of
 from mailhub.mailbox.scripts import Scripts
 from mailhub.mailbox.service import Mailboxes
 from mailhub.model.clock import Clock, SystemClock, VirtualClock
@@ -96,7 +96,7 @@ class Hub:
         self.store: Store = store or SqliteStore(self.data, config.store, self.clock, config.hostname)
         self.guard: Guard  # after `start`
         self.sessions = Sessions(
-            config.sessions, lambda client: self.guard.key(client), lambda client: self.guard.shared(client)
+            config.sessions, lambda client: self.guard.key(client), lambda client: self.guard.shared(client), resident
         )
         self.tls = ServerTls(config.tls, self.data, config.hostname, self.clock)
         self.listeners: list[Listener] = []

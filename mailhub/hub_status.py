@@ -82,7 +82,7 @@ async def status_of(hub: "Hub", request: Status) -> ServerStatus:
         stalls=stalls,
         worst_stall=worst,
         lag=hub.lag,
-        memory=_resident(),
+        memory=resident(),
         accepted=hub.trace.counts["accepted"],
         refused=hub.trace.counts["refused"],
         outcomes=dict(hub.queue.outcomes),
@@ -186,7 +186,7 @@ def _directory(hub: "Hub") -> DirectoryState | None:
     return DirectoryState(name=state.name, away=state.away, cause=state.cause, known=state.known)
 
 
-def _resident() -> int:
+def resident() -> int:
     """Octets of memory in use by this process; 0 where the system has no /proc."""
     with contextlib.suppress(OSError), open("/proc/self/statm", encoding="ascii") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -97,7 +97,9 @@ def _print(answer: ServerStatus) -> None:
     if answer.maildrop:
         click.echo(f"maildrop  {answer.maildrop} messages wait to be taken")
     if answer.stressed:
-        click.echo("alert     under stress: too many sessions, silence is cut short (sessions.stress_level)")
+        click.echo(
+            "alert     under stress: many sessions or little memory (sessions.limit, sessions.memory_limit), silence is cut short (sessions.stress_level)"
+        )
     if answer.trouble:
         click.echo(f"alert     no mail is taken: {harmless(answer.trouble)}")
     for one in answer.certificates:

@@ -67,6 +67,8 @@ class Sessions(Section, frozen=True, kw_only=True):
     limit_per_client: Count = 500
     # Sessions, as a share of `limit`, from which on the server is under stress: smtp.stress_timeout and smtp.stress_error_limit hold.
     stress_level: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.8
+    # Octets of memory in use from which on new sessions are refused and the server is under stress; 0: no limit.
+    memory_limit: Annotated[int, Meta(ge=0)] = 0
     # Sessions signed in to one account.
     limit_per_account: Count = 200
     # Time that TLS handshakes may take.

@@ -181,7 +181,9 @@ class Sessions:
         limits: schema.Sessions,
         key: Callable[[str], str] = str,
         shared: Callable[[str], bool] = lambda client: False,
+        memory: Callable[[], int] = lambda: 0,
     ) -> None:
+        self._memory = memory  # octets in use
         self.limits, self._key, self._shared = limits, key, shared
         self._all: dict[int, Session] = {}
         self._clients: Counter[str] = Counter()
@@ -217,6 +219,9 @@ class Sessions:
             raise TooManySessions("the server is stopping")
         if len(self._all) >= self.limits.limit:
             raise TooManySessions("sessions.limit")
+        if self._full:
+            self._look_at_stress()
+            raise TooManySessions("sessions.memory_limit")
         client = self._key(session.client)
         free = not session.client or self._shared(session.client)  # a unix socket has no client to be told from others
         if self._clients[client] >= self.limits.limit_per_client and not free:
@@ -252,17 +257,22 @@ class Sessions:
             self._empty.set()
         self._look_at_stress()
 
+    @property
+    def _full(self) -> bool:
+        return 0 < self.limits.memory_limit <= self._memory()
+
     def _look_at_stress(self) -> None:
         """It ends a little below where it begins, so that one session more or less does not tell it anew each time."""
         level = self.limits.limit * self.limits.stress_level
-        if not self.stressed and len(self._all) >= level:
+        full = self._full
+        if not self.stressed and (full or len(self._all) >= level):
             self.stressed = True
             log.warning(
-                "under stress: %d sessions, sessions.limit is %d: silence is cut short",
+                "under stress: %d sessions, sessions.limit is %d, or memory is short: silence is cut short",
                 len(self._all),
                 self.limits.limit,
             )
-        elif self.stressed and len(self._all) < level * _RELIEF:
+        elif self.stressed and not full and len(self._all) < level * _RELIEF:
             self.stressed = False
             log.warning("the stress is over: %d sessions", len(self._all))
 

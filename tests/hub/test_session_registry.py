@@ -103,3 +103,19 @@ async def test_a_crash_is_logged_closes_the_connection_and_leaves_the_registry(
     assert closed == [True]
     assert "imap[1] 192.0.2.1:1000: the session crashed" in caplog.text
     assert "RuntimeError: broken" in caplog.text
+
+
+async def test_where_memory_is_short_nobody_comes_in_and_those_there_are_not_waited_for() -> None:
+    used = 99
+    sessions = Sessions(schema.Sessions(memory_limit=100), memory=lambda: used)
+    first = session()
+    sessions.enter(first)
+    assert not first.stressed
+    used = 100
+    with pytest.raises(TooManySessions, match=r"sessions\.memory_limit"):
+        sessions.enter(session("192.0.2.2"))
+    assert first.stressed
+    used = 50
+    second = session("192.0.2.2")
+    sessions.enter(second)
+    assert not second.stressed
