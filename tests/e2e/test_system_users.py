@@ -96,10 +96,10 @@ async def test_a_forward_that_leads_away_and_one_for_a_tag(place: SystemUsers) -
     place.write("bob", ".forward+lists", "/dev/null/x")
     async with serving(place, extra='[delivery]\nsrs = true\ndefault_transport = "discard"') as server:
         await server.send(f"bob@{DOMAIN}")
-        line = await server.logged("to='far@elsewhere.test'")
+        line = await server.logged("to=<far@elsewhere.test>")
         assert "relay=discard" in line
         await server.send(f"bob+lists@{DOMAIN}")
-        line = await server.logged("to='/dev/null/x'")
+        line = await server.logged("to=</dev/null/x>")
         assert "status=deferred" in line
     assert place.inbox("bob").count("Subject: x") == 1
 
@@ -177,7 +177,7 @@ async def test_dovecot_keeps_their_mail(place: SystemUsers) -> None:
                 line.partition(", relay")[0].partition("to=")[2]
                 for line in [await server.logged("status="), await server.logged("status=")]
             }
-            assert ends == {f"'bob@{DOMAIN}'", f"'eve@{DOMAIN}'"}
+            assert ends == {f"<bob@{DOMAIN}>", f"<eve@{DOMAIN}>"}
         texts = [file.read_text() for file in (socket.parent / "mail/bob/new").iterdir()]
     assert sorted(text.partition("Subject: ")[2].partition("\n")[0].strip() for text in texts) == ["to bob", "to eve"]
     assert os.listdir(place.mail) == []
@@ -242,7 +242,7 @@ async def test_a_command_of_an_alias(place: SystemUsers) -> None:
     async with serving(place, extra=f'[aliases]\nalias_maps = "aliases:{aliases}"') as server:
         await server.send(f"tool@{DOMAIN}")
         line = await server.logged("status=sent")
-        number = line.split("queue: ")[1].split(":")[0]
+        number = line.split("smtp: ")[1].split(":")[0]
     assert out.read_text() == f"nobody\n{number} tool@{DOMAIN}\n"
 
 
@@ -276,7 +276,7 @@ async def test_a_command_can_not_write_into_the_message(place: SystemUsers) -> N
     )
     async with serving(place) as server:
         await server.send(f"bob@{DOMAIN}")
-        assert "status=sent" in await server.logged("to='|cat")
+        assert "status=sent" in await server.logged("to=<|cat")
     assert (place.home("bob") / "got").read_text().endswith("\nhello\n")
 
 

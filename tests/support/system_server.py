@@ -77,7 +77,7 @@ class Server:
         await asyncio.to_thread(talk)
 
     async def delivered(self, address: str) -> str:
-        return await self.logged(f"to='{address}'")
+        return await self.logged(f"to=<{address}>")
 
 
 @contextlib.asynccontextmanager
