@@ -156,7 +156,7 @@ class Hub:
         if self.deputy is not None:
             self._watch(asyncio.get_running_loop().create_task(self.deputy.run(), name="the deputy"))
         signin = await signing_in(config, self.store, self.tables, self.guard, self.resolver, clock, undo)
-        self._signin, self.directory, self.authenticator = signin, signin.directory, signin.authenticator
+        self.signin, self.directory, self.authenticator = signin, signin.directory, signin.authenticator
         if config.demo and config.domains:
             self.demo_accounts = await demo.create(self.directory, self.store.directory, config.domains[0], self.data)
         self.trace = Trace(config.trace, clock, self.store.traces.record)
@@ -369,7 +369,7 @@ class Hub:
         self.guard.configure(Sections(config.limits, config.smtp, config.auth, config.sessions))
         self.queue.configure(config.queue)
         self.sessions.limits = config.sessions
-        self._signin.configure(config)
+        self.signin.configure(config)
         self.trace.config = config.trace
         self.sieve.configure(config.sieve, scripts, config.delivery.recipient_delimiter)
         self.scripts.configure(config.sieve)

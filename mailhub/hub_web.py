@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mailhub.control.words import Status
+from mailhub.directory.second_factor import SecondFactors
 from mailhub.hub_status import published, status_of
 from mailhub.model.clock import SystemClock, VirtualClock
 from mailhub.net.certificates import ACME
@@ -21,6 +22,8 @@ from mailhub.web.capture.links import LinkCheck
 from mailhub.web.capture.mailhog import MailHog
 from mailhub.web.capture.mailpit import Mailpit
 from mailhub.web.capture.release import Release
+from mailhub.web.mail import page as mail_page
+from mailhub.web.mail.signin import SignIn
 from mailhub.web.metrics import Metrics
 from mailhub.web.operator import actions
 from mailhub.web.operator.live import Live
@@ -28,6 +31,7 @@ from mailhub.web.own import quarantine
 from mailhub.web.own.sending import Sending
 from mailhub.web.routes import Route
 from mailhub.web.server import WebServer
+from mailhub.web.sessions import Sessions
 from mailhub.web.setup.routes import Setup
 
 if TYPE_CHECKING:
@@ -59,10 +63,20 @@ def renewing(hub: "Hub", undo: AsyncExitStack) -> "asyncio.Task[None]":
     return task
 
 
+def webmail_routes(hub: "Hub", sessions: Sessions, access: Access) -> list[Route]:
+    factors = SecondFactors(hub.store.directory, hub.clock, hub.config.hostname)
+    return [
+        *SignIn(hub.authenticator, factors.wrong, sessions, access, hub.signin.stored.settled).routes(),
+        *mail_page.routes(hub.config.web.prefix),
+    ]
+
+
 async def serving_web(hub: "Hub", faults: Faults | None, undo: AsyncExitStack) -> WebServer:
     """`undo` gets how it is unmade."""
     config = hub.config
-    access = Access(hub.control.tokens, hub.authenticator, lambda: hub.config.auth, config.web, hub.clock)
+    webmail = config.web.webmail and config.mode != "capture"
+    sessions = Sessions(hub.directory, config.web, hub.clock) if webmail else None
+    access = Access(hub.control.tokens, hub.authenticator, lambda: hub.config.auth, config.web, hub.clock, sessions)
     routes: list[Route] = health.routes(lambda: hub.trouble)
     routes += actions.routes(hub.control, access) + quarantine.routes(hub.control, access)
     routes += Sending(hub.control, hub.policy, hub.mailboxes.lane, access, hub.clock).routes()
@@ -83,6 +97,8 @@ async def serving_web(hub: "Hub", faults: Faults | None, undo: AsyncExitStack) -
             + MailHog(caught, release).routes()
             + page.routes(config.web.prefix)
         )
+    if sessions is not None:
+        routes += webmail_routes(hub, sessions, access)
     hub.challenges = Challenges()
     routes += challenge.routes(hub.challenges)
     server = WebServer(config.web, config.hostname, routes, "mailhub")

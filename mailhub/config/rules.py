@@ -35,8 +35,9 @@ def check(config: Config) -> Iterator[Finding]:
         yield from _network(("limits", "allow", n), network)
     for n, network in enumerate(config.greylist.allow):
         yield from _network(("greylist", "allow", n), network)
-    for n, network in enumerate(config.web.metrics_networks):
-        yield from _network(("web", "metrics_networks", n), network)
+    for key in ("metrics_networks", "trusted_proxies"):
+        for n, network in enumerate(getattr(config.web, key)):
+            yield from _network(("web", key, n), network)
     for n, site in enumerate(config.dnsbl.sites):
         try:
             dnsbl.site(site)

@@ -20,3 +20,16 @@ class Web(Section, frozen=True, kw_only=True):
     metrics_networks: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     # Requests that wait for mail, or follow events, at one time.
     waiting_limit: Count = 100
+    # Mail in the browser, at `/`; false: no page, and no sign-in by password there. (Captured mail has its own page.)
+    webmail: bool = True
+    # Reverse proxies whose word counts on who is there, by which name and whether by TLS (X-Forwarded-For, -Host, -Proto): their networks.
+    # Who comes by a unix socket is 127.0.0.1.
+    trusted_proxies: tuple[str, ...] = ()
+    # Accounts that may run the server from their browser.
+    admins: tuple[str, ...] = ()
+    # A browser that signed in has to do it again after so long without a request, and after so long in any case.
+    session_idle: Annotated[float, Meta(ge=60, le=366 * 86400)] = 43_200.0
+    session_lifetime: Annotated[float, Meta(ge=60, le=366 * 86400)] = 604_800.0
+    # Browsers signed in at one time, of an account and in all; one more, and the one longest unused is signed out.
+    sessions_per_account: Count = 20
+    session_limit: Count = 10_000

@@ -46,6 +46,7 @@ class Tokens(Protocol):
 
 
 LoginHook = Callable[[str, str, str], Awaitable[str]]
+Factor = Callable[[str, str], Awaitable[str]]
 
 
 class Authenticator:
@@ -85,10 +86,13 @@ class Authenticator:
         """Take over a new configuration."""
         self._auth = auth
 
-    async def authenticate(self, login: str, password: str, *, service: str, client: str) -> Account | None:
+    async def authenticate(
+        self, login: str, password: str, *, service: str, client: str, typed: str = "", factor: Factor | None = None
+    ) -> Account | None:
         """The account that `login` names, where `password` opens it for `service`; else None, late.
 
-        `client` (an address) is for the log and for the list of app passwords.
+        `client` (an address) is for the log and for the list of app passwords. `factor` says why what was `typed` beside the password does
+        not open that account, "" where it does; what it raises goes on, and nobody has signed in or failed then.
         """
         began = self._clock.monotonic()
         self.admit(login, service=service, client=client)
@@ -98,9 +102,12 @@ class Authenticator:
             name, why = await self._usable(name, resident=service in _WITH_MAILBOX)
         if name:
             name, why = await self._permitted(name, service, client)
+        if name and factor is not None:
+            why = await factor(name, typed)
+            name = "" if why else name
         if name:
             return self.succeeded(name, service=service, client=client)
-        attempt = hmac.digest(self._key, password.encode("utf-8", "surrogatepass"), "sha256")
+        attempt = hmac.digest(self._key, f"{password}\0{typed}".encode("utf-8", "surrogatepass"), "sha256")
         await self.failed(login, why or "not enabled", attempt, service=service, client=client, began=began)
         return None
 
@@ -232,7 +239,7 @@ class Authenticator:
     async def _identify(self, login: str, password: str, service: str, client: str) -> tuple[str, str]:
         """The name of the account, and why there is none."""
         row = await self._directory.stored(login)
-        if row is not None and await self._apps.right(row.name, password, service, client):
+        if row is not None and service != WEB and await self._apps.right(row.name, password, service, client):
             return row.name, ""
         secret = password.encode("utf-8", "surrogatepass")
         if not 0 < len(secret) <= passwords.LIMIT or b"\0" in secret:

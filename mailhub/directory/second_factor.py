@@ -35,6 +35,10 @@ class Enrolment:
     recovery: tuple[str, ...]
 
 
+class CodeWanted(Permanent):
+    """The password was right; now the code."""
+
+
 class SecondFactors:
     """One per hub. `issuer`: how authenticator programs call this host."""
 
@@ -81,6 +85,12 @@ class SecondFactors:
             return await self._store.spend(account, step, "")
         code = generated.typed(typed)
         return len(code) == 10 and await self._store.spend(account, 0, _digest(code))
+
+    async def wrong(self, account: str, typed: str) -> str:
+        """Why that code does not open the web login; "" where it does, or none is asked for. CodeWanted where none was typed."""
+        if self.active(account) and not typed:
+            raise CodeWanted("the code of the second factor is wanted")
+        return "" if await self.right(account, typed) else "wrong code"
 
     async def remove(self, account: str) -> None:
         """NotFound where there is none."""

@@ -15,7 +15,9 @@ from mailhub.directory import Authenticator
 from mailhub.model.clock import Clock
 from mailhub.policy.counters import Counters
 
-from .safety import client_of, failed
+from .safety import Denied as Denied
+from .safety import client_of, is_secret
+from .sessions import CHALLENGE, Sessions
 
 SERVICE = "api"
 _MINUTE = 60.0
@@ -23,24 +25,20 @@ _TABLE = 10_000  # askers whose requests are counted
 _CREDENTIALS = 4_096  # characters of Authorization
 
 
-class Denied(Exception):
-    """`answer` is what is said."""
-
-    def __init__(self, status: int, why: str, challenge: str = "") -> None:
-        super().__init__(why)
-        self.answer = failed(status, why)
-        if challenge:
-            self.answer.headers["WWW-Authenticate"] = challenge
-
-
 class Access:
     """One per hub. `auth`: [auth] as it is now."""
 
     def __init__(
-        self, tokens: Tokens, authenticator: Authenticator, auth: Callable[[], Auth], web: Web, clock: Clock
+        self,
+        tokens: Tokens,
+        authenticator: Authenticator,
+        auth: Callable[[], Auth],
+        web: Web,
+        clock: Clock,
+        sessions: Sessions | None = None,
     ) -> None:
         self._tokens, self._authenticator, self._auth, self._clock = tokens, authenticator, auth, clock
-        self._limit = web.requests_per_minute
+        self._sessions, self._limit = sessions, web.requests_per_minute
         self._requests: Counters[str] = Counters(_MINUTE, _TABLE)
 
     async def token(self, request: web.Request, action: str) -> str:
@@ -60,8 +58,16 @@ class Access:
         return row.name
 
     async def account(self, request: web.Request) -> str:
-        """The account that signs in. One with a second factor needs an app password. Denied; Temporary."""
-        challenge = 'Basic realm="mailhub", charset="UTF-8"'
+        """The account whose browser is signed in, or that signs in now: one with a second factor by an app password. Denied; Temporary."""
+        if self._sessions is not None and "Authorization" not in request.headers:
+            session = await self._sessions.of(request)
+            if session is not None:
+                self._count(session.account)
+                return session.account
+        scripted = (
+            "Sec-Fetch-Mode" in request.headers
+        )  # a page's own request: it shows its own form, not the browser's window
+        challenge = CHALLENGE if scripted else 'Basic realm="mailhub", charset="UTF-8"'
         shown, client = self._credentials(request, "basic", challenge), client_of(request)
         try:
             login, colon, password = base64.b64decode(shown, validate=True).decode().partition(":")
@@ -75,9 +81,13 @@ class Access:
         self._count(account.name)
         return account.name
 
-    def _credentials(self, request: web.Request, scheme: str, challenge: str) -> str:
-        if not (request.secure or self._auth().allow_plaintext or _of_this_host(request)):
+    def confidential(self, request: web.Request) -> None:
+        """Denied where others may read along, and auth.allow_plaintext does not allow for it."""
+        if not (is_secret(request) or self._auth().allow_plaintext or _of_this_host(request)):
             raise Denied(403, "TLS first: nobody signs in on a connection that others may read (auth.allow_plaintext)")
+
+    def _credentials(self, request: web.Request, scheme: str, challenge: str) -> str:
+        self.confidential(request)
         given, _, shown = request.headers.get("Authorization", "").partition(" ")
         if given.lower() != scheme or not 0 < len(shown.strip()) <= _CREDENTIALS:
             raise Denied(401, f"sign in: Authorization: {scheme.capitalize()} ...", challenge)

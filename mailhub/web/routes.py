@@ -13,13 +13,17 @@ from .safety import Handler
 
 T = TypeVar("T")
 OPENAPI = "/api/openapi.json"
-_SECURITY = {"token": {"type": "http", "scheme": "bearer"}, "account": {"type": "http", "scheme": "basic"}}
+_SECURITY = {
+    "token": {"type": "http", "scheme": "bearer"},
+    "account": {"type": "http", "scheme": "basic"},
+    "browser": {"type": "apiKey", "in": "cookie", "name": "mailhub"},
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """`body`, `answer`: types of what comes and goes as JSON; None for none. `query`: parameters with what they mean.
-    `kind`: the answer's media type. `hidden`: not described (pages). `security`: "token" or "account", who has to ask. `public`: it stands at
+    `kind`: the answer's media type. `hidden`: not described (pages). `security`: "token", "account" or "browser", who has to ask. `public`: it stands at
     the root, whatever web.prefix says, and is answered by any host name."""
 
     method: str
@@ -40,12 +44,21 @@ def answered(value: object, status: int = 200) -> web.Response:
     return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")
 
 
-async def read(request: web.Request, kind: type[T]) -> T:
-    """The body of a request as a value; ValueError in words where it is none."""
+async def read(request: web.Request, kind: type[T], limit: int = 0) -> T:
+    """The body of a request as a value; ValueError in words where it is none. `limit`: octets, 0: web.body_limit."""
     try:
-        return msgspec.json.decode(await request.read() or b"{}", type=kind)
+        return msgspec.json.decode(await (_within(request, limit) if limit else request.read()) or b"{}", type=kind)
     except msgspec.MsgspecError as error:
         raise ValueError(f"the body of the request: {error}") from error
+
+
+async def _within(request: web.Request, limit: int) -> bytes:
+    body = b""
+    async for block in request.content.iter_any():
+        body += block
+        if len(body) > limit:
+            raise web.HTTPRequestEntityTooLarge(limit, len(body))
+    return body
 
 
 def described(routes: Sequence[Route], title: str) -> Route:

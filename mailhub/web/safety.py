@@ -10,10 +10,12 @@ from aiohttp.typedefs import Middleware
 from mailhub.control.errors import ControlError
 from mailhub.model.errors import MailError, NotFound, Permanent
 
+from .proxies import ASKED, Asked, Proxies, peer
+
 log = logging.getLogger("mailhub.web")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-_READING = ("GET", "HEAD", "OPTIONS")
+READING = ("GET", "HEAD", "OPTIONS")
 _PAGE = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; frame-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -34,19 +36,32 @@ _HEADERS = {
 _STATUS = {"not_found": 404, "exists": 409, "limit": 429, "temporary": 503, "refused": 400}
 
 
-def guarded(names: Collection[str], public: Collection[str] = ()) -> Middleware:
+class Denied(Exception):
+    """`answer` is what is said."""
+
+    def __init__(self, status: int, why: str, challenge: str = "") -> None:
+        super().__init__(why)
+        self.answer = failed(status, why)
+        if challenge:
+            self.answer.headers["WWW-Authenticate"] = challenge
+
+
+def guarded(names: Collection[str], proxies: Proxies, public: Collection[str] = ()) -> Middleware:
     """The middleware. `names`: host names that are ours, besides localhost and addresses. `public`: paths that look at the host name
     themselves."""
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        request[ASKED] = asked = proxies.asked(request)
         try:
-            if not (_ours(request, names) or _place(request) in public):
+            if not (_ours(asked.host, names) or _place(request) in public):
                 response: web.StreamResponse = failed(421, "this name is none of web.hosts")
-            elif request.method not in _READING and _from_elsewhere(request):
+            elif request.method not in READING and _from_elsewhere(request, asked):
                 response = failed(403, "a page of another origin may not do that")
             else:
                 response = await handler(request)
+        except Denied as denied:
+            response = denied.answer
         except web.HTTPException as error:
             response = failed(error.status, error.reason)
         except (ControlError, MailError, ValueError) as error:
@@ -69,9 +84,13 @@ def _place(request: web.Request) -> str:
 
 
 def client_of(request: web.Request) -> str:
-    """The address of who is really there, also behind a proxy that says so first (PROXY protocol); loopback for a unix socket."""
-    client: str = getattr(request.protocol, "client", "")
-    return (client or request.remote or "127.0.0.1").partition("%")[0]
+    """The address of who is really there, also behind proxies that are believed; loopback for a unix socket."""
+    return request[ASKED].client if ASKED in request else peer(request)
+
+
+def is_secret(request: web.Request) -> bool:
+    """Whether the browser speaks TLS, to us or to a proxy that is believed."""
+    return request[ASKED].secure if ASKED in request else request.secure
 
 
 def failed(status: int, reason: str) -> web.Response:
@@ -87,8 +106,8 @@ def _status(error: Exception) -> int:
     return 400 if isinstance(error, (Permanent, ValueError)) else 503
 
 
-def _ours(request: web.Request, names: Collection[str]) -> bool:
-    host = request.host.rpartition(":")[0] if request.host.rpartition(":")[2].isdigit() else request.host
+def _ours(named: str, names: Collection[str]) -> bool:
+    host = named.rpartition(":")[0] if named.rpartition(":")[2].isdigit() else named
     host = host.strip("[]").lower()
     if host in ("localhost", *names) or host.endswith(".localhost"):
         return True
@@ -99,9 +118,9 @@ def _ours(request: web.Request, names: Collection[str]) -> bool:
     return True
 
 
-def _from_elsewhere(request: web.Request) -> bool:
+def _from_elsewhere(request: web.Request, asked: Asked) -> bool:
     """Browsers say where a page comes from; programs do not."""
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     if site is not None:
         return site not in ("same-origin", "none")
-    return origin is not None and origin.partition("://")[2] != request.host
+    return origin is not None and origin.partition("://")[2] != asked.host

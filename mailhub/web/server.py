@@ -8,6 +8,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from mailhub.config.web import Web
 
+from .proxies import Proxies
 from .routes import Route, described
 from .safety import guarded
 
@@ -20,7 +21,9 @@ class WebServer:
     def __init__(self, config: Web, hostname: str, routes: Sequence[Route], title: str) -> None:
         names = frozenset((hostname.lower(), *map(str.lower, config.hosts)))
         public = frozenset(route.path for route in routes if route.public)
-        self._app = web.Application(middlewares=[guarded(names, public)], client_max_size=config.body_limit)
+        self._app = web.Application(
+            middlewares=[guarded(names, Proxies(config.trusted_proxies), public)], client_max_size=config.body_limit
+        )
         for route in (*routes, described(routes, title)):
             for prefix in {config.prefix, ""} if route.public else {config.prefix}:
                 self._app.router.add_route(route.method, prefix + route.path, route.handler)

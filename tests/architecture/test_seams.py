@@ -64,7 +64,7 @@ FILES = {
     "delivery.sieve.files": "the operator's Sieve scripts",
     "testing.server": "the data folder of a test, thrown away",
     "cli.dev": "the data folder of a sink, thrown away",
-    "web.capture.page": "the page's own files",
+    "web.pages": "the pages' own files",
     "web.setup.page": "the page's own files",
     "testing.authority": "certificates of a test's own",
     "testing.recording": "transcripts of a project's own tests",

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import aiosmtplib
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
-from support.browser import CHROMIUM
+from playwright.async_api import Browser, Page, expect
+from support.browser import CHROMIUM, chromium
 from support.https import website
 
 from mailhub.config.schema import Listener
@@ -24,12 +24,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM, reason="no chro
 
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
-        )
+    async with chromium() as browser:
         yield browser
-        await browser.close()
 
 
 @pytest.fixture

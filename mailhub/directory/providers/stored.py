@@ -43,6 +43,11 @@ class StoredPasswords:
         row = await self._directory.stored(login)
         return Secret(row.name, row.password) if row is not None and row.password else None
 
+    async def settled(self) -> None:
+        """Until what was right is written as it is to stay."""
+        while self.rehashes:
+            await asyncio.wait(self.rehashes)
+
     def _rehash(self, row: AccountRow, password: str) -> None:
         """Write it anew, while the login goes on."""
         task = asyncio.create_task(self._write_anew(row, password), name=f"rehash {row.name}")

@@ -1,0 +1,51 @@
+// What the page asks the server. Every change shows the session's token.
+
+export const root = document.documentElement.dataset.prefix ?? "";
+const OWN = `${root}/api/mailhub/v1/own/`;
+let token = "";
+let ended = () => {};
+
+/** An answer that is no success: `message` is what the server says. */
+export class Refused extends Error {
+  /**
+   * @param {number} status
+   * @param {string} why
+   * @param {boolean} code whether the code of the second factor is wanted
+   */
+  constructor(status, why, code = false) {
+    super(why);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/** @param {string} shown */
+export function show(shown) {
+  token = shown;
+}
+
+/** @param {() => void} what is called when the session is over */
+export function whenEnded(what) {
+  ended = what;
+}
+
+/**
+ * @param {string} method
+ * @param {string} path below the account's own
+ * @param {unknown} [body] sent as JSON
+ * @returns {Promise<any>} the answer; Refused
+ */
+export async function ask(method, path, body) {
+  /** @type {Record<string, string>} */
+  const headers = { Accept: "application/json" };
+  if (token) headers["X-CSRF-Token"] = token;
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const answer = await fetch(OWN + path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+  const said = await answer.json().catch(() => ({}));
+  if (answer.ok) return said;
+  if (answer.status === 401 && token) {
+    token = "";
+    ended();
+  }
+  throw new Refused(answer.status, said.error ?? answer.statusText, said.code ?? false);
+}

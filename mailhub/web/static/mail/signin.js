@@ -1,0 +1,80 @@
+// Signing in and out.
+import { ask, Refused, show } from "./api.js";
+import { byId } from "./dom.js";
+import { say } from "./words.js";
+
+/** @typedef {{account: string, token: string, is_admin: boolean}} SignedIn */
+
+const form = /** @type {HTMLFormElement} */ (byId("signin-form"));
+const code = byId("signin-code");
+const said = byId("signin-said");
+
+/**
+ * Who is signed in, if anybody is.
+ * @returns {Promise<SignedIn | null>}
+ */
+export async function whoIsIt() {
+  try {
+    return kept(await ask("GET", "session"));
+  } catch (error) {
+    if (error instanceof Refused && error.status === 401) return null;
+    throw error;
+  }
+}
+
+/**
+ * Show the form until somebody is signed in.
+ * @returns {Promise<SignedIn>}
+ */
+export function signIn() {
+  byId("signin").hidden = false;
+  field("login").focus();
+  return new Promise((resolve) => {
+    form.onsubmit = async (event) => {
+      event.preventDefault();
+      const found = await attempt();
+      if (!found) return;
+      form.reset();
+      code.hidden = true;
+      byId("signin").hidden = true;
+      resolve(found);
+    };
+  });
+}
+
+export async function signOut() {
+  await ask("DELETE", "session");
+  show("");
+}
+
+/** @returns {Promise<SignedIn | null>} */
+async function attempt() {
+  const button = /** @type {HTMLButtonElement} */ (form.querySelector("button"));
+  button.disabled = true;
+  said.textContent = "";
+  try {
+    return kept(await ask("POST", "session", { login: field("login").value, password: field("password").value, code: field("code").value }));
+  } catch (error) {
+    if (error instanceof Refused && error.code) {
+      code.hidden = false;
+      field("code").focus();
+    } else {
+      said.textContent = error instanceof Refused && error.status === 401 ? say("wrong") : String(/** @type {Error} */ (error).message);
+      field(code.hidden ? "password" : "code").select();
+    }
+    return null;
+  } finally {
+    button.disabled = false;
+  }
+}
+
+/** @param {SignedIn} found */
+function kept(found) {
+  show(found.token);
+  return found;
+}
+
+/** @param {string} name */
+function field(name) {
+  return /** @type {HTMLInputElement} */ (form.elements.namedItem(name));
+}
