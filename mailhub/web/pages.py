@@ -1,8 +1,8 @@
 """Files of pages: read once, known again by a browser that has them."""
 
 import hashlib
-from collections.abc import Mapping
-from importlib.resources import files
+from collections.abc import Iterable, Mapping
+from importlib import resources
 
 from aiohttp import web
 
@@ -19,7 +19,12 @@ _KINDS = {
 
 def text(name: str) -> str:
     """A file of `static/`."""
-    return (files("mailhub.web") / "static" / name).read_text("utf-8")
+    return (resources.files("mailhub.web") / "static" / name).read_text("utf-8")
+
+
+def files(folder: str, names: Iterable[str]) -> dict[str, str]:
+    """Files of a folder of `static/`, by the paths that they are served under."""
+    return {f"/static/{folder}/{name}": f"{folder}/{name}" for name in names}
 
 
 def served(names: Mapping[str, str], prefix: str) -> list[Route]:

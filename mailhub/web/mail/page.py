@@ -3,10 +3,10 @@
 from .. import pages
 from ..routes import Route
 
-_PLACE = "/static/mail/"
-_FILES = ("mail.css", "main.js", "api.js", "words.js", "signin.js", "dom.js", "en.json", "zh.json")
+_COMMON = ("common.css", "api.js", "words.js", "dom.js")
+_OWN = ("mail.css", "main.js", "signin.js", "en.json", "zh.json")
 
 
 def routes(prefix: str) -> list[Route]:
     """Read once."""
-    return pages.served({"/": "mail/mail.html", **{_PLACE + name: f"mail/{name}" for name in _FILES}}, prefix)
+    return pages.served({"/": "mail/mail.html"} | pages.files("common", _COMMON) | pages.files("mail", _OWN), prefix)

@@ -1,10 +1,10 @@
 // Where the page begins.
-import { whenEnded } from "./api.js";
-import { byId } from "./dom.js";
+import { whenEnded } from "../common/api.js";
+import { byId } from "../common/dom.js";
 import { signIn, signOut, whoIsIt } from "./signin.js";
-import { load } from "./words.js";
+import { load } from "../common/words.js";
 
-await load();
+await load("mail");
 whenEnded(() => location.reload());
 const who = (await whoIsIt()) ?? (await signIn());
 byId("who").textContent = who.account;

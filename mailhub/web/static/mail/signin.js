@@ -1,7 +1,7 @@
 // Signing in and out.
-import { ask, Refused, show } from "./api.js";
-import { byId } from "./dom.js";
-import { say } from "./words.js";
+import { ask, Refused, show } from "../common/api.js";
+import { byId } from "../common/dom.js";
+import { say } from "../common/words.js";
 
 /** @typedef {{account: string, token: string, is_admin: boolean}} SignedIn */
 
@@ -15,7 +15,7 @@ const said = byId("signin-said");
  */
 export async function whoIsIt() {
   try {
-    return kept(await ask("GET", "session"));
+    return kept(await ask("GET", "own/session"));
   } catch (error) {
     if (error instanceof Refused && error.status === 401) return null;
     throw error;
@@ -43,7 +43,7 @@ export function signIn() {
 }
 
 export async function signOut() {
-  await ask("DELETE", "session");
+  await ask("DELETE", "own/session");
   show("");
 }
 
@@ -53,7 +53,7 @@ async function attempt() {
   button.disabled = true;
   said.textContent = "";
   try {
-    return kept(await ask("POST", "session", { login: field("login").value, password: field("password").value, code: field("code").value }));
+    return kept(await ask("POST", "own/session", { login: field("login").value, password: field("password").value, code: field("code").value }));
   } catch (error) {
     if (error instanceof Refused && error.code) {
       code.hidden = false;

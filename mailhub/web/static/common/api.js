@@ -1,7 +1,7 @@
 // What the page asks the server. Every change shows the session's token.
 
 export const root = document.documentElement.dataset.prefix ?? "";
-const OWN = `${root}/api/mailhub/v1/own/`;
+const API = `${root}/api/mailhub/v1/`;
 let token = "";
 let ended = () => {};
 
@@ -31,7 +31,7 @@ export function whenEnded(what) {
 
 /**
  * @param {string} method
- * @param {string} path below the account's own
+ * @param {string} path below the interface's root
  * @param {unknown} [body] sent as JSON
  * @returns {Promise<any>} the answer; Refused
  */
@@ -40,7 +40,7 @@ export async function ask(method, path, body) {
   const headers = { Accept: "application/json" };
   if (token) headers["X-CSRF-Token"] = token;
   if (body !== undefined) headers["Content-Type"] = "application/json";
-  const answer = await fetch(OWN + path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+  const answer = await fetch(API + path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
   const said = await answer.json().catch(() => ({}));
   if (answer.ok) return said;
   if (answer.status === 401 && token) {

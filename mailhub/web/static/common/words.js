@@ -6,12 +6,15 @@ const LANGUAGES = ["en", "zh"];
 let words = {};
 export let language = "en";
 
-/** Read the words and put them where the document asks for them. */
-export async function load() {
+/**
+ * Read the words of a page and put them where the document asks for them.
+ * @param {string} page the folder that has them
+ */
+export async function load(page) {
   const kept = localStorage.getItem("language");
   const wanted = [kept ?? "", ...navigator.languages].map((tag) => tag.slice(0, 2).toLowerCase());
   language = wanted.find((tag) => LANGUAGES.includes(tag)) ?? "en";
-  words = await (await fetch(`${root}/static/mail/${language}.json`)).json();
+  words = await (await fetch(`${root}/static/${page}/${language}.json`)).json();
   document.documentElement.lang = language;
   fill(document);
 }
