@@ -23,6 +23,14 @@ from mailhub.web.capture.mailhog import MailHog
 from mailhub.web.capture.mailpit import Mailpit
 from mailhub.web.capture.release import Release
 from mailhub.web.mail import page as mail_page
+from mailhub.web.mail.asked import Asked
+from mailhub.web.mail.changing import Changing
+from mailhub.web.mail.events import Events
+from mailhub.web.mail.files import Files
+from mailhub.web.mail.folders import Folders
+from mailhub.web.mail.listing import Listing
+from mailhub.web.mail.looking import Looking
+from mailhub.web.mail.reading import Reading
 from mailhub.web.mail.signin import SignIn
 from mailhub.web.metrics import Metrics
 from mailhub.web.operator import actions
@@ -71,6 +79,21 @@ def webmail_routes(hub: "Hub", sessions: Sessions, access: Access) -> list[Route
     ]
 
 
+def mail_routes(hub: "Hub", access: Access, undo: AsyncExitStack) -> list[Route]:
+    """An account's own folders and messages."""
+    looking = Looking(hub.mailboxes)
+    undo.callback(looking.close)
+    asked = Asked(hub.mailboxes, looking, access)
+    return [
+        *Folders(asked).routes(),
+        *Listing(asked).routes(),
+        *Reading(asked, hub.config.hostname).routes(),
+        *Files(asked).routes(),
+        *Changing(asked).routes(),
+        *Events(asked, hub.mailboxes.changes, hub.config.web.waiting_limit, SystemClock()).routes(),
+    ]
+
+
 async def serving_web(hub: "Hub", faults: Faults | None, undo: AsyncExitStack) -> WebServer:
     """`undo` gets how it is unmade."""
     config = hub.config
@@ -97,6 +120,8 @@ async def serving_web(hub: "Hub", faults: Faults | None, undo: AsyncExitStack) -
             + MailHog(caught, release).routes()
             + page.routes(config.web.prefix)
         )
+    if config.mode != "capture":
+        routes += mail_routes(hub, access, undo)
     if sessions is not None:
         routes += webmail_routes(hub, sessions, access)
     hub.challenges = Challenges()

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from mailhub.message import envelope
+from mailhub.message import envelope, structure
 from mailhub.model import search as query
 from mailhub.model.mailbox import KEYWORD_SHIFT, Folder, MessageRow
 from mailhub.store.api import Needle, in_field
@@ -192,7 +192,7 @@ class Plan:
 
 def plan(key: query.Key) -> Plan:
     found = list(keys(key))
-    rendered = any(isinstance(one, query.Envelope | query.Sent) for one in found)
+    rendered = any(isinstance(one, query.Envelope | query.Sent | query.Attachment) for one in found)
     return Plan(
         row=rendered
         or any(
@@ -269,6 +269,8 @@ def _in_row(key: query.Key, message: Candidate, row: MessageRow) -> bool:
             return row.size > size
         case query.Smaller(size):
             return row.size < size
+        case query.Attachment():
+            return structure.has_attachment(row.structure)
         case query.Envelope(name, text):
             return _may_stand(text, row.envelope) and text in message.field(name, row)
         case query.Sent(when, day):

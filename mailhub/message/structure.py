@@ -134,6 +134,11 @@ def _params(params: Parameters, kind: bytes) -> bytes:
     return b"(%b)" % b" ".join(pairs) if pairs else b"NIL"
 
 
+def has_attachment(bodystructure: bytes) -> bool:
+    """Whether a rendered BODYSTRUCTURE has a part that is there to be kept, not to be shown."""
+    return b'("attachment" ' in bodystructure or b'("application" ' in bodystructure
+
+
 def _extension(part: Part) -> bytes:
     """MD5 (or a multipart's parameters), disposition, language, location: each with a space before it."""
     get = part.fields.get

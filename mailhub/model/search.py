@@ -135,6 +135,11 @@ class Smaller:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """Messages that bring a file along, by their BODYSTRUCTURE."""
+
+
+@dataclass(frozen=True, slots=True)
 class Envelope:
     """Messages with `text` in the decoded ENVELOPE: `name` is BCC, CC, FROM, SUBJECT or TO."""
 
@@ -202,6 +207,7 @@ Key = (
     | Sent
     | Larger
     | Smaller
+    | Attachment
     | Envelope
     | Header
     | Text

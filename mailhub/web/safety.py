@@ -8,6 +8,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from mailhub.control.errors import ControlError
+from mailhub.model.errors import Denied as NoRight
 from mailhub.model.errors import MailError, NotFound, Permanent
 
 from .proxies import ASKED, Asked, Proxies, peer
@@ -103,6 +104,8 @@ def _status(error: Exception) -> int:
         return _STATUS.get(error.kind, 500)
     if isinstance(error, NotFound):
         return 404
+    if isinstance(error, NoRight):
+        return 403
     return 400 if isinstance(error, (Permanent, ValueError)) else 503
 
 
