@@ -49,6 +49,7 @@ async def test_sign_in_with_a_code_and_out(browser: Browser, here: Site) -> None
     await page.reload()
     await expect(page.locator("#who")).to_have_text(ANN)
     assert await page.evaluate("document.cookie") == "", "no script can read it"
+    await page.locator("#account summary").click()
     await page.get_by_role("button", name="Sign out").click()
     await expect(page.get_by_label("Password")).to_be_visible()
     await page.reload()

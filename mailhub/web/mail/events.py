@@ -17,10 +17,11 @@ from .folders import FolderShown, shown
 
 
 class Happened(Struct, frozen=True):
-    """`changed`: folders as they are now; `gone`: ids of those that are no more."""
+    """`changed`: folders as they are now; `gone`: ids of those that are no more. `whole`: `changed` are all that there are, as it is told first."""
 
     changed: tuple[FolderShown, ...]
-    gone: tuple[str, ...]
+    gone: tuple[str, ...] = ()
+    whole: bool = False
 
 
 class Events:
@@ -51,7 +52,7 @@ class Events:
     async def _watch(self, mail: AccountMail, feed: Feed[Happened]) -> None:
         """Told that something has changed, it looks what: a slow reader costs nothing but the last state."""
         happened = asyncio.Event()
-        known: dict[str, FolderShown] = {}
+        known: dict[str, FolderShown] | None = None
         listening: set[int | str] = set()
         try:
             while True:
@@ -59,10 +60,11 @@ class Events:
                     self._changes.listen(what, happened)
                     listening.add(what)
                 now = {one.id: one for one in await shown(mail)}
-                changed = tuple(one for one in now.values() if known.get(one.id) != one)
-                gone = tuple(known.keys() - now.keys())
-                if known and (changed or gone):
-                    feed.put(Happened(changed, gone))
+                if known is None:
+                    feed.put(Happened(tuple(now.values()), whole=True))
+                elif now != known:
+                    changed = tuple(one for one in now.values() if known.get(one.id) != one)
+                    feed.put(Happened(changed, tuple(known.keys() - now.keys())))
                 known = now
                 await happened.wait()
                 happened.clear()

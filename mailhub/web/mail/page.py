@@ -3,8 +3,11 @@
 from .. import pages
 from ..routes import Route
 
-_COMMON = ("common.css", "api.js", "words.js", "dom.js")
-_OWN = ("mail.css", "main.js", "signin.js", "en.json", "zh.json")
+_COMMON = ("common.css", "api.js", "words.js", "dom.js", "icons.js")
+_OWN = (
+    "mail.css", "compose.css", "main.js", "signin.js", "state.js", "format.js", "toast.js", "asking.js", "folders.js", "list.js", "message.js",
+    "actions.js", "keys.js", "en.json", "zh.json",
+)  # fmt: skip
 
 
 def routes(prefix: str) -> list[Route]:

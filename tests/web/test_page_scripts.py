@@ -1,0 +1,53 @@
+"""The browser's code: types, words in each language, and that each file is served."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mailhub.web.mail import page
+
+STATIC = Path(page.__file__).parents[1] / "static"
+TSC = shutil.which("tsc")
+
+
+@pytest.mark.skipif(not TSC, reason="no tsc")
+@pytest.mark.slow
+def test_types() -> None:
+    done = subprocess.run([TSC or "", "-p", str(STATIC)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("english", sorted(STATIC.rglob("en.json")), ids=lambda path: path.parent.name)
+def test_languages_have_the_same_words(english: Path) -> None:
+    words = json.loads(english.read_text())
+    for other in english.parent.glob("??.json"):
+        there = json.loads(other.read_text())
+        assert there.keys() == words.keys()
+        for key, text in words.items():
+            assert sorted(re.findall(r"\{\w+\}", text)) == sorted(re.findall(r"\{\w+\}", there[key])), key
+
+
+def test_every_word_that_the_page_says_is_there() -> None:
+    words = json.loads((STATIC / "mail" / "en.json").read_text())
+    said = set(re.findall(r'data-(?:word|label|hint)="(\w+)"', (STATIC / "mail" / "mail.html").read_text()))
+    for script in (STATIC / "mail").glob("*.js"):
+        said.update(re.findall(r'\bsay\("([\w-]+)"', script.read_text()))
+    assert said <= words.keys()
+
+
+def test_every_file_is_served() -> None:
+    served = {route.path for route in page.routes("")}
+    there = {
+        f"/static/{path.relative_to(STATIC)}" for folder in ("common", "mail") for path in (STATIC / folder).glob("*.*")
+    }
+    assert there - served == {"/static/mail/mail.html"}
+
+
+def test_nothing_comes_from_elsewhere() -> None:
+    for path in STATIC.rglob("*.*"):
+        found = re.findall(r"https?://[^\s\"'`<>)]+", path.read_text())
+        assert set(found) <= {"http://www.w3.org/2000/svg"}, path.name

@@ -1,0 +1,122 @@
+"""What people do in the page of mail, in Debian's Chromium: read, search, move and undo, junk, see mail arrive."""
+
+from collections.abc import AsyncIterator
+from email.policy import SMTP
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+from support.browser import CHROMIUM, chromium
+from support.hubs import PASSWORD, send
+from support.letters import give, letter, rich
+from support.webmail import ANN, BOB, Site, site
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM, reason="no chromium")]
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+async def here(tmp_path: Path) -> AsyncIterator[Site]:
+    async with site(tmp_path) as made:
+        yield made
+
+
+async def signed_in(browser: Browser, here: Site, account: str = ANN) -> Page:
+    page = await (await browser.new_context(locale="en-GB", viewport={"width": 1280, "height": 800})).new_page()
+    page.set_default_timeout(20_000)
+    expect.set_options(timeout=20_000)
+    await page.goto(here.root + "/")
+    await page.get_by_label("Address").fill(account)
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#folder-list li").first).to_be_visible()
+    return page
+
+
+async def test_read_a_message_with_its_files(browser: Browser, here: Site) -> None:
+    await give(here, rich())
+    page = await signed_in(browser, here)
+    await expect(page.locator("#folder-list .unread")).to_have_text("1")
+    await page.locator(".row", has_text="Report").click()
+    text = page.frame_locator("iframe.text")
+    await expect(text.locator("b")).to_have_text("numbers")
+    await expect(text.locator("img").first).to_have_js_property("naturalWidth", 1)
+    await expect(page.locator("#folder-list .unread")).to_have_count(0)
+    async with page.expect_download() as downloading:
+        await page.get_by_role("link", name="Download all 4 files").click()
+    assert (await downloading.value).suggested_filename == "files.zip"
+    await page.get_by_text("Why is this here?").click()
+    await expect(page.get_by_text("No check had anything against it.")).to_be_visible()
+
+
+async def test_search_move_undo_and_keys(browser: Browser, here: Site) -> None:
+    await give(here, letter("First", "apples"), letter("Second", "pears"))
+    page = await signed_in(browser, here)
+    await page.keyboard.press("/")
+    await page.keyboard.type("apples is:unread")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".row")).to_have_count(1)
+    await page.get_by_role("searchbox").fill("")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".row")).to_have_count(2)
+    await page.locator("#list").focus()
+    await page.keyboard.press("Home")
+    await page.keyboard.press("x")
+    await page.keyboard.press("e")
+    await expect(page.locator("#toast")).to_contain_text("1 moved to Archive")
+    await expect(page.locator(".row")).to_have_count(1)
+    await page.keyboard.press("z")
+    await expect(page.locator(".row")).to_have_count(2)
+    await page.locator(".row", has_text="First").drag_to(page.locator("#folder-list li", has_text="Junk"))
+    await expect(page.locator("#toast")).to_contain_text("1 moved to Junk")
+    assert (await here.hub.store.junk.totals([ANN])).junk == 1, "the junk filter has learnt"
+
+
+async def test_mail_appears_by_itself_and_in_another_browser_what_is_done(browser: Browser, here: Site) -> None:
+    page, other = await signed_in(browser, here), await signed_in(browser, here)
+    await expect(page.locator("#empty")).to_have_text("Nothing here.")
+    await send(here.hub, BOB, ANN, letter("News").as_bytes(policy=SMTP))
+    await expect(page.locator(".row", has_text="News")).to_be_visible()
+    await other.locator(".row", has_text="News").click()
+    await other.locator("#message").get_by_role("button", name="Delete").click()
+    await expect(page.locator(".row")).to_have_count(0)
+    await expect(page.locator("#empty")).to_be_visible()
+
+
+async def test_a_folder_is_made_renamed_and_deleted(browser: Browser, here: Site) -> None:
+    page = await signed_in(browser, here)
+    await page.get_by_role("button", name="New folder").click()
+    await page.get_by_role("textbox", name="Name").fill("Lists")
+    await page.get_by_role("button", name="OK").click()
+    entry = page.locator("#folder-list li", has_text="Lists")
+    await expect(entry).to_be_visible()
+    await entry.hover()
+    await entry.get_by_role("button").click()
+    await page.get_by_role("button", name="Rename").click()
+    await page.get_by_role("textbox", name="Name").fill("Python")
+    await page.get_by_role("button", name="OK").click()
+    entry = page.locator("#folder-list li", has_text="Python")
+    await entry.hover()
+    await entry.get_by_role("button").click()
+    await page.get_by_role("button", name="Delete folder").click()
+    await page.get_by_role("button", name="OK").click()
+    await expect(entry).to_have_count(0)
+
+
+async def test_a_long_list_has_few_rows_in_the_document(browser: Browser, here: Site) -> None:
+    for n in range(250):
+        await send(here.hub, BOB, ANN, letter(f"Number {n:03}").as_bytes(policy=SMTP))
+    await here.hub.queue.idle()
+    page = await signed_in(browser, here)
+    await expect(page.locator("#count")).to_have_text("250 messages")
+    assert await page.locator(".row").count() < 40
+    await page.locator("#list").focus()
+    await page.keyboard.press("End")
+    await expect(page.locator("#row-249")).to_contain_text("Number")
+    await page.locator("#sort").select_option("subject+")
+    await expect(page.locator("#row-0")).to_contain_text("Number 000")
