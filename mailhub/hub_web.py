@@ -25,9 +25,12 @@ from mailhub.web.capture.release import Release
 from mailhub.web.mail import page as mail_page
 from mailhub.web.mail.asked import Asked
 from mailhub.web.mail.changing import Changing
+from mailhub.web.mail.contacts import Contacts
+from mailhub.web.mail.drafts import Drafts
 from mailhub.web.mail.events import Events
 from mailhub.web.mail.files import Files
 from mailhub.web.mail.folders import Folders
+from mailhub.web.mail.leaving import Leaving
 from mailhub.web.mail.listing import Listing
 from mailhub.web.mail.looking import Looking
 from mailhub.web.mail.reading import Reading
@@ -37,6 +40,7 @@ from mailhub.web.operator import actions
 from mailhub.web.operator.live import Live
 from mailhub.web.own import quarantine
 from mailhub.web.own.sending import Sending
+from mailhub.web.own.writing import Writer
 from mailhub.web.routes import Route
 from mailhub.web.server import WebServer
 from mailhub.web.sessions import Sessions
@@ -90,6 +94,9 @@ def mail_routes(hub: "Hub", access: Access, undo: AsyncExitStack) -> list[Route]
         *Reading(asked, hub.config.hostname).routes(),
         *Files(asked).routes(),
         *Changing(asked).routes(),
+        *Drafts(asked, Writer(hub.mailboxes, hub.spool.new_id, hub.clock)).routes(),
+        *Contacts(asked).routes(),
+        *Leaving(asked, Https(hub.resolver, SystemClock(), public_only=True)).routes(),
         *Events(asked, hub.mailboxes.changes, hub.config.web.waiting_limit, SystemClock()).routes(),
     ]
 
@@ -102,7 +109,7 @@ async def serving_web(hub: "Hub", faults: Faults | None, undo: AsyncExitStack) -
     access = Access(hub.control.tokens, hub.authenticator, lambda: hub.config.auth, config.web, hub.clock, sessions)
     routes: list[Route] = health.routes(lambda: hub.trouble)
     routes += actions.routes(hub.control, access) + quarantine.routes(hub.control, access)
-    routes += Sending(hub.control, hub.policy, hub.mailboxes.lane, access, hub.clock).routes()
+    routes += Sending(hub.control, hub.policy, hub.mailboxes, access, hub.clock).routes()
     routes += Metrics(
         partial(status_of, hub, Status(sessions=0)), lambda: hub.trouble, access, hub.config.web, hub.clock
     ).routes()

@@ -187,6 +187,13 @@ class AccountMail:
         need(folder.rights, rights)
         return folder
 
+    async def by_id(self, wanted: str, rights: str = "") -> Folder:
+        """The same by its object id, which it keeps when it is renamed, or by its name."""
+        for name, folder in (await self.listing()).items():
+            if folder.object_id == wanted:
+                return await self.find(name, rights)
+        return await self.find(wanted, rights)
+
     async def known(self, name: str) -> Folder:
         """One on which the account has any right that lets it see which ones it has (RFC 4314 section 4); NotFound for others."""
         folder = await self._find(_canonical(name))
@@ -327,10 +334,9 @@ class AccountMail:
         """What the account holds and may hold."""
         return await self._store.quota(self.name)
 
-    async def remove(self, folder: Folder, uids: Sequence[int]) -> None:
-        """Take back what the command under way has put there: that needs no right."""
-        if uids:
-            await self._store.expunge(folder.id, uids)
+    async def remove(self, folder: Folder, uids: Sequence[int]) -> int:
+        """Take back what the command under way has put there: that needs no right. How many there were."""
+        return len(await self._store.expunge(folder.id, uids)) if uids else 0
 
     async def open_view(self, folder: Folder, *, read_only: bool) -> FolderView:
         """The folder as a session sees it. A view that may write takes the \\Recent messages for itself."""

@@ -42,7 +42,7 @@ class Attachment:
 @dataclass(frozen=True, slots=True)
 class Letter:
     """`date`: as it stands in the field. `in_reply_to`, `references`: Message-IDs with their brackets. Who stands in `bcc` is in no
-    field."""
+    field, but of a draft."""
 
     sender: Person
     date: str
@@ -58,6 +58,7 @@ class Letter:
     in_reply_to: str = ""
     references: tuple[str, ...] = ()
     wants_receipt: bool = False  # a note that it was displayed (RFC 8098)
+    is_draft: bool = False
 
     @property
     def recipients(self) -> tuple[str, ...]:
@@ -86,14 +87,15 @@ def people(texts: Iterable[str]) -> tuple[Person, ...]:
 
 def composed(letter: Letter) -> bytes:
     """The message, lines with CRLF. ValueError where a part can not stand in one."""
-    everybody = (letter.sender, *letter.to, *letter.cc, *letter.reply_to)
+    everybody = (letter.sender, *letter.to, *letter.cc, *letter.reply_to, *(letter.bcc if letter.is_draft else ()))
     utf8 = not all(person.address.isascii() for person in everybody)  # RFC 6532
     message = EmailMessage(email.policy.SMTPUTF8 if utf8 else _PLAIN_POLICY)
     message["From"] = _address(letter.sender)
-    for field, persons in (("Reply-To", letter.reply_to), ("To", letter.to), ("Cc", letter.cc)):
+    hidden = letter.bcc if letter.is_draft else ()
+    for field, persons in (("Reply-To", letter.reply_to), ("To", letter.to), ("Cc", letter.cc), ("Bcc", hidden)):
         if persons:
             message[field] = [_address(person) for person in persons]
-    if not letter.to and not letter.cc:
+    if not letter.to and not letter.cc and not letter.is_draft:
         message["To"] = [Group("undisclosed-recipients", ())]
     message["Subject"] = _line(letter.subject)
     message["Date"], message["Message-ID"] = letter.date, letter.message_id

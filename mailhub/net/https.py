@@ -2,6 +2,9 @@
 more read than was asked for."""
 
 import asyncio
+import errno
+import ipaddress
+import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -37,10 +40,12 @@ class Answer:
 
 
 class Https:
-    """A client without memory. `authorities`: a PEM file, "" for the system's."""
+    """A client without memory. `authorities`: a PEM file, "" for the system's. `public_only`: it connects to addresses of the public Internet
+    alone, whatever a name stands for, so that nobody who chooses the URL reaches what is within."""
 
-    def __init__(self, resolver: Resolver, clock: Clock, authorities: str = "") -> None:
+    def __init__(self, resolver: Resolver, clock: Clock, authorities: str = "", *, public_only: bool = False) -> None:
         self._resolver, self._clock, self._authorities = resolver, clock, authorities
+        self._public_only = public_only
         self._context: ssl.SSLContext | None = None
 
     async def get(self, url: str, *, timeout: float, limit: int) -> Answer:
@@ -98,8 +103,9 @@ class Https:
         from .http import Names
 
         connector = aiohttp.TCPConnector(
-            resolver=Names(self._resolver), use_dns_cache=False, ssl=context, force_close=True
-        )
+            resolver=Names(self._resolver), use_dns_cache=False, ssl=context, force_close=True,
+            socket_factory=_public_socket if self._public_only else None,
+        )  # fmt: skip
         return aiohttp.ClientSession(
             connector=connector,
             headers=_HEADERS,
@@ -107,3 +113,11 @@ class Https:
             auto_decompress=False,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
         )
+
+
+def _public_socket(address: Any) -> socket.socket:
+    """A socket for an address as getaddrinfo() gives it; OSError where that is none of the public Internet."""
+    family, kind, protocol, _, (host, *_) = address
+    if not ipaddress.ip_address(host.partition("%")[0]).is_global:
+        raise OSError(errno.EACCES, f"{host} is no public address")
+    return socket.socket(family, kind, protocol)

@@ -27,12 +27,12 @@ def files(folder: str, names: Iterable[str]) -> dict[str, str]:
     return {f"/static/{folder}/{name}": f"{folder}/{name}" for name in names}
 
 
-def served(names: Mapping[str, str], prefix: str) -> list[Route]:
-    """By path, a file of `static/`, with `{{prefix}}` for what stands before all paths."""
-    return [_route(path, name, prefix) for path, name in names.items()]
+def served(names: Mapping[str, str], prefix: str, policy: str = "") -> list[Route]:
+    """By path, a file of `static/`, with `{{prefix}}` for what stands before all paths. `policy`: its Content-Security-Policy, "" for that of pages."""
+    return [_route(path, name, prefix, policy) for path, name in names.items()]
 
 
-def _route(path: str, name: str, prefix: str) -> Route:
+def _route(path: str, name: str, prefix: str, policy: str) -> Route:
     content = text(name).replace("{{prefix}}", prefix).encode()
     kind, tag = _KINDS[name.rpartition(".")[2]], hashlib.sha256(content).hexdigest()[:20]
 
@@ -42,6 +42,8 @@ def _route(path: str, name: str, prefix: str) -> Route:
         response = web.Response(status=304) if known else web.Response(body=content, content_type=kind, charset="utf-8")
         response.etag = tag
         response.headers["Cache-Control"] = "no-cache"
+        if policy:
+            response.headers["Content-Security-Policy"] = policy
         return response
 
     return Route("GET", path, send, hidden=True)

@@ -48,7 +48,7 @@ async def test_read_a_message_with_its_files(browser: Browser, here: Site) -> No
     await expect(text.locator("img").first).to_have_js_property("naturalWidth", 1)
     await expect(page.locator("#folder-list .unread")).to_have_count(0)
     async with page.expect_download() as downloading:
-        await page.get_by_role("link", name="Download all 4 files").click()
+        await page.get_by_role("link", name="Download all 3 files").click()
     assert (await downloading.value).suggested_filename == "files.zip"
     await page.get_by_text("Why is this here?").click()
     await expect(page.get_by_text("No check had anything against it.")).to_be_visible()
@@ -120,3 +120,56 @@ async def test_a_long_list_has_few_rows_in_the_document(browser: Browser, here: 
     await expect(page.locator("#row-249")).to_contain_text("Number")
     await page.locator("#sort").select_option("subject+")
     await expect(page.locator("#row-0")).to_contain_text("Number 000")
+
+
+async def test_a_reply_with_a_file_arrives_live_at_the_second_account(browser: Browser, here: Site) -> None:
+    await give(here, rich())
+    page, other = await signed_in(browser, here), await signed_in(browser, here, BOB)
+    await page.locator(".row", has_text="Report").click()
+    await page.locator("#message").get_by_role("button", name="Reply", exact=True).click()
+    writer = page.locator(".writer")
+    await expect(writer.get_by_label("To", exact=True)).to_have_value('"Bob B." <bob@mailhub.test>')
+    text = page.frame_locator(".writer iframe").locator("body")
+    await text.press_sequentially("Thanks!")
+    await writer.locator("input[type=file]").set_input_files(
+        {"name": "plan.txt", "mimeType": "text/plain", "buffer": b"the plan"}
+    )
+    await expect(writer.locator(".files")).to_contain_text("plan.txt")
+    await writer.get_by_label("Tell me when it has arrived").check()
+    await writer.get_by_role("button", name="Send", exact=True).click()
+    await expect(page.locator("#toast")).to_contain_text("Sent.")
+    await here.hub.clock.advance(60)  # type: ignore[attr-defined]
+    await expect(other.locator(".row", has_text="Re: Report")).to_be_visible()
+    await other.locator(".row", has_text="Re: Report").click()
+    await expect(other.frame_locator("iframe.text").locator("body")).to_contain_text("Thanks!")
+    await expect(other.frame_locator("iframe.text").locator("blockquote")).to_contain_text("numbers")
+    await expect(other.locator(".files")).to_contain_text("plan.txt")
+    await expect(page.locator("#outgoing")).to_contain_text("delivered to bob@mailhub.test")
+    await expect(page.locator(".row", has_text="Report").first).to_be_visible()
+    await page.locator("#folder-list li", has_text="Sent").click()
+    await expect(page.locator(".row", has_text="Re: Report")).to_be_visible()
+
+
+async def test_sending_is_taken_back_and_a_draft_continued(browser: Browser, here: Site) -> None:
+    page = await signed_in(browser, here)
+    await page.keyboard.press("c")
+    writer = page.locator(".writer")
+    await writer.get_by_label("To", exact=True).fill(BOB)
+    await writer.get_by_label("Subject").fill("Too soon")
+    await page.frame_locator(".writer iframe").locator("body").press_sequentially("Wait")
+    await writer.get_by_role("button", name="Send", exact=True).click()
+    await page.get_by_role("button", name="Undo").click()
+    await expect(writer.get_by_label("Subject")).to_have_value("Too soon")
+    await expect(page.frame_locator(".writer iframe").locator("body")).to_contain_text("Wait")
+    await page.frame_locator(".writer iframe").locator("body").press_sequentially("More")
+    await writer.get_by_role("button", name="Close, keep as draft").click()
+    await expect(writer).to_have_count(0)
+    await page.locator("#folder-list li", has_text="Drafts").click()
+    await page.locator(".row", has_text="Too soon").click()
+    await expect(writer.get_by_label("To", exact=True)).to_have_value(BOB)
+    await expect(page.frame_locator(".writer iframe").locator("body")).to_contain_text("Wait")
+    await writer.get_by_role("button", name="Discard").click()
+    await page.get_by_role("button", name="OK").click()
+    await expect(page.locator(".row")).to_have_count(0)
+    assert await here.hub.queue.idle() is None
+    assert (await here.hub.mailboxes.account(BOB).find("INBOX")).messages == 0

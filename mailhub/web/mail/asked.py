@@ -30,15 +30,7 @@ class Asked:
     async def folder(self, request: web.Request, rights: str = "r") -> tuple[AccountMail, Folder]:
         """Whose mail it is, and the folder in the path."""
         mail = await self.mail(request)
-        return mail, await found(mail, request.match_info["folder"], rights)
-
-
-async def found(mail: AccountMail, wanted: str, rights: str) -> Folder:
-    """A folder by its id, which it keeps when it is renamed, or by its name. NotFound; Denied where one of `rights` is missing."""
-    for name, folder in (await mail.listing()).items():
-        if folder.object_id == wanted:
-            return await mail.find(name, rights)
-    return await mail.find(wanted, rights)
+        return mail, await mail.by_id(request.match_info["folder"], rights)
 
 
 def uid_of(request: web.Request) -> int:

@@ -10,7 +10,7 @@ from mailhub.model.errors import Permanent
 from mailhub.model.mailbox import DELETED, SYSTEM_FLAGS, FlagOp, Folder
 
 from ..routes import Route, answered, read
-from .asked import FOLDER, Asked, found
+from .asked import FOLDER, Asked
 
 _MESSAGES = FOLDER + "/messages/"
 Uids = Annotated[tuple[Annotated[int, Meta(ge=1, lt=1 << 32)], ...], Meta(max_length=10_000)]
@@ -116,7 +116,7 @@ class Changing:
 
 async def _target(mail: AccountMail, wanted: str) -> Folder:
     if not wanted.startswith("\\"):
-        return await found(mail, wanted, "i")
+        return await mail.by_id(wanted, "i")
     use = wanted[1:].capitalize()
     if use not in ("Archive", "Drafts", "Junk", "Sent", "Trash"):
         raise Permanent(f"no folder is for {wanted[:80]!r}")

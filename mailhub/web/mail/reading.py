@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 from msgspec import Struct
 
-from mailhub.mailbox.service import Mailboxes, MessageFile
+from mailhub.mailbox.service import AccountMail, Mailboxes, MessageFile
 from mailhub.message import authres, charset, headers
 from mailhub.message.decoding import octets
 from mailhub.message.reading import text_of
@@ -21,24 +21,33 @@ from .asked import MESSAGE, Asked, uid_of
 from .cleaning import cleaned, page, plain
 from .listing import Row, row_of
 
-_HEADER, _TEXT = 262_144, 1_000_000  # octets of the header, of the texts, that are shown
+HEADER, _TEXT = 262_144, 1_000_000  # octets of the header, of the texts, that are shown
 _PICTURE, _PICTURES = 2_097_152, 8_388_608  # octets of one picture, of all, that stand in the text
 _FIELDS = 200  # that are told
 _VALUE = 4_000  # characters of one
 _SHOWABLE = frozenset(("image/png", "image/jpeg", "image/gif", "image/webp"))
 _LIST_URL = re.compile(r"<((?:https|mailto):[^<>\s]{1,2000})>", re.IGNORECASE)
 # No scripts, no forms, no way up. Its own origin, so that the page around it can see how high it is: without scripts nobody else uses that.
-_FRAME = "sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; img-src data:"
+FRAME = "sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; img-src data:"
 
 
 class File(Struct, frozen=True):
-    """A part that can be had by itself: `section` names it, "1.2". `size`: octets as it is encoded. `preview`: it may be looked at in the browser."""
+    """A part that can be had by itself: `section` names it, "1.2". `size`: octets as it is encoded. `preview`: it may be looked at in the browser. `inline`: it is a
+    picture that the text shows."""
 
     section: str
     name: str
     type: str
     size: int
     preview: bool
+    inline: bool
+
+
+class Quoted(Struct, frozen=True):
+    """What a message says, to be written on: its HTML made safe with its pictures in it, or `text` alone."""
+
+    html: str
+    text: str
 
 
 class Unsubscribe(Struct, frozen=True):
@@ -91,6 +100,7 @@ class Reading:
         frame = {"pictures": "1: with those from elsewhere", "dark": "1: light on dark, for plain text"}
         return [
             Route("GET", MESSAGE, self._open, "One message", None, None, Opened, security="account"),
+            Route("GET", MESSAGE + "/quoted", self._quoted, "Its text to be answered, or passed on", None, None, Quoted, security="account"),
             Route("GET", MESSAGE + "/html", self._frame, "Its text for a frame, made safe", frame, kind="text/html", security="account"),
         ]  # fmt: skip
 
@@ -102,7 +112,7 @@ class Reading:
         if not rows:
             raise NotFound(f"no message {uid} in {folder.name[:80]!r}")
         async with await mail.open(folder, uid) as file:
-            header = await file.read(0, _HEADER)
+            header = await file.read(0, HEADER)
             header = header[: headers.header_end(header)]
             glimpse = await self._asked.mailboxes.glimpse(file)
             body = await body_of(self._asked.mailboxes, file)
@@ -111,7 +121,7 @@ class Reading:
 
     def _opened(self, row: Row, folder: Folder, header: bytes, body: Body, safe: "tuple[str, int] | None") -> Opened:
         fields = [(name.decode("ascii"), headers.decode(value)[:_VALUE]) for name, value in headers.fields(header)]
-        files = [_file(leaf) for leaf in body.leaves if not leaf.shown]
+        files = [file_of(leaf, body.html) for leaf in body.leaves if not leaf.shown]
         return Opened(
             row=row,
             folder=folder.object_id,
@@ -128,21 +138,32 @@ class Reading:
             files=tuple(files),
             results=self._results(header),
             verdict=_verdict(header),
-            unsubscribe=_unsubscribe(fields),
+            unsubscribe=unsubscribe(fields),
         )
 
     async def _frame(self, request: web.Request) -> web.StreamResponse:
         mail, folder = await self._asked.folder(request)
         remote, dark = request.query.get("pictures") == "1", request.query.get("dark") == "1"
-        async with await mail.open(folder, uid_of(request)) as file:
-            body = await body_of(self._asked.mailboxes, file)
-            pictures = await self._pictures(file, body.leaves) if "cid:" in body.html else {}
-        safe = await self._asked.mailboxes.lane.call(_clean, body, pictures, remote) if body.html else None
+        body, safe = await self._safe(mail, folder, uid_of(request), remote=remote)
         shown = page(safe[0]) if safe else page(plain(body.text), dark=dark)
         response = web.Response(text=shown, content_type="text/html")
-        response.headers["Content-Security-Policy"] = _FRAME + (" https: http:" if remote else "")
+        response.headers["Content-Security-Policy"] = FRAME + (" https: http:" if remote else "")
         response.headers["Cache-Control"] = "private, no-store"
         return response
+
+    async def _quoted(self, request: web.Request) -> web.StreamResponse:
+        mail, folder = await self._asked.folder(request)
+        body, safe = await self._safe(mail, folder, uid_of(request), remote=False)
+        return answered(Quoted(safe[0] if safe else "", body.text))
+
+    async def _safe(
+        self, mail: AccountMail, folder: Folder, uid: int, *, remote: bool
+    ) -> "tuple[Body, tuple[str, int] | None]":
+        """Its texts, and its HTML made safe where there is any."""
+        async with await mail.open(folder, uid) as file:
+            body = await body_of(self._asked.mailboxes, file)
+            pictures = await self._pictures(file, body.leaves) if "cid:" in body.html else {}
+        return body, await self._asked.mailboxes.lane.call(_clean, body, pictures, remote) if body.html else None
 
     async def _pictures(self, file: MessageFile, found: Sequence[Leaf]) -> dict[str, str]:
         """Those that the text may show, as `data:` URLs, as many as fit."""
@@ -204,15 +225,11 @@ def _clean(body: Body, pictures: dict[str, str], remote: bool) -> tuple[str, int
     return (made.html, made.remote) if made is not None else None
 
 
-def _file(leaf: Leaf) -> File:
+def file_of(leaf: Leaf, html: str) -> File:
+    """`html`: the text that may show it."""
     size = leaf.part.end - leaf.part.body
-    return File(
-        leaf.section,
-        leaf.name,
-        leaf.kind,
-        size,
-        leaf.kind in _SHOWABLE or leaf.kind in ("application/pdf", "text/plain"),
-    )
+    shows = leaf.kind in _SHOWABLE or leaf.kind in ("application/pdf", "text/plain")
+    return File(leaf.section, leaf.name, leaf.kind, size, shows, bool(leaf.cid) and f"cid:{leaf.cid}" in html)
 
 
 def _first(fields: Sequence[tuple[str, str]], name: str) -> str:
@@ -228,7 +245,7 @@ def _verdict(header: bytes) -> str:
     return " ".join(headers.decode(value).split()) if value else ""
 
 
-def _unsubscribe(fields: Sequence[tuple[str, str]]) -> Unsubscribe | None:
+def unsubscribe(fields: Sequence[tuple[str, str]]) -> Unsubscribe | None:
     urls = _LIST_URL.findall(_first(fields, "list-unsubscribe"))
     if not urls:
         return None

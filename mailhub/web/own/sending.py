@@ -1,22 +1,20 @@
 """Mail that an account sends by HTTP: made of its parts, through the door of submission; what became of it, and taking it back."""
 
 import asyncio
+import logging
 import re
-from typing import Annotated
 
 from aiohttp import web
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from mailhub.control import words
 from mailhub.control.sent import PROTOCOL
 from mailhub.control.service import Control
-from mailhub.mailbox.heavy import HeavyLane
-from mailhub.message import stamps
-from mailhub.message.compose import Attachment, Letter, Person, composed, people
-from mailhub.model import ids
+from mailhub.mailbox.service import Mailboxes
+from mailhub.message.compose import composed
 from mailhub.model.clock import Clock
 from mailhub.model.envelope import MailParameters, Notify, Origin
-from mailhub.net.names import ascii_name
+from mailhub.model.errors import MailError
 from mailhub.policy import Policy
 from mailhub.policy.counters import Recent
 from mailhub.policy.submitting import submit
@@ -25,43 +23,13 @@ from ..access import Access
 from ..routes import Route, answered, read
 from ..safety import client_of
 from .signed import OWN, signed_in
+from .writing import Writer, Writing
+
+log = logging.getLogger("mailhub.web")
 
 _ONCE = "Idempotency-Key"
 _REMEMBERED = 86_400.0, 10_000  # seconds, and number of keys
 _KEY = re.compile(r"[!-~]{1,200}")
-Addresses = Annotated[tuple[Annotated[str, Meta(max_length=2_000)], ...], Meta(max_length=1_000)]
-Line = Annotated[str, Meta(max_length=2_000)]
-
-
-class File(Struct, frozen=True, forbid_unknown_fields=True):
-    """`content`: base64. `cid`: the HTML shows it as `cid:...`, and it is no attachment then."""
-
-    name: Annotated[str, Meta(max_length=255)]
-    content: bytes
-    type: Annotated[str, Meta(max_length=255)] = "application/octet-stream"
-    cid: Annotated[str, Meta(max_length=200)] = ""
-
-
-class Writing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A message to be sent. Addresses are "a@b" or "Name <a@b>". `sender`: one of the account's own addresses; "" its first. `wait`: seconds
-    in which it can be taken back; `at`: not before that time (wall time). `report`: tell me when it has been delivered, or is late (RFC 3461). `receipt`: ask to be
-    told when it was displayed (RFC 8098)."""
-
-    sender: Line = ""
-    to: Addresses = ()
-    cc: Addresses = ()
-    bcc: Addresses = ()
-    reply_to: Addresses = ()
-    subject: Line = ""
-    text: str = ""
-    html: str = ""
-    attachments: Annotated[tuple[File, ...], Meta(max_length=1_000)] = ()
-    in_reply_to: Line = ""
-    references: Annotated[tuple[Line, ...], Meta(max_length=100)] = ()
-    wait: Annotated[float, Meta(ge=0, le=3_600)] = 0.0
-    at: Annotated[float, Meta(ge=0)] = 0.0
-    report: bool = False
-    receipt: bool = False
 
 
 class Queued(Struct, frozen=True):
@@ -74,8 +42,9 @@ class Queued(Struct, frozen=True):
 class Sending:
     """One per hub."""
 
-    def __init__(self, control: Control, policy: Policy, lane: HeavyLane, access: Access, clock: Clock) -> None:
-        self._control, self._policy, self._lane, self._access, self._clock = control, policy, lane, access, clock
+    def __init__(self, control: Control, policy: Policy, mailboxes: Mailboxes, access: Access, clock: Clock) -> None:
+        self._control, self._policy, self._access, self._clock = control, policy, access, clock
+        self._mailboxes, self._writer = mailboxes, Writer(mailboxes, policy.spool.new_id, clock)
         self._queued: Recent[tuple[str, str], asyncio.Task[Queued]] = Recent(*_REMEMBERED)
 
     def routes(self) -> list[Route]:
@@ -113,10 +82,10 @@ class Sending:
 
     async def send(self, account: str, client: str, writing: Writing) -> Queued:
         """ValueError for what is no message; policy's Refused, or Temporary."""
-        letter = self._letter(account, writing)
+        letter = await self._writer.letter(account, writing)
         if not letter.recipients:
             raise ValueError("to, cc and bcc are empty")
-        message = await self._lane.call(composed, letter)
+        message = await self._mailboxes.lane.call(composed, letter)
         everybody = (letter.sender.address, *letter.recipients)
         now = self._clock.now()
         release = max(writing.at, now + writing.wait if writing.wait else 0.0)
@@ -131,32 +100,8 @@ class Sending:
         number = await submit(
             self._policy, origin, letter.sender.address, letter.recipients, message, parameters, notify
         )
+        try:
+            await self._writer.sent(account, writing)
+        except MailError as error:
+            log.warning("%s: a draft or a mark of what was sent stays as it was: %s", account, error)
         return Queued(number, letter.message_id)
-
-    def _letter(self, account: str, writing: Writing) -> Letter:
-        senders = people([writing.sender or account])
-        if len(senders) != 1:
-            raise ValueError("sender: one address")
-        domain = senders[0].address.rpartition("@")[2]
-        return Letter(
-            sender=_reachable(senders[0]),
-            date=stamps.date_time(self._clock.now()),
-            message_id=stamps.message_id(ids.text(self._policy.spool.new_id()), ascii_name(domain)),
-            to=tuple(map(_reachable, people(writing.to))),
-            cc=tuple(map(_reachable, people(writing.cc))),
-            bcc=tuple(map(_reachable, people(writing.bcc))),
-            reply_to=tuple(map(_reachable, people(writing.reply_to))),
-            subject=writing.subject,
-            text=writing.text,
-            html=writing.html,
-            attachments=tuple(Attachment(one.name, one.type, one.content, one.cid) for one in writing.attachments),
-            in_reply_to=writing.in_reply_to,
-            references=writing.references,
-            wants_receipt=writing.receipt,
-        )
-
-
-def _reachable(person: Person) -> Person:
-    """The domain as DNS has it, so that an address whose local part is ASCII needs no SMTPUTF8."""
-    local, _, domain = person.address.rpartition("@")
-    return Person(person.name, f"{local}@{domain if domain.startswith('[') else ascii_name(domain)}")

@@ -1,8 +1,8 @@
 // What the page asks the server. Every change shows the session's token.
 
 export const root = document.documentElement.dataset.prefix ?? "";
-const API = `${root}/api/mailhub/v1/`;
-let token = "";
+export const API = `${root}/api/mailhub/v1/`;
+let shown = "";
 let ended = () => {};
 
 /** An answer that is no success: `message` is what the server says. */
@@ -19,9 +19,14 @@ export class Refused extends Error {
   }
 }
 
-/** @param {string} shown */
-export function show(shown) {
-  token = shown;
+/** @param {string} token of the session */
+export function show(token) {
+  shown = token;
+}
+
+/** For requests that are not made here. */
+export function token() {
+  return shown;
 }
 
 /** @param {() => void} what is called when the session is over */
@@ -38,13 +43,13 @@ export function whenEnded(what) {
 export async function ask(method, path, body) {
   /** @type {Record<string, string>} */
   const headers = { Accept: "application/json" };
-  if (token) headers["X-CSRF-Token"] = token;
+  if (shown) headers["X-CSRF-Token"] = shown;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const answer = await fetch(API + path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
   const said = await answer.json().catch(() => ({}));
   if (answer.ok) return said;
-  if (answer.status === 401 && token) {
-    token = "";
+  if (answer.status === 401 && shown) {
+    shown = "";
     ended();
   }
   throw new Refused(answer.status, said.error ?? answer.statusText, said.code ?? false);

@@ -37,7 +37,7 @@ export function named(person) {
 /** @param {import("./state.js").Person} person */
 export function whole(person) {
   if (!person.name) return person.address;
-  const plain = /^[\w .-]+$/u.test(person.name) ? person.name : `"${person.name.replace(/["\\]/g, "\\$&")}"`;
+  const plain = /^[\w -]+$/u.test(person.name) ? person.name : `"${person.name.replace(/["\\]/g, "\\$&")}"`;
   return `${plain} <${person.address}>`;
 }
 

@@ -4,6 +4,7 @@ import { byId, element } from "../common/dom.js";
 import { drawIcons } from "../common/icons.js";
 import { load, say } from "../common/words.js";
 import { act, flag, move } from "./actions.js";
+import * as answering from "./answering.js";
 import { confirm } from "./asking.js";
 import * as folders from "./folders.js";
 import * as keys from "./keys.js";
@@ -12,6 +13,7 @@ import * as message from "./message.js";
 import { state } from "./state.js";
 import { signIn, signOut, whoIsIt } from "./signin.js";
 import { undoLast, wrong } from "./toast.js";
+import { unsaved, write } from "./writing.js";
 
 const SEEN_AFTER = 600; // milliseconds a message is open before it counts as read
 
@@ -66,6 +68,10 @@ search.onsubmit = (/** @type {Event} */ event) => {
 };
 query.addEventListener("search", find);
 
+addEventListener("beforeunload", (event) => {
+  if (unsaved()) event.preventDefault();
+});
+
 await folders.load();
 await enter(state.folders.find((one) => one.name === "INBOX") ?? /** @type {import("./state.js").Folder} */ (state.folders[0]));
 listen();
@@ -94,6 +100,7 @@ async function read(uid) {
   if (!folder) return;
   try {
     const told = await message.open(folder.id, uid);
+    if (told && folder.use === "\\Drafts" && told.row.flags.includes("\\Draft")) return await answering.continueDraft(told).then(message.close);
     list.follow(uid);
     if (told?.row.unread && folder.rights.includes("s"))
       setTimeout(() => {
@@ -127,8 +134,21 @@ async function doing(what) {
   else if (what === "search") query.focus();
   else if (what === "inbox") await enter(state.folders.find((one) => one.name === "INBOX") ?? /** @type {import("./state.js").Folder} */ (state.folders[0]));
   else if (what === "print") print();
+  else if (what === "compose") write();
+  else if (what.startsWith("write:")) answering.fromLink(what.slice(6));
+  else if (["reply", "reply-all", "forward", "edit-draft", "forward-attached"].includes(what)) await answer(what).catch(wrong);
   else await act(what);
   selection();
+}
+
+/** @param {string} what */
+async function answer(what) {
+  const told = state.open;
+  if (what === "forward-attached" && state.folder) return answering.forwardAttached(state.folder.id, list.targets().flatMap((uid) => list.rowOf(uid) ?? []));
+  if (!told) return;
+  if (what === "forward") await answering.forward(told);
+  else if (what === "edit-draft") await answering.continueDraft(told);
+  else await answering.reply(told, what === "reply-all");
 }
 
 function listen() {

@@ -80,6 +80,7 @@ function tools(told) {
       button("label", "label"),
       button("move", "move"),
       button("copy", "copy"),
+      button("forward-attached", "forwardAttached"),
       button("print", "print"),
       element("a", { href: `${file}/raw?inline=1`, target: "_blank", rel: "noopener" }, say("source")),
       element("a", { href: `${file}/raw`, download: "message.eml" }, say("downloadMessage")),
@@ -150,7 +151,7 @@ async function unsubscribe(told) {
 
 /** @param {import("./state.js").Opened} told */
 function attached(told) {
-  const files = told.files.filter((file) => !(told.html && file.type.startsWith("image/") && !file.name));
+  const files = told.files.filter((file) => !file.inline);
   if (!files.length) return [];
   const list = element("ul", { class: "files", "aria-label": say("files") });
   for (const file of files) {

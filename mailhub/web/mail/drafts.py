@@ -1,0 +1,77 @@
+"""What is being written: kept in the folder of drafts, where any mail program finds it."""
+
+from aiohttp import web
+from msgspec import Struct
+
+from mailhub.mailbox.service import AccountMail
+from mailhub.message.compose import composed
+from mailhub.message.parts import parse
+from mailhub.message.shown import leaves
+from mailhub.model.mailbox import DRAFT, SEEN
+
+from ..own.signed import OWN
+from ..own.writing import Writer, Writing, discard
+from ..routes import Route, answered, read
+from .asked import Asked, uid_of
+from .reading import File, file_of
+
+_PATH = OWN + "drafts"
+_BLOCK = 262_144
+
+
+class Drafted(Struct, frozen=True):
+    """Where it lies now, and its files as they are to be carried along from there (own/sent, `carried`)."""
+
+    folder: str
+    uid: int
+    files: tuple[File, ...]
+
+
+class Discarded(Struct, frozen=True):
+    """How many are gone."""
+
+    count: int
+
+
+class Drafts:
+    """One per hub."""
+
+    def __init__(self, asked: Asked, writer: Writer) -> None:
+        self._asked, self._writer = asked, writer
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("POST", _PATH, self._keep, "Keep what is written so far, in place of `draft`", None, Writing, Drafted, security="account"),
+            Route("DELETE", _PATH + "/{uid}", self._discard, "Throw a draft away", None, None, Discarded, security="account"),
+        ]  # fmt: skip
+
+    async def _keep(self, request: web.Request) -> web.StreamResponse:
+        mail = await self._asked.mail(request)
+        writing = await read(request, Writing)
+        letter = await self._writer.letter(mail.name, writing, draft=True)
+        message = await self._asked.mailboxes.lane.call(composed, letter)
+        return answered(await self._put(mail, message, writing.draft, letter.html))
+
+    async def _put(self, mail: AccountMail, message: bytes, before: int, html: str) -> Drafted:
+        """In place of the one before, in the same moment."""
+        folder = await mail.find(await mail.have("Drafts"), "i")
+        view = await mail.open_view(folder, read_only=True)
+        writer = mail.body_writer()
+        try:
+            for start in range(0, len(message), _BLOCK):
+                writer.feed(message[start : start + _BLOCK])
+                await writer.drain()
+            replaces = (view, before) if before and view.place(before) is not None else None
+            entry = (await writer.finish(), None, DRAFT | SEEN, ())
+            folder, uids = await mail.append(folder, [entry], replaces)
+        except BaseException:
+            writer.abort()
+            raise
+        finally:
+            view.close()
+        found = leaves(await self._asked.mailboxes.lane.call(parse, message))
+        return Drafted(folder.object_id, uids[0], tuple(file_of(leaf, html) for leaf in found if not leaf.shown))
+
+    async def _discard(self, request: web.Request) -> web.StreamResponse:
+        mail = await self._asked.mail(request)
+        return answered(Discarded(await discard(mail, uid_of(request))))
