@@ -57,6 +57,17 @@ class Access:
             raise Denied(403, scope, f'{challenge} error="insufficient_scope"')
         return row.name
 
+    async def operator(self, request: web.Request, action: str) -> str:
+        """Who may do this action, in words for the log: an administrator's browser, or a token. Denied; Temporary."""
+        if self._sessions is not None and "Authorization" not in request.headers:
+            session = await self._sessions.of(request)
+            if session is not None:
+                self._count(session.account)
+                if not allowed(session.scopes, action):
+                    raise Denied(403, f"{session.account} is none of web.admins")
+                return f"{session.account} in a browser"
+        return f"token {await self.token(request, action)!r}"
+
     async def account(self, request: web.Request) -> str:
         """The account whose browser is signed in, or that signs in now: one with a second factor by an app password. Denied; Temporary."""
         if self._sessions is not None and "Authorization" not in request.headers:

@@ -23,7 +23,7 @@ _SECURITY = {
 @dataclass(frozen=True, slots=True)
 class Route:
     """`body`, `answer`: types of what comes and goes as JSON; None for none. `query`: parameters with what they mean.
-    `kind`: the answer's media type. `hidden`: not described (pages). `security`: "token", "account" or "browser", who has to ask. `public`: it stands at
+    `kind`: the answer's media type. `hidden`: not described (pages). `security`: "token", "account" or "browser", or several of them: who has to ask. `public`: it stands at
     the root, whatever web.prefix says, and is answered by any host name."""
 
     method: str
@@ -103,7 +103,7 @@ def _operation(route: Route, schemas: Mapping[int, Any]) -> dict[str, Any]:
         },
     }
     if route.security:
-        found["security"] = [{route.security: []}]
+        found["security"] = [{one: []} for one in route.security.split()]
         found["responses"]["401"] = {"description": "nobody, or not the right one; `error` says why"}
     if route.body is not None:
         found["requestBody"] = {"required": True, "content": {"application/json": {"schema": schemas[id(route.body)]}}}

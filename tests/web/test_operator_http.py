@@ -191,7 +191,7 @@ async def test_every_action_is_described(site: Site) -> None:
     document = await site.ask("GET", "/api/openapi.json")
     for action, kind in ACTIONS.items():
         told = document["paths"][API + action]["post"]
-        assert told["security"] == [{"token": []}], action
+        assert told["security"] == [{"token": []}, {"browser": []}], action
         assert told["requestBody"]["content"]["application/json"]["schema"], kind
     assert not [path for path in document["paths"] if "token." in path]
     assert {"get", "post"} == set(document["paths"][API + "queue.list"])

@@ -26,20 +26,22 @@ def routes(control: Control, access: Access) -> list[Route]:
         handler = _handler(control, access, action, kind)
         answer = words.answer_type(kind)
         if reads(action):
-            made.append(Route("GET", ROOT + action, handler, summary, _scalars(kind), None, answer, security="token"))
-        made.append(Route("POST", ROOT + action, handler, summary, None, kind, answer, security="token"))
+            made.append(
+                Route("GET", ROOT + action, handler, summary, _scalars(kind), None, answer, security="token browser")
+            )
+        made.append(Route("POST", ROOT + action, handler, summary, None, kind, answer, security="token browser"))
     return made
 
 
 def _handler(control: Control, access: Access, action: str, kind: "type[words.Request[Any]]") -> Handler:
     async def do(request: web.Request) -> web.StreamResponse:
         try:
-            name = await access.token(request, action)
+            who = await access.operator(request, action)
         except Denied as denied:
             return denied.answer
         asked = _from_query(request, kind) if request.method == "GET" else await read(request, kind)
         if not reads(action):
-            log.info("http: %s by token %r from %s", action, name, client_of(request))
+            log.info("http: %s by %s from %s", action, who, client_of(request))
         return answered(await control.perform(asked))
 
     return do

@@ -56,14 +56,14 @@ class Live:
         steps = {"stage": f"only this: {', '.join(get_args(Stage))}", "address": "only about this address", **about}
         kind, log, trace = "text/event-stream", "log.follow", "trace.follow"
         return [
-            Route("GET", ROOT + log, self._guarded(log, self._lines), "Lines of the log as they are written; what log.level leaves out is not there", lines, kind=kind, security="token"),
-            Route("GET", ROOT + trace, self._guarded(trace, self._steps), "Steps of messages as they happen", steps, kind=kind, security="token"),
+            Route("GET", ROOT + log, self._guarded(log, self._lines), "Lines of the log as they are written; what log.level leaves out is not there", lines, kind=kind, security="token browser"),
+            Route("GET", ROOT + trace, self._guarded(trace, self._steps), "Steps of messages as they happen", steps, kind=kind, security="token browser"),
         ]  # fmt: skip
 
     def _guarded(self, action: str, answer: Handler) -> Handler:
         async def handler(request: web.Request) -> web.StreamResponse:
             try:
-                await self._access.token(request, action)
+                await self._access.operator(request, action)
             except Denied as denied:
                 return denied.answer
             with self._readers.one():

@@ -1,0 +1,57 @@
+"""Who may run the server from a browser: administrators; nobody else gets anything from any of its routes."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from support.webmail import ANN, BOB, Site, site
+
+from mailhub.config.web import Web
+from mailhub.control.scopes import ACTIONS, FOLLOWED, reads
+
+API = "/api/mailhub/v1/"
+
+
+@pytest.fixture
+async def here(tmp_path: Path) -> AsyncIterator[Site]:
+    async with site(tmp_path, web=Web(admins=(BOB,), requests_per_minute=2_000)) as made:
+        yield made
+
+
+async def test_an_administrators_browser_does_what_a_token_does(here: Site) -> None:
+    bob = await here.signed_in(BOB)
+    await bob.ask("POST", API + "domain.add", json={"name": "new.test"})
+    assert "new.test" in [one["name"] for one in await bob.ask("GET", API + "domain.list")]
+    await bob.ask("POST", API + "user.add", json={"address": "eve@new.test", "password": "a new password"})
+    assert await here.hub.directory.account("eve@new.test") is not None
+
+
+async def test_who_is_none_gets_nothing(here: Site) -> None:
+    for browser, status in ((await here.signed_in(ANN), 403), (await here.browser(), 401)):
+        for action in ACTIONS:
+            await browser.ask("POST", API + action, status, json={})
+            if reads(action):
+                await browser.ask("GET", API + action, status)
+        for action in FOLLOWED:
+            await browser.ask("GET", API + action, status)
+
+
+async def test_a_change_needs_the_token_of_the_session(here: Site) -> None:
+    bob = await here.signed_in(BOB)
+    for token in ("", "wrong", (await here.signed_in(BOB)).token):
+        await bob.ask("POST", API + "domain.add", 403, json={"name": "new.test"}, headers={"X-CSRF-Token": token})
+    elsewhere = {"Sec-Fetch-Site": "cross-site"}
+    await bob.ask("POST", API + "domain.add", 403, json={"name": "new.test"}, headers=elsewhere)
+    assert "new.test" not in [domain.name for domain in await here.hub.directory.domains()]
+
+
+async def test_no_browser_makes_tokens(here: Site) -> None:
+    bob = await here.signed_in(BOB)
+    for action in ("token.add", "token.list", "mail.read", "queue.read", "signin.test"):
+        await bob.ask("POST", API + action, 404, json={})
+
+
+async def test_a_session_that_is_over_runs_nothing(here: Site) -> None:
+    bob = await here.signed_in(BOB)
+    await here.hub.directory.set_enabled(BOB, False)
+    await bob.ask("GET", API + "queue.summary", 401)
