@@ -1,6 +1,7 @@
 """Who does what a command asks: the running server over its socket, or the same functions on a stopped one's store."""
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -47,9 +48,53 @@ def open_side(config: Config) -> Backend:
     try:
         return Client(data)
     except NoServer:
-        from mailhub.control.offline import Offline
+        return _Stopped(config)
 
-        return Offline(config)
+
+class _Stopped:
+    """A stopped server's store. Where root asks, what is made there belongs to mailhub's user: it is opened, and worked on, as he."""
+
+    def __init__(self, config: Config) -> None:
+        from mailhub.control.offline import Offline
+        from mailhub.model.errors import MailError
+
+        with contextlib.ExitStack() as undo:
+            try:
+                undo.enter_context(acting(config))
+            except MailError as error:
+                raise ControlError("refused", str(error)) from error
+            self._side = Offline(config)
+            undo.callback(self._side.close)
+            self._undo = undo.pop_all()
+
+    def ask(self, request: Request[Answer], progress: Callable[[int, int], None] | None = None) -> Answer:
+        return self._side.ask(request, progress)
+
+    def close(self) -> None:
+        self._undo.close()
+
+
+@contextlib.contextmanager
+def acting(config: Config) -> Iterator[None]:
+    """As mailhub's user, who owns the data folder, made where it is missing; root comes back after. No wall against anybody: nobody
+    else's code runs inside. MailError."""
+    from mailhub.hub_local import make_folder, person
+
+    somebody = person(config.user)
+    if somebody is None:
+        yield
+        return
+    make_folder(Path(config.data), somebody)
+    groups, gid = os.getgroups(), os.getegid()
+    os.setgroups(somebody.groups)
+    os.setegid(somebody.gid)
+    os.seteuid(somebody.uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(gid)
+        os.setgroups(groups)
 
 
 def all_users(side: Backend) -> "list[User]":

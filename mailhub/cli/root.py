@@ -13,6 +13,7 @@ _COMMANDS = {
     "restart": ("lifecycle:restart", "Stop it, and start it."),
     "reload": ("lifecycle:reload", "Have it read its configuration and certificates again."),
     "abort": ("lifecycle:abort", "End it at once."),
+    "setup": ("setup:setup", "Set up a mail host: configuration, first account, records for DNS."),
     "dev": ("dev:dev", "Catch all mail for development, and show it (ports 1025 and 8025)."),
     "check": ("check:check", "Say what is wrong with the configuration."),
     "status": ("status:status", "Show listeners, sessions and queue of the running server."),
