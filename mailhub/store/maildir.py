@@ -8,8 +8,9 @@ What lies beside the mail is told in `side_files`. A file is `base` in new/ and 
 
 import base64
 import re
+from urllib.parse import unquote
 
-from mailhub.model.address import split
+from mailhub.model.address import key, split
 from mailhub.model.mailbox import ANSWERED, DELETED, DRAFT, FLAGGED, KEYWORD_SHIFT, SEEN, origin
 
 LETTERS = ((DRAFT, "D"), (FLAGGED, "F"), (ANSWERED, "R"), (SEEN, "S"), (DELETED, "T"))  # in ASCII order
@@ -28,6 +29,13 @@ def home(account: str) -> str:
     """Where an account's Maildir lies, below DATA/mail. No name from outside leaves that folder."""
     local, domain = split(account)
     return f"{segment(domain or '-')}/{segment(local)}/Maildir"
+
+
+def account(domain: str, user: str) -> str | None:
+    """Whose Maildir lies in DOMAIN/USER; None where that is not how we write anybody's."""
+    local, host = unquote(user, errors="surrogateescape"), unquote(domain, errors="surrogateescape")
+    found = local if host == "-" else f"{local}@{host}"
+    return found if found.isprintable() and key(found) == found and home(found) == f"{domain}/{user}/Maildir" else None
 
 
 def segment(text: str) -> str:

@@ -12,6 +12,7 @@ Gives to: `hub` and `control`'s offline commands, as a `store.api.Store`. docs/A
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -36,7 +37,8 @@ from .junk import SqliteJunk
 from .mailboxes import SqliteMailboxes
 from .queue import SqliteQueue
 from .queue_changes import RELEASE_ALL
-from .schema import connect, migrate
+from .safety import refuse_unfinished, safety_copy
+from .schema import VERSION, connect, migrate
 from .sharing import SqliteSharing
 from .sieve import SqliteSieve
 from .suppressions import SqliteSuppressions
@@ -47,6 +49,7 @@ from .traces import SqliteTraces
 from .webhooks import SqliteWebhooks
 from .writer import Told, Writer
 
+log = logging.getLogger("mailhub.store")
 _NAMES = 1_000  # spool files looked up at one time
 _INTERRUPTED = 10_000  # deliveries that are named to who asks what a crash cut
 _POOL = 4  # threads for spool files, syncs and reads of message files
@@ -110,6 +113,10 @@ class SqliteStore:
             self._lock = -1
 
     def _prepare(self, database: str) -> None:
+        refuse_unfinished(self._files, self._data)
+        copy = safety_copy(self._files, database)
+        if copy is not None:
+            log.warning("the store is brought to version %d; as it was it stays in %s", VERSION, copy)
         db = connect(database)
         try:
             migrate(db)

@@ -103,15 +103,12 @@ class Incoming:
         self._remember(folder, _name(source))
 
     def _bit(self, directory: str, words: list[str], word: str) -> int:
-        known = [name.lower() for name in words]
-        if word.lower() not in known:
-            if len(words) >= maildir.KEYWORD_LETTERS:
-                return 0
-            words.append(word)
+        before = len(words)
+        bit = letter_of(words, word)
+        if len(words) != before:
             self._files.replace_text(f"{directory}/dovecot-keywords", side_files.keywords_file(words))
             self._own(f"{directory}/dovecot-keywords")
-            known.append(word.lower())
-        return int(maildir.flags_of(chr(97 + known.index(word.lower()))))
+        return bit
 
     def _wait(self, folder: str, date: int, file: str) -> None:
         self._db.execute("insert or ignore into waiting values (?, ?, ?)", (folder, date, file))
@@ -156,6 +153,17 @@ class Incoming:
     def close(self) -> None:
         self.flush()
         self._db.close()
+
+
+def letter_of(words: list[str], word: str) -> int:
+    """The flag of a keyword's letter in a folder, which learns it (`words` grows); 0 where no letter is left."""
+    known = [name.lower() for name in words]
+    if word.lower() not in known:
+        if len(words) >= maildir.KEYWORD_LETTERS:
+            return 0
+        words.append(word)
+        known.append(word.lower())
+    return int(maildir.flags_of(chr(97 + known.index(word.lower()))))
 
 
 def _name(source: str) -> str:
