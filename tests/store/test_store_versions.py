@@ -1,6 +1,8 @@
 """A database written by an older mailhub is brought forward as it is opened."""
 
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from mailhub.model.clock import VirtualClock
 from mailhub.model.envelope import MailParameters
 from mailhub.model.errors import Permanent
 from mailhub.store.api import QueueFilter
+from mailhub.store.files import Files
 from mailhub.store.sqlite import SqliteStore
 from mailhub.store.sqlite.schema import MIGRATIONS, VERSION, connect, migrate
 
@@ -96,3 +99,99 @@ async def test_queued_mail_and_open_intents_survive(tmp_path: Path) -> None:
         assert await item.content.read(0, 10) == b"hi"
     finally:
         await store.close()
+
+
+def opened(folder: Path) -> SqliteStore:
+    return SqliteStore(folder, Store(), VirtualClock(), "mx.example")
+
+
+def copies_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.glob("*.before-*")]
+
+
+def ended(script: str, database: Path) -> int:
+    """The exit code of a process of its own."""
+    return subprocess.run([sys.executable, "-c", script, str(database)], timeout=60, check=False).returncode
+
+
+async def test_the_store_is_copied_before_it_is_changed(tmp_path: Path) -> None:
+    old_database(tmp_path / "mailhub.db").close()
+    (tmp_path / "mailhub.db.before-2").write_bytes(b"of an earlier upgrade")
+    store = opened(tmp_path)
+    await store.open()
+    await store.close()
+    copies = copies_in(tmp_path)
+    assert copies == [f"mailhub.db.before-{VERSION}"]
+    kept = sqlite3.connect(tmp_path / copies[0])
+    assert kept.execute("pragma user_version").fetchone() == (1,)
+    assert kept.execute("pragma integrity_check").fetchone() == ("ok",)
+    kept.close()
+
+
+async def test_a_store_of_today_is_not_copied(tmp_path: Path) -> None:
+    for _ in range(2):
+        store = opened(tmp_path)
+        await store.open()
+        await store.close()
+    assert copies_in(tmp_path) == []
+
+
+async def test_an_upgrade_without_room_for_the_copy_changes_nothing(tmp_path: Path) -> None:
+    class Full(Files):
+        def free_space(self, path: str) -> int:
+            return 0
+
+    old_database(tmp_path / "mailhub.db").close()
+    store = SqliteStore(tmp_path, Store(), VirtualClock(), "mx.example", Full())
+    with pytest.raises(Permanent, match="make room"):
+        await store.open()
+    db = sqlite3.connect(tmp_path / "mailhub.db")
+    assert db.execute("pragma user_version").fetchone() == (1,)
+    db.close()
+
+
+async def test_a_newer_store_is_refused_in_words_and_left_as_it_is(tmp_path: Path) -> None:
+    db = old_database(tmp_path / "mailhub.db")
+    db.execute(f"pragma user_version={VERSION + 1}")
+    db.execute("pragma journal_mode=delete")
+    db.close()
+    before = (tmp_path / "mailhub.db").read_bytes()
+    with pytest.raises(Permanent, match=f"version {VERSION + 1}, this mailhub knows {VERSION}: start a newer mailhub"):
+        await opened(tmp_path).open()
+    now = sqlite3.connect(tmp_path / "mailhub.db")
+    assert now.execute("pragma user_version").fetchone() == (VERSION + 1,)
+    now.execute("pragma journal_mode=delete")
+    now.close()
+    assert (tmp_path / "mailhub.db").read_bytes()[100:] == before[100:]  # but for the header, which counts openings
+    assert copies_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("at", [1, 5, 20, 60])
+async def test_an_upgrade_that_was_killed_goes_on(tmp_path: Path, at: int) -> None:
+    """The process ends, without a word to SQLite, as it runs its `at`th statement of the upgrade."""
+    db = old_database(tmp_path / "mailhub.db")
+    db.execute("insert into account values ('ann@a.example', '', 1)")
+    db.close()
+    script = f"""
+import os, sqlite3, sys
+from mailhub.store.files import Files
+from mailhub.store.sqlite import safety, schema
+assert safety.safety_copy(Files(), sys.argv[1])
+db, left = schema.connect(sys.argv[1]), [{at}]
+def traced(statement):
+    left[0] -= 1
+    if not left[0]:
+        os._exit(9)
+db.set_trace_callback(traced)
+schema.migrate(db)
+"""
+    assert ended(script, tmp_path / "mailhub.db") == 9
+    store = opened(tmp_path)
+    await store.open()
+    try:
+        assert store.directory.account("ann@a.example") is not None
+    finally:
+        await store.close()
+    kept = sqlite3.connect(tmp_path / f"mailhub.db.before-{VERSION}")
+    assert kept.execute("pragma user_version").fetchone() == (1,)
+    kept.close()
