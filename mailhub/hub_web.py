@@ -15,6 +15,7 @@ from mailhub.net.https import Https
 from mailhub.net.names import ascii_name
 from mailhub.web import challenge, health
 from mailhub.web.access import Access
+from mailhub.web.admin import page as admin_page
 from mailhub.web.capture import page
 from mailhub.web.capture.api import CaptureApi, Faults
 from mailhub.web.capture.caught import Caught
@@ -80,6 +81,7 @@ def webmail_routes(hub: "Hub", sessions: Sessions, access: Access) -> list[Route
     return [
         *SignIn(hub.authenticator, factors.wrong, sessions, access, hub.signin.stored.settled).routes(),
         *mail_page.routes(hub.config.web.prefix),
+        *admin_page.routes(hub.config.web.prefix),
     ]
 
 

@@ -1,10 +1,16 @@
 """Accounts, domains and aliases."""
 
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
 from mailhub.directory import Directory, Forward
 from mailhub.model.address import key
 from mailhub.store.api import MailboxStore, TextStore
 
 from . import words
+
+Row = TypeVar("Row")
+_LOOKED = 500  # rows in one look
 
 
 class Accounts:
@@ -32,7 +38,7 @@ class Accounts:
         return words.Done()
 
     async def users(self, request: words.UserList) -> tuple[words.User, ...]:
-        page = await self._directory.accounts(request.after, request.limit)
+        page = await _page(self._directory.accounts, lambda account: account.name, request)
         return tuple(words.User(address=account.name, enabled=account.enabled) for account in page)
 
     async def add_domain(self, request: words.DomainAdd) -> words.Done:
@@ -62,7 +68,7 @@ class Accounts:
         return words.Done()
 
     async def aliases(self, request: words.AliasList) -> tuple[words.Alias, ...]:
-        page = await self._directory.aliases(request.after, request.limit)
+        page = await _page(self._directory.aliases, lambda alias: alias.address, request)
         return tuple(words.Alias(address=alias.address, targets=alias.targets) for alias in page)
 
     async def forward(self, request: words.ForwardGet) -> words.Forward:
@@ -70,6 +76,22 @@ class Accounts:
 
     async def set_forward(self, request: words.ForwardSet) -> words.Forward:
         return _told(await self._directory.set_forward(request.address, request.targets, keep=request.keep))
+
+
+async def _page(
+    read: Callable[[str, int], Awaitable[list[Row]]],
+    address: Callable[[Row], str],
+    request: words.UserList | words.AliasList,
+) -> list[Row]:
+    """What is looked for is looked for in all that follow, page by page: whoever asks for it is an operator."""
+    wanted, after = request.containing.lower(), request.after
+    found: list[Row] = []
+    while page := await read(after, _LOOKED if wanted else request.limit):
+        found += [row for row in page if wanted in address(row).lower()]
+        if not wanted or len(found) >= request.limit or len(page) < _LOOKED:
+            break
+        after = address(page[-1])
+    return found[: request.limit]
 
 
 def _told(forward: Forward) -> words.Forward:

@@ -284,8 +284,11 @@ class UserRemove(Request[Done], frozen=True, kw_only=True, tag="user.remove"):
 
 
 class UserList(Request[tuple[User, ...]], frozen=True, kw_only=True, tag="user.list"):
+    """By name. `containing`: only those whose address has this in it, in capital or small letters."""
+
     after: str = ""
     limit: Page = PAGE
+    containing: str = ""
 
 
 class DomainAdd(Request[Done], frozen=True, kw_only=True, tag="domain.add"):
@@ -320,8 +323,11 @@ class AliasRemove(Request[Done], frozen=True, kw_only=True, tag="alias.remove"):
 
 
 class AliasList(Request[tuple[Alias, ...]], frozen=True, kw_only=True, tag="alias.list"):
+    """As `user.list`, by their addresses."""
+
     after: str = ""
     limit: Page = PAGE
+    containing: str = ""
 
 
 AnyRequest = (

@@ -8,6 +8,7 @@ from support.webmail import ANN, BOB, Site, site
 
 from mailhub.config.web import Web
 from mailhub.control.scopes import ACTIONS, FOLLOWED, reads
+from mailhub.store.api import AccountRow
 
 API = "/api/mailhub/v1/"
 
@@ -55,3 +56,31 @@ async def test_a_session_that_is_over_runs_nothing(here: Site) -> None:
     bob = await here.signed_in(BOB)
     await here.hub.directory.set_enabled(BOB, False)
     await bob.ask("GET", API + "queue.summary", 401)
+
+
+async def test_accounts_and_aliases_are_found_by_a_part_of_their_address(here: Site) -> None:
+    for n in range(600):
+        await here.hub.store.directory.put_account(AccountRow(f"u{n:03}@mailhub.test", ""), replace=False)
+    bob = await here.signed_in(BOB)
+
+    async def found(**asked: object) -> list[str]:
+        return [one["address"] for one in await bob.ask("POST", API + "user.list", json=asked)]
+
+    assert await found(containing="U59") == [f"u59{n}@mailhub.test" for n in range(10)]
+    assert await found(containing="u59", after="u594@mailhub.test", limit=3) == [
+        f"u59{n}@mailhub.test" for n in (5, 6, 7)
+    ]
+    assert len(await found(containing="@mailhub.test", limit=500)) == 500
+    assert len(await found(containing="@mailhub.test", limit=500, after="u497@mailhub.test")) == 102
+    assert await found(containing="%") == []
+    await here.hub.directory.set_alias("info@mailhub.test", [ANN])
+    (alias,) = await bob.ask("POST", API + "alias.list", json={"containing": "nfo@"})
+    assert alias == {"address": "info@mailhub.test", "targets": [ANN]}
+
+
+async def test_the_pages_tell_strangers_nothing_of_this_server(here: Site) -> None:
+    nobody = await here.browser()
+    text = await nobody.ask("GET", "/admin")
+    assert "script-src 'self'" in nobody.answer.headers["Content-Security-Policy"]
+    assert "mailhub.test" not in text
+    assert not {"style=", "onclick="} & set(text.split())

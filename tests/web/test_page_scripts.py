@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mailhub.web.admin import page as admin_page
 from mailhub.web.mail import page
 
 STATIC = Path(page.__file__).parents[1] / "static"
@@ -31,20 +32,21 @@ def test_languages_have_the_same_words(english: Path) -> None:
             assert sorted(re.findall(r"\{\w+\}", text)) == sorted(re.findall(r"\{\w+\}", there[key])), key
 
 
-def test_every_word_that_the_page_says_is_there() -> None:
-    words = json.loads((STATIC / "mail" / "en.json").read_text())
-    said = set(re.findall(r'data-(?:word|label|hint)="(\w+)"', (STATIC / "mail" / "mail.html").read_text()))
-    for script in (STATIC / "mail").glob("*.js"):
+@pytest.mark.parametrize("name", ["mail", "admin"])
+def test_every_word_that_the_page_says_is_there(name: str) -> None:
+    folder = STATIC / name
+    words = json.loads((folder / "en.json").read_text())
+    said = set(re.findall(r'data-(?:word|label|hint)="(\w+)"', (folder / f"{name}.html").read_text()))
+    for script in folder.glob("*.js"):
         said.update(re.findall(r'\bsay\("([\w-]+)"', script.read_text()))
     assert said <= words.keys()
 
 
 def test_every_file_is_served() -> None:
-    served = {route.path for route in page.routes("")}
-    there = {
-        f"/static/{path.relative_to(STATIC)}" for folder in ("common", "mail") for path in (STATIC / folder).glob("*.*")
-    }
-    assert there - served == {"/static/mail/mail.html"}
+    served = {route.path for route in page.routes("") + admin_page.routes("")}
+    folders = ("common", "mail", "admin")
+    there = {f"/static/{path.relative_to(STATIC)}" for name in folders for path in (STATIC / name).glob("*.*")}
+    assert there - served == {"/static/mail/mail.html", "/static/admin/admin.html"}
 
 
 def test_nothing_comes_from_elsewhere() -> None:

@@ -1,0 +1,13 @@
+"""The files of the pages of administration: no build step."""
+
+from .. import pages
+from ..routes import Route
+
+_OWN = (
+    "admin.css", "main.js", "parts.js", "overview.js", "domains.js", "domain.js", "accounts.js", "account.js", "aliases.js", "quota.js", "en.json", "zh.json",
+)  # fmt: skip
+
+
+def routes(prefix: str) -> list[Route]:
+    """Read once. The page of mail serves what both have in common."""
+    return pages.served({"/admin": "admin/admin.html"} | pages.files("admin", _OWN), prefix)

@@ -1,0 +1,90 @@
+// Where the pages of administration begin: who is there, the menu, and which page is shown.
+import { whenEnded } from "../common/api.js";
+import { byId, element } from "../common/dom.js";
+import { drawIcons } from "../common/icons.js";
+import { load, say } from "../common/words.js";
+import { signIn, signOut, whoIsIt } from "../mail/signin.js";
+import { wrong } from "../mail/toast.js";
+import { notice } from "./parts.js";
+
+/** @typedef {(holder: HTMLElement, left: AbortSignal, what: string) => Promise<void>} Show draws a page; `left` tells when it is left, `what` is what it is about */
+
+/**
+ * Pages by the first word of the address: the page itself, and that of one of its things.
+ * @type {Record<string, {show: () => Promise<{show: Show}>, one?: () => Promise<{show: Show}>, apart?: boolean}>}
+ */
+const PAGES = {
+  overview: { show: () => import("./overview.js") },
+  domains: { show: () => import("./domains.js"), one: () => import("./domain.js"), apart: true },
+  accounts: { show: () => import("./accounts.js") },
+  aliases: { show: () => import("./aliases.js") },
+};
+
+let left = new AbortController();
+
+await load("admin");
+drawIcons(document);
+whenEnded(() => location.reload());
+const who = (await whoIsIt()) ?? (await signIn());
+byId("other-account").onclick = byId("sign-out").onclick = () => void signOut().then(() => location.reload()).catch(wrong);
+if (who.is_admin) begin();
+else {
+  byId("stranger-said").textContent = say("noAdmin", { account: who.account });
+  byId("stranger").hidden = false;
+}
+
+function begin() {
+  byId("who").textContent = who.account;
+  const list = /** @type {HTMLElement} */ (byId("menu").firstElementChild);
+  for (const [name, page] of Object.entries(PAGES))
+    list.append(element("li", { class: page.apart ? "apart" : "" }, element("a", { href: `#/${name}` }, say(name))));
+  byId("show-menu").onclick = () => open(!document.body.classList.contains("menu-open"));
+  byId("skip").onclick = (event) => {
+    event.preventDefault();
+    byId("view").focus();
+  };
+  addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && document.body.classList.contains("menu-open")) {
+      open(false);
+      byId("show-menu").focus();
+    }
+  });
+  byId("view").addEventListener("click", () => open(false));
+  byId("admin").hidden = false;
+  addEventListener("hashchange", () => void shown(true));
+  void shown(false);
+}
+
+/** @param {boolean} whether the menu is open, where there is no room for it beside the page */
+function open(whether) {
+  document.body.classList.toggle("menu-open", whether);
+  byId("show-menu").setAttribute("aria-expanded", String(whether));
+}
+
+/** @param {boolean} moved from another page: the reader is taken to the heading */
+async function shown(moved) {
+  left.abort();
+  const here = (left = new AbortController());
+  const [, first = "", ...more] = location.hash.split("/");
+  const name = first in PAGES ? first : "overview";
+  const what = decodeURIComponent(more.join("/"));
+  open(false);
+  for (const dialog of document.querySelectorAll("dialog")) dialog.close();
+  for (const link of byId("menu").querySelectorAll("a")) {
+    if (link.getAttribute("href") === `#/${name}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  const holder = element("div");
+  byId("view").replaceChildren(holder);
+  scrollTo(0, 0);
+  try {
+    const page = /** @type {{show: () => Promise<{show: Show}>, one?: () => Promise<{show: Show}>}} */ (PAGES[name]);
+    await (await (what && page.one ? page.one : page.show)()).show(holder, here.signal, what);
+  } catch (error) {
+    if (!here.signal.aborted) holder.append(notice("bad", error instanceof Error ? error.message : String(error)));
+  }
+  if (here.signal.aborted) return;
+  const heading = holder.querySelector("h1");
+  document.title = `${what || say(name)} · ${say("title")}`;
+  if (moved && heading && document.activeElement === document.body) heading.focus();
+}
