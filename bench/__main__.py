@@ -18,7 +18,7 @@ from typing import Any
 
 import uvloop
 
-from bench import filters, hostile, imap, imap_idle, imap_search, meters, pop3, relay, smtp
+from bench import filters, hostile, imap, imap_idle, imap_search, meters, pop3, relay, smtp, web
 from bench.peers import dovecot, postfix
 from bench.target import Target, mailhub
 
@@ -86,6 +86,7 @@ CASES = {
         imap_idle.FULL, imap_idle.SHORT, imap_idle.measure,
         {"mailhub": imap_idle.mailhub, "dovecot": imap_idle.dovecot}, ("kib_each", "opened_per_second"),
     ),
+    "web": Case(web.FULL, web.SHORT, web.measure, {"mailhub": lambda: web.mailhub(web.FULL)}, ()),
     "pop3": Case(
         pop3.loads(10_000), (), pop3.measure,
         {"mailhub": lambda: pop3.mailhub(10_000), "dovecot": lambda: pop3.dovecot(10_000)},

@@ -107,7 +107,7 @@ def composed(letter: Letter) -> bytes:
     if letter.references:
         message["References"] = " ".join(letter.references)
     if letter.wants_receipt:
-        message["Disposition-Notification-To"] = _address(letter.sender)
+        message["Disposition-Notification-To"] = str(_address(letter.sender))
     _fill(message, letter)
     made = bytes(message)
     for one in letter.attachments:

@@ -9,7 +9,7 @@ from aiohttp.typedefs import Middleware
 
 from mailhub.control.errors import ControlError
 from mailhub.model.errors import Denied as NoRight
-from mailhub.model.errors import MailError, NotFound, Permanent
+from mailhub.model.errors import Exists, LimitReached, MailError, NotFound, OverQuota, Permanent
 
 from .proxies import ASKED, Asked, Proxies, peer
 
@@ -34,7 +34,8 @@ _HEADERS = {
     "Cache-Control": "no-store",
     "Server": "mailhub",
 }
-_STATUS = {"not_found": 404, "exists": 409, "limit": 429, "temporary": 503, "refused": 400}
+_STATUS_OF = {NotFound: 404, NoRight: 403, Exists: 409, OverQuota: 409, LimitReached: 429}
+_STATUS = {"usage": 400, "not_found": 404, "exists": 409, "limit": 429, "temporary": 503, "refused": 400}
 
 
 class Denied(Exception):
@@ -102,10 +103,9 @@ def failed(status: int, reason: str) -> web.Response:
 def _status(error: Exception) -> int:
     if isinstance(error, ControlError):
         return _STATUS.get(error.kind, 500)
-    if isinstance(error, NotFound):
-        return 404
-    if isinstance(error, NoRight):
-        return 403
+    for kind, status in _STATUS_OF.items():
+        if isinstance(error, kind):
+            return status
     return 400 if isinstance(error, (Permanent, ValueError)) else 503
 
 

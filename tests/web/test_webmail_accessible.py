@@ -58,7 +58,12 @@ async def test_nothing_serious(browser: Browser, here: Site, locale: str, scheme
 async def test_the_checker_does_find_what_is_wrong(browser: Browser) -> None:
     page = await browser.new_page()
     await page.set_content('<html><body><img src="x"><input><p style="color:#bbb">faint</p></body></html>')
-    assert {one.split(":")[0] for one in await trouble(page)} >= {"image-alt", "label", "color-contrast", "html-has-lang"}
+    assert {one.split(":")[0] for one in await trouble(page)} >= {
+        "image-alt",
+        "label",
+        "color-contrast",
+        "html-has-lang",
+    }
 
 
 async def test_without_a_mouse(browser: Browser, here: Site) -> None:

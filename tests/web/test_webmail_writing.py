@@ -147,3 +147,10 @@ async def test_a_message_for_its_sender_only_by_his_own_browser(here: Site) -> N
     await here.hub.queue.idle()
     ann = await here.signed_in()
     await ann.own("POST", "drafts", 403, headers={"X-CSRF-Token": "another"}, json={"text": "x"})
+
+
+async def test_a_receipt_is_asked_for(here: Site) -> None:
+    ann = await here.signed_in()
+    await ann.own("POST", "sent", json={"to": [BOB], "text": "x", "receipt": True})
+    came = email.message_from_bytes((await messages(here.hub, BOB))[0], policy=email.policy.default)
+    assert came["Disposition-Notification-To"] == ANN
