@@ -10,7 +10,7 @@ import click
 
 from mailhub.control import backups
 from mailhub.control.errors import ControlError
-from mailhub.control.words import MailboxSync, MailboxTake
+from mailhub.control.words import MailboxSync, MailboxTake, QuotaGet, QuotaSet, SieveActivate, SievePut, UserRestore
 
 from .backend import Backend, backend
 from .exits import KINDS, Exit, fail
@@ -165,11 +165,39 @@ def _piece(
     with _told(), backups.piece(settings, folder, at, account) as found:
         with backend(config) as side:
             side.ask(MailboxSync())
+            missing = _is_missing(side, account)
+        if missing and (name or message or found.password() is None):
+            fail(f"no account {account}", Exit.ABSENT)
         with _bar(account) as show:
             places = found.bring(name, message, into, show)
         with backend(config) as side:
+            if missing:
+                _account(side, account, found)
             _enter(side, account, places)
         return found.done
+
+
+def _is_missing(side: Backend, account: str) -> bool:
+    try:
+        side.ask(QuotaGet(address=account))
+    except ControlError as error:
+        if error.kind != "not_found":
+            raise
+        return True
+    return False
+
+
+def _account(side: Backend, account: str, found: backups.Piece) -> None:
+    """Make it again, with its password, scripts and quota."""
+    stored, enabled = found.password() or ("", False)
+    side.ask(UserRestore(address=account, stored=stored, enabled=enabled))
+    storage, messages = found.limits()
+    if (storage, messages) != (None, None):
+        side.ask(QuotaSet(address=account, storage=storage, messages=messages))
+    for script, text, active in found.scripts():
+        side.ask(SievePut(account=account, name=script, text=text.decode("utf-8", "replace")))
+        if active:
+            side.ask(SieveActivate(account=account, name=script))
 
 
 def _enter(side: Backend, account: str, places: list[backups.Place]) -> None:

@@ -23,6 +23,10 @@ class Accounts:
         await self._directory.add_account(request.address, request.password)
         return words.Done()
 
+    async def restore_user(self, request: words.UserRestore) -> words.Done:
+        await self._directory.restore_account(request.address, request.stored, enabled=request.enabled)
+        return words.Done()
+
     async def set_password(self, request: words.UserPasswd) -> words.Done:
         await self._directory.set_password(request.address, request.password)
         return words.Done()

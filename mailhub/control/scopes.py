@@ -11,8 +11,8 @@ from . import words
 _READING = frozenset(
     ("list", "get", "show", "find", "check", "summary", "ages", "explain", "status", "follow", "dmarc", "tls")
 )
-# What no token may do: make another, read or take away what lies in mailboxes, read mail that is under way, try passwords.
-_BY_COMMAND = ("token.", "mail.", "queue.read", "signin.")
+# What no token may do: make another, set a password by its digest, read or take away what lies in mailboxes, read mail that is under way, try passwords.
+_BY_COMMAND = ("token.", "mail.", "queue.read", "signin.", "user.restore")
 
 
 def name(kind: "type[words.Request[Any]]") -> str:

@@ -110,6 +110,7 @@ class Control:
             words.Reload: self._reload,
             **{kind: partial(self._with_mail, action) for kind, action in MAIL_ACTIONS.items()},
             words.UserAdd: accounts.add_user,
+            words.UserRestore: accounts.restore_user,
             words.UserEnable: accounts.enable,
             words.UserPasswd: accounts.set_password,
             words.UserRemove: accounts.remove_user,

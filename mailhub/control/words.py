@@ -267,6 +267,14 @@ class UserAdd(Request[Done], frozen=True, kw_only=True, tag="user.add"):
     password: Password
 
 
+class UserRestore(Request[Done], frozen=True, kw_only=True, tag="user.restore"):
+    """An account out of a backup. `stored`: its password as it was stored there."""
+
+    address: Address
+    stored: Annotated[str, Meta(max_length=10_000)]
+    enabled: bool
+
+
 class UserPasswd(Request[Done], frozen=True, kw_only=True, tag="user.passwd"):
     address: Address
     password: Password
@@ -331,7 +339,7 @@ class AliasList(Request[tuple[Alias, ...]], frozen=True, kw_only=True, tag="alia
 
 
 AnyRequest = (
-    Status | Reload | AnyMail | UserAdd | UserEnable | UserPasswd | UserRemove | UserList | DomainAdd | DomainAdmins | DomainRemove | DomainList
+    Status | Reload | AnyMail | UserAdd | UserRestore | UserEnable | UserPasswd | UserRemove | UserList | DomainAdd | DomainAdmins | DomainRemove | DomainList
     | AliasAdd | AppPasswordAdd | AppPasswordList | AppPasswordRemove | SecondFactorBegin
     | SecondFactorConfirm | SecondFactorRemove | AliasRemove | AliasList | QueueList | QueueSummary | QueueShow | QueueRead | QueueRetry | QueueHold
     | QueueRelease | QueueRequeue | QueueRemove | Explain | JunkTrain | JunkExplain | JunkList | QuarantineList | QuarantineShow | QuarantineRelease | QuarantineDelete | BanList | BanAdd | BanRemove | MailboxRebuild

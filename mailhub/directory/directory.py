@@ -146,13 +146,18 @@ class Directory:
     async def add_account(self, address: str, password: str | None) -> Account:
         """A new account; without a password nobody can sign in to it. Exists, Permanent (bad name, domain not ours)."""
         name = names.account(address)
-        await self._require_domain(domain_of(name))
         stored = "" if password is None else await self._hashed(password)
+        return await self.restore_account(name, stored, enabled=True)
+
+    async def restore_account(self, address: str, stored: str, *, enabled: bool) -> Account:
+        """The same with a password as it was stored before."""
+        name = names.account(address)
+        await self._require_domain(domain_of(name))
         try:
-            await self._store.put_account(AccountRow(name, stored), replace=False)
+            await self._store.put_account(AccountRow(name, stored, enabled), replace=False)
         finally:
             self._accounts.drop(name)
-        return Account(name)
+        return Account(name, enabled)
 
     async def set_password(self, address: str, password: str) -> None:
         """NotFound where there is no such account."""

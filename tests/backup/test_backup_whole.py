@@ -5,16 +5,9 @@ import json
 from pathlib import Path
 
 import pytest
-from support.backing_up import ANN, BOB, PASSWORD, Host, letter
+from support.backing_up import ANN, BOB, Host, host, letter
 
 pytestmark = pytest.mark.slow
-
-
-async def host(folder: Path, extra: str = "") -> Host:
-    found = Host(folder, extra)
-    await found.server.accounts(ANN, BOB, password=PASSWORD)
-    await found.server.start()
-    return found
 
 
 async def test_all_of_it_comes_back(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """A server whose operator backs it up: the commands, what its owners see, and what is written to it."""
 
 import asyncio
+import contextlib
 import imaplib
 import os
 import smtplib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from support.dovecot_imap import Message, listed, messages, uidvalidity
@@ -44,6 +46,20 @@ class Host:
         assert process.returncode == code, (process.returncode, out.decode(), err.decode())
         return out.decode() + (err.decode() if code else "")
 
+    async def killed(self, *words: str, began: Callable[[], bool], delay: float) -> bool:
+        """Kill a command so many seconds after it has begun its work; whether it had ended before, and well."""
+        process = await self.begin(*words)
+        try:
+            async with asyncio.timeout(WAIT):
+                while not began() and process.returncode is None:
+                    await asyncio.sleep(0.002)
+                await asyncio.sleep(delay)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.communicate()
+        return process.returncode == 0
+
     def imap(self, account: str = ANN) -> imaplib.IMAP4:
         session = imaplib.IMAP4("127.0.0.1", self.server.ports["imap"], timeout=WAIT)
         session.login(account, PASSWORD)
@@ -71,6 +87,14 @@ class Host:
             text = letter(f"{folder} {n}", b"x" * (n * 37 % 3000) + (b"y" * 100_000 if n % 17 == 5 else b""))
             session.append(folder, f"({flags})", f'"0{n % 9 + 1}-Jan-2020 10:00:00 +0000"', text)
         session.logout()
+
+
+async def host(folder: Path, extra: str = "") -> Host:
+    """One that runs, with Ann and Bob."""
+    found = Host(folder, extra)
+    await found.server.accounts(ANN, BOB, password=PASSWORD)
+    await found.server.start()
+    return found
 
 
 def letter(subject: str, body: bytes = b"") -> bytes:

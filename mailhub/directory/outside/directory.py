@@ -69,6 +69,9 @@ class OutsideDirectory(Directory):
     async def add_account(self, address: str, password: str | None) -> Account:
         _refuse()
 
+    async def restore_account(self, address: str, stored: str, *, enabled: bool) -> Account:
+        _refuse()
+
     async def set_password(self, address: str, password: str) -> None:
         _refuse()
 

@@ -75,6 +75,11 @@ class Piece:
         row = self._db.execute("select password, enabled from account where name=?", (self._account,)).fetchone()
         return None if row is None else (row[0], bool(row[1]))
 
+    def limits(self) -> tuple[int | None, int | None]:
+        """Quota of its own: octets and messages; None where it is the next one's."""
+        row = self._db.execute("select storage, messages from quota where name=?", (self._account,)).fetchone()
+        return (None, None) if row is None else (row[0], row[1])
+
     def scripts(self) -> list[tuple[str, bytes, bool]]:
         """Sieve scripts: name, text, whether it was the active one."""
         rows = self._db.execute(
