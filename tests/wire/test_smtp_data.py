@@ -5,6 +5,7 @@ import random
 import pytest
 
 from mailhub.wire.smtp import DataReader, Fault
+from mailhub.wire.smtp.data import only_crlf
 
 
 def read(blocks: list[bytes], size: int = 0, line: int = 0, newlines: str = "reject") -> tuple[bytes, DataReader]:
@@ -71,6 +72,14 @@ def test_bare_newlines_are_a_fault_or_become_crlf(message: bytes) -> None:
         assert reader.fault is None
         assert out == message.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
         assert reader.size == len(out)
+
+
+def test_line_ends_are_judged_as_if_each_were_counted() -> None:
+    rng = random.Random(11)
+    for _ in range(20_000):
+        octets = bytes(rng.choice(b"\r\n\r\n.a\x00\x85\xff") for _ in range(rng.randrange(12)))
+        pairs = octets.count(b"\r\n")
+        assert only_crlf(octets) is (octets.count(b"\n") == pairs == octets.count(b"\r")), octets
 
 
 def test_a_dot_behind_a_bare_newline_is_content() -> None:

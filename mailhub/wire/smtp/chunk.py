@@ -3,7 +3,7 @@
 import re
 
 from .command import SyntaxRefused
-from .data import Fault
+from .data import Fault, only_crlf
 
 _ARGUMENT = re.compile(r"([0-9]{1,20})(?:[ \t]+(LAST))?\Z", re.IGNORECASE)
 
@@ -63,8 +63,7 @@ class ChunkReader:
             return b""
         if b"\0" in data:
             return self._refuse(Fault.NUL)
-        pairs = data.count(b"\r\n")
-        if data.count(b"\n") != pairs or data.count(b"\r") != pairs:
+        if not only_crlf(data):
             if not self._normalize:
                 return self._refuse(Fault.NEWLINE)
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
