@@ -4,7 +4,8 @@ from .. import pages
 from ..routes import Route
 
 _OWN = (
-    "admin.css", "main.js", "parts.js", "overview.js", "domains.js", "domain.js", "accounts.js", "account.js", "aliases.js", "quota.js", "en.json", "zh.json",
+    "admin.css", "main.js", "parts.js", "overview.js", "domains.js", "domain.js", "accounts.js", "account.js", "aliases.js", "quota.js", "queue.js", "message.js", "trace.js",
+    "quarantine.js", "guard.js", "explain.js", "log.js", "en.json", "zh.json",
 )  # fmt: skip
 
 

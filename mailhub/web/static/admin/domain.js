@@ -79,7 +79,7 @@ async function records(domain, judged) {
     { name: say("actions"), kind: "tight acts", cell: (/** @type {DnsRecord} */ one) => copyButton(one.text || one.data) },
   ];
   const save = element("a", { href: `data:text/plain;charset=utf-8,${encodeURIComponent(found.zone)}`, download: `${domain}.zone` }, say("download"));
-  const file = element("details", {}, element("summary", {}, say("zoneFile")), element("div", { class: "buttons" }, copyButton(found.zone), save), element("pre", { tabindex: "0", role: "region", "aria-label": say("zoneFile") }, found.zone));
+  const file = element("details", {}, element("summary", {}, say("zoneFile")), element("div", { class: "buttons" }, copyButton(found.zone), save), element("pre", { tabindex: "0", role: "group", "aria-label": say("zoneFile") }, found.zone));
   return element("div", {}, ...found.notes.map((/** @type {string} */ one) => notice("warn", one)), table(say("dns"), columns, found.records), file);
 }
 

@@ -18,6 +18,12 @@ const PAGES = {
   domains: { show: () => import("./domains.js"), one: () => import("./domain.js"), apart: true },
   accounts: { show: () => import("./accounts.js") },
   aliases: { show: () => import("./aliases.js") },
+  queue: { show: () => import("./queue.js"), one: () => import("./message.js"), apart: true },
+  trace: { show: () => import("./trace.js") },
+  quarantine: { show: () => import("./quarantine.js") },
+  guard: { show: () => import("./guard.js"), apart: true },
+  explain: { show: () => import("./explain.js") },
+  log: { show: () => import("./log.js") },
 };
 
 let left = new AbortController();

@@ -3,10 +3,11 @@ import { ask } from "../common/api.js";
 import { byId, element } from "../common/dom.js";
 import { say } from "../common/words.js";
 import { confirm } from "../mail/asking.js";
+import { when } from "../mail/format.js";
 import { tell, wrong } from "../mail/toast.js";
 
 /** @typedef {Node | string | null | (Node | string)[]} Content */
-/** @typedef {{name: string, kind?: string, cell: (row: any) => Content}} Column `kind`: "number", "tight"; "acts": buttons, which need no heading to be seen */
+/** @typedef {{name: string, kind?: string, cell: (row: any) => Content}} Column a cell of null is empty; `kind`: "number", "tight"; "acts": buttons, which need no heading to be seen */
 /** @typedef {{name: string, label: string, type?: string, value?: string | boolean, hint?: string, required?: boolean, choices?: [string, string][], placeholder?: string}} Field */
 
 /**
@@ -119,7 +120,11 @@ export function table(label, columns, rows) {
  * @param {any} row
  */
 export function tableRow(columns, row) {
-  return element("tr", { role: "row" }, ...columns.map((one) => element("td", { role: "cell", class: one.kind ?? "", "data-name": one.kind?.includes("acts") ? "" : one.name }, ...nodes(one.cell(row)))));
+  const cell = (/** @type {Column} */ one) => {
+    const content = nodes(one.cell(row));
+    return element("td", { role: "cell", class: `${one.kind ?? ""} ${content.length ? "" : "none"}`, "data-name": one.kind?.includes("acts") ? "" : one.name }, ...content);
+  };
+  return element("tr", { role: "row" }, ...columns.map(cell));
 }
 
 /**
@@ -331,6 +336,11 @@ export function lasting(seconds) {
   const steps = /** @type {[number, string][]} */ ([[86_400, "day"], [3_600, "hour"], [60, "minute"], [1, "second"]]);
   const [unit, name] = steps.find(([one]) => seconds >= one) ?? [0.001, "millisecond"];
   return new Intl.NumberFormat(locale(), { style: "unit", unit: name, unitDisplay: "short", maximumFractionDigits: seconds / unit < 10 ? 1 : 0 }).format(seconds / unit);
+}
+
+/** @param {number} seconds since 1970; in short, where there is little room */
+export function shortly(seconds) {
+  return element("time", { title: at(seconds), datetime: new Date(seconds * 1000).toISOString() }, when(seconds));
 }
 
 /** @param {number} seconds since 1970 */
