@@ -282,6 +282,7 @@ LISTENERS = (
     Listener(protocol="imap", port=2143),
     Listener(protocol="imap", port=2993, tls="implicit"),
     Listener(protocol="managesieve", port=4190),
+    Listener(protocol="http", port=8025, tls="none"),
 )
 
 

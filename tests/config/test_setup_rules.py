@@ -35,12 +35,13 @@ def test_what_is_possible_is_taken() -> None:
 
 WEB = '[[listener]]\nprotocol = "http"\ntls = "none"\n'
 ASKED = '[tls.acme]\ndirectory = "https://ca.test/dir"\nagree_terms = true\n'
+MAIL = '[[listener]]\nprotocol = "smtp"\n'
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (ASKED, "no listener that speaks HTTP"),
+        (ASKED + MAIL, "no listener that speaks HTTP"),
         (ASKED.replace("true", "false") + WEB, "tls.acme.agree_terms"),
         (ASKED.replace("https:", "http:") + WEB, "tls.acme.directory"),
         (ASKED + 'names = ["*.a.test"]\n' + WEB, "tls.acme.names[1]"),

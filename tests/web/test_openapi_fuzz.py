@@ -15,6 +15,7 @@ from mailhub.config.schema import Limits
 from mailhub.config.signin import Auth
 from mailhub.config.web import Web
 from mailhub.control import words
+from mailhub.model.clock import SystemClock
 
 pytestmark = pytest.mark.slow
 _SECONDS = 240.0
@@ -25,6 +26,7 @@ _ENDLESS = r"/(events|log|trace)(/|$)|/follow$|/stream$"  # that never end
 async def here(tmp_path: Path) -> AsyncIterator[Site]:
     async with site(
         tmp_path,
+        SystemClock(),
         web=Web(requests_per_minute=1_000_000),
         auth=Auth(allow_plaintext=True, failure_delay=0.0),
         limits=Limits(allow=("127.0.0.0/8",)),
