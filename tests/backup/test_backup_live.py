@@ -58,7 +58,7 @@ class Traffic:
 
     def _act(self, session: imaplib.IMAP4, deed: str, uid: str) -> None:
         if deed == "move":
-            session.uid("MOVE", uid, "Moved")  # type: ignore[arg-type]
+            session.uid("MOVE", uid, "Moved")
         elif deed == "copy":
             session.uid("COPY", uid, "Moved")
         elif deed == "flag":

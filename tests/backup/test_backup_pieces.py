@@ -139,7 +139,7 @@ async def test_the_second_backup_costs_what_came_since(tmp_path: Path) -> None:
         first = json.loads(await here.run("backup", str(here.backups), "--json"))["backup"]
         session = await asyncio.to_thread(here.imap)
         session.select("Work")
-        session.uid("MOVE", "1:10", "INBOX")  # type: ignore[arg-type]
+        session.uid("MOVE", "1:10", "INBOX")
         session.uid("STORE", "11:20", "+FLAGS", "(\\Flagged)")
         session.logout()
         text = letter("new", b"n" * 5000)

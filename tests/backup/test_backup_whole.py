@@ -7,7 +7,21 @@ from pathlib import Path
 import pytest
 from support.backing_up import ANN, BOB, Host, host, letter
 
+from mailhub.store.backup.whole import GAP
+
 pytestmark = pytest.mark.slow
+
+
+def arrived(host: Host, account: str) -> list[int]:
+    """UIDs of the inbox, once there is one more than ten."""
+    session = host.imap(account)
+    session.select("INBOX")
+    uids: list[int] = []
+    while len(uids) < 11:
+        session.noop()
+        uids = [int(uid) for uid in session.uid("SEARCH", "ALL")[1][0].split()]
+    session.logout()
+    return uids
 
 
 async def test_all_of_it_comes_back(tmp_path: Path) -> None:
@@ -30,5 +44,9 @@ async def test_all_of_it_comes_back(tmp_path: Path) -> None:
         assert {account: await asyncio.to_thread(new.seen, account) for account in (ANN, BOB)} == before
         for account in (ANN, BOB):
             await new.run("mailbox", "check", account)
+        # what a client was told after the backup is told of nothing else: UIDs go on behind a gap
+        await asyncio.to_thread(new.send, BOB, letter("later"))
+        (uid,) = set(await asyncio.to_thread(arrived, new, BOB)) - set(before[BOB]["INBOX"][1])
+        assert uid > max(before[BOB]["INBOX"][1]) + GAP
     finally:
         await new.server.stop()
