@@ -45,6 +45,8 @@ from mailhub.web.own.writing import Writer
 from mailhub.web.routes import Route
 from mailhub.web.server import WebServer
 from mailhub.web.sessions import Sessions
+from mailhub.web.settings.passwords import Passwords
+from mailhub.web.settings.preferences import PreferencesRoutes
 from mailhub.web.setup.routes import Setup
 
 if TYPE_CHECKING:
@@ -80,6 +82,9 @@ def webmail_routes(hub: "Hub", sessions: Sessions, access: Access) -> list[Route
     factors = SecondFactors(hub.store.directory, hub.clock, hub.config.hostname)
     return [
         *SignIn(hub.authenticator, factors.wrong, sessions, access, hub.signin.stored.settled).routes(),
+        *Passwords(
+            hub.control, hub.directory, hub.authenticator, sessions, factors, hub.signin.stored.settled
+        ).routes(),
         *mail_page.routes(hub.config.web.prefix),
         *admin_page.routes(hub.config.web.prefix),
     ]
@@ -98,6 +103,7 @@ def mail_routes(hub: "Hub", access: Access, undo: AsyncExitStack) -> list[Route]
         *Changing(asked).routes(),
         *Drafts(asked, Writer(hub.mailboxes, hub.spool.new_id, hub.clock)).routes(),
         *Contacts(asked).routes(),
+        *PreferencesRoutes(asked, hub.control, hub.directory, hub.policy.owns).routes(),
         *Leaving(asked, Https(hub.resolver, SystemClock(), public_only=True)).routes(),
         *Events(asked, hub.mailboxes.changes, hub.config.web.waiting_limit, SystemClock()).routes(),
     ]

@@ -138,6 +138,10 @@ class Directory:
         """A page of aliases by address, from above `after`."""
         return [Alias(row.address, row.targets) for row in await self._store.aliases(after, limit)]
 
+    async def aliases_to(self, account: str, limit: int) -> list[str]:
+        """Aliases that lead to that account and to nobody else, without those of whole domains."""
+        return await self._store.aliases_to(key(account), limit)
+
     def _row(self, name: str) -> AccountRow | None:
         return self._accounts.get(name, self._store.account) if names.possible(name) else None
 

@@ -50,6 +50,11 @@ class SecondFactors:
         row = self._store.second_factor(key(account))
         return row is not None and row.confirmed
 
+    def left(self, account: str) -> int | None:
+        """Recovery codes that were not used yet; None where no code is asked for."""
+        row = self._store.second_factor(key(account))
+        return len(row.recovery) if row is not None and row.confirmed else None
+
     async def begin(self, account: str) -> Enrolment:
         """A new secret; it counts when `confirm` has seen a code made with it. Exists where one is active."""
         account = key(account)

@@ -27,6 +27,7 @@ from .safety import READING, Denied, client_of, is_secret
 CHALLENGE = "Session"  # no scheme that a browser asks for a password by itself
 TOKEN = "X-CSRF-Token"
 _AGENT = 200  # characters of User-Agent
+_FRESH = 300.0  # seconds in which a password that was typed counts for changes of what opens the account
 
 
 @dataclass(slots=True)
@@ -45,10 +46,19 @@ class Session:
     stamp: str = field(repr=False)  # of the password that opened it
     began: float = 0.0  # monotonic, as the next
     seen: float = 0.0
+    confirmed: float = 0.0  # when the password was typed last
 
     @property
     def scopes(self) -> tuple[str, ...]:
         return ("*:write",) if self.is_admin else ()
+
+
+class Unconfirmed(Denied):
+    """The password has to be typed again before that is done."""
+
+    def __init__(self) -> None:
+        super().__init__(403, "type the password again")
+        self.answer = web.json_response({"error": "type the password again", "confirm": True}, status=403)
 
 
 class Sessions:
@@ -89,6 +99,17 @@ class Sessions:
             raise Denied(401, "sign in first", CHALLENGE)
         return session
 
+    async def fresh(self, request: web.Request) -> Session:
+        """The same, but Unconfirmed where the password was not typed within the last minutes."""
+        session = await self.required(request)
+        if self._clock.monotonic() - session.confirmed > _FRESH:
+            raise Unconfirmed
+        return session
+
+    def confirm(self, session: Session) -> None:
+        """Its user has typed the password."""
+        session.confirmed = self._clock.monotonic()
+
     # --- signing in and out
 
     async def begin(self, request: web.Request, response: web.StreamResponse, account: str) -> Session:
@@ -100,7 +121,7 @@ class Sessions:
         secret, now, wall = secrets.token_urlsafe(32), self._clock.monotonic(), self._clock.now()
         session = Session(
             secrets.token_hex(8), account, account in self._admins, secrets.token_urlsafe(32), wall, wall, client_of(request),
-            _agent(request), stamp, now, now,
+            _agent(request), stamp, now, now, now,
         )  # fmt: skip
         self._make_room(account, now)
         digest = _digest(secret)

@@ -64,6 +64,10 @@ class OutsideDirectory(Directory):
         rows = await self.source.tables.aliases(self.source.ask, after, limit)
         return [Alias(row.address, row.targets) for row in rows]
 
+    async def aliases_to(self, account: str, limit: int) -> list[str]:
+        """A database of others can not be asked that."""
+        return []
+
     # --- changes ---
 
     async def add_account(self, address: str, password: str | None) -> Account:

@@ -60,6 +60,10 @@ class DirectoryStore(Protocol):
 
     async def aliases(self, after: str = "", limit: int = 1000) -> list[AliasRow]: ...
 
+    async def aliases_to(self, target: str, limit: int) -> list[str]:
+        """Aliases whose one target that is, by address; no catch-alls."""
+        ...
+
     async def domains(self) -> list[str]: ...
 
     async def put_account(self, row: AccountRow, *, replace: bool) -> None:

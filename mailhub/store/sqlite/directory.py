@@ -75,6 +75,10 @@ class SqliteDirectory(SqliteCredentials):
         rows = await self._reader.call(self._rows, text, (after, limit))
         return [AliasRow(address, tuple(json.loads(targets))) for address, targets in rows]
 
+    async def aliases_to(self, target: str, limit: int) -> list[str]:
+        text = "select address from alias where lower(targets)=? and address not like '@%' order by address limit ?"
+        return [row[0] for row in await self._reader.call(self._rows, text, (json.dumps([target]).lower(), limit))]
+
     async def domains(self) -> list[str]:
         rows = await self._reader.call(self._rows, "select name from domain order by name", ())
         return [row[0] for row in rows]
