@@ -8,7 +8,7 @@ SECOND = 3.13# `make test` runs the fast tests with this version too, where it i
 WORKERS = 2
 MINUTES = 5
 
-.PHONY: man run test lint flake fuzz imap-stress bench bench-short bench-junk bench-queue crash lock setup packages second clean help
+.PHONY: man run test lint fresh flake fuzz imap-stress bench bench-short bench-junk bench-queue crash lock setup packages second clean help
 .NOTPARALLEL:
 
 run:  ## serve on ./config.toml
@@ -16,7 +16,7 @@ run:  ## serve on ./config.toml
 	@exec $(BIN)/python -m mailhub
 
 test: setup packages lint second  ## lint, types and all tests
-	$(BIN)/python -m pytest -q -n $(WORKERS)
+	$(BIN)/python -m pytest -q -n $(WORKERS) $(TESTS)
 
 lint: setup  ## style, types, and the rules by which rooms import each other
 	$(BIN)/ruff check
@@ -35,6 +35,9 @@ flake: setup  ## 1,000 tests with a fresh server each, 20 times; `make test` doe
 	@for run in $$(seq 20); do MAILHUB_FLAKE=1000 MAILHUB_FLAKE_FIGURES=bench/out/flake.txt \
 		$(BIN)/python -m pytest -q -n $(WORKERS) tests/testing/test_kit_flake.py || exit 1; done
 	@cat bench/out/flake.txt
+
+fresh: setup  ## README's commands in a new Debian root; `make test` does `make run` alone
+	MAILHUB_FRESH=1 $(BIN)/python -m pytest -q tests/e2e/test_fresh_debian.py
 
 bench: setup packages  ## measure beside Debian's Postfix and Dovecot; writes bench/out/bench.json
 	$(BIN)/python -m bench

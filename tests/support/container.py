@@ -13,10 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
+from support import debian_root
 
 ROOT = Path(__file__).parents[2]
-NEEDED = ("debootstrap", "buildah", "unshare", "nsenter", "ip", "apt-get")
 BASE, IMAGE = "localhost/base:latest", "localhost/mailhub:latest"
 
 # Runs where the container's root is to be: read-only but for /data and /tmp, as `docker run --read-only --tmpfs /tmp` has it.
@@ -34,36 +33,7 @@ exec chroot --userspec="$user" "$root" env -i "$@"
 
 def missing() -> list[str]:
     """Programs that are not there, or the right to use them."""
-    return [name for name in NEEDED if shutil.which(name) is None] + (["root"] if os.geteuid() else [])
-
-
-def _run(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert not done.returncode, f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-    return done.stdout
-
-
-def _debian() -> tuple[str, str]:
-    """The release of this machine, and the mirror that its apt uses."""
-    release = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line)
-    suite = release["VERSION_CODENAME"].strip('"')
-    for line in _run("apt-get", "indextargets", "--format", "$(SITE) $(CODENAME) $(CREATED_BY)").splitlines():
-        site, codename, kind = line.split()
-        if (codename, kind) == (suite, "Packages"):
-            return suite, site
-    pytest.skip(f"apt knows no mirror of {suite}")
-
-
-def _pip() -> str:
-    """How pip reaches its index from here, for the base: a pip.conf."""
-    lines = _run(sys.executable, "-m", "pip", "config", "list").splitlines()
-    values = dict(line.split("=", 1) for line in lines)
-    kept = {}
-    for name in ("index-url", "extra-index-url", "trusted-host", "proxy", "cert"):
-        value = values.get(f"global.{name}", "").strip("'")
-        if value and "file:" not in value:
-            kept[name] = value
-    return "[global]\n" + "".join(f"{name} = {value}\n" for name, value in kept.items())
+    return debian_root.missing("buildah", "nsenter")
 
 
 class Image:
@@ -78,12 +48,10 @@ class Image:
 
     def build(self) -> None:
         base = self._folder / "base"
-        suite, mirror = _debian()
-        packages = "--include=python3,python3-venv,ca-certificates"
-        _run("debootstrap", "--variant=minbase", packages, suite, str(base), mirror)
-        for file in ("/etc/ssl/certs/ca-certificates.crt", "/etc/resolv.conf"):
-            shutil.copy(file, base / file[1:])
-        (base / "etc/pip.conf").write_text(_pip())
+        debian_root.make(base)
+        debian_root.DebianRoot(base).do(
+            "sh", "-ec", "apt-get -qq update; apt-get -qq -y install python3-venv; apt-get clean"
+        )
         scratch = self._do("from", "scratch").strip()
         self._do("copy", "-q", scratch, str(base), "/")
         self._do("config", "--env", "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", scratch)
@@ -100,7 +68,7 @@ class Image:
         shutil.rmtree(self._folder)
 
     def _do(self, *words: str) -> str:
-        return _run(*self._buildah, *words)
+        return debian_root.run(*self._buildah, *words)
 
     @contextmanager
     def running(self, data: Path, *words: str, **environment: str) -> Iterator["Container"]:
