@@ -28,7 +28,7 @@ from mailhub.delivery.local import DeliverHook
 from mailhub.delivery.sieve import files
 from mailhub.hub_filters import dmarc_counts, inspection, junk_filter, signer
 from mailhub.hub_hooks import hooked
-from mailhub.hub_local import Person, become, deputed, local_domains, make_folder, person, users_of
+from mailhub.hub_local import Narrowing, Person, become, deputed, local_domains, make_folder, person, users_of
 from mailhub.hub_mail import jobs, moving_mail
 from mailhub.hub_maildrop import maildrop
 from mailhub.hub_reload import Reloaded, reloaded
@@ -74,6 +74,7 @@ class Hub:
 
     faults: "Faults | None" = None  # who can make something go wrong by HTTP: the test kit
     inherited: Inherited | None = None  # doors that a service manager opened
+    narrowing: Narrowing | None = None  # what the process gives up once its own are bound
     deliver_hook: DeliverHook | None = None
     web: "WebServer"  # where a listener speaks HTTP
     challenges: "Challenges"
@@ -216,7 +217,7 @@ class Hub:
         make_folder(self.data, somebody)
         for door in self.config.listener:
             self._bind(door, undo)
-        become(somebody, [listener.config.path for listener in self.listeners if listener.config.path], self.data)
+        become(somebody, [listener.config.path for listener in self.listeners], self.data, self.narrowing)
 
     def _bind(self, door: schema.Listener, undo: AsyncExitStack) -> None:
         if door.path and "/" not in door.path:

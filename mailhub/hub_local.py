@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from mailhub.config.schema import Config
 from mailhub.model.clock import Clock
@@ -108,11 +108,19 @@ def make_folder(data: Path, somebody: Person | None) -> None:
         raise Permanent(f"data folder {data}: {reason}: make it for this user, or set another `data`") from error
 
 
-def become(somebody: Person | None, sockets: Iterable[str], data: Path) -> None:
+class Narrowing(Protocol):
+    """What a process gives up besides, once its doors are bound. `said`: how it went."""
+
+    said: str
+
+    def apply(self) -> None: ...
+
+
+def become(somebody: Person | None, sockets: Iterable[str], data: Path, narrowing: Narrowing | None) -> None:
     """For good, and `sockets` are his then. Permanent where it fails, or the data folder is not his."""
     if somebody is not None:
         try:
-            for path in sockets:
+            for path in filter(None, sockets):
                 os.chown(path, somebody.uid, -1, follow_symlinks=False)
             os.setgroups(somebody.groups)
             os.setresgid(somebody.gid, somebody.gid, somebody.gid)
@@ -125,3 +133,5 @@ def become(somebody: Person | None, sockets: Iterable[str], data: Path) -> None:
         log.info("root is given up: %s serves from here on", somebody.name)
     if not os.access(data, os.R_OK | os.W_OK | os.X_OK):
         raise Permanent(f"data folder {data}: not writable by user id {os.getuid()}: chown it, or set another `data`")
+    if narrowing is not None:
+        narrowing.apply()

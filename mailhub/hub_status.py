@@ -102,6 +102,7 @@ async def status_of(hub: "Hub", request: Status) -> ServerStatus:
         scanners=tuple(ScannerState(**dataclasses.asdict(state)) for state in hub.services.states),
         validating=dnssec.servers(hub.config.resolver),
         trouble=hub.trouble,
+        landlock=hub.narrowing.said if hub.narrowing is not None else "",
         stressed=hub.sessions.stressed,
         limits=_limits(hub.config),
         disk=_disk(str(hub.data)),

@@ -136,7 +136,11 @@ class LineWriter(logging.Handler):
         self._lines: SimpleQueue[Line | None] = SimpleQueue()
         self._dropped = 0
         self._thread = threading.Thread(target=self._write, name="mailhub-log", daemon=True)
-        self._thread.start()
+
+    def begin(self) -> None:
+        """Lines are written from now on; those before wait. Once the process has given up what it gives up: threads do so one by one."""
+        if self._thread.ident is None:
+            self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
         if self._lines.qsize() >= _BACKLOG:
@@ -160,6 +164,7 @@ class LineWriter(logging.Handler):
         self._sink.reopen()
 
     def close(self) -> None:
+        self.begin()
         if self._thread.is_alive():
             self._lines.put(None)
             self._thread.join(_GOODBYE)
@@ -196,10 +201,12 @@ class LineWriter(logging.Handler):
         return Line(at, logging.WARNING, program(record, self.config), self.format(record))
 
 
-def setup(config: Log, stream: TextIO, hostname: str = "localhost") -> LineWriter:
+def setup(config: Log, stream: TextIO, hostname: str = "localhost", *, waiting: bool = False) -> LineWriter:
     """Send the log of the whole process where `config.output` says; `stream` is its "stderr". Libraries are heard from level
-    "warning" on. The caller closes it. OSError where a file can not be opened."""
+    "warning" on. The caller closes it, and, where it is `waiting`, begins it. OSError where a file can not be opened."""
     writer = LineWriter(sink(config, hostname, stream), config)
+    if not waiting:
+        writer.begin()
     root = logging.getLogger()
     root.addHandler(writer)
     root.setLevel(logging.WARNING)

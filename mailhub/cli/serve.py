@@ -6,6 +6,7 @@ code 1. SIGHUP: configuration and certificates are read again, sessions go on.
 
 import asyncio
 import contextlib
+import dataclasses
 import gc
 import logging
 import os
@@ -23,8 +24,8 @@ from mailhub.config.load import ConfigError, load
 from mailhub.config.schema import Config
 from mailhub.control.pid_file import NAME as PID_FILE
 from mailhub.control.pid_file import PidFile, Taken
-from mailhub.deputy.rights import no_new_rights
 from mailhub.hub import Hub
+from mailhub.hub_confine import Narrowing
 from mailhub.hub_local import make_folder, person
 from mailhub.hub_reload import Reloaded
 from mailhub.model.errors import MailError, Permanent
@@ -62,7 +63,7 @@ def serve(ready: int | None, config: Path | None) -> None:
         told.refused(str(error), Exit.EXISTS if isinstance(error.__cause__, Taken) else Exit.FAILED)
         fail(str(error))
     try:
-        run(settings, lambda: Hub(settings), config, told)
+        run(settings, lambda: Hub(settings), config, told, confined=True)
     finally:
         pid_file.release()
 
@@ -102,14 +103,20 @@ class Told:
             self._descriptor = None
 
 
-def run(settings: Config, make: Callable[[], Hub], path: Path | None = None, told: Told | None = None) -> None:
-    """Serve until a signal ends it. `path`: the file that a reload reads again."""
+def run(
+    settings: Config,
+    make: Callable[[], Hub],
+    path: Path | None = None,
+    told: Told | None = None,
+    *,
+    confined: bool = False,
+) -> None:
+    """Serve until a signal ends it. `path`: the file that a reload reads again. `confined`: all files but the server's own are given up,
+    as the configuration says."""
     told = told or Told()
     notify = Notify(os.environ)
-    if settings.no_new_privileges and not settings.local.system_users:  # before any thread: each has it for itself
-        no_new_rights()
     try:
-        lines = log.setup(settings.log, sys.stderr, settings.hostname)
+        lines = log.setup(settings.log, sys.stderr, settings.hostname, waiting=True)
     except OSError as error:
         why = f"log.output: {settings.log.output}: {error.strerror or error}"
         told.refused(why)
@@ -118,6 +125,7 @@ def run(settings: Config, make: Callable[[], Hub], path: Path | None = None, tol
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             hub = make()
             hub.inherited = Inherited.read(os.environ)
+            hub.narrowing = Narrowing(settings, path, lines.begin, files=confined)
             runner.run(_Server(path, hub, lines, told, notify).run())
     except MailError as error:
         told.refused(str(error))
@@ -200,6 +208,10 @@ class _Server:
         try:
             config = load(self._path)
             done = self._hub.reload(config)
+            narrowing = self._hub.narrowing
+            if isinstance(narrowing, Narrowing) and narrowing.stale(config):
+                done = dataclasses.replace(done, restart=(*done.restart, "landlock"))
+                logger.warning("landlock: what the configuration names now can not be reached before a restart")
         except ConfigError as error:
             for problem in error.problems:
                 logger.error("not reloaded: %s", problem)

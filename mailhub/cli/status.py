@@ -94,6 +94,8 @@ def _print(answer: ServerStatus) -> None:
         f"loop      lag {answer.lag * 1000:.1f} ms, {answer.stalls} stalls, the longest {answer.worst_stall * 1000:.0f} ms"
     )
     click.echo(f"limits    {', '.join(f'{name} {value:.0f}' for name, value in answer.limits.items())}")
+    if answer.landlock:
+        click.echo(f"landlock  {harmless(answer.landlock)}")
     if answer.maildrop:
         click.echo(f"maildrop  {answer.maildrop} messages wait to be taken")
     if answer.stressed:

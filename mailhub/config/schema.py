@@ -299,8 +299,13 @@ class Config(Section, frozen=True, kw_only=True):
     data: Name = "./var"
     # Who mailhub is, once its ports are bound, where root starts it: "user" or "user:group"; "": whoever starts it.
     user: str = ""
-    # No program that mailhub runs can gain rights: set-user-ID programs keep those of mailhub. (With [local] system_users the deputy sees to it.)
+    # No program that mailhub runs can gain rights: set-user-ID programs keep those of mailhub. (Those that the deputy of [local] system_users runs as users may.)
     no_new_privileges: bool = True
+    # All files but its own are forbidden to mailhub, by Linux's Landlock: "auto" where the kernel has it and nothing of the operator's runs
+    # inside; "on": also for his programs, and no start without it; "off". Needs no_new_privileges.
+    landlock: Literal["auto", "on", "off"] = "auto"
+    # Further folders and files that may be written then.
+    landlock_write: Annotated[tuple[Name, ...], Meta(max_length=100)] = ()
     # Create alice@ and bob@ of the first domain at the first start.
     demo: bool = False
     listener: tuple[Listener, ...] = LISTENERS

@@ -230,6 +230,7 @@ class ServerStatus(Struct, frozen=True, kw_only=True):
     limits: dict[str, float] = {}  # in force, by option
     disk: DiskState = DiskState()
     maildrop: int = 0  # files in it
+    landlock: str = ""  # whether its own files are all that it can reach, or why not
 
 
 class Status(Request[ServerStatus], frozen=True, kw_only=True, tag="status"):

@@ -41,13 +41,8 @@ class Deputy:
     async def start(cls, settings: Settings, clock: Clock) -> "Deputy":
         """Permanent where it can not be."""
         ours, theirs = _pair()
-        root = str(Path(__file__).parents[2])
         try:
-            process = await asyncio.to_thread(
-                subprocess.Popen, [sys.executable, "-I", "-c", _START, root, str(theirs.fileno())],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd="/", env={"PATH": os.defpath, "LANG": "C.UTF-8"},
-                pass_fds=(theirs.fileno(),),
-            )  # fmt: skip
+            process = _process(theirs)
         except OSError as error:
             ours.close()
             raise Permanent(f"the deputy can not be started: {error.strerror or error}") from error
@@ -153,6 +148,16 @@ class Deputy:
         for turn in self._waiting.values():
             if not turn.done():
                 turn.set_exception(Temporary("the deputy has ended"))
+
+
+def _process(door: socket.socket) -> "subprocess.Popen[bytes]":
+    """Nobody is served yet who would have to wait; and a thread that did it would stay, with rights that the others give up."""
+    root = str(Path(__file__).parents[2])
+    return subprocess.Popen(
+        [sys.executable, "-I", "-c", _START, root, str(door.fileno())],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd="/", env={"PATH": os.defpath, "LANG": "C.UTF-8"},
+        pass_fds=(door.fileno(),),
+    )  # fmt: skip
 
 
 def _pair() -> tuple[socket.socket, socket.socket]:

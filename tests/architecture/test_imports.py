@@ -75,6 +75,7 @@ BELOW["web"] = (
 BELOW["hub_reload"] = ("config",)
 BELOW["hub_sessions"] = ("protocols", "net", "model")  # a part of hub
 BELOW["hub_local"] = ("delivery", "directory", "deputy", "model", "config")  # a part of hub
+BELOW["hub_confine"] = ("store", "deputy", "net", "model", "config")  # a part of hub
 BELOW["hub_signin"] = tuple(BELOW)  # a part of hub
 BELOW["hub_maildrop"] = ("hub", "jobs", "policy", "store", "wire", "model")  # a part of hub
 BELOW["hub_hooks"] = ("hub", "policy", "delivery", "hooks", "model")  # a part of hub
@@ -147,7 +148,7 @@ def test_implementations_of_the_store_are_known_to_hub_control_and_moving_alone(
     found = [
         f"{module.path}:{line} imports {imported}"
         for module in modules()
-        if module.room not in ("store", "hub", "hub_maildrop", "control", "moving")
+        if module.room not in ("store", "hub", "hub_maildrop", "hub_confine", "control", "moving")
         for line, imported in module.imports()
         if imported.startswith(f"{PACKAGE}.store") and not imported.startswith(f"{PACKAGE}.store.api.")
     ]

@@ -47,6 +47,8 @@ FILES = {
     "cli.moving_mail": "a password of the operator's",
     "store.sqlite.incoming": "mail that moves in",
     "moving.importing": "files of Postfix and Dovecot",
+    "hub_confine": "links in the data folder",
+    "net.landlock": "the kernel's handles of files",
     "cli.setup": "the config.toml of a new host",
     "cli.importing": "the config.toml that an import makes",
     "tables.files": "lookup tables of the operator",
