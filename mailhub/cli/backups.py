@@ -1,5 +1,6 @@
 """`mailhub backup` and `mailhub restore`."""
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,9 +25,9 @@ def _moment(ctx: click.Context, parameter: click.Parameter, value: str | None) -
     """A time of the local zone, or with one: 2026-11-27, "2026-11-27 01:30", 2026-11-27T01:30:00Z; a backup's own name."""
     if value is None:
         return None
-    day, _, clock = value.partition("T")
+    text = re.sub(r"T(\d\d)-(\d\d)-(\d\d)Z$", r"T\1:\2:\3Z", value)
     try:
-        return datetime.fromisoformat(f"{day}T{clock.replace('-', ':')}" if clock else day).timestamp()
+        return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError, OSError):
         raise click.BadParameter(f"{value!r} is no time such as 2026-11-27T01:30:00Z or 2026-11-27") from None
 
@@ -131,7 +132,11 @@ def _verify(folder: Path, at: float | None, as_json: bool) -> None:
 @click.option("--account", help="The mail of this account alone, into the server as it is.")
 @click.option("--folder", "name", default="", help="Of that account, this folder alone.")
 @click.option("--message", default="", help="Of that account, one message: its Message-ID, or with --folder its UID.")
-@click.option("--into", default="", help="The folder that the messages come to; default: that where they were.")
+@click.option(
+    "--into",
+    default="",
+    help="The folder that the messages come to, or of a whole account: below which; default: that where they were.",
+)
 @click.option("--hold-queue", is_flag=True, help="Mail that was in the queue waits for `mailhub queue release`.")
 @common
 def restore(

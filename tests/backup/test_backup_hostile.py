@@ -1,10 +1,11 @@
 """What a backup that somebody else wrote can not do: names that lead out, digests that do not fit, links."""
 
 import asyncio
+import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
@@ -19,6 +20,7 @@ from mailhub.store.backup.pruning import prune
 from mailhub.store.backup.taking import take
 from mailhub.store.backup.verifying import verify
 from mailhub.store.backup.whole import Whole
+from mailhub.store.files import Files
 from mailhub.store.sqlite import SqliteStore
 
 DIGEST = hashlib.sha256(b"hi\r\n").hexdigest()
@@ -276,6 +278,27 @@ def test_octets_that_a_broken_backup_left_short_are_written_again(tmp_path: Path
     Path(backups.object(DIGEST)).write_bytes(b"\0\0\0\0")
     second, _ = take(backups, tmp_path / "var", "mx.a.example", "0", VirtualClock(), unheard)
     assert list(verify(backups, second, unheard)) == []
+
+
+def test_a_full_disk_ends_a_backup_that_is_none_then(tmp_path: Path) -> None:
+    class Full(Files):
+        def append(self, descriptor: int, blocks: Iterable[bytes]) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    backups, first = backed_up(tmp_path)
+    (tmp_path / "var/mail/a.example/ann/Maildir/new/2.M2.host").write_bytes(b"ho\r\n")
+    backups.files = Full()
+    with pytest.raises(Trouble, match="No space left") as found:
+        take(backups, tmp_path / "var", "mx.a.example", "0", VirtualClock(), unheard)
+    assert found.value.kind == "temporary"
+    assert (backups.names(), len(backups.broken())) == ([first], 1)
+
+
+def test_a_clock_that_goes_back_leaves_the_newest_the_newest(tmp_path: Path) -> None:
+    backups, first = backed_up(tmp_path)
+    (backups.path / first).rename(backups.path / "2099-01-01T00-00-00Z")
+    second, _ = take(backups, tmp_path / "var", "mx.a.example", "0", VirtualClock(), unheard)
+    assert (second, backups.newest()) == ("2099-01-01T00-00-01Z", second)
 
 
 def test_octets_that_were_lost_are_copied_again(tmp_path: Path) -> None:

@@ -64,6 +64,12 @@ async def test_what_was_deleted_comes_back_online(tmp_path: Path) -> None:
         now = await asyncio.to_thread(here.seen)
         assert texts(now, "Restored") == sorted([before["Work"][1][5][3], before["INBOX"][1][3][3]])
 
+        # flags and keywords are those of each message, also where they come from several folders
+        await here.run(*restore, "--into", "Aside")
+        now = await asyncio.to_thread(here.seen)
+        for folder in ("INBOX", "Work", "Work.Entw&APw-rfe"):
+            assert list(now[f"Aside.{folder}"][1].values()) == list(before[folder][1].values())
+
         # the whole account: only what is missing anywhere
         await asyncio.to_thread(without, here, "INBOX", 1)
         await asyncio.to_thread(session.delete, "Work.Entw&APw-rfe")

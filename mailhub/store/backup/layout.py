@@ -18,7 +18,7 @@ PARTIAL = ".partial"
 HEAD, MANIFEST, DATABASE, JUNK = "backup.json", "files", "mailhub.db", "junk.db"
 _MARK, _LOCK = "mailhub-backups", "lock"
 _NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ")
-_HEAD_SIZE = 65_536  # octets of a head or mark that are read
+_HEAD_SIZE = 1_048_576  # octets of a head or mark that are read
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 
 from ..files import Files
-from .layout import Folder, open_plain
+from .layout import Folder, Trouble, open_plain
 
 _BLOCK = 1 << 20
 
@@ -39,10 +39,23 @@ class Objects:
 
     def _write(self, source: int, digest: str, text: bytes | None) -> None:
         target = self._folder.object(digest)
-        self._files.make_dirs(target.rpartition("/")[0])
         partial = f"{target}.part"
-        self._files.unlink(partial)
-        descriptor = self._files.create(partial)
+        try:
+            self._files.make_dirs(target.rpartition("/")[0])
+            size = self._copy(source, text, partial)
+        except OSError as error:  # no fault of the file that is read
+            raise Trouble(f"{target}: {error.strerror or error}", "temporary") from error
+        if text is None and digest_of(partial)[0] != digest:
+            raise OSError(errno.EAGAIN, "it was changed while it was read")
+        self._files.rename(partial, target)
+        if not self._together:
+            self._files.sync_file(target.rpartition("/")[0])
+        self.new += 1
+        self.octets += size
+
+    def _copy(self, source: int, text: bytes | None, target: str) -> int:
+        self._files.unlink(target)
+        descriptor = self._files.create(target)
         try:
             if text is None:
                 size = copy(self._files, source, descriptor)
@@ -53,13 +66,7 @@ class Objects:
                 self._files.sync(descriptor)
         finally:
             self._files.close(descriptor)
-        if text is None and digest_of(partial)[0] != digest:
-            raise OSError(errno.EAGAIN, "it was changed while it was read")
-        self._files.rename(partial, target)
-        if not self._together:
-            self._files.sync_file(target.rpartition("/")[0])
-        self.new += 1
-        self.octets += size
+        return size
 
     def sync(self) -> None:
         """All that was put is on disk."""

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mailhub.model.address import key
-from mailhub.model.mailbox import KEYWORD_SHIFT
+from mailhub.model.mailbox import KEYWORD_SHIFT, SEPARATOR
+from mailhub.model.mailbox import Folder as State
 
 from .. import maildir, side_files
 from ..sqlite.filer import make_maildir
@@ -23,7 +24,7 @@ from ..sqlite.incoming import letter_of
 from .layout import DATABASE, MANIFEST, Folder, Trouble
 from .manifest import Entry, entries, is_folder
 from .objects import digest_of
-from .whole import GAP, Restored, fetch
+from .whole import GAP, TOLD, Restored, fetch
 
 BATCH = 500  # files that enter the index at a time
 _SYSTEM = (1 << KEYWORD_SHIFT) - 1
@@ -37,11 +38,7 @@ class Place:
     name: str
     directory: str
     whole: bool
-    number: int
-    uidvalidity: int
-    uidnext: int
     words: list[str]
-    theirs: tuple[str, ...]
     there: set[str]
     uids: list[tuple[int, str, int]] = field(default_factory=list)
     came: list[str] = field(default_factory=list)  # names in cur/ that are to be taken
@@ -54,6 +51,8 @@ class Piece:
         self._backups, self._name, self._data, self._owner = backups, name, data.resolve(), owner
         self._files = backups.files
         self._homes = Homes(self._files, f"{self._data}/mail", location)
+        self._together = self._files.sync_all(str(self._data))  # else each file is synced as it is written
+        self._states: dict[str, State | None] = {}
         self.done = Restored()
 
     def open(self, account: str) -> None:
@@ -93,12 +92,14 @@ class Piece:
             if name and not is_folder(name):
                 raise Trouble(f"{name!r} is no folder's name")
         self._homes.make(self._account)
-        self._own(self._homes.path(self._account), *self._parts(self._homes.path(self._account)))
+        home = self._homes.path(self._account)
+        self._own(*(str(parent) for parent in list(Path(home).parents)[:2]), home, *self._parts(home))
         places: dict[str, Place] = {}
         for seen, entry in enumerate(self._entries(folder, message), 1):
-            target = into or entry.folder
+            target = into if folder or message else f"{into}{SEPARATOR}{entry.folder}"
+            target = target if into else entry.folder
             if target not in places:
-                places[target] = self._place(target, entry.folder, plain=bool(into or message))
+                places[target] = self._place(target, plain=bool(into or message))
             self._put(places[target], entry)
             if seen % _EVERY == 0:
                 progress(seen, max(seen, self._head.messages))
@@ -137,15 +138,14 @@ class Piece:
         ).fetchmany(10_000)
         return set(rows)
 
-    def _state(self, folder: str) -> tuple[int, int, int, tuple[str, ...]] | None:
-        """Number, UIDVALIDITY, next UID and keywords of a folder in the backup."""
-        row = self._db.execute(
-            f"select {FOLDER} from folder where account=? and name=?", (self._account, folder)
-        ).fetchone()
-        if row is None:
-            return None
-        found = folder_of(row)
-        return found.id, found.uidvalidity, found.uidnext, found.keywords
+    def _state(self, folder: str) -> State | None:
+        """A folder in the backup."""
+        if folder not in self._states:
+            row = self._db.execute(
+                f"select {FOLDER} from folder where account=? and name=?", (self._account, folder)
+            ).fetchone()
+            self._states[folder] = None if row is None else folder_of(row)
+        return self._states[folder]
 
     # --- where it goes ---------------------------------------------------------------------------------------------------
 
@@ -161,15 +161,19 @@ class Piece:
     def _directory(self, folder: str) -> str:
         return self._homes.path(self._account) + maildir.folder_dir(folder)
 
-    def _place(self, name: str, source: str, *, plain: bool) -> Place:
+    def _place(self, name: str, *, plain: bool) -> Place:
         """`plain`: never with the UIDs of the backup."""
-        number, uidvalidity, uidnext, theirs = self._state(source) or (0, 0, 0, ())
         directory = self._directory(name)
         there = {
             file.partition(":")[0] for part in ("new", "cur") for file in self._files.listing(f"{directory}/{part}")
         }
         new = not there and not self._files.exists(f"{directory}/dovecot-uidlist")
-        whole = new and not plain and uidvalidity > 0 and (name == "INBOX" or not self._files.exists(directory))
+        whole = (
+            new
+            and not plain
+            and self._state(name) is not None
+            and (name == "INBOX" or not self._files.exists(directory))
+        )
         words: list[str] = []
         if not whole:
             with suppress(FileNotFoundError):
@@ -179,15 +183,20 @@ class Piece:
             self._files.remove_tree(directory)
         make_maildir(self._files, directory)
         self._own(directory, *self._parts(directory), f"{directory}/maildirfolder")
-        return Place(name, directory, whole, number, uidvalidity, uidnext, words, theirs, there)
+        return Place(name, directory, whole, words, there)
 
     def _put(self, place: Place, entry: Entry) -> None:
         if entry.file in place.there:
             return
-        row = self._db.execute(
-            "select flags, date from message where folder=? and uid=?", (place.number, entry.uid)
-        ).fetchone() or (max(0, entry.name_flags), entry.date)
-        flags = self._flags(place, row[0])
+        source = self._state(entry.folder)
+        row = (
+            source
+            and self._db.execute(
+                "select flags, date from message where folder=? and uid=?", (source.id, entry.uid)
+            ).fetchone()
+        )
+        given, date = row or (max(0, entry.name_flags), entry.date)
+        flags = self._flags(place, given, source.keywords if source else ())
         name = f"{entry.file}:2,{maildir.letters(flags)}"
         temporary = f"{place.directory}/tmp/{entry.file}"
         try:
@@ -196,11 +205,13 @@ class Piece:
             if str(error.filename).startswith(str(self._data)):
                 raise
             self.done.failed += 1
-            self.done.wrong.append(f"{entry.folder} {entry.uid}: {error.strerror or error}")
+            if self.done.failed <= TOLD:
+                self.done.wrong.append(f"{entry.folder} {entry.uid}: {error.strerror or error}")
             return
         self._own(temporary)
-        self._files.set_modified(temporary, row[1])
-        self._files.sync_file(temporary)
+        self._files.set_modified(temporary, date)
+        if not self._together:
+            self._files.sync_file(temporary)
         self._files.rename(temporary, f"{place.directory}/cur/{name}")
         place.there.add(entry.file)
         self.done.messages += 1
@@ -210,10 +221,10 @@ class Piece:
         else:
             place.came.append(name)
 
-    def _flags(self, place: Place, flags: int) -> int:
+    def _flags(self, place: Place, flags: int, theirs: Sequence[str]) -> int:
         """With the letters that the folder has for these keywords."""
         known = flags & _SYSTEM
-        for number, word in enumerate(place.theirs):
+        for number, word in enumerate(theirs):
             if flags >> (KEYWORD_SHIFT + number) & 1:
                 before = len(place.words)
                 known |= letter_of(place.words, word)
@@ -231,14 +242,17 @@ class Piece:
         rows = self._db.execute("select name from folder where account=? and messages=0", (self._account,)).fetchall()
         for (name,) in rows:
             if name not in places and is_folder(name) and not self._files.exists(self._directory(name)):
-                places[name] = self._place(name, name, plain=False)
+                places[name] = self._place(name, plain=False)
 
     def _finish(self, place: Place) -> None:
         """All is on disk; a folder that was built aside gets its name, its list before its mail."""
-        if place.whole:
+        source = self._state(place.name)
+        if self._together:
+            self._files.sync_all(place.directory)
+        if place.whole and source is not None:
             rows = sorted((uid, file, size) for uid, file, size in place.uids if uid)
-            guid = f"{place.uidvalidity:08x}{place.number:08x}{0:016x}"
-            text = side_files.uidlist_head(place.uidvalidity, min(place.uidnext + GAP, side_files.LAST_UID), guid)
+            guid = f"{source.uidvalidity:08x}{source.id:08x}{0:016x}"
+            text = side_files.uidlist_head(source.uidvalidity, min(source.uidnext + GAP, side_files.LAST_UID), guid)
             self._write(f"{place.directory}/dovecot-uidlist", text + side_files.uidlist_lines(rows, {}))
             self._move(place)
         self._files.sync_file(f"{place.directory}/cur")

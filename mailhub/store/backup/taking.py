@@ -14,14 +14,14 @@ from mailhub.model.clock import Clock
 from .. import maildir
 from ..sqlite.schema import VERSION
 from .cut import Cut, copy_database
-from .layout import DATABASE, FORMAT, HEAD, JUNK, MANIFEST, PARTIAL, Folder, Head, Trouble, named
+from .layout import DATABASE, FORMAT, HEAD, JUNK, MANIFEST, PARTIAL, Folder, Head, Trouble, named, started
 from .manifest import DATA, SIDE, Entry, Written, checked, entries
 from .objects import Objects, digest_of
 from .work import Work
 
 Progress = Callable[[int, int], object]
 _WORK = "work.db"
-_TOLD = 100  # files that could not be read, by name
+_TOLD, _LENGTH = 100, 500  # files that could not be read, by name; characters of that
 _EVERY = 100  # files between two words on the progress
 _LARGEST = 67_108_864  # octets of a file beside the mail, or below a folder of the data
 
@@ -37,11 +37,9 @@ def take(folder: Folder, data: Path, hostname: str, program: str, clock: Clock, 
 
 
 def _free_name(folder: Folder, now: float) -> str:
-    """Two that begin in one second have names a second apart."""
-    taken = {each.removesuffix(PARTIAL) for each in (*folder.names(), *folder.broken())}
-    while named(now) in taken:
-        now += 1
-    return named(now)
+    """Above all that there are: two that begin in one second, or after a clock went back, have names a second apart."""
+    last = max((each.removesuffix(PARTIAL) for each in (*folder.names(), *folder.broken())), default="")
+    return named(now) if named(now) > last else named(started(last) + 1)
 
 
 class _Taking:
@@ -154,9 +152,8 @@ class _Taking:
 
     def _pass_over(self, path: str, why: str) -> None:
         if len(self._passed_over) < _TOLD:
-            self._passed_over.append(
-                f"{path}: {why}".encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-            )
+            text = f"{path}: {why}".encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+            self._passed_over.append(text[-_LENGTH:])
 
     # --- what lies beside it ------------------------------------------------------------------------------------------------
 

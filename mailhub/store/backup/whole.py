@@ -26,7 +26,7 @@ from .objects import copy, digest_of
 
 GAP = 65_536  # UIDs and mod-sequences that a folder leaves out
 _EVERY = 100
-_TOLD = 100
+TOLD = 100
 _HOLD = 3  # api.State.HOLD
 
 
@@ -113,7 +113,7 @@ class Whole:
 
     def _wrong(self, entry: Entry, why: str) -> None:
         self.done.failed += 1
-        if len(self.done.wrong) < _TOLD:
+        if len(self.done.wrong) < TOLD:
             self.done.wrong.append(f"{entry.kind} {entry.account} {entry.folder} {entry.file}: {why}")
 
     def _place(self, entry: Entry, target: str) -> None:
