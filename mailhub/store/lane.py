@@ -5,6 +5,7 @@ waiting, which is what lets thousands of deliveries a second share a thread.
 """
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
@@ -47,15 +48,17 @@ class Lane:
         going = True
         while going:
             batch = [self._jobs.get()]
-            try:
-                while len(batch) < self.BATCH:
-                    batch.append(self._jobs.get_nowait())
-            except Empty:
-                pass
+            self._fill(batch)
             jobs = [job for job in batch if job is not None]
             going = len(jobs) == len(batch)
             if jobs:
                 self._work(jobs)
+
+    def _fill(self, batch: list[Job | None]) -> None:
+        """Add what is waiting. None: the lane is to stop."""
+        with contextlib.suppress(Empty):
+            while len(batch) < self.BATCH:
+                batch.append(self._jobs.get_nowait())
 
     def _work(self, jobs: list[Job]) -> None:
         """Do a batch. A subclass may join jobs to one commit."""

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from .. import maildir
 from .filing import get_folder
@@ -26,6 +27,7 @@ class Place:
 class Placed:
     """Record places. A file whose row went away meanwhile is to be unlinked."""
 
+    patient: ClassVar[bool] = True
     places: Sequence[Place]
 
     def apply(self, db: sqlite3.Connection, told: Told) -> None:
@@ -44,6 +46,7 @@ class Placed:
 class Forget:
     """These files are known to be synced and these intents done: `filed` is (content, folder, uid) each."""
 
+    patient: ClassVar[bool] = True
     filed: Sequence[tuple[int, int, int]]
     intents: Sequence[int]
 

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import msgspec
 
@@ -106,6 +107,7 @@ class Record:
     """api.Settle with the id of the item's content. Recipients that are not leased any more were settled by an earlier
     try."""
 
+    patient: ClassVar[bool] = True
     unit: Settle
     content: int
     now: int

@@ -10,6 +10,7 @@ import logging
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from queue import Empty
 from typing import Any, Protocol, TypeVar, cast
 
 from mailhub.model.errors import MailError, Temporary
@@ -19,6 +20,9 @@ from ..lane import Job, Lane
 from .schema import connect
 
 log = logging.getLogger("mailhub.store")
+_RIDE = 0.003  # seconds between patient units, after which they go alone
+_RIDERS = 20  # patient units that are not held up any longer
+_VAIN = 4  # after so many waits in vain (and more) one in 16 batches is held up
 R = TypeVar("R", covariant=True)
 
 
@@ -36,7 +40,8 @@ class Told:
 
 
 class Unit(Protocol[R]):
-    """A prepared change. `apply` may be run again after a rollback, and is idempotent."""
+    """A prepared change. `apply` may be run again after a rollback, and is idempotent. A kind with `patient = True` is waited for by no
+    client, and may ride with the next commit that one waits for."""
 
     def apply(self, db: sqlite3.Connection, told: Told) -> R: ...
 
@@ -50,6 +55,26 @@ class Writer(Lane):
         self._after = after
         self._db: sqlite3.Connection | None = None
         self.commits = 0
+        self._pass = self._vain = 0  # batches that are not held up; the last times that this was in vain
+
+    def _fill(self, batch: list[Job | None]) -> None:
+        """Where only patient units wait, wait for a moment for one that is not: a client that sends one message after another costs a
+        sync for each, not two. Where that was in vain it is tried less often."""
+        super()._fill(batch)
+        if not _patient(batch):
+            return
+        if self._pass > 0:
+            self._pass -= 1
+            return
+        while _patient(batch):
+            try:
+                batch.append(self._jobs.get(timeout=_RIDE))
+            except Empty:
+                self._vain = min(self._vain + 1, _VAIN)
+                self._pass = (1 << self._vain) - 1
+                return
+            super()._fill(batch)
+        self._vain = 0
 
     def do(self, unit: Unit[R]) -> "asyncio.Future[R]":
         """Commit a unit; the future has its result after the commit."""
@@ -99,6 +124,12 @@ class Writer(Lane):
     def _tell(self, told: Told) -> None:
         if told.changed or told.filed or told.intents or told.spools:
             self.loop.call_soon_threadsafe(self._after, told)
+
+
+def _patient(batch: Sequence[Job | None]) -> bool:
+    if len(batch) >= _RIDERS:
+        return False
+    return all(job is not None and getattr(job[0].__self__, "patient", False) for job in batch)  # type: ignore[attr-defined]
 
 
 def _apply(db: sqlite3.Connection, told: Told, units: Sequence[Any]) -> list[Any]:
