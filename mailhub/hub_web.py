@@ -45,6 +45,7 @@ from mailhub.web.own.writing import Writer
 from mailhub.web.routes import Route
 from mailhub.web.server import WebServer
 from mailhub.web.sessions import Sessions
+from mailhub.web.settings.filters import FilterRoutes
 from mailhub.web.settings.passwords import Passwords
 from mailhub.web.settings.preferences import PreferencesRoutes
 from mailhub.web.setup.routes import Setup
@@ -95,6 +96,7 @@ def mail_routes(hub: "Hub", access: Access, undo: AsyncExitStack) -> list[Route]
     looking = Looking(hub.mailboxes)
     undo.callback(looking.close)
     asked = Asked(hub.mailboxes, looking, access)
+    preferences = PreferencesRoutes(asked, hub.control, hub.directory, hub.policy.owns)
     return [
         *Folders(asked).routes(),
         *Listing(asked).routes(),
@@ -103,7 +105,8 @@ def mail_routes(hub: "Hub", access: Access, undo: AsyncExitStack) -> list[Route]
         *Changing(asked).routes(),
         *Drafts(asked, Writer(hub.mailboxes, hub.spool.new_id, hub.clock)).routes(),
         *Contacts(asked).routes(),
-        *PreferencesRoutes(asked, hub.control, hub.directory, hub.policy.owns).routes(),
+        *preferences.routes(),
+        *FilterRoutes(asked, hub.scripts, hub.control, preferences.identities).routes(),
         *Leaving(asked, Https(hub.resolver, SystemClock(), public_only=True)).routes(),
         *Events(asked, hub.mailboxes.changes, hub.config.web.waiting_limit, SystemClock()).routes(),
     ]

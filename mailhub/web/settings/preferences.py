@@ -19,6 +19,7 @@ from mailhub.mailbox.service import AccountMail
 from ..mail.asked import Asked
 from ..own.signed import OWN
 from ..routes import Route, answered, read
+from .form import is_visible
 
 ENTRY = "/private/vendor/mailhub/preferences"
 _BODY = 262_144  # octets; the store has bounds of its own
@@ -68,7 +69,7 @@ class PreferencesRoutes:
         mail = await self._asked.mail(request)
         asked = await read(request, Preferences, _BODY)
         for one in asked.identities:
-            if one.name and not one.name.isprintable():
+            if not is_visible(one.name):
                 raise ValueError("the name of an identity is one line")
         await mail.annotations.set(None, [(ENTRY, json.encode(asked))])
         return answered(asked)
