@@ -8,7 +8,7 @@ SECOND = 3.13# `make test` runs the fast tests with this version too, where it i
 WORKERS = 2
 MINUTES = 5
 
-.PHONY: man run test lint fresh flake fuzz imap-stress bench bench-short bench-junk bench-queue crash lock setup packages second clean help
+.PHONY: man run test lint fresh flake fuzz imap-stress bench bench-short bench-junk bench-queue screenshots crash lock setup packages second clean help
 .NOTPARALLEL:
 
 run:  ## serve on ./config.toml
@@ -52,6 +52,9 @@ bench-queue: setup  ## a million deferred messages, a mailing beside other mail,
 	$(BIN)/python -m bench.queue_million
 	$(BIN)/python -m bench.queue_fairness
 	$(BIN)/python -m bench.large_message
+
+screenshots: setup packages  ## the pages as they look now, in docs/images/
+	$(BIN)/python scripts/screenshots
 
 crash: setup  ## queue and mailbox through thousands of crashes, some minutes; prints how many
 	MAILHUB_CRASH_LIVES=300 $(BIN)/python -m pytest -q -s -p no:logging --timeout 1800 \
