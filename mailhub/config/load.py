@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from . import credentials, environment, lines, lookup, restrictions, rules, schema
+from . import credentials, environment, lines, lookup, restrictions, rules, schema, secrets
 
 FILE = "config.toml"
 FILE_LIMIT = 4_194_304  # octets
@@ -247,7 +247,11 @@ def _problem(
         path = path[:-1]
     file = variables.get(path, file)  # type: ignore[arg-type]
     key = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in finding.path).removeprefix(".")
-    return Problem(file, where.get(path, 0), key, finding.found, finding.allowed)
+    secret = secrets.held(finding.path)
+    found, allowed = (
+        (f"a value {secrets.HIDDEN}", secrets.ALLOWED[secret]) if secret else (finding.found, finding.allowed)
+    )
+    return Problem(file, where.get(path, 0), key, found, allowed)
 
 
 class _Reader:

@@ -1,6 +1,6 @@
 """Options by name: `smtp.recipient_limit`, `listener[1].port` (elements are counted from 1), and their values as TOML writes them.
 
-Values of options that hold passwords are never shown.
+Values of options that hold secrets (`secrets`) are never shown.
 """
 
 import re
@@ -10,14 +10,12 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from . import schema
+from . import schema, secrets
 from .lookup import Lookup
 
 Part = str | int
 Path = tuple[Part, ...]
 
-HIDDEN = "(not shown)"
-_SECRET = ("passwords",)  # last words of options whose pairs hold passwords
 _PART = re.compile(r'(?:(?P<bare>[A-Za-z0-9_-]+)|"(?P<quoted>[^"\\]*)")(?P<numbers>(?:\[[0-9]{1,9}\])*)(?:\.|\Z)')
 
 
@@ -87,15 +85,19 @@ def _own(value: Any, above: Path) -> Iterator[tuple[Path, object]]:
 
 def text(parts: Path, value: object) -> str:
     """The value as it would stand behind `=`."""
+    secret = parts[-1] in secrets.SECRET
     if isinstance(value, Lookup):
-        secret = parts[-1] in _SECRET
-        sources = [one if isinstance(one, str) else _pairs(one, secret) for one in value.sources]
+        sources = [_table(one, secret) if isinstance(one, str) else _pairs(one, secret) for one in value.sources]
         return _toml(sources[0] if len(sources) == 1 else sources)
-    return _toml(value)
+    return _toml([secrets.variable(str(one)) for one in value] if secret and isinstance(value, tuple) else value)
+
+
+def _table(name: str, secret: bool) -> str:
+    return secrets.table(name) if secret else name
 
 
 def _pairs(pairs: tuple[tuple[str, str], ...], secret: bool) -> dict[str, str]:
-    return {key: HIDDEN if secret else word for key, word in pairs}
+    return {key: secrets.HIDDEN if secret else word for key, word in pairs}
 
 
 def _toml(value: object) -> str:

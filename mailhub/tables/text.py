@@ -54,7 +54,7 @@ def pairs(text: str) -> dict[str, str]:
                 line.replace("\t", " ", 1).partition(" ") if "\t" in line.split(" ")[0] else line.partition(" ")
             )
         if not value.strip():
-            raise BadLine(number, f"no value behind {key[:40]!r}")
+            raise BadLine(number, "no value behind the key")  # which may be a password where somebody forgot the key
         found.setdefault(key.lower(), value.strip())
     return found
 
@@ -77,6 +77,6 @@ def settings(text: str) -> dict[str, str]:
     for number, line in logical_lines(text):
         name, equals, value = line.partition("=")
         if not equals:
-            raise BadLine(number, f"not `name = value`: {line[:40]!r}")
+            raise BadLine(number, "not `name = value`")  # the line may be one with a password
         found[name.strip()] = value.strip()
     return found
