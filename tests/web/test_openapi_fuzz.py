@@ -39,7 +39,7 @@ async def asked(here: Site, folder: Path, *options: str, without: str = _ENDLESS
     """Fails with what schemathesis says against it."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "schemathesis.cli", "run", f"{here.root}/api/openapi.json", "--checks", "not_a_server_error",
-        "--max-examples", "12", "--generation-deterministic", "--no-color", "--phases", "examples,coverage,fuzzing",
+        "--max-examples", "6", "--generation-deterministic", "--no-color", "--phases", "examples,coverage,fuzzing",
         "--exclude-path-regex", without, "--request-timeout", "30", "--suppress-health-check", "all", *options,
         cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip

@@ -11,6 +11,8 @@ from support.hubs import PASSWORD, send
 from support.letters import give, letter, rich
 from support.webmail import ANN, BOB, Site, site
 
+from mailhub.control import words
+
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM, reason="no chromium")]
 
 
@@ -173,3 +175,28 @@ async def test_sending_is_taken_back_and_a_draft_continued(browser: Browser, her
     await expect(page.locator(".row")).to_have_count(0)
     assert await here.hub.queue.idle() is None
     assert (await here.hub.mailboxes.account(BOB).find("INBOX")).messages == 0
+
+
+async def test_who_writes_and_how_he_signs(browser: Browser, here: Site) -> None:
+    await here.hub.control.perform(words.AliasAdd(address="info@mailhub.test", targets=(ANN,)))
+    ann = await here.signed_in()
+    identities = [
+        {"address": ANN, "name": "Ann A.", "signature": "Yours, Ann"},
+        {"address": "info@mailhub.test", "name": "Shop", "signature": "The <shop>"},
+    ]
+    await ann.own("PUT", "preferences", json={"theme": "dark", "undo_seconds": 0, "identities": identities})
+    await give(here, letter("Question"))
+    page = await signed_in(browser, here)
+    assert await page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(17, 22, 29)"
+    await page.get_by_role("button", name="Write").click()
+    writer = page.locator(".writer")
+    await expect(page.frame_locator(".writer iframe").locator("body")).to_contain_text("Yours, Ann")
+    await writer.get_by_label("From", exact=True).select_option("info@mailhub.test")
+    await writer.get_by_label("To", exact=True).fill(BOB)
+    await writer.get_by_label("Subject").fill("Answer")
+    await writer.get_by_role("button", name="Send", exact=True).click()
+    await expect(page.locator("#toast")).to_contain_text("Sent.")
+    await here.hub.queue.idle()
+    bob = await here.signed_in(BOB)
+    told = (await bob.own("GET", "folders/INBOX/messages"))["messages"][0]
+    assert told["sender"] == [{"name": "Shop", "address": "info@mailhub.test"}]

@@ -6,7 +6,7 @@ from .reading import FRAME
 
 _COMMON = ("common.css", "api.js", "words.js", "dom.js", "icons.js")
 _OWN = (
-    "mail.css", "compose.css", "main.js", "signin.js", "state.js", "format.js", "toast.js", "asking.js", "folders.js", "list.js", "message.js",
+    "mail.css", "compose.css", "main.js", "signin.js", "state.js", "preferences.js", "format.js", "toast.js", "asking.js", "folders.js", "list.js", "message.js",
     "actions.js", "keys.js", "writing.js", "answering.js", "editor.js", "outgoing.js", "en.json", "zh.json",
 )  # fmt: skip
 

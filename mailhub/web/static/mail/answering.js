@@ -17,10 +17,11 @@ export async function reply(told, all) {
   const others = all ? [...(mine ? [] : told.row.to.map(whole)), ...told.cc.flatMap(addresses)] : [];
   const cc = others.filter((one) => !one.toLowerCase().includes(state.account) && !to.some((other) => bare(other) === bare(one)));
   write({
+    from: addressed(told),
     to: to.join(", "),
     cc: cc.join(", "),
     subject: prefixed("Re: ", /^(re|aw|sv|回复|答复)\s*[::]/i, told.row.subject),
-    html: `<p><br></p><p>${text(say("wrote", { who: told.row.sender.map(whole).join(", "), when: exactly(told.row.sent) }))}</p><blockquote>${body(quoted)}</blockquote>`,
+    html: `<p><br></p>${signature(told)}<p>${text(say("wrote", { who: told.row.sender.map(whole).join(", "), when: exactly(told.row.sent) }))}</p><blockquote>${body(quoted)}</blockquote>`,
     ...thread(told),
     answers: { folder: told.folder, uid: told.row.uid, forwarded: false },
   });
@@ -36,8 +37,9 @@ export async function forward(told) {
     [say("subject"), told.row.subject],
   ];
   write({
+    from: addressed(told),
     subject: prefixed("Fwd: ", /^(fwd?|wg|转发)\s*[::]/i, told.row.subject),
-    html: `<p><br></p><p>${text(say("forwarded"))}<br>${lines.map(([name, value]) => `<b>${text(name ?? "")}:</b> ${text(value ?? "")}`).join("<br>")}</p>${body(quoted)}`,
+    html: `<p><br></p>${signature(told)}<p>${text(say("forwarded"))}<br>${lines.map(([name, value]) => `<b>${text(name ?? "")}:</b> ${text(value ?? "")}`).join("<br>")}</p>${body(quoted)}`,
     files: carried(told),
     answers: { folder: told.folder, uid: told.row.uid, forwarded: true },
   });
@@ -71,6 +73,22 @@ export function fromLink(link) {
   const named = (/** @type {string} */ name) => url.searchParams.get(name) ?? "";
   const lines = named("body").split(/\r?\n/).map(text).join("<br>");
   write({ to: [decodeURIComponent(url.pathname), named("to")].filter(Boolean).join(", "), cc: named("cc"), subject: named("subject"), html: `<p>${lines || "<br>"}</p>` });
+}
+
+/**
+ * The own address that the message came to; "" where none of them is named.
+ * @param {import("./state.js").Opened} told
+ */
+function addressed(told) {
+  const named = [...told.row.to.map((one) => one.address), ...told.cc.flatMap(addresses).map(bare), ...told.row.sender.map((one) => one.address)].map((one) => one.toLowerCase());
+  return state.preferences.identities.find((one) => named.includes(one.address))?.address ?? "";
+}
+
+/** @param {import("./state.js").Opened} told */
+function signature(told) {
+  const wanted = addressed(told);
+  const written = (state.preferences.identities.find((one) => one.address === wanted) ?? state.preferences.identities[0])?.signature;
+  return written ? `<p>-- <br>${asHtml(written)}</p>` : "";
 }
 
 /** @param {import("./state.js").Opened} told */

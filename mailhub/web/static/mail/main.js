@@ -10,6 +10,7 @@ import * as folders from "./folders.js";
 import * as keys from "./keys.js";
 import * as list from "./list.js";
 import * as message from "./message.js";
+import * as preferences from "./preferences.js";
 import { state } from "./state.js";
 import { signIn, signOut, whoIsIt } from "./signin.js";
 import { undoLast, wrong } from "./toast.js";
@@ -26,6 +27,7 @@ state.isAdmin = who.is_admin;
 byId("who").textContent = who.account;
 byId("account").title = who.account;
 byId("administration").hidden = !who.is_admin;
+await preferences.load();
 byId("mail").hidden = false;
 
 const sort = /** @type {HTMLSelectElement} */ (byId("sort"));
@@ -33,7 +35,7 @@ const threads = /** @type {HTMLInputElement} */ (byId("threads"));
 const search = /** @type {HTMLFormElement} */ (byId("search"));
 const query = /** @type {HTMLInputElement} */ (search.elements.namedItem("q"));
 state.sort = sort.value = localStorage.getItem("sort") ?? "arrival";
-state.threads = threads.checked = localStorage.getItem("threads") === "1";
+state.threads = threads.checked = (localStorage.getItem("threads") ?? (state.preferences.conversations ? "1" : "0")) === "1";
 
 list.start((row) => void read(row.uid), selection);
 message.start((what) => void doing(what));
@@ -73,7 +75,7 @@ addEventListener("beforeunload", (event) => {
 });
 
 await folders.load();
-await enter(state.folders.find((one) => one.name === "INBOX") ?? /** @type {import("./state.js").Folder} */ (state.folders[0]));
+await enter(/** @type {import("./state.js").Folder} */ (inbox() ?? state.folders[0]));
 listen();
 
 // ---
@@ -86,6 +88,10 @@ async function enter(folder) {
   message.close();
   folders.draw();
   await list.fresh();
+}
+
+function inbox() {
+  return state.folders.find((one) => one.name === "INBOX");
 }
 
 function find() {
@@ -132,7 +138,7 @@ async function doing(what) {
   else if (what === "select-all") list.selectAll();
   else if (what === "undo") undoLast();
   else if (what === "search") query.focus();
-  else if (what === "inbox") await enter(state.folders.find((one) => one.name === "INBOX") ?? /** @type {import("./state.js").Folder} */ (state.folders[0]));
+  else if (what === "inbox") await enter(/** @type {import("./state.js").Folder} */ (inbox() ?? state.folders[0]));
   else if (what === "print") print();
   else if (what === "compose") write();
   else if (what.startsWith("write:")) answering.fromLink(what.slice(6));
@@ -155,9 +161,12 @@ function listen() {
   const events = new EventSource(`${root}/api/mailhub/v1/own/events`);
   events.addEventListener("folders", (event) => {
     const before = state.folder;
+    const unread = inbox()?.unread ?? 0;
     folders.happened(JSON.parse(event.data));
     if (!state.folder) void doing("inbox"); // it was deleted elsewhere
     else if (before?.modseq !== state.folder.modseq) void list.again();
+    const now = inbox();
+    if (now && now.unread > unread) preferences.notify(say("newMail"), say("unreadCount", { count: now.unread }));
   });
 }
 

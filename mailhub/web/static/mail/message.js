@@ -4,6 +4,7 @@ import { byId, element } from "../common/dom.js";
 import { say } from "../common/words.js";
 import { confirm } from "./asking.js";
 import { exactly, size, whole } from "./format.js";
+import { isDark } from "./preferences.js";
 import { place, state } from "./state.js";
 import { tell, wrong } from "./toast.js";
 
@@ -176,7 +177,7 @@ function attached(told) {
 function frameSource(told, pictures) {
   const query = new URLSearchParams();
   if (pictures) query.set("pictures", "1");
-  if (!told.html && matchMedia("(prefers-color-scheme: dark)").matches) query.set("dark", "1");
+  if (!told.html && isDark()) query.set("dark", "1");
   return `${path(told)}/html?${query}`;
 }
 

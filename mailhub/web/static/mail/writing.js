@@ -12,10 +12,9 @@ import { tell, wrong } from "./toast.js";
 
 /** @typedef {{folder: string, uid: number, section: string}} Carried */
 /** @typedef {{name: string, size: number, inline?: boolean, carried: Carried}} Attached */
-/** @typedef {{to?: string, cc?: string, bcc?: string, subject?: string, html?: string, in_reply_to?: string, references?: string[], files?: Attached[], answers?: {folder: string, uid: number, forwarded: boolean} | null, draft?: number}} Beginning */
+/** @typedef {{from?: string, to?: string, cc?: string, bcc?: string, subject?: string, html?: string, in_reply_to?: string, references?: string[], files?: Attached[], answers?: {folder: string, uid: number, forwarded: boolean} | null, draft?: number}} Beginning */
 
 const SAVE_AFTER = 3000; // milliseconds without a change
-const UNDO = 10; // seconds in which sending is taken back
 const LIMIT = 35_000_000; // octets of all files, before they are encoded
 /** @type {Set<Writer>} */
 const open = new Set();
@@ -40,12 +39,13 @@ export class Writer {
     this.cc = field("cc", beginning.cc);
     this.bcc = field("bcc", beginning.bcc);
     this.subject = field("subject", beginning.subject);
+    this.from = this.senders(beginning.from ?? "");
     this.report = check("reportWanted");
     this.later = /** @type {HTMLInputElement} */ (element("input", { type: "datetime-local", "aria-label": say("sendLater"), hidden: true }));
     this.box = this.drawn();
     for (const one of [this.to, this.cc, this.bcc, this.subject]) one.addEventListener("input", () => this.touched());
     for (const one of [this.to, this.cc, this.bcc]) completing(one);
-    void this.editor.begin(beginning.html ?? "<p><br></p>").then(() => (beginning.to ? this.editor.focus() : this.to.focus()));
+    void this.editor.begin(beginning.html ?? `<p><br></p>${this.signature()}`).then(() => (beginning.to ? this.editor.focus() : this.to.focus()));
     this.drawFiles();
     open.add(this);
     byId("writing").append(this.box);
@@ -76,7 +76,7 @@ export class Writer {
       "section",
       { class: "writer", role: "dialog", "aria-label": say("newMessage") },
       element("header", {}, title, smaller, close),
-      element("div", { class: "fields" }, row("to", this.to), row("cc", this.cc), row("bcc", this.bcc), row("subject", this.subject)),
+      element("div", { class: "fields" }, ...(this.from.options.length > 1 ? [row("from", this.from)] : []), row("to", this.to), row("cc", this.cc), row("bcc", this.bcc), row("subject", this.subject)),
       this.editor.tools,
       this.editor.frame,
       this.editor.plain,
@@ -113,6 +113,26 @@ export class Writer {
     });
   }
 
+  // --- who writes
+
+  /** @param {string} wanted an address */
+  senders(wanted) {
+    const choice = /** @type {HTMLSelectElement} */ (element("select", { "aria-label": say("from") }));
+    for (const one of state.preferences.identities) choice.append(element("option", { value: one.address }, whole(one)));
+    if (wanted && state.preferences.identities.some((one) => one.address === wanted)) choice.value = wanted;
+    choice.onchange = () => this.touched();
+    return choice;
+  }
+
+  get identity() {
+    return state.preferences.identities.find((one) => one.address === this.from.value);
+  }
+
+  signature() {
+    const text = this.identity?.signature ?? "";
+    return text ? `<p>-- <br>${asHtml(text)}</p>` : "";
+  }
+
   // --- the draft
 
   touched() {
@@ -124,6 +144,7 @@ export class Writer {
   /** @param {unknown[]} [fresh] files that come with it */
   writing(fresh = []) {
     return {
+      sender: this.identity ? whole(this.identity) : "",
       to: addresses(this.to.value),
       cc: addresses(this.cc.value),
       bcc: addresses(this.bcc.value),
@@ -215,7 +236,7 @@ export class Writer {
     const at = this.later.value ? new Date(this.later.value).getTime() / 1000 : 0;
     this.box.inert = true;
     try {
-      const told = { ...this.writing(), draft: 0, answers: this.answers, report: this.report.box.checked, ...(at ? { at } : { wait: UNDO }) };
+      const told = { ...this.writing(), draft: 0, answers: this.answers, report: this.report.box.checked, ...(at ? { at } : { wait: undo() }) };
       const sent = await post("own/sent", told, () => {});
       this.remove();
       this.sent(sent.id, at);
@@ -230,7 +251,7 @@ export class Writer {
    * @param {number} at
    */
   sent(id, at) {
-    const gone = window.setTimeout(() => void this.forget(), (UNDO + 2) * 1000);
+    const gone = window.setTimeout(() => void this.forget(), (undo() + 2) * 1000);
     outgoing.follow(id, this.subject.value || say("noSubject"), this.report.box.checked || at > 0);
     tell(
       at ? say("waitsUntil", { when: exactly(at) }) : say("sentNow"),
@@ -240,6 +261,7 @@ export class Writer {
         outgoing.drop(id);
         const { html, text } = this.kept;
         write({
+          from: this.from.value,
           to: this.to.value,
           cc: this.cc.value,
           bcc: this.bcc.value,
@@ -252,7 +274,7 @@ export class Writer {
           draft: this.draft,
         }).touched();
       },
-      UNDO,
+      undo() || undefined,
     );
   }
 
@@ -302,6 +324,11 @@ export function asHtml(plain) {
 /** @param {string} plain */
 export function escaped(plain) {
   return plain.replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
+}
+
+/** Seconds in which sending is taken back. */
+function undo() {
+  return state.preferences.undo_seconds;
 }
 
 /** Whether something is written that is not kept yet. */
