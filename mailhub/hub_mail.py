@@ -21,10 +21,12 @@ from mailhub.delivery.sieve import files
 from mailhub.delivery.sieve.filtering import Filter
 from mailhub.delivery.transports import Transports
 from mailhub.directory.keys import kept_key
+from mailhub.hub_status import figures_of
 from mailhub.jobs import webhooks
 from mailhub.jobs.autoexpunge import Retention
-from mailhub.jobs.daily import Daily
+from mailhub.jobs.daily import Daily, Repeated
 from mailhub.jobs.dmarc_reports import DmarcReports
+from mailhub.jobs.history import Recording
 from mailhub.jobs.tls_reports import TlsReports
 from mailhub.model.clock import VirtualClock
 from mailhub.net.https import Https
@@ -125,7 +127,7 @@ def _runner(hub: "Hub") -> "Programs | None":
 def jobs(hub: "Hub", tls: RelayTls, notices: Notices, undo: AsyncExitStack) -> Iterator["asyncio.Task[None]"]:
     """Core tasks, once the queue runs; `undo` ends them."""
     config, clock = hub.config, hub.clock
-    begun: list[Daily | TlsReports | DmarcReports | webhooks.Hook] = [
+    begun: list[Repeated | TlsReports | DmarcReports | webhooks.Hook] = [
         Daily("the quarantine", hub.quarantine.work, clock, _REFRESH_SPREAD, random.Random())
     ]
     if config.relay.mta_sts:
@@ -142,6 +144,8 @@ def jobs(hub: "Hub", tls: RelayTls, notices: Notices, undo: AsyncExitStack) -> I
     if config.mailbox.autoexpunge:
         retention = Retention(config.mailbox.autoexpunge, hub.store.mailboxes, clock)
         begun.append(Daily("autoexpunge", retention.work, clock, _REFRESH_SPREAD, random.Random()))
+    if config.history.enabled:
+        begun.append(Recording(config.history, hub.store.history, functools.partial(figures_of, hub), clock))
     if config.webhook:
         told = webhooks.hooks(
             config.webhook, hub.store.webhooks, Https(hub.resolver, clock, config.relay.tls_ca), clock

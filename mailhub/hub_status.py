@@ -32,6 +32,7 @@ from mailhub.model.errors import MailError
 from mailhub.net import dnssec
 from mailhub.net.local import Machine
 from mailhub.policy import Policy
+from mailhub.store.api import Figures
 from mailhub.wire.imap import search_keys
 from mailhub.wire.imap.framing import Frame
 from mailhub.wire.imap.lexer import BadSyntax, Lexer
@@ -108,6 +109,16 @@ async def status_of(hub: "Hub", request: Status) -> ServerStatus:
         disk=_disk(str(hub.data)),
         maildrop=_maildrop(hub),
     )
+
+
+async def figures_of(hub: "Hub") -> Figures:
+    """For the history: counts since the start, and the rest as it is now."""
+    counts, now, done = await hub.store.queue.counts(), hub.clock.now(), hub.queue.outcomes
+    oldest = min((since for *_, since in counts.rows), default=now)
+    return Figures(
+        0, hub.trace.counts["accepted"], hub.trace.counts["refused"], done.get("sent", 0), done.get("deferred", 0), done.get("bounced", 0),
+        hub.queue.delay, counts.recipients, max(0.0, now - oldest), len(hub.sessions), resident(), hub.lag,
+    )  # fmt: skip
 
 
 def published(hub: "Hub") -> Config:

@@ -41,6 +41,7 @@ _COMMANDS = {
     "dkim": ("dkim:dkim", "Keys that sign our mail: make, show, let follow, remove."),
     "dns": ("dns:dns", "Print the DNS records that a domain needs."),
     "reports": ("reports:reports", "Reports of others on DMARC and TLS, summed up."),
+    "history": ("histories:history", "Figures over time: mail in and out, queue, sessions, memory."),
     "webhook": ("webhooks:webhook", "Programs of others that are told of mail: what waits, try one."),
     "doctor": ("doctor:doctor", "Look at a domain as others do: DNS, ways, certificates, lists."),
     "token": ("tokens:token", "Tokens for the HTTP interface: make, list, remove."),

@@ -24,6 +24,7 @@ from .filters import Filter as Filter
 from .filters import Greylist as Greylist
 from .filters import Iprev as Iprev
 from .filters import Spf as Spf
+from .history import History as History
 from .hooks import Hooks as Hooks
 from .junk import Junk as Junk
 from .lists import Lists
@@ -338,6 +339,7 @@ class Config(Section, frozen=True, kw_only=True):
     queue: Queue = Queue()
     suppression: Suppression = Suppression()
     trace: Trace = Trace()
+    history: History = History()
     delivery: Delivery = Delivery()
     aliases: Aliases = Aliases()
     canonical: Canonical = Canonical()

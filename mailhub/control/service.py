@@ -26,6 +26,7 @@ from .credentials import Credentials
 from .dkim import Dkim
 from .errors import ControlError
 from .explaining import Explaining
+from .histories import Histories
 from .junk import Junk
 from .mail import ACTIONS as MAIL_ACTIONS
 from .mail import Mail
@@ -141,6 +142,7 @@ class Control:
             words.TokenRemove: tokens.remove,
             words.ReportsDmarc: reports.dmarc,
             words.ReportsTls: reports.tls,
+            words.HistoryShow: Histories(store.history, clock).show,
             words.SentShow: sent.show,
             words.SentTakeBack: sent.take_back,
             words.WebhookList: webhooks.page,

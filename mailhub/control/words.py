@@ -35,6 +35,9 @@ from .guard_words import BanList as BanList
 from .guard_words import BanRemove as BanRemove
 from .guard_words import GuardState as GuardState
 from .guard_words import SharedAddress as SharedAddress
+from .history_words import History as History
+from .history_words import HistoryRow as HistoryRow
+from .history_words import HistoryShow as HistoryShow
 from .junk_words import JunkExplain as JunkExplain
 from .junk_words import JunkList as JunkList
 from .junk_words import JunkOpinion as JunkOpinion
@@ -346,7 +349,7 @@ AnyRequest = (
     | QueueRelease | QueueRequeue | QueueRemove | Explain | JunkTrain | JunkExplain | JunkList | QuarantineList | QuarantineShow | QuarantineRelease | QuarantineDelete | BanList | BanAdd | BanRemove | MailboxRebuild
     | DkimCreate | DkimList | DkimActivate | DkimRemove | ForwardGet | ForwardSet | SieveList | SieveGet | SievePut | SieveActivate | SieveDelete
     | QuotaGet | QuotaSet | QuotaRecalculate | MailboxCheck | MailboxRepair | MailboxSync | MailboxTake | RouteShow | QueueAges | TraceFind | SuppressionList | SuppressionAdd | SuppressionRemove
-    | TokenAdd | TokenList | TokenRemove | DnsShow | DoctorCheck | WebhookList | WebhookTest | SentShow | SentTakeBack | ReportsDmarc | ReportsTls
+    | TokenAdd | TokenList | TokenRemove | DnsShow | DoctorCheck | WebhookList | WebhookTest | SentShow | SentTakeBack | ReportsDmarc | ReportsTls | HistoryShow
 )  # fmt: skip
 
 

@@ -66,6 +66,7 @@ class Shared:
     notices: Notices
     closing: bool = False
     outcomes: Counter[str] = field(default_factory=Counter)  # of recipients, in the words of the trace, since the start
+    delay: float = 0.0  # seconds from arrival to delivery, of all that were sent, together
     pauses: dict[int, "asyncio.Future[None]"] = field(default_factory=dict)  # by lease
 
     def dozes(self, lease: int) -> bool:
@@ -344,7 +345,9 @@ class Attempt:
                 born, notices = await shared.bounces.born(item, outcomes), shared.notices.of(item, outcomes)
                 unit = replace(unit, outcomes=outcomes, born=born, notices=notices)
                 unit = self._with_births(unit)
-        shared.outcomes.update("held" if one.held else WORDS[one.fate] for one in unit.outcomes)
+        came_to = ["held" if one.held else WORDS[one.fate] for one in unit.outcomes]
+        shared.outcomes.update(came_to)
+        shared.delay += came_to.count("sent") * max(0.0, shared.clock.now() - item.created)
         if unit.notices:
             shared.notices.told()
         self._note_due(unit)

@@ -98,6 +98,11 @@ class Manager:
         return self._shared.outcomes
 
     @property
+    def delay(self) -> float:
+        """Seconds from arrival to delivery, of all recipients that were sent to since the start, together."""
+        return self._shared.delay
+
+    @property
     def destinations(self) -> dict[str, int]:
         """Deliveries under way by destination."""
         return self._destinations.running

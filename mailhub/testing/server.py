@@ -17,7 +17,7 @@ from typing import Any, Self
 import msgspec
 
 from mailhub.config.capture import Capture
-from mailhub.config.schema import Config, Greylist, Listener, Queue, Resolver
+from mailhub.config.schema import Config, Greylist, History, Listener, Queue, Resolver
 from mailhub.message.reading import Message
 from mailhub.model import ids
 from mailhub.model.address import key
@@ -76,6 +76,7 @@ class AsyncMailHub:
         options.setdefault("hostname", "mailhub.test")
         options.setdefault("listener", tuple(_door(door, host, unix) for door in DOORS))
         options.setdefault("greylist", Greylist(enabled=False))
+        options.setdefault("history", History(enabled=False))  # which would slow the passing of virtual days
         options.setdefault("queue", Queue(jitter=0.0))  # nothing is left to chance
         options.setdefault("resolver", Resolver(nameservers=(f"{host}:9",), timeout=0.2, tries=1))  # nobody is there
         if capture:

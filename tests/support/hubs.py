@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-from mailhub.config.schema import Config, Greylist, Listener, Sessions
+from mailhub.config.schema import Config, Greylist, History, Listener, Sessions
 from mailhub.hub import Hub
 from mailhub.model.clock import Clock
 from mailhub.net.resolver import Resolver
@@ -32,6 +32,7 @@ def config(data: Path, **options: Any) -> Config:
     """Defaults, free ports on loopback, a short drain; strangers' mail comes at once."""
     options.setdefault("listener", LISTENERS)
     options.setdefault("greylist", Greylist(enabled=False))
+    options.setdefault("history", History(enabled=False))  # virtual days are to pass quickly
     options.setdefault("sessions", Sessions(drain_timeout=5.0))
     return Config(data=str(data), **options)
 

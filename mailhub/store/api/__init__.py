@@ -30,6 +30,10 @@ from .greylist import Attempts as Attempts
 from .greylist import GreylistStore as GreylistStore
 from .guard import BanRow as BanRow
 from .guard import GuardStore as GuardStore
+from .history import HOUR as HOUR
+from .history import MINUTE as MINUTE
+from .history import Figures as Figures
+from .history import HistoryStore as HistoryStore
 from .junk import JunkLimits as JunkLimits
 from .junk import JunkStore as JunkStore
 from .junk import Lesson as Lesson
@@ -108,6 +112,9 @@ class Store(Protocol):
 
     @property
     def tokens(self) -> TokenStore: ...
+
+    @property
+    def history(self) -> HistoryStore: ...
 
     @property
     def guard(self) -> GuardStore: ...

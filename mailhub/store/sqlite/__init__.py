@@ -32,6 +32,7 @@ from .dmarc import SqliteDmarc
 from .filer import Filer
 from .greylist import SqliteGreylist
 from .guard import SqliteGuard
+from .history import SqliteHistory
 from .homes import Homes, root
 from .junk import SqliteJunk
 from .mailboxes import SqliteMailboxes
@@ -65,6 +66,7 @@ class SqliteStore:
     dkim: SqliteDkim
     dmarc: SqliteDmarc
     tokens: SqliteTokens
+    history: SqliteHistory
     webhooks: SqliteWebhooks
     guard: SqliteGuard
     greylist: SqliteGreylist
@@ -165,6 +167,7 @@ class SqliteStore:
         self.sharing = SqliteSharing(self._writer, self._reader, db)
         self.directory = SqliteDirectory(self._writer, self._reader, self._reading(database), db)
         self.dkim = SqliteDkim(self._writer, self._reader, self._reading(database), db)
+        self.history = SqliteHistory(self._writer, self._reader, db)
         self.tokens = SqliteTokens(self._writer, self._reader, self._reading(database), db)
         self.dmarc = SqliteDmarc(self._writer, self._reader, db)
         self.webhooks = SqliteWebhooks(self._writer, self._reader, db)

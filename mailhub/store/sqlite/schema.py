@@ -13,6 +13,7 @@ ban         of client networks; sent: what an account sent on a day; wrote_to: d
 dkim_key    keys that sign our mail
 api_token    what programs show to the HTTP interface
 dmarc_count what was found of other domains' mail, for the reports to them
+history     figures of the server over time, by the minute and by the hour (step)
 webhook_event what waits until programs of others have taken it
 domain_admin accounts that may change what lives in a domain
 greylist    who tried when, by digest, and who came again
@@ -28,7 +29,7 @@ import sqlite3
 
 from mailhub.model.errors import Permanent
 
-VERSION = 23
+VERSION = 24
 
 # What orders and counts the queue. A trigger is one statement here: it holds no ";" before a line's end.
 _QUEUE_ORDER = """
@@ -115,6 +116,12 @@ create table dmarc_count(day integer not null, domain text not null, found text 
   primary key(day, domain, found)) without rowid;
 """
 
+_HISTORY = """
+create table history(step integer not null, at integer not null, accepted integer not null, refused integer not null,
+  sent integer not null, deferred integer not null, bounced integer not null, delay real not null, queued integer not null,
+  oldest real not null, sessions integer not null, memory integer not null, lag real not null, primary key(step, at)) without rowid;
+"""
+
 
 TABLES = (
     """
@@ -173,6 +180,7 @@ create table recipient(item integer not null, n integer not null, address text n
     + _API_TOKEN
     + _WEBHOOK_EVENT
     + _DMARC_COUNT
+    + _HISTORY
     + """
 
 create table folder(id integer primary key, account text not null, name text not null, uidvalidity integer not null,
@@ -307,6 +315,7 @@ alter table item add column verdict text not null default '';
     21: _API_TOKEN,
     22: _WEBHOOK_EVENT,
     23: _DMARC_COUNT,
+    24: _HISTORY,
 }
 
 

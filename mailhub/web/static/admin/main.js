@@ -21,6 +21,8 @@ const PAGES = {
   queue: { show: () => import("./queue.js"), one: () => import("./message.js"), apart: true },
   trace: { show: () => import("./trace.js") },
   quarantine: { show: () => import("./quarantine.js") },
+  figures: { show: () => import("./figures.js"), apart: true },
+  reports: { show: () => import("./reports.js") },
   guard: { show: () => import("./guard.js"), apart: true },
   explain: { show: () => import("./explain.js") },
   log: { show: () => import("./log.js") },

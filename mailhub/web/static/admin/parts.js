@@ -318,7 +318,7 @@ function generated() {
 
 // --- figures
 
-const locale = () => navigator.languages.find((tag) => tag.startsWith(document.documentElement.lang)) ?? document.documentElement.lang;
+export const locale = () => navigator.languages.find((tag) => tag.startsWith(document.documentElement.lang)) ?? document.documentElement.lang;
 
 /**
  * @param {number} value
@@ -330,12 +330,13 @@ export function number(value, digits = 0) {
 
 /**
  * @param {number} seconds
- * @returns {string} "3 days", "4 h", "120 ms": one unit
+ * @param {"short" | "narrow"} [unitDisplay]
+ * @returns {string} "3 days", "4 hrs", "120 ms": one unit
  */
-export function lasting(seconds) {
+export function lasting(seconds, unitDisplay = "short") {
   const steps = /** @type {[number, string][]} */ ([[86_400, "day"], [3_600, "hour"], [60, "minute"], [1, "second"]]);
   const [unit, name] = steps.find(([one]) => seconds >= one) ?? [0.001, "millisecond"];
-  return new Intl.NumberFormat(locale(), { style: "unit", unit: name, unitDisplay: "short", maximumFractionDigits: seconds / unit < 10 ? 1 : 0 }).format(seconds / unit);
+  return new Intl.NumberFormat(locale(), { style: "unit", unit: name, unitDisplay, maximumFractionDigits: seconds / unit < 10 ? 1 : 0 }).format(seconds / unit);
 }
 
 /** @param {number} seconds since 1970; in short, where there is little room */

@@ -67,7 +67,7 @@ async function summed(pick) {
     { name: say("destination"), kind: "name", cell: (/** @type {any} */ row) => button(row.domain, () => pick(row.domain), "link") },
     { name: say("together"), kind: "number", cell: (/** @type {any} */ row) => number(row.counts.reduce((/** @type {number} */ sum, /** @type {number} */ one) => sum + one, 0)) },
     ...[...edges, Infinity].map((edge, n) => ({
-      name: edge === Infinity ? say("older", { time: lasting(edges.at(-1) ?? 0) }) : say("upTo", { time: lasting(edge) }), kind: "number",
+      name: edge === Infinity ? say("older", { time: lasting(edges.at(-1) ?? 0, "narrow") }) : say("upTo", { time: lasting(edge, "narrow") }), kind: "number",
       cell: (/** @type {any} */ row) => (row.counts[n] ? number(row.counts[n]) : null),
     })),
   ];

@@ -1,0 +1,38 @@
+"""Figures of the server over time."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+MINUTE, HOUR = 60, 3_600
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """From the wall time `at` on, for a minute, an hour, or what was asked for. Counted meanwhile: messages `accepted`, recipients and messages
+    `refused`; recipients `sent`, `deferred` and `bounced`; `delay`: seconds from arrival to delivery of those sent, together. The
+    most there was: recipients in the queue (`queued`), seconds that the oldest had waited, sessions, octets of memory, seconds of `lag`."""
+
+    at: int
+    accepted: int = 0
+    refused: int = 0
+    sent: int = 0
+    deferred: int = 0
+    bounced: int = 0
+    delay: float = 0.0
+    queued: int = 0
+    oldest: float = 0.0
+    sessions: int = 0
+    memory: int = 0
+    lag: float = 0.0
+
+
+class HistoryStore(Protocol):
+    """Kept by the minute for a while, and by the hour for longer."""
+
+    async def add(self, row: Figures, minutes: float, hours: float) -> None:
+        """Of one minute: counts are added to what the minute and its hour have. Rows older than so many seconds go."""
+        ...
+
+    async def since(self, at: float, step: int, width: int) -> list[Figures]:
+        """Rows from then on, oldest first, as many of the `step` (MINUTE or HOUR) made one as fill `width` seconds."""
+        ...

@@ -1,0 +1,50 @@
+"""api.HistoryStore on SQLite."""
+
+import sqlite3
+from dataclasses import astuple, dataclass, fields
+
+from ..api import HOUR, MINUTE, Figures
+from ..lane import Lane
+from .writer import Told, Writer
+
+_COUNTED = ("accepted", "refused", "sent", "deferred", "bounced", "delay")
+_MOST = tuple(one.name for one in fields(Figures) if one.name not in ("at", *_COUNTED))
+_ADDED = ", ".join(
+    [f"{one} = {one} + excluded.{one}" for one in _COUNTED] + [f"{one} = max({one}, excluded.{one})" for one in _MOST]
+)
+_ADD = f"insert into history values ({', '.join('?' * (len(fields(Figures)) + 1))}) on conflict(step, at) do update set {_ADDED}"
+_FORGET = "delete from history where step = ? and at in (select at from history where step = ? and at < ? order by at limit 200)"
+_READ = (
+    "select at / :width * :width as began, "
+    + ", ".join([f"sum({one})" for one in _COUNTED] + [f"max({one})" for one in _MOST])
+    + " from history where step = :step and at >= :since group by began order by began"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AddFigures:
+    row: Figures
+    minutes: float
+    hours: float
+
+    def apply(self, db: sqlite3.Connection, told: Told) -> None:
+        at, *values = astuple(self.row)
+        for step, keep in ((MINUTE, self.minutes), (HOUR, self.hours)):
+            db.execute(_ADD, (step, at // step * step, *values))
+            db.execute(_FORGET, (step, step, at - keep))
+
+
+class SqliteHistory:
+    """`lists`: the lane's connection."""
+
+    def __init__(self, writer: Writer, reader: Lane, lists: sqlite3.Connection) -> None:
+        self._writer, self._reader, self._lists = writer, reader, lists
+
+    async def add(self, row: Figures, minutes: float, hours: float) -> None:
+        await self._writer.do(AddFigures(row, minutes, hours))
+
+    async def since(self, at: float, step: int, width: int) -> list[Figures]:
+        return await self._reader.call(self._rows, {"since": at, "step": step, "width": width})
+
+    def _rows(self, asked: dict[str, float]) -> list[Figures]:
+        return [Figures(*row) for row in self._lists.execute(_READ, asked)]
