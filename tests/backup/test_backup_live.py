@@ -98,16 +98,9 @@ def arrived(host: Host, account: str = ANN) -> dict[str, list[bytes]]:
     return found
 
 
-async def emptied(host: Host) -> None:
-    """Return when nothing waits in the queue."""
-    async with asyncio.timeout(60):
-        while json.loads(await host.run("queue", "list", "--json")):
-            await asyncio.sleep(0.05)
-
-
 async def audit(host: Host, traffic: Traffic, before: list[str]) -> None:
     """Nothing of what was accepted before is missing, and nothing that is there is not whole."""
-    await emptied(host)
+    await host.emptied()
     found = await asyncio.to_thread(arrived, host)
     missing = [subject for subject in before if subject not in found and subject not in traffic.deleted]
     assert missing == []

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -150,11 +151,45 @@ async def test_the_second_backup_costs_what_came_since(tmp_path: Path) -> None:
         session.logout()
         text = letter("new", b"n" * 5000)
         await asyncio.to_thread(here.send, BOB, text)
+        await here.emptied()
         await here.run("mailbox", "sync")
         second = json.loads(await here.run("backup", str(here.backups), "--json"))["backup"]
         assert first["new_octets"] > 100_000
         assert len(text) < second["new_octets"] < len(text) + 10_000  # the lists beside the mail, and Received
         assert second["messages"] == 31
         await here.run("backup", str(here.backups), "--verify")
+    finally:
+        await here.server.stop()
+
+
+async def test_a_killed_restore_of_a_part_goes_on(tmp_path: Path) -> None:
+    here = await host(tmp_path)
+    dice = random.Random(3)
+    home = here.data / "mail" / "example.test" / "ann" / "Maildir"
+    try:
+        await asyncio.to_thread(here.fill, ANN, "Work", 60)
+        await asyncio.to_thread(here.fill, ANN, "INBOX", 60)
+        before = await asyncio.to_thread(here.seen)
+        await here.run("backup", str(here.backups))
+        session = await asyncio.to_thread(here.imap)
+        await asyncio.to_thread(session.delete, "Work")
+        await asyncio.to_thread(session.logout)
+        await asyncio.to_thread(without, here, "INBOX", *range(1, 31))
+        await here.run("mailbox", "sync")
+        restore = ("restore", str(here.backups), "--account", ANN)
+        whole, there = 0, len(list((home / "cur").iterdir()))
+
+        def more() -> bool:
+            return len(list((home / "cur").iterdir())) > there
+
+        for number in range(4):
+            whole += await here.killed(*restore, began=more, delay=dice.random() * 0.02 * number)
+            await asyncio.to_thread(here.seen)  # a client looks in between
+        assert whole < 4, "none was killed in the middle: the moments want to be others"
+        await here.run(*restore)
+        now = await asyncio.to_thread(here.seen)
+        assert {folder: texts(now, folder) for folder in now} == {folder: texts(before, folder) for folder in before}
+        assert now["Work"] == before["Work"]
+        assert await here.run("mailbox", "check", ANN) == ""
     finally:
         await here.server.stop()

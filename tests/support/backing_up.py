@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import imaplib
+import json
 import os
 import smtplib
 import sys
@@ -59,6 +60,12 @@ class Host:
                 process.kill()
             await process.communicate()
         return process.returncode == 0
+
+    async def emptied(self) -> None:
+        """Return when nothing waits in the queue."""
+        async with asyncio.timeout(WAIT):
+            while json.loads(await self.run("queue", "list", "--json")):
+                await asyncio.sleep(0.05)
 
     def imap(self, account: str = ANN) -> imaplib.IMAP4:
         session = imaplib.IMAP4("127.0.0.1", self.server.ports["imap"], timeout=WAIT)
