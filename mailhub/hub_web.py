@@ -13,7 +13,7 @@ from mailhub.net.certificates import ACME
 from mailhub.net.challenges import Challenges
 from mailhub.net.https import Https
 from mailhub.net.names import ascii_name
-from mailhub.web import challenge, health
+from mailhub.web import challenge, health, trying
 from mailhub.web.access import Access
 from mailhub.web.admin import page as admin_page
 from mailhub.web.capture import page
@@ -118,7 +118,7 @@ async def serving_web(hub: "Hub", faults: Faults | None, undo: AsyncExitStack) -
     webmail = config.web.webmail and config.mode != "capture"
     sessions = Sessions(hub.directory, config.web, hub.clock) if webmail else None
     access = Access(hub.control.tokens, hub.authenticator, lambda: hub.config.auth, config.web, hub.clock, sessions)
-    routes: list[Route] = health.routes(lambda: hub.trouble)
+    routes: list[Route] = health.routes(lambda: hub.trouble) + trying.routes(config.web.prefix)
     routes += actions.routes(hub.control, access) + quarantine.routes(hub.control, access)
     routes += Sending(hub.control, hub.policy, hub.mailboxes, access, hub.clock).routes()
     routes += Metrics(

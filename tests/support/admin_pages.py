@@ -19,7 +19,8 @@ ADMIN = BOB
 async def administered(data: Path, **options: Any) -> AsyncIterator[Site]:
     """A site that bob may run."""
     options.setdefault("auth", Auth(allow_plaintext=True, failure_delay=0.0))
-    async with site(data, web=Web(admins=(ADMIN,)), **options) as made:
+    options.setdefault("web", Web(admins=(ADMIN,)))
+    async with site(data, **options) as made:
         yield made
 
 

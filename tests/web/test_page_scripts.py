@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mailhub.web import trying
 from mailhub.web.admin import page as admin_page
 from mailhub.web.mail import page
 
@@ -32,7 +33,7 @@ def test_languages_have_the_same_words(english: Path) -> None:
             assert sorted(re.findall(r"\{\w+\}", text)) == sorted(re.findall(r"\{\w+\}", there[key])), key
 
 
-@pytest.mark.parametrize("name", ["mail", "admin"])
+@pytest.mark.parametrize("name", ["mail", "admin", "api"])
 def test_every_word_that_the_page_says_is_there(name: str) -> None:
     folder = STATIC / name
     words = json.loads((folder / "en.json").read_text())
@@ -43,10 +44,10 @@ def test_every_word_that_the_page_says_is_there(name: str) -> None:
 
 
 def test_every_file_is_served() -> None:
-    served = {route.path for route in page.routes("") + admin_page.routes("")}
-    folders = ("common", "mail", "admin")
+    served = {route.path for route in page.routes("") + admin_page.routes("") + trying.routes("")}
+    folders = ("common", "mail", "admin", "api")
     there = {f"/static/{path.relative_to(STATIC)}" for name in folders for path in (STATIC / name).glob("*.*")}
-    assert there - served == {"/static/mail/mail.html", "/static/admin/admin.html"}
+    assert there - served == {"/static/mail/mail.html", "/static/admin/admin.html", "/static/api/api.html"}
 
 
 def test_nothing_comes_from_elsewhere() -> None:

@@ -92,6 +92,7 @@ async function shown(moved) {
     if (!here.signal.aborted) holder.append(notice("bad", error instanceof Error ? error.message : String(error)));
   }
   if (here.signal.aborted) return;
+  holder.dataset.drawn = location.hash;
   const heading = holder.querySelector("h1");
   document.title = `${what || say(name)} · ${say("title")}`;
   if (moved && heading && document.activeElement === document.body) heading.focus();
