@@ -209,7 +209,7 @@ def _enter(side: Backend, account: str, places: list[backups.Place]) -> None:
     """What came enters the index."""
     for place in places:
         floor = 0
-        for files in backups.batches(place.came) if place.came else [()]:
+        for files in backups.batches(place):
             while True:
                 taken = side.ask(MailboxTake(address=account, folder=place.name, files=files, floor=floor))
                 floor = taken.floor

@@ -1,9 +1,12 @@
 """What happens between the steps of a backup: mail that comes, moves and goes after its folder was looked at, and after the cut."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+
+import pytest
 
 from mailhub.config.schema import Store
 from mailhub.model.clock import SystemClock
@@ -22,6 +25,7 @@ from mailhub.store.api import (
     State,
 )
 from mailhub.store.backup.layout import JUNK, Folder, Head
+from mailhub.store.backup.piece import Piece
 from mailhub.store.backup.taking import take
 from mailhub.store.backup.verifying import verify
 from mailhub.store.backup.whole import Whole
@@ -122,8 +126,9 @@ class Scene:
             await store.close()
 
 
-def made(data: Path) -> SqliteStore:
-    return SqliteStore(data, Store(free_space_floor=0, sync_interval=0.01), SystemClock(), "mx.a.example")
+def made(data: Path, location: str = "") -> SqliteStore:
+    config = Store(free_space_floor=0, sync_interval=0.01, mail_location=location)
+    return SqliteStore(data, config, SystemClock(), "mx.a.example")
 
 
 @asynccontextmanager
@@ -267,3 +272,51 @@ async def test_queued_mail_whose_body_is_gone_by_then_has_left_the_queue(tmp_pat
         head = await here.back_up(before, after)
         assert head.queued == 2
         assert sorted((await here.restored(hold=True))[1]) == ["early@far.example", "small@far.example"]
+
+
+async def test_maildirs_elsewhere_come_back_where_they_lie_now(tmp_path: Path) -> None:
+    async with scene(tmp_path / "a") as here:
+        await here.store.close()
+        here.store = made(tmp_path / "a/var", f"{tmp_path}/a/vmail/%d/%n")
+        await here.store.open()
+        await here.append(await here.folder("INBOX"), SMALL)
+        await here.append(await here.folder("Work"), LARGE)
+        await here.settled()
+        head = await here.back_up()
+        backups = Folder(tmp_path / "a/backups")
+        location, data = f"{tmp_path}/b/%u", tmp_path / "b/var"
+        done = await asyncio.to_thread(
+            lambda: Whole(backups, backups.newest(), data, location, None).run(lambda *_: None, hold=False)
+        )
+        assert (done.messages, done.wrong) == (head.messages, []) == (2, [])
+        (file,) = (tmp_path / "b" / ANN / ".Work/cur").iterdir()
+        assert file.read_bytes() == LARGE
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+async def test_what_root_restores_belongs_to_the_server(tmp_path: Path) -> None:
+    owner = (65534, 65534)
+    async with scene(tmp_path) as here:
+        await here.append(await here.folder("INBOX"), SMALL)
+        await here.append(await here.folder("Work"), LARGE)
+        await here.settled()
+        await here.back_up()
+    backups, name = Folder(tmp_path / "backups"), Folder(tmp_path / "backups").newest()
+
+    def restored() -> list[Path]:
+        (tmp_path / "all").mkdir()
+        Whole(backups, name, tmp_path / "all/var", "", owner).run(lambda *_: None, hold=False)
+        (tmp_path / "part").mkdir()
+        os.chown(tmp_path / "part", *owner)
+        piece = Piece(backups, name, tmp_path / "part", "", owner)
+        piece.open(ANN)
+        assert [(place.name, place.whole) for place in piece.bring("", "", "", lambda *_: None)] == [
+            ("INBOX", True),
+            ("Work", True),
+        ]
+        piece.close()
+        return [*(tmp_path / "all").rglob("*"), *(tmp_path / "part").rglob("*")]
+
+    found = await asyncio.to_thread(restored)
+    assert len(found) > 20
+    assert [path for path in found if (path.lstat().st_uid, path.lstat().st_gid) != owner] == []

@@ -59,8 +59,14 @@ async def test_what_was_deleted_comes_back_online(tmp_path: Path) -> None:
         assert [now["Work"][1][uid] for uid in (13, 14)] == [before["Work"][1][uid] for uid in (3, 7)]
         assert json.loads(await here.run(*restore, "--folder", "Work"))["messages"] == 0  # and not twice
 
-        # one message, by its UID and by its Message-ID, into a folder of its own
+        # one message, and no reply to it, by its UID and by its Message-ID, into a folder of its own
         await here.run(*restore, "--folder", "Work", "--message", "5", "--into", "Restored")
+        reply = letter("a reply").replace(b"Subject", b"In-Reply-To: <INBOX-2@far.test>\r\nSubject")
+        await asyncio.to_thread(here.send, ANN, reply)
+        await here.emptied()
+        before = await asyncio.to_thread(here.seen)
+        before.pop("Restored")
+        await here.run("backup", str(here.backups))
         await here.run(*restore, "--message", "<INBOX-2@far.test>", "--into", "Restored")
         now = await asyncio.to_thread(here.seen)
         assert texts(now, "Restored") == sorted([before["Work"][1][5][3], before["INBOX"][1][3][3]])

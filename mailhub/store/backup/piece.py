@@ -41,7 +41,9 @@ class Place:
     words: list[str]
     there: set[str]
     uids: list[tuple[int, str, int]] = field(default_factory=list)
-    came: list[str] = field(default_factory=list)  # names in cur/ that are to be taken
+    came: list[tuple[int, str]] = field(
+        default_factory=list
+    )  # UIDs they had, and names in cur/, of those that are to be taken
 
 
 class Piece:
@@ -93,7 +95,7 @@ class Piece:
                 raise Trouble(f"{name!r} is no folder's name")
         self._homes.make(self._account)
         home = self._homes.path(self._account)
-        self._own(*(str(parent) for parent in list(Path(home).parents)[:2]), home, *self._parts(home))
+        self._own(*(str(parent) for parent in list(Path(home).parents)[:3]), home, *self._parts(home))
         places: dict[str, Place] = {}
         for seen, entry in enumerate(self._entries(folder, message), 1):
             target = into if folder or message else f"{into}{SEPARATOR}{entry.folder}"
@@ -130,11 +132,11 @@ class Piece:
             raise Trouble(f"{self._backups.path / self._name}: {self._account} has no folder {folder}", "not_found")
 
     def _of_id(self, message: str) -> set[tuple[str, int]]:
-        """Folders and UIDs of a Message-ID."""
-        wanted = message if message.startswith("<") else f"<{message}>"
+        """Folders and UIDs of a Message-ID, which ends an ENVELOPE (before it stands what it replies to)."""
+        end = f'"{message if message.startswith("<") else f"<{message}>"}")'.encode()
         rows = self._db.execute(
-            "select f.name, r.uid from rendered r join folder f on f.id=r.folder where f.account=? and instr(r.envelope, ?) > 0",
-            (self._account, wanted.encode()),
+            "select f.name, r.uid from rendered r join folder f on f.id=r.folder where f.account=? and substr(r.envelope, -?) = ?",
+            (self._account, len(end), end),
         ).fetchmany(10_000)
         return set(rows)
 
@@ -219,7 +221,7 @@ class Piece:
         if place.whole:
             place.uids.append((entry.uid, entry.file, entry.size))
         else:
-            place.came.append(name)
+            place.came.append((entry.uid, name))
 
     def _flags(self, place: Place, flags: int, theirs: Sequence[str]) -> int:
         """With the letters that the folder has for these keywords."""
@@ -272,7 +274,8 @@ class Piece:
         place.directory = target
 
 
-def batches(files: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """Of files that enter the index."""
-    for start in range(0, len(files), BATCH):
+def batches(place: Place) -> Iterator[tuple[str, ...]]:
+    """Files that enter the index, in the order they had; once, with none, where the whole folder is to be looked at."""
+    files = [name for _, name in sorted(place.came)]
+    for start in range(0, len(files) or 1, BATCH):
         yield tuple(files[start : start + BATCH])
