@@ -67,20 +67,13 @@ def setup(
     spoken = language(chosen)
     words = WORDS[spoken]
     asking = not yes and sys.stdin.isatty()
-
-    def given(value: str | None, what: str, usual: str | None = None) -> str:
-        if value is None and asking:
-            return str(click.prompt(words[what], default=usual, err=True))
-        if value is None and usual is None:
-            raise click.UsageError("DOMAIN is missing")
-        return value if value is not None else str(usual)
-
-    name = _name(given(domain, "domain"), ascii_only=False)
-    host = _name(given(hostname, "hostname", f"mail.{_name(name)}"))
-    address = _account(given(account, "account", f"postmaster@{name}"), name)
     if not (asking or from_stdin or generate):
         raise click.UsageError("the account's password: --password-stdin or --generate")
-    if acme is None and asking and click.confirm(words["acme"], default=False, err=True):
+    ask = _Asking(words, asking)
+    name = _name(ask.text("domain", domain), ascii_only=False)
+    host = _name(ask.text("hostname", hostname, f"mail.{_name(name)}"))
+    address = _account(ask.text("account", account, f"postmaster@{name}"), name)
+    if acme is None and ask.yes("acme", default=False):
         acme = LETS_ENCRYPT
     wanted = Production(
         domain=name,
@@ -93,48 +86,50 @@ def setup(
         acme=LETS_ENCRYPT if acme == "letsencrypt" else acme or "",
     )
     settings = _checked(wanted, spoken, file)
-    if asking:
-        told = words["go on"].format(file=file, data=wanted.data, user=wanted.user or os.geteuid())
-        if not click.confirm(told, default=True, err=True):
-            fail(words["nothing"])
-    password = (
-        obtain(from_stdin, generate)
-        if from_stdin or generate
-        else click.prompt(words["password"], hide_input=True, confirmation_prompt=True, err=True)
-    )
+    if asking and not ask.yes("go on", default=True, file=file, data=wanted.data, user=wanted.user or os.geteuid()):
+        fail(words["nothing"])
+    password = obtain(from_stdin, generate) if from_stdin or generate else ask.password()
     made_user = _make_user(wanted)
     taken = _taken()
     new, zone = _filled(settings, wanted, password)
     old = _put(file, text(wanted, spoken))
+    printed = password if generate and new else ""
     if as_json:
-        print_json(
-            {
-                "config": str(file),
-                "kept": old,
-                "user": wanted.user,
-                "account": address,
-                "made": new,
-                **({"password": password} if generate and new else {}),
-                "ports_taken": taken,
-                "zone": zone,
-            }
-        )
+        secret = {"password": printed} if printed else {}
+        done = {"config": str(file), "kept": old, "user": wanted.user, "account": address, "made": new, **secret}
+        print_json({**done, "ports_taken": taken, "zone": zone})
         return
-    _tell(
-        words,
-        wanted,
-        file,
-        [
-            words["made user"].format(user=wanted.user) if made_user else "",
-            words["written"].format(file=file),
-            words["kept"].format(old=old) if old else "",
-            words["account made" if new else "account there"].format(account=address)
-            + (f" {password}" if generate and new else ""),
-            words["taken"].format(ports=", ".join(map(str, taken))) if taken else "",
-            "" if wanted.user or not os.geteuid() else words["no root"],
-        ],
-        zone,
-    )
+    lines = [
+        words["made user"].format(user=wanted.user) if made_user else "",
+        words["written"].format(file=file),
+        words["kept"].format(old=old) if old else "",
+        f"{words['account made' if new else 'account there'].format(account=address)} {printed}",
+        words["taken"].format(ports=", ".join(map(str, taken))) if taken else "",
+        "" if wanted.user or not os.geteuid() else words["no root"],
+    ]
+    _tell(words, wanted, file, lines, zone)
+
+
+class _Asking:
+    """Questions where somebody sits at the terminal, on stderr; elsewhere the usual answers."""
+
+    def __init__(self, words: Words, asking: bool) -> None:
+        self._words, self._asking = words, asking
+
+    def text(self, what: str, given: str | None, usual: str | None = None) -> str:
+        if given is not None:
+            return given
+        if self._asking:
+            return str(click.prompt(self._words[what], default=usual, err=True))
+        if usual is None:
+            raise click.UsageError("DOMAIN is missing")
+        return usual
+
+    def yes(self, what: str, *, default: bool, **names: object) -> bool:
+        return click.confirm(self._words[what].format(**names), default=default, err=True) if self._asking else default
+
+    def password(self) -> str:
+        return str(click.prompt(self._words["password"], hide_input=True, confirmation_prompt=True, err=True))
 
 
 def _name(given: str, *, ascii_only: bool = True) -> str:
@@ -300,7 +295,7 @@ def _beside(file: Path) -> str:
 def _tell(words: Words, wanted: Production, file: Path, lines: list[str], zone: str) -> None:
     command = f"mailhub --config {file}"
     for line in filter(None, lines):
-        click.echo(harmless(line))
+        click.echo(harmless(line.rstrip()))
     click.echo(f"\n{words['dns'].format(command=command, domain=wanted.domain)}\n")
     for line in zone.splitlines():
         click.echo(harmless(line))
