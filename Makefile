@@ -8,7 +8,7 @@ SECOND = 3.13# `make test` runs the fast tests with this version too, where it i
 WORKERS = 2
 MINUTES = 5
 
-.PHONY: man run test lint fresh flake fuzz imap-stress bench bench-short bench-junk bench-queue screenshots crash lock setup packages second clean help
+.PHONY: man run test lint fresh deb flake fuzz imap-stress bench bench-short bench-junk bench-queue screenshots crash lock setup packages second clean help
 .NOTPARALLEL:
 
 run:  ## serve on ./config.toml
@@ -38,6 +38,9 @@ flake: setup  ## 1,000 tests with a fresh server each, 20 times; `make test` doe
 
 fresh: setup  ## README's commands in a new Debian root; `make test` does `make run` alone
 	MAILHUB_FRESH=1 $(BIN)/python -m pytest -q tests/e2e/test_fresh_debian.py
+
+deb: setup  ## a Debian package, into dist/
+	@scripts/deb $(BIN)/python dist
 
 bench: setup packages  ## measure beside Debian's Postfix and Dovecot; writes bench/out/bench.json
 	$(BIN)/python -m bench

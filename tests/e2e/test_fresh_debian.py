@@ -3,11 +3,13 @@
 import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.debian_root import PACKAGES, DebianRoot, make, missing
+from support.debian_root import PACKAGES, DebianRoot, Running, make, missing
 from support.server import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text()
@@ -16,6 +18,7 @@ ASKED_FOR = (
     "make",
     "git",
 )  # by README.md; curl is for its first message, and certificates are this machine's
+PASSWORD = "correct horse battery"
 LONG = "MAILHUB_FRESH" in os.environ  # `make fresh`
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600 if LONG else 900)]
@@ -72,6 +75,54 @@ def test_make_run_and_a_first_message(root: DebianRoot, tmp_path: Path) -> None:
         assert "The first message." in message
 
 
+def used(host: Running, mailhub: tuple[str, ...], sendmail: str) -> str:
+    """Set up, started, a message sent by the command that programs know, and read by IMAP; what `start` said."""
+    zone = host.do("mailhub", "setup", "example.org", "--password-stdin", stdin=f"{PASSWORD}\n")
+    assert "example.org. IN MX 10 mail.example.org." in zone
+    assert host.do(*mailhub, "check").endswith(": ok\n")
+    started = host.do(*mailhub, "start")
+    if sendmail == "/opt/names/sendmail":
+        host.do("install", "-d", "/opt/names")
+        host.do(*mailhub, "install-names", "/opt/names")
+    host.do(sendmail, "-f", "root@elsewhere.test", "postmaster@example.org", stdin="Subject: Fresh\n\nhello\n")
+    assert "Subject: Fresh" in host.do("python3", "-c", FETCH, "postmaster@example.org", PASSWORD)
+    return started
+
+
+@only_long
+def test_the_debian_package(root: DebianRoot, tmp_path: Path) -> None:
+    """Made by Debian's tools, installed by apt, used, removed, purged."""
+    built = subprocess.run(
+        [REPOSITORY / "scripts/deb", sys.executable, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    shutil.copy(built.stdout.splitlines()[-1], root.path / "mailhub.deb")
+    install = "apt-get -qq update; apt-get -qq -y install /mailhub.deb"
+    leftovers = "find / -xdev -name '*mailhub*' -not -path '/src*' -not -path '/mailhub.deb' -not -path '/var/log/*'"
+    enabled = "test -L /etc/systemd/system/multi-user.target.wants/mailhub.service; ls /etc/rc2.d/S*mailhub"
+    before = root.do("sh", "-ec", leftovers)
+    root.do("sh", "-ec", install)
+    root.do(
+        "sh", "-ec", f"{enabled}; mailhub version; readlink -f /usr/sbin/sendmail /usr/bin/mailq /usr/bin/newaliases"
+    )
+    root.do("sh", "-ec", "apt-get -qq -y purge mailhub; ! getent passwd mailhub; ! test -e /usr/sbin/sendmail")
+    assert root.do("sh", "-ec", leftovers) == before
+
+    root.do("sh", "-ec", install)
+    with root.running(tmp_path / "log", "sh", "-c", "echo here; trap 'exit 0' TERM; tail -f /dev/null & wait") as host:
+        host.said("here")
+        used(host, ("mailhub", "--config", "/etc/mailhub/config.toml"), "/usr/sbin/sendmail")
+        assert host.do("mailq").startswith("Mail queue is empty")
+        assert host.run("/etc/init.d/mailhub", "status").returncode == 0
+        host.do("apt-get", "-qq", "-y", "remove", "mailhub")
+        host.do("sh", "-ec", "test -e /etc/mailhub/config.toml; test -e /var/lib/mailhub/mailhub.db")
+        purged = host.run("apt-get", "-qq", "-y", "purge", "mailhub")
+        assert "/var/lib/mailhub holds mail, and stays" in purged.stdout + purged.stderr
+        kept = "/etc/group\n/etc/passwd\n/var/lib/mailhub\n"
+        found = host.do("sh", "-ec", f"grep -l mailhub /etc/passwd /etc/group | sort; {leftovers} -maxdepth 3")
+        assert found == kept + before
+        host.do("sh", "-ec", "rm -r /var/lib/mailhub; userdel mailhub")
+
+
 @only_long
 def test_pip_and_setup(root: DebianRoot, tmp_path: Path) -> None:
     """As docs/operator.md begins: installed from the lock, set up, started, used."""
@@ -83,24 +134,9 @@ def test_pip_and_setup(root: DebianRoot, tmp_path: Path) -> None:
     )
     with root.running(tmp_path / "log", "sh", "-c", "echo here; trap 'exit 0' TERM; tail -f /dev/null & wait") as host:
         host.said("here")
-        password = "correct horse battery"
-        zone = host.do("mailhub", "setup", "example.org", "--password-stdin", stdin=f"{password}\n")
-        assert "The system has a new user, mailhub." in zone
-        assert "example.org. IN MX 10 mail.example.org." in zone
         mailhub = ("mailhub", "--config", "/etc/mailhub/config.toml")
-        assert host.do(*mailhub, "check").endswith(": ok\n")
-        doors = [line.split()[:3] for line in host.do(*mailhub, "start").splitlines()]
+        doors = [line.split()[:3] for line in used(host, mailhub, "/opt/names/sendmail").splitlines()]
         assert ["https", "http", "0.0.0.0:443"] in doors
-        host.do("install", "-d", "/opt/names")
-        host.do(*mailhub, "install-names", "/opt/names")
-        host.do(
-            "/opt/names/sendmail",
-            "-f",
-            "root@elsewhere.test",
-            "postmaster@example.org",
-            stdin="Subject: Fresh\n\nhello\n",
-        )
-        assert "Subject: Fresh" in host.do("python3", "-c", FETCH, "postmaster@example.org", password)
         owner = host.do("stat", "-c", "%U %a", "/var/lib/mailhub", "/etc/mailhub/config.toml")
         assert owner.splitlines() == ["mailhub 700", "root 644"]
         host.do(*mailhub, "stop")

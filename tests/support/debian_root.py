@@ -182,13 +182,8 @@ class Running:
     def run(self, *words: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
         """Beside it, in the same namespaces. It has said something already, and so has come to where it runs."""
         enter = ["nsenter", "-t", str(self.pid), "-m", "-n", "-p", "-i", f"--root=/proc/{self.pid}/root"]
-        clean = [
-            "env",
-            "-i",
-            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            "LC_ALL=C.UTF-8",
-            "HOME=/root",
-        ]
+        path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        clean = ["env", "-i", "-C", "/", path, "LC_ALL=C.UTF-8", "HOME=/root"]
         return subprocess.run(
             [*enter, *clean, *words], input=stdin, capture_output=True, text=True, check=False, timeout=_WAIT
         )
