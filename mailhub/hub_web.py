@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mailhub.control.words import Status
+from mailhub.directory.passkeys import Passkeys
 from mailhub.directory.second_factor import SecondFactors
 from mailhub.hub_status import published, status_of
 from mailhub.model.clock import SystemClock, VirtualClock
@@ -34,6 +35,7 @@ from mailhub.web.mail.folders import Folders
 from mailhub.web.mail.leaving import Leaving
 from mailhub.web.mail.listing import Listing
 from mailhub.web.mail.looking import Looking
+from mailhub.web.mail.passkeys import PasskeyRoutes
 from mailhub.web.mail.reading import Reading
 from mailhub.web.mail.signin import SignIn
 from mailhub.web.metrics import Metrics
@@ -82,6 +84,13 @@ def renewing(hub: "Hub", undo: AsyncExitStack) -> "asyncio.Task[None]":
 def webmail_routes(hub: "Hub", sessions: Sessions, access: Access) -> list[Route]:
     factors = SecondFactors(hub.store.directory, hub.clock, hub.config.hostname)
     return [
+        *PasskeyRoutes(
+            Passkeys(hub.store.directory, hub.clock, hub.config.hostname),
+            hub.authenticator,
+            hub.directory,
+            sessions,
+            access,
+        ).routes(),
         *SignIn(hub.authenticator, factors.wrong, sessions, access, hub.signin.stored.settled).routes(),
         *Passwords(
             hub.control, hub.directory, hub.authenticator, sessions, factors, hub.signin.stored.settled

@@ -255,8 +255,10 @@ class Authenticator:
         return name, ""
 
     def _needs_app_password(self, name: str) -> bool:
-        row = self._store.second_factor(name) if self._auth.second_factor_closes_protocols else None
-        return row is not None and row.confirmed
+        if not self._auth.second_factor_closes_protocols:
+            return False
+        row = self._store.second_factor(name)
+        return (row is not None and row.confirmed) or bool(self._store.passkeys(name))
 
     async def _ask(self, digest: bytes, login: str, password: str, service: str, client: str) -> str | None:
         """The digest holds the stored hash: a changed password makes what is remembered of the old one worthless."""

@@ -50,6 +50,10 @@ class SecondFactors:
         row = self._store.second_factor(key(account))
         return row is not None and row.confirmed
 
+    def wants_more(self, account: str) -> bool:
+        """Whether a password alone does not open the web login: the account has codes, or a passkey."""
+        return self.active(account) or bool(self._store.passkeys(key(account)))
+
     def left(self, account: str) -> int | None:
         """Recovery codes that were not used yet; None where no code is asked for."""
         row = self._store.second_factor(key(account))
@@ -93,9 +97,11 @@ class SecondFactors:
 
     async def wrong(self, account: str, typed: str) -> str:
         """Why that code does not open the web login; "" where it does, or none is asked for. CodeWanted where none was typed."""
-        if self.active(account) and not typed:
-            raise CodeWanted("the code of the second factor is wanted")
-        return "" if await self.right(account, typed) else "wrong code"
+        if not self.wants_more(account):
+            return ""
+        if not typed:
+            raise CodeWanted("the code of the second factor is wanted, or a passkey")
+        return "" if self.active(account) and await self.right(account, typed) else "wrong code"
 
     async def remove(self, account: str) -> None:
         """NotFound where there is none."""

@@ -20,6 +20,7 @@ from .directory import AccountRow as AccountRow
 from .directory import AliasRow as AliasRow
 from .directory import AppPasswordRow as AppPasswordRow
 from .directory import DirectoryStore as DirectoryStore
+from .directory import PasskeyRow as PasskeyRow
 from .directory import SecondFactorRow as SecondFactorRow
 from .dkim import DkimKey as DkimKey
 from .dkim import DkimStore as DkimStore

@@ -47,6 +47,20 @@ class SecondFactorRow:
     recovery: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class PasskeyRow:
+    """What signs in to the web by WebAuthn. `id`: of the credential, base64url. `key`: its public key (COSE). `counter`: of its last
+    signature. `used`: wall time; 0: never."""
+
+    id: str
+    account: str
+    key: bytes
+    counter: int
+    name: str
+    created: float
+    used: float = 0.0
+
+
 class DirectoryStore(Protocol):
     """The embedded directory's rows. Reads are one row by key."""
 
@@ -119,6 +133,22 @@ class DirectoryStore(Protocol):
         ...
 
     async def delete_second_factor(self, account: str) -> None: ...
+
+    def passkey(self, id: str) -> PasskeyRow | None: ...
+
+    def passkeys(self, account: str) -> list[PasskeyRow]:
+        """Oldest first."""
+        ...
+
+    async def put_passkey(self, row: PasskeyRow, limit: int) -> None:
+        """Exists where the id is known, LimitReached where the account would have more than `limit`."""
+        ...
+
+    async def use_passkey(self, id: str, counter: int, used: float) -> None: ...
+
+    async def delete_passkey(self, account: str, id: str) -> None:
+        """NotFound where the account has none of that id."""
+        ...
 
     async def meta(self, key: str) -> str | None:
         """A small durable note (schema version, whether the demo accounts were made)."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from mailhub.model.errors import Exists, LimitReached, NotFound
 
-from ..api import AppPasswordRow, SecondFactorRow
+from ..api import AppPasswordRow, PasskeyRow, SecondFactorRow
 from ..lane import Lane
 from .writer import Told, Writer
 
@@ -30,6 +30,21 @@ class PutAppPassword:
             f"insert into app_password({_APP}) values (?,?,?,?,?,?,?)",
             (row.account, row.name, row.digest, json.dumps(row.services), row.created, row.used, row.client),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class PutPasskey:
+    row: PasskeyRow
+    limit: int
+
+    def apply(self, db: sqlite3.Connection, told: Told) -> None:
+        row = self.row
+        if db.execute("select 1 from passkey where id=?", (row.id,)).fetchone():
+            raise Exists("that passkey is known already")
+        if db.execute("select count(*) from passkey where account=?", (row.account,)).fetchone()[0] >= self.limit:
+            raise LimitReached(f"{row.account} has {self.limit} passkeys")
+        values = (row.id, row.account, row.key, row.counter, row.name, row.created, row.used)
+        db.execute("insert into passkey values (?,?,?,?,?,?,?)", values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +131,24 @@ class SqliteCredentials:
     async def delete_second_factor(self, account: str) -> None:
         text = "delete from second_factor where account=?"
         await self._writer.do(Statement(text, (account,), f"{account} has no second factor"))
+
+    def passkey(self, id: str) -> PasskeyRow | None:
+        row = self._db.execute("select * from passkey where id=?", (id,)).fetchone()
+        return None if row is None else PasskeyRow(*row)
+
+    def passkeys(self, account: str) -> list[PasskeyRow]:
+        rows = self._db.execute("select * from passkey where account=? order by created, id", (account,)).fetchall()
+        return [PasskeyRow(*row) for row in rows]
+
+    async def put_passkey(self, row: PasskeyRow, limit: int) -> None:
+        await self._writer.do(PutPasskey(row, limit))
+
+    async def use_passkey(self, id: str, counter: int, used: float) -> None:
+        await self._writer.do(Statement("update passkey set counter=?, used=? where id=?", (counter, used, id)))
+
+    async def delete_passkey(self, account: str, id: str) -> None:
+        text = "delete from passkey where account=? and id=?"
+        await self._writer.do(Statement(text, (account, id), f"{account} has no such passkey"))
 
 
 def _app_password(row: tuple[Any, ...]) -> AppPasswordRow:

@@ -39,6 +39,7 @@ class DeleteAccount:
             raise NotFound(f"no account {self.name}")
         db.execute("delete from app_password where account=?", (self.name,))
         db.execute("delete from second_factor where account=?", (self.name,))
+        db.execute("delete from passkey where account=?", (self.name,))
         db.execute("delete from sieve_script where account=?", (self.name,))
         db.execute("delete from sieve_mark where account=?", (self.name,))
         db.execute("delete from sent where account=?", (self.name,))

@@ -13,6 +13,7 @@ ban         of client networks; sent: what an account sent on a day; wrote_to: d
 dkim_key    keys that sign our mail
 api_token    what programs show to the HTTP interface
 dmarc_count what was found of other domains' mail, for the reports to them
+passkey     what signs in to the web without a password (WebAuthn), of each account
 history     figures of the server over time, by the minute and by the hour (step)
 webhook_event what waits until programs of others have taken it
 domain_admin accounts that may change what lives in a domain
@@ -29,7 +30,7 @@ import sqlite3
 
 from mailhub.model.errors import Permanent
 
-VERSION = 24
+VERSION = 25
 
 # What orders and counts the queue. A trigger is one statement here: it holds no ";" before a line's end.
 _QUEUE_ORDER = """
@@ -122,6 +123,11 @@ create table history(step integer not null, at integer not null, accepted intege
   oldest real not null, sessions integer not null, memory integer not null, lag real not null, primary key(step, at)) without rowid;
 """
 
+_PASSKEY = """
+create table passkey(id text primary key, account text not null, key blob not null, counter integer not null, name text not null,
+  created real not null, used real not null) without rowid;
+create index passkey_account on passkey(account, created);
+"""
 
 TABLES = (
     """
@@ -181,6 +187,7 @@ create table recipient(item integer not null, n integer not null, address text n
     + _WEBHOOK_EVENT
     + _DMARC_COUNT
     + _HISTORY
+    + _PASSKEY
     + """
 
 create table folder(id integer primary key, account text not null, name text not null, uidvalidity integer not null,
@@ -316,6 +323,7 @@ alter table item add column verdict text not null default '';
     22: _WEBHOOK_EVENT,
     23: _DMARC_COUNT,
     24: _HISTORY,
+    25: _PASSKEY,
 }
 
 

@@ -72,7 +72,7 @@ class SignIn:
         one = _SESSIONS + "/{id}"
         return [
             Route("POST", _SESSION, self._begin, "Sign in; answered with a cookie", None, SigningIn, SignedIn),
-            Route("GET", _SESSION, self._told, "Who is signed in", None, None, SignedIn, security="browser"),
+            Route("GET", _SESSION, self._session, "Who is signed in", None, None, SignedIn, security="browser"),
             Route("DELETE", _SESSION, self._end, "Sign out", None, None, Ended, security="browser"),
             Route("GET", _SESSIONS, self._list, "Browsers that are signed in", None, None, tuple[Browser, ...], security="browser"),
             Route("DELETE", _SESSIONS, self._end_others, "Sign out all but this one", None, None, Ended, security="browser"),
@@ -94,11 +94,11 @@ class SignIn:
             raise Denied(401, "wrong login, password or code")
         await self._stored()
         response = web.Response(content_type="application/json")
-        response.body = json.encode(_told(await self._sessions.begin(request, response, account.name)))
+        response.body = json.encode(told(await self._sessions.begin(request, response, account.name)))
         return response
 
-    async def _told(self, request: web.Request) -> web.StreamResponse:
-        return answered(_told(await self._sessions.required(request)))
+    async def _session(self, request: web.Request) -> web.StreamResponse:
+        return answered(told(await self._sessions.required(request)))
 
     async def _end(self, request: web.Request) -> web.StreamResponse:
         await self._sessions.required(request)
@@ -123,5 +123,5 @@ class SignIn:
         return answered(Ended(self._sessions.end_others(await self._sessions.required(request))))
 
 
-def _told(session: Session) -> SignedIn:
+def told(session: Session) -> SignedIn:
     return SignedIn(session.account, session.token, session.is_admin)

@@ -10,6 +10,7 @@ import * as folders from "./folders.js";
 import * as keys from "./keys.js";
 import * as list from "./list.js";
 import * as message from "./message.js";
+import { manage as managePasskeys } from "./passkeys.js";
 import * as preferences from "./preferences.js";
 import { state } from "./state.js";
 import { signIn, signOut, whoIsIt } from "./signin.js";
@@ -49,6 +50,10 @@ byId("bar").addEventListener("click", (event) => {
 byId("compose").onclick = () => void doing("compose");
 byId("show-folders").onclick = () => byId("show-folders").setAttribute("aria-expanded", String(document.body.classList.toggle("folders-open")));
 byId("search-help").onclick = () => void searchHelp();
+byId("account").addEventListener("click", (event) => {
+  if (event.target instanceof Element && event.target.closest("button, a")) byId("account").removeAttribute("open");
+});
+byId("show-passkeys").onclick = () => void managePasskeys().catch(wrong);
 byId("show-keys").onclick = () => void keys.help();
 byId("sign-out").onclick = async () => {
   await signOut();

@@ -2,6 +2,7 @@
 import { ask, Refused, show } from "../common/api.js";
 import { byId } from "../common/dom.js";
 import { say } from "../common/words.js";
+import { possible, shown } from "./passkeys.js";
 
 /** @typedef {{account: string, token: string, is_admin: boolean}} SignedIn */
 
@@ -29,22 +30,39 @@ export async function whoIsIt() {
 export function signIn() {
   byId("signin").hidden = false;
   field("login").focus();
+  const passkey = /** @type {HTMLButtonElement} */ (byId("signin-passkey"));
+  passkey.hidden = !possible();
   return new Promise((resolve) => {
-    form.onsubmit = async (event) => {
-      event.preventDefault();
-      const found = await attempt();
+    /** @param {SignedIn | null} found */
+    const done = (found) => {
       if (!found) return;
       form.reset();
       code.hidden = true;
       byId("signin").hidden = true;
       resolve(found);
     };
+    form.onsubmit = async (event) => {
+      event.preventDefault();
+      done(await attempt());
+    };
+    passkey.onclick = async () => done(await byPasskey());
   });
 }
 
 export async function signOut() {
   await ask("DELETE", "own/session");
   show("");
+}
+
+/** @returns {Promise<SignedIn | null>} */
+async function byPasskey() {
+  said.textContent = "";
+  try {
+    return kept(await ask("POST", "own/session/passkey", await shown()));
+  } catch (error) {
+    said.textContent = error instanceof Refused ? say("wrongPasskey") : say("noPasskeyShown");
+    return null;
+  }
 }
 
 /** @returns {Promise<SignedIn | null>} */
