@@ -177,6 +177,9 @@ class OwnDirectory(OutsideDirectory):
     async def add_account(self, address: str, password: str | None) -> Account:
         return await Directory.add_account(self, address, password)
 
+    async def restore_account(self, address: str, stored: str, *, enabled: bool) -> Account:
+        return await Directory.restore_account(self, address, stored, enabled=enabled)
+
     async def set_password(self, address: str, password: str) -> None:
         await Directory.set_password(self, address, password)
 
