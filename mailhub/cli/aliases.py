@@ -7,7 +7,7 @@ import click
 from mailhub.control.words import AliasAdd, AliasRemove
 
 from .backend import all_aliases, backend
-from .options import common
+from .options import common, containing
 from .output import print_json, print_table
 
 
@@ -40,11 +40,12 @@ def remove(address: str, config: Path | None, as_json: bool) -> None:
 
 
 @alias.command("list")
+@containing
 @common
-def list_aliases(config: Path | None, as_json: bool) -> None:
+def list_aliases(containing: str, config: Path | None, as_json: bool) -> None:
     """List all aliases."""
     with backend(config) as side:
-        aliases = all_aliases(side)
+        aliases = all_aliases(side, containing)
     if as_json:
         print_json(aliases)
     else:

@@ -97,18 +97,18 @@ def acting(config: Config) -> Iterator[None]:
         os.setgroups(groups)
 
 
-def all_users(side: Backend) -> "list[User]":
+def all_users(side: Backend, containing: str = "") -> "list[User]":
     """Every page of them."""
     users: list[User] = []
-    while page := side.ask(UserList(after=users[-1].address if users else "")):
+    while page := side.ask(UserList(after=users[-1].address if users else "", containing=containing)):
         users.extend(page)
     return users
 
 
-def all_aliases(side: Backend) -> "list[Alias]":
+def all_aliases(side: Backend, containing: str = "") -> "list[Alias]":
     """Every page of them."""
     aliases: list[Alias] = []
-    while page := side.ask(AliasList(after=aliases[-1].address if aliases else "")):
+    while page := side.ask(AliasList(after=aliases[-1].address if aliases else "", containing=containing)):
         aliases.extend(page)
     return aliases
 

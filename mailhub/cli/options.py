@@ -53,6 +53,11 @@ def under_environment(config: Config, but: frozenset[str]) -> Config:
         fail(str(error))
 
 
+containing = click.option(
+    "--containing", default="", metavar="TEXT", help="Those alone that have this in their address."
+)
+
+
 def duration(ctx: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
     """`90`, `90s`, `5m`, `3h`, `2d` in seconds."""
     if value is None:

@@ -8,7 +8,7 @@ from mailhub.control.words import Done, ForwardGet, ForwardSet, Request, UserAdd
 
 from .app_passwords import app_password, second_factor
 from .backend import all_users, backend
-from .options import common
+from .options import common, containing
 from .output import print_json, print_table
 from .passwords import obtain, password_options
 
@@ -47,11 +47,12 @@ def remove(address: str, config: Path | None, as_json: bool) -> None:
 
 
 @user.command("list")
+@containing
 @common
-def list_users(config: Path | None, as_json: bool) -> None:
+def list_users(containing: str, config: Path | None, as_json: bool) -> None:
     """List all accounts."""
     with backend(config) as side:
-        users = all_users(side)
+        users = all_users(side, containing)
     if as_json:
         print_json(users)
     else:

@@ -300,7 +300,7 @@ class UserList(Request[tuple[User, ...]], frozen=True, kw_only=True, tag="user.l
 
     after: str = ""
     limit: Page = PAGE
-    containing: str = ""
+    containing: Annotated[str, Meta(max_length=1_000)] = ""
 
 
 class DomainAdd(Request[Done], frozen=True, kw_only=True, tag="domain.add"):
@@ -339,7 +339,7 @@ class AliasList(Request[tuple[Alias, ...]], frozen=True, kw_only=True, tag="alia
 
     after: str = ""
     limit: Page = PAGE
-    containing: str = ""
+    containing: Annotated[str, Meta(max_length=1_000)] = ""
 
 
 AnyRequest = (

@@ -74,6 +74,8 @@ def test_accounts_from_the_cradle_to_the_grave(place: Place) -> None:
     assert place.run("user", "disable", "eve@a.test").exit_code == 3
     assert place.run("user", "remove", "ben@a.test").exit_code == 0
     assert place.json("user", "list") == [{"address": "ann@a.test", "enabled": True}]
+    assert place.json("user", "list", "--containing", "NN@") == [{"address": "ann@a.test", "enabled": True}]
+    assert place.json("user", "list", "--containing", "bob") == []
 
 
 def test_domains_and_aliases(place: Place) -> None:

@@ -24,13 +24,15 @@ async def administered(data: Path, **options: Any) -> AsyncIterator[Site]:
         yield made
 
 
-async def opened(browser: Browser, here: Site, path: str = "", account: str = ADMIN, **options: Any) -> Page:
+async def opened(
+    browser: Browser, here: Site, path: str = "", account: str = ADMIN, prefix: str = "", **options: Any
+) -> Page:
     """A page of administration, signed in. `path`: behind the #/."""
     options = {"locale": "en-GB", "viewport": {"width": 1280, "height": 800}, **options}
     page = await (await browser.new_context(**options)).new_page()
     page.set_default_timeout(10_000)
     expect.set_options(timeout=10_000)
-    await page.goto(f"{here.root}/admin#/{path}")
+    await page.goto(f"{here.root}{prefix}/admin#/{path}")
     await page.locator("input[name=login]").fill(account)
     await page.locator("input[name=password]").fill(PASSWORD)
     await page.keyboard.press("Enter")

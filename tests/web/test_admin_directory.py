@@ -11,6 +11,7 @@ from support.browser import CHROMIUM, chromium
 from support.hubs import PASSWORD
 from support.webmail import ANN, Site
 
+from mailhub.config.web import Web
 from mailhub.control import words
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM, reason="no chromium")]
@@ -166,3 +167,22 @@ async def test_by_keys_alone_on_a_phone_in_chinese(browser: Browser, here: Site)
     await page.keyboard.type("a fine password")
     await page.keyboard.press("Enter")
     await expect(page.locator("#view").get_by_role("link", name="eve@mailhub.test")).to_be_visible()
+
+
+async def test_an_odd_address_shows_the_overview(browser: Browser, here: Site) -> None:
+    page = await opened(browser, here, "domains")
+    for odd in ("constructor", "__proto__/x", "%E0%A4%A", "overview/%E0%A4%A"):
+        await page.goto(f"{here.root}/admin#/{odd}")
+        await expect(page.locator("#view h1")).to_have_text("Overview")
+        await go(page, "Domains")
+
+
+async def test_below_a_prefix(browser: Browser, tmp_path: Path) -> None:
+    async with administered(tmp_path, web=Web(prefix="/post", admins=(ADMIN,))) as here:
+        page = await opened(browser, here, "accounts", prefix="/post")
+        await expect(page.locator("#view").get_by_role("link", name=ANN)).to_be_visible()
+        await page.reload()
+        await go(page, "Domains")
+        await page.locator("#who-menu summary").click()
+        await page.get_by_role("link", name="To the mail").click()
+        await page.wait_for_url(f"{here.root}/post/")

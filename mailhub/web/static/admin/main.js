@@ -74,8 +74,8 @@ async function shown(moved) {
   left.abort();
   const here = (left = new AbortController());
   const [, first = "", ...more] = location.hash.split("/");
-  const name = first in PAGES ? first : "overview";
-  const what = decodeURIComponent(more.join("/"));
+  const name = Object.hasOwn(PAGES, first) ? first : "overview";
+  const what = decoded(more.join("/"));
   open(false);
   for (const dialog of document.querySelectorAll("dialog")) dialog.close();
   for (const link of byId("menu").querySelectorAll("a")) {
@@ -96,4 +96,13 @@ async function shown(moved) {
   const heading = holder.querySelector("h1");
   document.title = `${what || say(name)} · ${say("title")}`;
   if (moved && heading && document.activeElement === document.body) heading.focus();
+}
+
+/** @param {string} text of an address, which anybody can write */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }

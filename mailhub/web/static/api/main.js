@@ -64,10 +64,18 @@ function place(one) {
   return `#${one.method} ${one.path}`;
 }
 
+function chosen() {
+  try {
+    return decodeURIComponent(location.hash);
+  } catch {
+    return "";
+  }
+}
+
 function listed() {
   const wanted = filter.value.toLowerCase().split(/\s+/);
   const found = operations.filter((one) => wanted.every((word) => `${one.method} ${one.path} ${one.summary}`.toLowerCase().includes(word)));
-  const here = decodeURIComponent(location.hash);
+  const here = chosen();
   byId("operations").replaceChildren(...found.map((one) => {
     const link = element("a", { href: encodeURI(place(one)), title: one.summary, ...(place(one) === here ? { "aria-current": "true" } : {}) }, element("span", { class: "method" }, one.method), " ", one.path.replace(/^\/api\/mailhub\/v1\//, ""));
     return element("li", {}, link);
@@ -76,7 +84,7 @@ function listed() {
 
 /** @param {boolean} moved the reader chose it just now */
 function show(moved) {
-  const one = operations.find((each) => place(each) === decodeURIComponent(location.hash));
+  const one = operations.find((each) => place(each) === chosen());
   listed();
   if (!one) return;
   asking?.abort();
