@@ -43,9 +43,18 @@ def test_every_word_that_the_page_says_is_there(name: str) -> None:
     assert said <= words.keys()
 
 
+def test_every_word_of_the_settings_is_there() -> None:
+    folder = STATIC / "mail" / "settings"
+    words = json.loads((folder / "en.json").read_text())
+    scripts = "".join(script.read_text() for script in folder.glob("*.js"))
+    assert {one for one in re.findall(r'"(s-[\w-]+)"', scripts) if not one.endswith("-")} <= words.keys()
+    for name in ("what", "how", "do", "value"):
+        assert any(key.startswith(f"s-{name}-") for key in words)
+
+
 def test_every_file_is_served() -> None:
     served = {route.path for route in page.routes("") + admin_page.routes("") + trying.routes("")}
-    folders = ("common", "mail", "admin", "api")
+    folders = ("common", "mail", "mail/settings", "admin", "api")
     there = {f"/static/{path.relative_to(STATIC)}" for name in folders for path in (STATIC / name).glob("*.*")}
     assert there - served == {"/static/mail/mail.html", "/static/admin/admin.html", "/static/api/api.html"}
 

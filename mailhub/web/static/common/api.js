@@ -11,11 +11,13 @@ export class Refused extends Error {
    * @param {number} status
    * @param {string} why
    * @param {boolean} code whether the code of the second factor is wanted
+   * @param {boolean} confirm whether the password is wanted once more
    */
-  constructor(status, why, code = false) {
+  constructor(status, why, code = false, confirm = false) {
     super(why);
     this.status = status;
     this.code = code;
+    this.confirm = confirm;
   }
 }
 
@@ -52,5 +54,5 @@ export async function ask(method, path, body) {
     shown = "";
     ended();
   }
-  throw new Refused(answer.status, said.error ?? answer.statusText, said.code ?? false);
+  throw new Refused(answer.status, said.error ?? answer.statusText, said.code ?? false, said.confirm ?? false);
 }

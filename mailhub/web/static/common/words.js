@@ -20,6 +20,14 @@ export async function load(page) {
 }
 
 /**
+ * The words of a part of the page beside those that are there.
+ * @param {string} part the folder that has them
+ */
+export async function more(part) {
+  words = { ...words, ...(await (await fetch(`${root}/static/${part}/${language}.json`)).json()) };
+}
+
+/**
  * A phrase, with {name} replaced by what is given.
  * @param {string} key
  * @param {Record<string, string | number>} [values]

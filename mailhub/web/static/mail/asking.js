@@ -3,6 +3,7 @@ import { byId, element } from "../common/dom.js";
 import { say } from "../common/words.js";
 
 const dialog = /** @type {HTMLDialogElement} */ (byId("asking"));
+document.getElementById("asking-no")?.addEventListener("click", () => dialog.close("")); // no submit button: Enter means yes
 
 /**
  * @param {string} title

@@ -12,6 +12,7 @@ import * as list from "./list.js";
 import * as message from "./message.js";
 import { manage as managePasskeys } from "./passkeys.js";
 import * as preferences from "./preferences.js";
+import { openSettings, wanted as settingsWanted } from "./settings/main.js";
 import { state } from "./state.js";
 import { signIn, signOut, whoIsIt } from "./signin.js";
 import { undoLast, wrong } from "./toast.js";
@@ -54,6 +55,8 @@ byId("account").addEventListener("click", (event) => {
   if (event.target instanceof Element && event.target.closest("button, a")) byId("account").removeAttribute("open");
 });
 byId("show-passkeys").onclick = () => void managePasskeys().catch(wrong);
+byId("settings").onclick = () => void openSettings();
+addEventListener("hashchange", () => settingsWanted() && void openSettings());
 byId("show-keys").onclick = () => void keys.help();
 byId("sign-out").onclick = async () => {
   await signOut();
@@ -82,6 +85,7 @@ addEventListener("beforeunload", (event) => {
 await folders.load();
 await enter(/** @type {import("./state.js").Folder} */ (inbox() ?? state.folders[0]));
 listen();
+if (settingsWanted()) await openSettings();
 
 // ---
 
