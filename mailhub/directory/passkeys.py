@@ -15,7 +15,8 @@ from typing import Any
 from mailhub.model.address import key
 from mailhub.model.clock import Clock
 from mailhub.model.errors import NotFound, Permanent
-from mailhub.store.api import DirectoryStore, PasskeyRow
+from mailhub.store.api import DirectoryStore
+from mailhub.store.api import PasskeyRow as PasskeyRow
 
 _LIFE = 300.0  # seconds that a challenge may be answered
 _WAITING = 10_000  # challenges

@@ -9,9 +9,8 @@ from msgspec import Meta, Struct, json
 from mailhub.directory import Authenticator
 from mailhub.directory.authenticator import WEB
 from mailhub.directory.directory import Directory
-from mailhub.directory.passkeys import Passkeys, Place
+from mailhub.directory.passkeys import PasskeyRow, Passkeys, Place
 from mailhub.model.errors import MailError, NotFound, Permanent, Temporary
-from mailhub.store.api import PasskeyRow
 
 from ..access import Access
 from ..own.signed import OWN
