@@ -185,6 +185,12 @@ async def test_a_second_factor_after_the_password_was_asked_for_again(browser: B
     await here.signed_in()
 
 
+async def test_passkeys_are_found_there(browser: Browser, here: Site) -> None:
+    page = await opened(browser, here, "security")
+    await page.get_by_role("button", name="Show passkeys").click()
+    await expect(page.locator("#asking .passkeys")).to_be_visible()
+
+
 async def test_preferences_are_those_of_the_page(browser: Browser, here: Site) -> None:
     await here.hub.directory.set_alias("info@mailhub.test", [ANN])
     page = await opened(browser, here, "general")

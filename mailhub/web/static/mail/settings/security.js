@@ -4,6 +4,7 @@ import { element } from "../../common/dom.js";
 import { say } from "../../common/words.js";
 import { confirm } from "../asking.js";
 import { exactly } from "../format.js";
+import { manage } from "../passkeys.js";
 import { state } from "../state.js";
 import { button, check, confirmed, field, form, input, tell } from "./parts.js";
 
@@ -11,7 +12,7 @@ const SERVICES = ["imap", "smtp", "pop3", "managesieve", "api"];
 
 /** @param {HTMLElement} into */
 export async function draw(into) {
-  const parts = [password, factor, apps, browsers].map((make) => {
+  const parts = [password, factor, passkeys, apps, browsers].map((make) => {
     const place = element("section");
     into.append(place);
     return make(place);
@@ -79,6 +80,11 @@ function enrolling(place, made) {
     element("ul", { class: "recovery", "aria-label": say("s-recoveryCodes") }, ...made.recovery.map((one) => element("li", {}, element("code", {}, one)))),
     form(say("s-factorConfirm"), send, field(say("s-factorCode"), code)),
   ];
+}
+
+/** @param {HTMLElement} place */
+async function passkeys(place) {
+  place.append(element("h4", {}, say("passkeys")), element("p", {}, say("passkeysAre")), button(say("s-passkeys"), manage));
 }
 
 /** @param {HTMLElement} place */
