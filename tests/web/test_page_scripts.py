@@ -59,6 +59,16 @@ def test_every_file_is_served() -> None:
     assert there - served == {"/static/mail/mail.html", "/static/admin/admin.html", "/static/api/api.html"}
 
 
+def test_the_form_to_sign_in_is_the_same_and_never_puts_a_password_into_an_address() -> None:
+    forms = [
+        re.search(r'<form id="signin-form" method="post">.*?</form>', (STATIC / name).read_text(), re.DOTALL)
+        for name in ("mail/mail.html", "admin/admin.html")
+    ]
+    mail, admin = (re.sub("<h1.*", "", form.group()) if form else "" for form in forms)
+    assert mail
+    assert mail == admin, "both are driven by mail/signin.js"
+
+
 def test_nothing_comes_from_elsewhere() -> None:
     for path in STATIC.rglob("*.*"):
         found = re.findall(r"https?://[^\s\"'`<>)]+", path.read_text())
