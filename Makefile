@@ -8,7 +8,7 @@ SECOND = 3.13# `make test` runs the fast tests with this version too, where it i
 WORKERS = 2
 MINUTES = 5
 
-.PHONY: man run test lint fresh deb flake fuzz imap-stress bench bench-short bench-junk bench-queue screenshots crash lock setup packages second clean help
+.PHONY: man run test lint fresh deb flake fuzz imap-stress bench bench-short profile bench-junk bench-queue screenshots crash lock setup packages second clean help
 .NOTPARALLEL:
 
 run:  ## serve on ./config.toml
@@ -47,6 +47,9 @@ bench: setup packages  ## measure beside Debian's Postfix and Dovecot; writes be
 
 bench-short: setup packages  ## the same in two minutes
 	$(BIN)/python -m bench --short
+
+profile: setup  ## flame graphs of SMTP by stage into bench/out/profile; needs py-spy
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m bench.profile
 
 bench-junk: setup  ## how well the junk filter tells generated junk from good mail
 	$(BIN)/python -m bench.junk

@@ -24,6 +24,9 @@ from mailhub.model import ids
 
 _BACKLOG = 20_000  # lines that may wait for the writer
 _GOODBYE = 5.0  # seconds for the last lines
+_GATHER = (
+    0.02  # seconds in which lines gather, so that the thread is woken for many; warnings and what is graver do not wait
+)
 _ESCAPES = {n: f"\\x{n:02x}" for n in (*range(32), *range(127, 160))} | {10: "\\n", 13: "\\r", 9: "\\t"}
 
 _ADDRESS = re.compile(  # what stands before it goes on; a quoted local part, or one of anything but signs that end it
@@ -135,6 +138,7 @@ class LineWriter(logging.Handler):
         self.lost = self._untold = 0
         self._lines: SimpleQueue[Line | None] = SimpleQueue()
         self._dropped = 0
+        self._urgent = threading.Event()
         self._thread = threading.Thread(target=self._write, name="mailhub-log", daemon=True)
 
     def begin(self) -> None:
@@ -158,6 +162,8 @@ class LineWriter(logging.Handler):
             self.lost += dropped
             self._lines.put(self._confession(record.created, dropped))
         self._lines.put(Line(record.created, record.levelno, program(record, self.config), text, _queue_id.get()))
+        if record.levelno >= logging.WARNING:
+            self._urgent.set()
 
     def reopen(self) -> None:
         """A file that was renamed meanwhile."""
@@ -167,6 +173,7 @@ class LineWriter(logging.Handler):
         self.begin()
         if self._thread.is_alive():
             self._lines.put(None)
+            self._urgent.set()
             self._thread.join(_GOODBYE)
         super().close()
 
@@ -174,6 +181,8 @@ class LineWriter(logging.Handler):
         going = True
         while going:
             batch = [self._lines.get()]
+            self._urgent.wait(_GATHER)
+            self._urgent.clear()
             with contextlib.suppress(Empty):
                 while len(batch) < 500:
                     batch.append(self._lines.get_nowait())
