@@ -53,7 +53,6 @@ function made() {
   close.onclick = () => found.close();
   found.addEventListener("close", () => {
     if (wanted()) history.pushState(null, "", location.pathname + location.search);
-    document.querySelector("#account summary")?.dispatchEvent(new Event("focus"));
   });
   addEventListener("popstate", () => !wanted() && found.close());
   document.body.append(found);
