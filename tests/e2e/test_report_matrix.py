@@ -15,7 +15,7 @@ from support.dsn_reader import read
 from support.hubs import messages
 from support.server import free_port
 
-from mailhub.config.schema import Config, Listener, Queue, Relay, Resolver, Smtp
+from mailhub.config.schema import Config, History, Listener, Queue, Relay, Resolver, Smtp
 from mailhub.hub import Hub
 from mailhub.model.clock import VirtualClock
 
@@ -63,6 +63,7 @@ class Hubs:
     async def start(self, name: str, stack: AsyncExitStack) -> None:
         hidden = ("DSN",) if name == "c" else ()
         config = Config(
+            history=History(enabled=False),
             hostname=f"mx.{name}.test",
             domains=(f"{name}.test",),
             data=str(self.folder / name),

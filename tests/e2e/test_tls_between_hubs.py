@@ -17,7 +17,7 @@ from support.https import Website, website
 from support.hubs import messages
 from support.server import free_port
 
-from mailhub.config.schema import Config, Listener, Queue, Relay, Resolver, Smtp, Tls, TlsReports
+from mailhub.config.schema import Config, History, Listener, Queue, Relay, Resolver, Smtp, Tls, TlsReports
 from mailhub.control.words import Status
 from mailhub.hub import Hub
 from mailhub.hub_status import status_of
@@ -46,6 +46,7 @@ class World:
     @asynccontextmanager
     async def hub(self, name: str, address: str, **more: Any) -> AsyncIterator[Hub]:
         config = Config(
+            history=History(enabled=False),
             hostname=f"mx.{name}.test",
             domains=(f"{name}.test",),
             data=str(self.folder / name),

@@ -11,7 +11,7 @@ import pytest
 from support.dns import DnsServer
 from support.server import free_port
 
-from mailhub.config.schema import Config, Greylist, Listener, Queue, Relay, Resolver, Smtp
+from mailhub.config.schema import Config, Greylist, History, Listener, Queue, Relay, Resolver, Smtp
 from mailhub.hub import Hub
 from mailhub.model.clock import VirtualClock
 
@@ -33,6 +33,7 @@ class World:
     @asynccontextmanager
     async def hub(self, name: str, domain: str, address: str) -> AsyncIterator[Hub]:
         config = Config(
+            history=History(enabled=False),
             hostname=name,
             domains=(domain,),
             data=str(self.folder / name),

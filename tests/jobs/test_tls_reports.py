@@ -18,7 +18,7 @@ from support.hubs import messages
 from support.server import free_port
 
 from mailhub.config.lookup import Lookup
-from mailhub.config.schema import Config, Listener, Queue, Relay, Resolver, Smtp, TlsReports
+from mailhub.config.schema import Config, History, Listener, Queue, Relay, Resolver, Smtp, TlsReports
 from mailhub.control import words
 from mailhub.delivery.relay.demand import Basis
 from mailhub.delivery.relay.tlsrpt import Session, TlsSessions
@@ -49,6 +49,7 @@ class World:
     @asynccontextmanager
     async def hub(self, name: str, address: str, **more: Any) -> AsyncIterator[Hub]:
         config = Config(
+            history=History(enabled=False),
             hostname=f"mx.{name}.test",
             domains=(f"{name}.test",),
             data=str(self.folder / name),

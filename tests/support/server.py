@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import random
 import signal
 import socket
 import sys
@@ -21,12 +22,19 @@ def free_port() -> int:
 
 
 def free_ports(count: int) -> list[int]:
-    """All different: each is held until the last is found."""
+    """All different: each is held until the last is found. Below those that the system gives to outgoing connections, of which one could take
+    it before the server does."""
     with contextlib.ExitStack() as held:
         probes = [held.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
+        return [_bound(probe) for probe in probes]
+
+
+def _bound(probe: socket.socket) -> int:
+    while True:
+        port = random.SystemRandom().randrange(10_000, 32_000)
+        with contextlib.suppress(OSError):
+            probe.bind(("0.0.0.0", port))
+            return port
 
 
 class Server:
