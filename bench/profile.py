@@ -8,8 +8,8 @@ each stack (`a;b;c COUNT`), of which the heaviest functions are printed, by thei
 
 import argparse
 import asyncio
-import shutil
 import signal
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -19,6 +19,7 @@ import uvloop
 from bench import smtp
 from bench.target import mailhub
 
+PY_SPY = Path(sys.executable).with_name("py-spy")  # of the lock
 LOADS = {
     "one": smtp.Load(1, 3_000, 4096),
     "many": smtp.Load(20, 10_000, 4096),
@@ -36,7 +37,7 @@ async def profile(name: str, load: smtp.Load, folder: Path) -> None:
         stacks = folder / f"{name}.txt"
         spies = [
             await asyncio.create_subprocess_exec(
-                shutil.which("py-spy") or "py-spy", "record", "--pid", str(target.roots()[0]), "--threads", "--rate", "200",
+                str(PY_SPY), "record", "--pid", str(target.roots()[0]), "--threads", "--rate", "200",
                 "--format", kind, "--output", str(path), "--duration", "600", stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
             ) for kind, path in (("flamegraph", folder / f"{name}.svg"), ("raw", stacks))
         ]  # fmt: skip
@@ -75,8 +76,6 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(LOADS), help=f"of {', '.join(LOADS)}")
     parser.add_argument("--folder", type=Path, default=Path(__file__).parent / "out" / "profile")
     options = parser.parse_args()
-    if shutil.which("py-spy") is None:
-        parser.error("py-spy is not found: pip install py-spy, and put it on PATH")
     options.folder.mkdir(parents=True, exist_ok=True)
     for name in options.only.split(","):
         uvloop.run(profile(name, LOADS[name], options.folder))
