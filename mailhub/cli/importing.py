@@ -1,5 +1,6 @@
 """`mailhub import`: moving in from other mail servers."""
 
+import contextlib
 import os
 import sys
 from dataclasses import asdict
@@ -60,17 +61,31 @@ def postfix(folder: Path | None, dovecot: Path | None, output: Path, force: bool
 
 
 def _write(draft: Draft, output: Path, *, force: bool) -> None:
-    """A password of the database goes to a file of its own, which nobody else can read."""
+    """A password of the database goes to a file of its own, which nobody else can read: root, and the group that the server will have."""
     secrets = draft.options.pop("secrets", {})
     if (password := secrets.get("directory.password_file")) is not None:
         name = output.absolute().parent / _SECRET
         draft.put("directory.password_file", str(name))
         if str(output) != "-":
             _new(name, f"{password}\n", 0o600, force=force)
+            _share(name, str(draft.options.get("user", "")))
     if str(output) == "-":
         click.echo(toml(draft.options), nl=False)
         return
     _new(output, f"# Made by `mailhub import postfix`.\n{toml(draft.options)}", 0o640, force=force)
+    _share(output, str(draft.options.get("user", "")))
+
+
+def _share(file: Path, user: str) -> None:
+    """Where root moves in, the server will be `user`, and reads it as he."""
+    from mailhub.hub_local import person
+    from mailhub.model.errors import Permanent
+
+    with contextlib.suppress(Permanent):  # `mailhub check` tells of a user that is not there
+        somebody = person(user)
+        if somebody is not None:
+            os.chown(file, -1, somebody.gid)
+            file.chmod(0o640)
 
 
 def _new(file: Path, text: str, mode: int, *, force: bool) -> None:

@@ -152,7 +152,7 @@ async def test_killed_backups_leave_earlier_ones_whole(tmp_path: Path) -> None:
         for number in range(5):
             await asyncio.to_thread(old.fill, BOB, f"More{number}", 30)
             done = await old.killed(
-                "backup", str(old.backups), began=lambda: bool(partials(old)), delay=dice.random() * 0.15
+                "backup", str(old.backups), began=lambda: bool(partials(old)), delay=dice.random() * 0.03 * number
             )
             found = json.loads(await old.run("backup", str(old.backups), "--list", "--json"))
             now = {each["name"] for each in found if each["whole"]}
