@@ -10,7 +10,7 @@ from mailhub.directory.providers import Secret
 from mailhub.model.address import key
 from mailhub.model.clock import Clock
 from mailhub.model.errors import Temporary
-from mailhub.store.api import AccountRow
+from mailhub.store.api import AccountRow, PasskeyRow
 
 
 class CountingHasher(Hasher):
@@ -49,6 +49,9 @@ class Everybody:
 
     def second_factor(self, account: str) -> None:
         return None
+
+    def passkeys(self, account: str) -> list[PasskeyRow]:
+        return []
 
 
 def authenticator(
