@@ -79,7 +79,8 @@ async def test_made_used_and_removed(browser: Browser, here: Site) -> None:
     await expect(page.locator(".passkeys")).to_contain_text("last used")
     await page.get_by_role("button", name="Remove Laptop").click()
     await page.locator("#asking").get_by_label("Password").fill(PASSWORD)
-    await page.get_by_role("button", name="OK").click()
+    async with page.expect_response(lambda answer: answer.request.method == "DELETE"):
+        await page.get_by_role("button", name="OK").click()
     ann = await here.browser()
     await expect(page.locator("#asking")).not_to_be_visible()
     await ann.sign_in()
