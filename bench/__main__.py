@@ -6,7 +6,10 @@ The targets run one at a time and in turn (A B A B), so that an hour's change of
 """
 
 import argparse
+import asyncio
 import json
+import os
+import signal
 import statistics
 import sys
 import time
@@ -19,9 +22,19 @@ from typing import Any
 import uvloop
 
 from bench import filters, hostile, imap, imap_idle, imap_search, meters, pop3, relay, smtp, web
+from bench.bounds import MEASURE, Stuck, within
+from bench.clients import Refused
 from bench.peers import dovecot, postfix
 from bench.target import Target, mailhub
 
+FAILURES = (
+    Stuck,
+    Refused,
+    OSError,
+    EOFError,
+    RuntimeError,
+    SystemExit,
+)  # of one target; anything else is the bench's own bug
 Row = dict[str, object]
 Results = dict[tuple[str, str], list[Row]]  # (load, target) -> a row for each run
 
@@ -36,6 +49,7 @@ class Case:
     measure: Callable[[Target, Any], Awaitable[Row]]
     targets: dict[str, Callable[[], AbstractAsyncContextManager[Target]]]
     compared: tuple[str, ...]
+    limit: float = MEASURE  # seconds for each load
 
 
 def _search(sizes: tuple[int, ...], short: tuple[int, ...] = ()) -> Case:
@@ -107,23 +121,38 @@ async def run(name: str, case: Case, runs: int, *, short: bool) -> dict[str, obj
     """The case's table, printed as it grows."""
     found: Results = {}
     versions: dict[str, str] = {}
+    failed: list[str] = []
+    _end_by_sigterm()
     for turn in range(runs):
         for label, start in case.targets.items():
             if why := MISSING[label]() if label in MISSING else "":
                 print(f"{name}: {label} is left out: {why}", file=sys.stderr)
                 continue
-            async with start() as target:
-                versions[label] = target.version
-                for load in case.short if short else case.full:
-                    row = await case.measure(target, load)
-                    found.setdefault((str(row["load"]), label), []).append(row)
-                    print_row(f"{label} {turn + 1}/{runs}", row)
+            try:
+                async with start() as target:
+                    versions[label] = target.version
+                    for load in case.short if short else case.full:
+                        async with within(case.limit, getattr(load, "words", str(load))):
+                            row = await case.measure(target, load)
+                        row["load_average"] = round(os.getloadavg()[0], 1)
+                        found.setdefault((str(row["load"]), label), []).append(row)
+                        print_row(f"{label} {turn + 1}/{runs}", row)
+            except FAILURES as trouble:  # the other targets are measured all the same
+                failed.append(f"{name}: {label}: {trouble or type(trouble).__name__}")
+                print(failed[-1], file=sys.stderr)
     rows = [{"target": label, **medians(rows)} for (_, label), rows in found.items()]
     ratios = compare(found, case.compared)
     for load, figures in ratios.items():
         told = "  ".join(f"{key.replace('_', ' ')} {ratio:.2f}" for key, ratio in figures.items())
         print(f"{load}: times that of the other: {told}")
-    return {"case": name, "versions": versions, "runs": runs, "rows": rows, "ratios": ratios}
+    return {"case": name, "versions": versions, "runs": runs, "rows": rows, "ratios": ratios, "failed": failed}
+
+
+def _end_by_sigterm() -> None:
+    """As by Ctrl-C: every server is ended and every folder removed on the way out."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 def medians(rows: Sequence[Row]) -> Row:
@@ -179,6 +208,8 @@ def main() -> None:
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(result, indent=2) + "\n")
     print(f"written to {options.json}")
+    if failed := [line for case in result["cases"] for line in case["failed"]]:
+        raise SystemExit("\n".join(failed))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 from support import daemons
 from support.server import free_port
 
-from bench import target
+from bench import bounds, target
 from bench.clients import Smtp
 from bench.meters import Meter, memory, percentile
 from bench.peers import postfix as peers
@@ -61,22 +61,21 @@ class Sink:
         program = shutil.which("smtp-sink", path="/usr/sbin:/usr/bin")
         if program is None:
             raise SystemExit("smtp-sink is not installed (Debian's package postfix)")
-        self._process = await asyncio.create_subprocess_exec(
+        self.process = await asyncio.create_subprocess_exec(
             program, "-u", "nobody", "-c", f"inet:0.0.0.0:{self.port}", "1024", stdout=asyncio.subprocess.PIPE
         )
         self._reader = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
-        assert self._process.stdout is not None
+        assert self.process.stdout is not None
         tail = b""
-        while data := await self._process.stdout.read(1 << 16):
+        while data := await self.process.stdout.read(1 << 16):
             tail = (tail + data)[-400:]
             if found := re.findall(rb"mesg=(\d+)", tail[: tail.rfind(b"\r") + 1]):
                 self.count = int(found[-1])
 
     async def stop(self) -> None:
-        self._process.terminate()
-        await self._process.wait()
+        await bounds.end(self.process)
         await self._reader
 
 
@@ -92,7 +91,7 @@ async def to_sink(start: Callable[[int], AbstractAsyncContextManager[Target]]) -
     sink = Sink(free_port())
     await sink.start()
     try:
-        async with start(sink.port) as target:
+        async with bounds.tied(sink.process), start(sink.port) as target:
             known = {field.name: getattr(target, field.name) for field in fields(target)}
             yield Relaying(**known, sink=sink)
     finally:
@@ -150,7 +149,7 @@ async def measure(target: Relaying, load: Load) -> dict[str, object]:
         if sink.count != seen:
             last, seen = time.perf_counter(), sink.count
         if time.perf_counter() - last > _QUIET:
-            raise SystemExit(f"{target.name}: {load.messages - sink.count + before} messages did not reach the sink")
+            raise bounds.Stuck(f"{load.messages - sink.count + before} messages did not reach the sink")
     return {
         "load": load.words,
         "accepted_per_second": round(load.messages / accepted),

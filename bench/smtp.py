@@ -5,6 +5,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 
+from bench.bounds import Stuck
 from bench.clients import Imap, Smtp, anonymous_tls
 from bench.meters import Meter, memory, percentile
 from bench.target import PASSWORD, READER, Target, user
@@ -111,7 +112,7 @@ async def _arrive(target: Target, wanted: int) -> None:
     until = time.perf_counter() + _SETTLE
     while (found := target.delivered()) < wanted:
         if time.perf_counter() > until:
-            raise SystemExit(f"{target.name}: {wanted - found} messages were accepted and have not arrived")
+            raise Stuck(f"{wanted - found} messages were accepted and have not arrived")
         await asyncio.sleep(0.02)
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from support.server import Server
 
+from bench import bounds
+
 USERS = 200
 DOMAIN = "example.test"
 READER = f"reader@{DOMAIN}"
@@ -57,25 +59,28 @@ async def mailhub(
 ) -> AsyncIterator[Target]:
     """mailhub in a process of its own, with the accounts that the load needs. `prepare`: given the data folder before it starts."""
     folder = folder_on_disk()
+    server = Server(folder, f"[auth]\nallow_plaintext = true\n{extra}")
     try:
-        server = Server(folder, f"[auth]\nallow_plaintext = true\n{extra}")
         await server.accounts(*(user(n) for n in range(pool)))
         await _reader(server)
         if prepare is not None:
             await asyncio.to_thread(prepare, folder / "var")
-        await server.start()
+        async with bounds.within(bounds.START, "mailhub: a greeting on every port"):
+            await server.start()
+        assert server.process is not None
         maildirs = [folder / "var/mail" / DOMAIN / user(n).partition("@")[0] / "Maildir" for n in range(pool)]
-        yield Target(
-            name="mailhub",
-            version=__import__("mailhub").__version__,
-            ports=server.ports,
-            roots=lambda: [server.process.pid] if server.process else [],
-            delivered=lambda: count_files(maildirs),
-        )
-        await server.stop()
+        pid = server.process.pid
+        async with bounds.tied(server.process):
+            yield Target(
+                name="mailhub",
+                version=__import__("mailhub").__version__,
+                ports=server.ports,
+                roots=lambda: [pid],
+                delivered=lambda: count_files(maildirs),
+            )
     finally:
-        if server.process is not None and server.process.returncode is None:
-            await server.kill()
+        if server.process is not None:
+            await bounds.end(server.process)
         shutil.rmtree(folder)
 
 

@@ -2,10 +2,8 @@
 client was told is on disk, as Dovecot's `mail_fsync = optimized` has it."""
 
 import asyncio
-import contextlib
 import os
 import shutil
-import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,6 +11,7 @@ from pathlib import Path
 
 from support.server import free_ports
 
+from bench import bounds
 from bench.target import PASSWORD, READER, Target, folder_on_disk
 
 PROGRAM = "/usr/sbin/dovecot"
@@ -104,34 +103,19 @@ async def dovecot(prepare: Callable[[Path], object]) -> AsyncIterator[Target]:
         conf = await asyncio.to_thread(_set_up, run, folder, home, prepare, _configuration(run, folder, imap, pop3))
         asked = await asyncio.create_subprocess_exec(PROGRAM, "--version", stdout=asyncio.subprocess.PIPE)
         version = (await asked.communicate())[0].decode().split()
-        process = await asyncio.create_subprocess_exec(PROGRAM, "-F", "-c", str(conf), start_new_session=True)
-        await _answers(process, imap, pop3)
+        process = await asyncio.create_subprocess_exec(PROGRAM, "-F", "-c", str(conf))
+        await bounds.answers(process, "Dovecot", imap, pop3)
         pid = process.pid
-        yield Target(
-            name="dovecot",
-            version=version[0] if version else "",
-            ports={"imap": imap, "pop3": pop3},
-            roots=lambda: [pid],
-            delivered=lambda: 0,
-        )
+        async with bounds.tied(process):
+            yield Target(
+                name="dovecot",
+                version=version[0] if version else "",
+                ports={"imap": imap, "pop3": pop3},
+                roots=lambda: [pid],
+                delivered=lambda: 0,
+            )
     finally:
         if process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGTERM)  # the master ends its children
-            await process.wait()
+            await bounds.end(process)
         shutil.rmtree(run)
         shutil.rmtree(folder)
-
-
-async def _answers(process: asyncio.subprocess.Process, *ports: int) -> None:
-    for port in ports:
-        while True:
-            if process.returncode is not None:
-                raise SystemExit(f"Dovecot ended with {process.returncode}")
-            with contextlib.suppress(OSError):
-                reader, writer = await asyncio.open_connection("127.0.0.1", port)
-                greeting = await reader.readline()
-                writer.close()
-                if greeting:
-                    break
-            await asyncio.sleep(0.02)

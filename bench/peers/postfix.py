@@ -16,11 +16,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from types import MappingProxyType
 
-from support.server import free_port
+from support.server import free_ports
 
+from bench import bounds
 from bench.target import DOMAIN, USERS, Target, count_files, folder_on_disk, user
 
 RELAY_DOMAIN = "relay.test"
+MASTER = "/usr/lib/postfix/sbin/master"
 
 _MASTER = """\
 127.0.0.1:{smtp} inet n - n - - smtpd
@@ -102,26 +104,39 @@ async def postfix(
     """Postfix with virtual(8). `transports`: domains below relay.test, and where their mail goes. `auth`: the socket of Dovecot's auth
     service that its submission asks."""
     folder = folder_on_disk()
-    smtp, submission = free_port(), free_port()
+    smtp, submission = free_ports(2)
+    log = Path(f"/var/log/postfix-bench-{smtp}.log")
+    master: asyncio.subprocess.Process | None = None
     try:
         owner = pwd.getpwnam("postfix")
         await asyncio.to_thread(_write, folder, owner, smtp, submission, transports, auth)
-        await _run("postfix", "-c", str(folder), "start")
-        master = int((folder / "queue/pid/master.pid").read_text())
-        maildirs = [folder / "mail" / user(n).partition("@")[0] / "Maildir" for n in range(USERS)]
+        await _run("postfix", "-c", str(folder), "check")  # makes the folders of its queue
         version = (await _run("postconf", "-h", "mail_version")).strip()
-        yield Target(
-            "postfix",
-            version,
-            {"smtp": smtp, "submission": submission},
-            lambda: [master],
-            lambda: count_files(maildirs),
-        )
-        await _run("postfix", "-c", str(folder), "stop")
+        master = await asyncio.create_subprocess_exec(MASTER, "-c", str(folder), "-d")
+        try:
+            await bounds.answers(master, "Postfix", smtp, submission)
+        except bounds.Stuck as trouble:
+            raise bounds.Stuck(f"{trouble}; its log ends: {_end_of(log)}") from None
+        pid = master.pid
+        maildirs = [folder / "mail" / user(n).partition("@")[0] / "Maildir" for n in range(USERS)]
+        async with bounds.tied(master):
+            yield Target(
+                "postfix",
+                version,
+                {"smtp": smtp, "submission": submission},
+                lambda: [pid],
+                lambda: count_files(maildirs),
+            )
     finally:
-        with contextlib.suppress(OSError, subprocess.SubprocessError, RuntimeError):
-            await _run("postfix", "-c", str(folder), "abort")
-        await asyncio.to_thread(_clean, folder, Path(f"/var/log/postfix-bench-{smtp}.log"))
+        if master is not None:
+            await bounds.end(master)
+        await asyncio.to_thread(_clean, folder, log)
+
+
+def _end_of(log: Path) -> str:
+    with contextlib.suppress(OSError):
+        return " | ".join(log.read_text(errors="replace").splitlines()[-3:])
+    return "(none)"
 
 
 def _write(
@@ -138,7 +153,7 @@ def _write(
         check=True, capture_output=True,
     )  # fmt: skip
     main = _MAIN.format(
-        folder=folder, domain=DOMAIN, relay=RELAY_DOMAIN, smtp=smtp, tls="may", auth=auth or "",
+        folder=folder, domain=DOMAIN, relay=RELAY_DOMAIN, smtp=smtp, tls="may", auth=auth or "smtpd",
         uid=owner.pw_uid, gid=grp.getgrnam("postfix").gr_gid,
     )  # fmt: skip
     (folder / "main.cf").write_text(main)
@@ -155,10 +170,14 @@ def _clean(folder: Path, log: Path) -> None:
 
 
 async def _run(*command: str) -> str:
-    process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    out, _ = await process.communicate()
+    output = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, stdout=output, stderr=asyncio.subprocess.STDOUT)
+    try:
+        async with bounds.within(bounds.START, " ".join(command)):
+            out, _ = await process.communicate()
+    except bounds.Stuck:
+        await bounds.end(process)
+        raise
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)}: {out.decode(errors='replace')}")
     return out.decode()
