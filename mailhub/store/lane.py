@@ -6,10 +6,13 @@ waiting, which is what lets thousands of deliveries a second share a thread.
 
 import asyncio
 import contextlib
+import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
+
+from mailhub.model.errors import Temporary
 
 T = TypeVar("T")
 Job = tuple[Callable[..., Any], tuple[Any, ...], "asyncio.Future[Any]"]
@@ -62,7 +65,14 @@ class Lane:
 
     def _work(self, jobs: list[Job]) -> None:
         """Do a batch. A subclass may join jobs to one commit."""
-        self._answer([(future, *_outcome(function, args)) for function, args, future in jobs])
+        self._answer([(future, *self._outcome(function, args)) for function, args, future in jobs])
+
+    @staticmethod
+    def _outcome(function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Any, BaseException | None]:
+        try:
+            return function(*args), None
+        except Exception as error:
+            return None, error
 
     def _answer(self, answers: Sequence[tuple["asyncio.Future[Any]", Any, BaseException | None]]) -> None:
         try:
@@ -71,11 +81,17 @@ class Lane:
             return
 
 
-def _outcome(function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Any, BaseException | None]:
-    try:
-        return function(*args), None
-    except Exception as error:
-        return None, error
+class DiskLane(Lane):
+    """One at the seam of the store: what fails of disk or database is Temporary for who asks (no descriptors, EIO, a busy file)."""
+
+    @staticmethod
+    def _outcome(function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Any, BaseException | None]:
+        result, error = Lane._outcome(function, args)
+        if isinstance(error, OSError | sqlite3.OperationalError):
+            failure = Temporary(f"store: {error}")
+            failure.__cause__ = error
+            return None, failure
+        return result, error
 
 
 def _resolve(answers: Sequence[tuple["asyncio.Future[Any]", Any, BaseException | None]]) -> None:

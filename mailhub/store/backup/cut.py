@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from .. import maildir
 from ..files import Files
 from ..sqlite.adopting import is_queued, recount
-from ..sqlite.filer import find
+from ..sqlite.intents import find
 from ..sqlite.schema import VERSION
 from .layout import Trouble
 from .manifest import Entry

@@ -17,10 +17,10 @@ from mailhub.model.mailbox import KEYWORD_SHIFT, SEPARATOR
 from mailhub.model.mailbox import Folder as State
 
 from .. import maildir, side_files
-from ..sqlite.filer import make_maildir
 from ..sqlite.filing import FOLDER, folder_of
 from ..sqlite.homes import Homes
 from ..sqlite.incoming import letter_of
+from ..sqlite.intents import make_maildir
 from .layout import DATABASE, MANIFEST, Folder, Trouble
 from .manifest import Entry, entries, is_folder
 from .objects import digest_of

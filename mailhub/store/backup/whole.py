@@ -15,9 +15,9 @@ import msgspec
 
 from .. import maildir
 from ..files import Files
-from ..sqlite.filer import make_maildir
 from ..sqlite.filing import UID_LIMIT
 from ..sqlite.homes import Homes
+from ..sqlite.intents import make_maildir
 from ..sqlite.safety import UNFINISHED
 from ..sqlite.schema import VERSION
 from .layout import DATABASE, MANIFEST, Folder, Head, Trouble, open_plain

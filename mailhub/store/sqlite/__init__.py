@@ -23,7 +23,7 @@ from mailhub.model.clock import Clock
 from mailhub.model.errors import MailError, Permanent, Temporary
 
 from ..files import Files, resolve
-from ..lane import Lane
+from ..lane import DiskLane
 from .bodies import Spool
 from .credentials import Statement
 from .directory import SqliteDirectory
@@ -91,7 +91,7 @@ class SqliteStore:
             database = f"{self._data}/mailhub.db"
             self._prepare(database)
             await self._start(database)
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.Error, Temporary) as error:
             self._drop_lock()
             raise Permanent(f"cannot open the store in {self._data}: {error}") from error
         except MailError:
@@ -150,7 +150,7 @@ class SqliteStore:
         files, clock, mail = self._files, self._clock, f"{self._data}/mail"
         self._pool = ThreadPoolExecutor(_POOL, "mailhub-disk")
         spool = Spool(files, f"{self._data}/spool", self._pool, self._config.inline_limit)
-        self._writer, self._reader = Writer(database, self._told), Lane("mailhub-reader")
+        self._writer, self._reader = Writer(database, self._told), DiskLane("mailhub-reader")
         db = self._reading(database)
         location = self._config.mail_location
         homes = Homes(files, mail, location)

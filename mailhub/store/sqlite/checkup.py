@@ -13,7 +13,8 @@ from ..files import Files
 from ..lane import Lane
 from ..side_files import read_uidlist
 from .adopting import Again, Recount, counters, is_queued
-from .filer import Filer, make_maildir
+from .filer import Filer
+from .intents import make_maildir
 from .scan import Found, Scan
 from .writer import Writer
 

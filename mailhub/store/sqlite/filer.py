@@ -11,27 +11,28 @@ import json
 import logging
 import sqlite3
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor
 from pathlib import PurePosixPath
 
 from mailhub.model.clock import Clock
-from mailhub.model.errors import MailError
+from mailhub.model.errors import MailError, Temporary
 
 from .. import maildir
 from ..files import Files
-from ..lane import Lane
+from ..lane import DiskLane
 from .bodies import Spool
 from .file_units import Forget, Place, Placed
+from .intents import Intents, find, make_maildir
 from .schema import connect
 from .sidecars import Sidecars
 from .writer import Told, Writer
 
 log = logging.getLogger("mailhub.store")
-_DELAYED = ("unlink", "rmtree")
 _SLOW_SYNC = 0.25  # seconds; a file system that took longer has others' writes to do: file by file for a minute
 _SLOW_FOR = 60.0
 _CATCH_UP = 1_000  # rounds, each of some hundred files, that may be waited for
+_AGAIN = 1.0  # seconds until what failed is tried again
 _FLUSH_EVERY = 50  # rounds of steady load after which the side files are brought up to date all the same
 
 
@@ -45,11 +46,12 @@ class Filer:
         self._database, self._mail, self._spool = database, mail, spool
         self._writer, self._files, self._pool, self._clock = writer, files, pool, clock
         self._interval, self._roots = interval, roots
-        self.lane = Lane("mailhub-files")
+        self.lane = DiskLane("mailhub-files")
         self._db: sqlite3.Connection
-        self._seen = 0
-        self._performed: list[int] = []
-        self._delayed: list[tuple[int, str, str]] = []
+        self._intents: Intents
+        self._unwritten: dict[str, str] = {}  # where files can not be changed: why
+        self._failed = ""  # why the last round did
+        self._told: dict[str, str] = {}  # the same of the round before
         self._wake = asyncio.Event()
         self._turn = asyncio.Lock()
         self._stopping = threading.Event()
@@ -60,6 +62,7 @@ class Filer:
         self.lane.start()
         self._db = connect(self._database, readonly=True)
         self._sidecars = Sidecars(self._db, self._files, self._mail)
+        self._intents = Intents(self._db, self._files, self._mail)
         await self.recover()
         self._task = asyncio.get_running_loop().create_task(self._rounds())
 
@@ -73,7 +76,7 @@ class Filer:
 
     async def settle(self) -> None:
         """Return when links, renames and new folders that are committed have been made."""
-        await self.lane.call(self._perform)
+        await self.lane.call(self._intents.perform)
 
     def mark(self, folder: int) -> None:
         """A folder's uidlist is behind: a crash came before it was written."""
@@ -119,17 +122,27 @@ class Filer:
                 rounds += 1
                 if not more or rounds % _FLUSH_EVERY == 0:
                     await self.lane.call(self._sidecars.flush)
+                self._failing("")
             except (OSError, sqlite3.Error, MailError) as error:
-                log.error("mail files: %s; content is kept and the step is tried again", error)
+                self._failing(str(error))
                 more = not self._stopping.is_set()  # the next opening goes on from the rows
-            if more:
+            if more or (self.trouble and not self._stopping.is_set()):
                 self._wake.set()
             if self._stopping.is_set():
                 if not more:
                     return
                 continue
             # real time, in a thread: a virtual clock must not stop the disk's work
-            await asyncio.get_running_loop().run_in_executor(self._pool, self._stopping.wait, self._interval)
+            pause = max(self._interval, _AGAIN) if self.trouble else self._interval
+            await asyncio.get_running_loop().run_in_executor(self._pool, self._stopping.wait, pause)
+
+    def _failing(self, why: str) -> None:
+        """Said once for as long as it lasts."""
+        if why and not self._failed:
+            log.error("mail files: %s; content is kept and the step is tried again", why)
+        elif self._failed and not why:
+            log.warning("mail files: steps are done again")
+        self._failed = why
 
     async def _round(self) -> bool:
         """One round at a time; True where there is more to do."""
@@ -138,69 +151,67 @@ class Filer:
 
     async def _do_round(self) -> bool:
         await self.settle()
-        places = await self.lane.call(self._write_missing)
+        self._told, self._unwritten = self._unwritten, {}
+        places = await self._all_but_bad(self._write_some)
         if places:
             await self._writer.do(Placed(places))
-        renamed = await self.lane.call(self._rename_dirty)
+        renamed = await self._all_but_bad(self._rename_some)
         filed = await self.lane.call(self._filed)
-        performed, self._performed = self._performed, []
-        delayed, self._delayed = self._delayed, []
+        performed, self._intents.performed = self._intents.performed, []
+        delayed, self._intents.delayed = self._intents.delayed, []
         if not (filed or performed or delayed or renamed):
             return bool(places)
         try:
             await self._sync(filed, {place.folder for place in renamed})
+            if renamed:  # not before: a name that power loss took back would be taken for what another program did
+                await self._writer.do(Placed(renamed))
+            await self._writer.do(Forget(filed, performed))
         except BaseException:
-            self._performed[:0], self._delayed[:0] = performed, delayed
+            self._intents.performed[:0], self._intents.delayed[:0] = performed, delayed
             raise
-        if renamed:  # not before: a name that power loss took back would be taken for what another program did
-            await self._writer.do(Placed(renamed))
-        await self._writer.do(Forget(filed, performed))
-        for number, kind, source in delayed:
-            await self.lane.call(self._remove, number, kind, source)
+        removed = [await self._removed(number, kind, source) for number, kind, source in delayed]
+        return bool(places or renamed or filed or performed or any(removed))
+
+    async def _all_but_bad(self, some: Callable[[Collection[int]], tuple[list[Place], set[int]]]) -> list[Place]:
+        """What is to be done next in folders whose files can be changed; the others are tried again in the next round."""
+        bad: set[int] = set()
+        while True:
+            places, failed = await self.lane.call(self._at_one_moment, some, frozenset(bad))
+            if places or not failed:
+                return places
+            bad |= failed
+
+    async def _removed(self, number: int, kind: str, source: str) -> bool:
+        try:
+            await self.lane.call(self._intents.remove, kind, source)
+        except Temporary as error:
+            self._bad(source, error)
+            self._intents.delayed.append((number, kind, source))
+            return False
+        self._intents.performed.append(number)
+        self._wake.set()
         return True
 
+    def _bad(self, place: str, error: Exception) -> None:
+        why = str(getattr(error.__cause__ or error, "strerror", error))
+        self._unwritten[place] = why
+        if self._told.get(place) != why:
+            log.error("mail files: %s: %s; it is tried again", place, error)
+
+    @property
+    def trouble(self) -> str:
+        """Which mail files can not be changed as they should, "" where all is done."""
+        return (
+            self._failed
+            or self._intents.trouble
+            or next((f"{place}: {why}" for place, why in list(self._unwritten.items())), "")
+        )
+
+    def behind(self, account: str) -> str:
+        """Why files of the account may not yet be where the index has them; "": they are."""
+        return self._intents.behind(account)
+
     # --- in the lane ---------------------------------------------------------------------------------------------
-
-    def _perform(self) -> None:
-        rows = self._db.execute("select id, kind, source, target from intent where id > ? order by id", (self._seen,))
-        for number, kind, source, target in rows.fetchall():
-            self._seen = number
-            if kind in _DELAYED:
-                self._delayed.append((number, kind, source))
-                continue
-            try:
-                self._change(kind, f"{self._mail}/{source}", f"{self._mail}/{target}")
-            except FileNotFoundError:
-                log.warning("mail files: %s is gone; nothing to %s", source, kind)
-            self._performed.append(number)
-
-    def _change(self, kind: str, source: str, target: str) -> None:
-        if kind == "mkdir":
-            make_maildir(self._files, source)
-            return
-        here = source if self._files.exists(source) else find(self._files, source)
-        if here is None:
-            return
-        if kind == "link":
-            self._files.link(here, target)
-        elif not self._files.exists(target):
-            self._files.rename(here, target)
-        elif self._files.exists(f"{here}/cur"):  # a folder, where a message was written under its new name
-            self._files.merge_tree(here, target)
-
-    def _remove(self, number: int, kind: str, source: str) -> None:
-        path = f"{self._mail}/{source}"
-        if kind == "rmtree":
-            self._files.remove_tree(path)
-        else:
-            here = path if self._files.exists(path) else find(self._files, path)
-            if here is not None:
-                self._files.unlink(here)
-        self._performed.append(number)
-        self._wake_soon()
-
-    def _wake_soon(self) -> None:
-        self.lane.loop.call_soon_threadsafe(self._wake.set)
 
     def _filed(self) -> list[tuple[int, int, int]]:
         with self._abreast():
@@ -215,28 +226,38 @@ class Filer:
         """Rows as they are at one moment, with files and folders where those rows have them."""
         self._db.execute("begin")
         try:
-            self._perform()
+            self._intents.perform()
             yield
         finally:
             self._db.execute("commit")
 
-    def _write_missing(self) -> list[Place]:
+    def _at_one_moment(
+        self, some: Callable[[Collection[int]], tuple[list[Place], set[int]]], bad: Collection[int]
+    ) -> tuple[list[Place], set[int]]:
         with self._abreast():
-            return self._write_some()
+            return some(bad)
 
-    def _write_some(self) -> list[Place]:
+    def _write_some(self, bad: Collection[int]) -> tuple[list[Place], set[int]]:
+        """Those that are written now, and folders besides the `bad` ones in which that can not be."""
         rows = self._db.execute(
             "select content, folder, uid, head, flags, date, file from filed join message using (folder, uid)"
-            " where name_flags = -2 limit 200"
+            " where name_flags = -2 and folder not in (select value from json_each(?)) limit 200",
+            (json.dumps(sorted(bad)),),
         ).fetchall()
-        places = []
+        places, failed = [], set[int]()
         for content, folder, uid, head, flags, date, file in rows:
             name_flags = flags & maildir.VISIBLE
             directory = self._directory(folder)
-            if directory is not None:
+            if directory is None or folder in failed:
+                continue
+            try:
                 self._write(f"{directory}/{maildir.place(file, name_flags)}", head, content, date)
+            except OSError as error:
+                self._bad(directory, error)
+                failed.add(folder)
+            else:
                 places.append(Place(folder, uid, file, name_flags))
-        return places
+        return places, failed
 
     def _directory(self, folder: int) -> str | None:
         row = self._db.execute("select account, name from folder where id=?", (folder,)).fetchone()
@@ -255,27 +276,33 @@ class Filer:
         self._files.rename(partial, target)
         self._files.set_modified(target, date)  # INTERNALDATE, for Dovecot and for who makes an index of the files
 
-    def _rename_dirty(self) -> list[Place]:
-        with self._abreast():
-            return self._rename_some()
-
-    def _rename_some(self) -> list[Place]:
+    def _rename_some(self, bad: Collection[int]) -> tuple[list[Place], set[int]]:
+        """As `_write_some`."""
         rows = self._db.execute(
-            "select folder, uid, name_flags, flags, file from message where dirty = 1 limit 500"
+            "select folder, uid, name_flags, flags, file from message"
+            " where dirty = 1 and folder not in (select value from json_each(?)) limit 500",
+            (json.dumps(sorted(bad)),),
         ).fetchall()
-        places = []
+        places, failed = [], set[int]()
         for folder, uid, name_flags, flags, file in rows:
             directory = self._directory(folder)
-            if directory is None:
+            if directory is None or folder in failed:
                 continue
             wanted = flags & maildir.VISIBLE
-            source: str | None = f"{directory}/{maildir.place(file, name_flags)}"
-            if source is not None and not self._files.exists(source):
-                source = find(self._files, source)
-            if source is not None:
-                self._files.rename(source, f"{directory}/{maildir.place(file, wanted)}")
-            places.append(Place(folder, uid, file, wanted))
-        return places
+            try:
+                self._rename(directory, file, name_flags, wanted)
+            except OSError as error:
+                self._bad(directory, error)
+                failed.add(folder)
+            else:
+                places.append(Place(folder, uid, file, wanted))
+        return places, failed
+
+    def _rename(self, directory: str, file: str, before: int, wanted: int) -> None:
+        expected = f"{directory}/{maildir.place(file, before)}"
+        source = expected if self._files.exists(expected) else find(self._files, expected)
+        if source is not None:
+            self._files.rename(source, f"{directory}/{maildir.place(file, wanted)}")
 
     def _mend_filed(self) -> int:
         """After a crash: write again what an unsynced file system lost or left short."""
@@ -330,25 +357,3 @@ class Filer:
                 if path:
                     folders.add(f"{self._mail}/{PurePosixPath(path).parent}")
         return [*files, *sorted(folders)]
-
-
-def make_maildir(files: Files, directory: str) -> None:
-    """The three folders of a Maildir and, for one that is not an inbox, the mark that Maildir++ puts in it."""
-    if files.exists(f"{directory}/cur"):
-        return
-    for name in ("tmp", "new", "cur"):
-        files.make_dirs(f"{directory}/{name}")
-    if PurePosixPath(directory).name.startswith("."):
-        files.replace_text(f"{directory}/maildirfolder", b"")
-
-
-def find(files: Files, path: str) -> str | None:
-    """Where a message file is now that is not at `path`: another program, or a crash, has moved it or its flags."""
-    directory = str(PurePosixPath(path).parent.parent)
-    base = PurePosixPath(path).name.partition(":")[0]
-    if files.exists(f"{directory}/new/{base}"):
-        return f"{directory}/new/{base}"
-    for name in files.listing(f"{directory}/cur"):
-        if name.partition(":")[0] == base:
-            return f"{directory}/cur/{name}"
-    return None

@@ -7,7 +7,7 @@ from mailhub.model.address import split
 
 from .. import maildir
 from ..files import Files
-from .filer import make_maildir
+from .intents import make_maildir
 
 
 class Homes:

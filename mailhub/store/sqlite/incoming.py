@@ -15,8 +15,8 @@ from mailhub.model.address import key
 
 from .. import maildir, side_files
 from ..files import Files
-from .filer import make_maildir
 from .homes import Homes
+from .intents import make_maildir
 
 _MARK = ".I"
 _BATCH = 500  # files that enter the index at a time

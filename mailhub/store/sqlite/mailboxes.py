@@ -17,12 +17,13 @@ from mailhub.model.mailbox import DELETED, SEPARATOR, Changed, Changes, FlagOp, 
 from .. import maildir
 from ..api import Content, Copied, Filing, MessageFile, NewContent, NewMessage
 from ..files import Files
-from ..lane import Lane
+from ..lane import DiskLane, Lane
 from .bodies import Spool
-from .filer import Filer, make_maildir
+from .filer import Filer
 from .filing import FOLDER, folder_of, get_folder
 from .glimpses import KeepGlimpses, glimpses
 from .homes import Homes
+from .intents import make_maildir
 from .mailbox_units import (
     Append,
     Copy,
@@ -66,7 +67,7 @@ class SqliteMailboxes(Upkeep):
         self._scanned: set[str] = set()
         self._scanning: dict[str, asyncio.Future[None]] = {}
         self._made: set[str] = set()  # Maildirs known to be there; bounded below
-        self.staging = Lane("mailhub-staging")
+        self.staging = DiskLane("mailhub-staging")
         self.watcher = Watcher(files, clock, self._rescan, config.watch_limit, config.watch_interval)
 
     def subscribe(self, listener: Callable[[Sequence[Changed]], None]) -> None:
@@ -253,6 +254,8 @@ class SqliteMailboxes(Upkeep):
             await self._filer.settle()
             opened = await self._reader.call(self._opening.open, folder, uid)
         if opened is None:
+            if why := self._filer.behind((await self.folder(folder)).account):
+                raise Temporary(f"message {uid} of folder {folder} may lie elsewhere yet: {why}")
             await self._writer.do(Expunge(folder, (uid,)))
             raise NotFound(f"message {uid} of folder {folder} is gone")
         return opened
@@ -329,7 +332,7 @@ class SqliteMailboxes(Upkeep):
         source = None if spool is None else self._spool.path(spool)
         try:
             await self.staging.call(self._stage, filing, content.prefix, body, source, content.tail)
-        except OSError as error:
+        except Temporary as error:
             raise Temporary(f"Maildir of {filing.account}: {error}") from error
 
     def _stage(self, filing: Filing, prefix: bytes, body: bytes | None, source: str | None, tail: bytes) -> None:

@@ -31,9 +31,10 @@ from ..side_files import (
 )
 from .adopting import Adopt, Adopted, Again, Enter, MergeNames, TakeSubscriptions
 from .bodies import Lines, with_crlf
-from .filer import Filer, find
+from .filer import Filer
 from .filing import FOLDER, Entry, folder_of, get_folder
 from .homes import Homes
+from .intents import find
 from .mailbox_units import Expunge
 from .writer import Writer
 
@@ -228,6 +229,8 @@ class Scan:
     async def _expunge_missing(self, folder: Folder, uids: Sequence[int], directory: str) -> None:
         """A second look first: a listing may miss a file that is renamed while it is read."""
         await self._filer.settle()
+        if self._filer.behind(folder.account):
+            return  # they may lie elsewhere yet
         again = {entry.base for entry in await self._filer.lane.call(self.files_of, directory)}
         if await self._reader.call(self._name, folder.id) != folder.name:
             return  # it was renamed meanwhile: nothing was seen of it

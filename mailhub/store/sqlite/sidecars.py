@@ -7,11 +7,15 @@ first met and when the store closes. Nothing of ours reads them while there is a
 import json
 import logging
 import sqlite3
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from .. import maildir
 from ..files import Files
 from ..side_files import UidList, keywords_file, read_identities, subscriptions_file, uidlist_head, uidlist_lines
 from .writer import Told
+
+T = TypeVar("T")
 
 log = logging.getLogger("mailhub.store")
 _LINE = 5_120  # octets of Courier's file that count
@@ -43,24 +47,35 @@ class Sidecars:
         self._folders.add(folder)
 
     def flush(self) -> None:
-        """Bring the files of all marked folders up to date."""
+        """Bring the files of all marked folders up to date. OSError where that failed for some: they stay marked."""
         folders, self._folders = self._folders, set()
         accounts, self._accounts = self._accounts, set()
-        for folder in folders:
-            self._folder(folder)
-        for account in accounts:
-            self._subscriptions(account)
-        for account in accounts | self._owners:
-            self._maildirsize(account)
-        self._owners.clear()
+        failed = self._each(self._folder, folders, self._folders)
+        failed = self._each(self._subscriptions, accounts, self._accounts) or failed
+        owners, self._owners = self._owners | accounts, set()
+        failed = self._each(self._maildirsize, owners, self._owners) or failed
+        if failed:
+            raise failed
+
+    @staticmethod
+    def _each(write: Callable[[T], None], things: Iterable[T], left: set[T]) -> OSError | None:
+        """Those that can not be written are put into `left`."""
+        failed = None
+        for thing in things:
+            try:
+                write(thing)
+            except OSError as error:
+                failed = error
+                left.add(thing)
+        return failed
 
     def close(self) -> None:
         """Flush, and write the lists whole where messages were expunged since."""
         self.flush()
         touched, self._touched = self._touched, set()
         for folder in touched:
-            self._written.pop(folder, None)
-            self._folder(folder)
+            self.stale(folder)
+        self.flush()
         self._touched.clear()
 
     def rewrite(self, account: str) -> None:
