@@ -8,7 +8,7 @@ SECOND = 3.13# `make test` runs the fast tests with this version too, where it i
 WORKERS = 2
 MINUTES = 5
 
-.PHONY: man run test lint fresh deb flake fuzz imap-stress bench bench-short profile bench-junk bench-queue screenshots crash lock setup packages second clean help
+.PHONY: man run test lint fresh deb flake fuzz soak imap-stress bench bench-short profile bench-junk bench-queue screenshots crash lock setup packages second clean help
 .NOTPARALLEL:
 
 run:  ## serve on ./config.toml
@@ -26,6 +26,9 @@ lint: setup  ## style, types, and the rules by which rooms import each other
 
 fuzz: setup  ## sessions, grammars and the reader of messages against anything, for MINUTES=5; `make test` does it in short
 	@scripts/fuzz $(BIN)/python $(MINUTES)
+
+soak: setup  ## a server under load, faults and kills, and an audit, for MINUTES=60; `make test` does a minute
+	$(BIN)/python -m bench.soak --minutes $(if $(filter file,$(origin MINUTES)),60,$(MINUTES))
 
 imap-stress: setup  ## 20 IMAP clients on one folder that check every line they are told, for MINUTES=5
 	IMAP_STRESS_MINUTES=$(MINUTES) $(BIN)/python -m pytest -q -s -p no:logging tests/protocols/imap/test_imap_stress.py
