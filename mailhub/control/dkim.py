@@ -25,7 +25,7 @@ class Dkim:
         domain = request.domain.lower()
         if not await self._directory.domain(domain):
             raise NotFound(f"{domain} is none of our domains")
-        keys = self._store.of(domain)
+        keys = await self._store.of(domain)
         if keys and not request.rotate:
             raise Exists(
                 f"{domain} has keys: see `mailhub dkim show`, or let others follow them by `mailhub dkim rotate`"
@@ -52,15 +52,15 @@ class Dkim:
 
     async def show(self, request: words.DkimList) -> tuple[words.DkimRecord, ...]:
         domains = [request.domain.lower()] if request.domain else await self._store.domains()
-        return tuple(_told(key) for domain in domains for key in self._store.of(domain))
+        return tuple([_told(key) for domain in domains for key in await self._store.of(domain)])
 
     async def activate(self, request: words.DkimActivate) -> tuple[words.DkimRecord, ...]:
         domain = request.domain.lower()
-        keys = self._store.of(domain)
+        keys = await self._store.of(domain)
         if not any(key.state == "new" for key in keys):
             raise NotFound(f"{domain} has no new keys")
         await self._store.put(activated(keys, self._clock.now()))
-        return tuple(map(_told, self._store.of(domain)))
+        return tuple(map(_told, await self._store.of(domain)))
 
     async def remove(self, request: words.DkimRemove) -> Done:
         await self._store.remove(request.domain.lower(), request.selector)

@@ -53,7 +53,7 @@ class Tokens:
 
     async def shown(self, token: str, client: str) -> TokenRow | None:
         """The row of a token that opens something now; its use is noted."""
-        row, now = self._store.found(digest(token)), self._clock.now()
+        row, now = await self._store.found(digest(token)), self._clock.now()
         if row is None or (row.expires and row.expires <= now):
             return None
         if now - row.used >= _TOUCH:

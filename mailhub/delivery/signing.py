@@ -141,7 +141,7 @@ class Signer:
         return "", []
 
     async def _active(self, domain: str) -> list[DkimKey]:
-        keys = self._store.of(domain)
+        keys = await self._store.of(domain)
         if any(key.state == "new" for key in keys) and self._clock.monotonic() >= self._looked.get(domain, 0.0):
             if len(self._looked) >= _LOADED:
                 self._looked.clear()
@@ -150,12 +150,12 @@ class Signer:
             self._looking[domain].add_done_callback(lambda _: self._looking.pop(domain, None))
         if (look := self._looking.get(domain)) is not None:  # one for all that wait
             await asyncio.shield(look)
-            keys = self._store.of(domain)
+            keys = await self._store.of(domain)
         return [key for key in keys if key.state == "active"]
 
     async def look(self, domain: str) -> bool:
         """Whether the records of all new keys are there; then those sign from now on, and the others do no more."""
-        keys = self._store.of(domain)
+        keys = await self._store.of(domain)
         new = [key for key in keys if key.state == "new"]
         for key in new:
             if not await self._published(key):

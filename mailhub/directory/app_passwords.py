@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from mailhub.model import generated
 from mailhub.model.address import key
 from mailhub.model.clock import Clock
-from mailhub.model.errors import MailError, NotFound, Permanent
+from mailhub.model.errors import MailError, Permanent
 from mailhub.store.api import AppPasswordRow, DirectoryStore
 
 log = logging.getLogger("mailhub.directory")
@@ -44,8 +44,6 @@ class AppPasswords:
     async def add(self, account: str, name: str, services: Iterable[str] = ()) -> str:
         """A new one: the password, told this once. NotFound, Exists, LimitReached; Permanent where a name can not be used."""
         account = key(account)
-        if self._store.account(account) is None:
-            raise NotFound(f"no account {account}")
         if not (0 < len(name) <= NAME_LIMIT and name.isprintable() and name == name.strip()):
             raise Permanent(f"{name!r} is no name for an app password: 1 to {NAME_LIMIT} printable characters")
         wanted = tuple(sorted(set(services)))
@@ -70,7 +68,7 @@ class AppPasswords:
         letters = generated.typed(password)
         if len(letters) != _LENGTH or not all(char in generated.LETTERS for char in letters):
             return False  # no look-up for what can not be one
-        row = self._store.app_password(account, _digest(letters))
+        row = await self._store.app_password(account, _digest(letters))
         if row is None:
             return False
         if row.services and _SAME.get(service, service) not in row.services:

@@ -208,7 +208,7 @@ class Authenticator:
         for provider in self._providers:
             found = await provider.secret(login)
             if found is not None:
-                return "" if self._needs_app_password(key(found.account)) else found.stored
+                return "" if await self._needs_app_password(key(found.account)) else found.stored
         return ""
 
     async def derive(self, scheme: str, login: str, password: str | None, client: str) -> str:
@@ -250,15 +250,15 @@ class Authenticator:
         name = await self._ask(hmac.digest(self._key, asked, "sha256"), login, password, service, client)
         if not name:
             return "", "no such account, or wrong password" if row is None else "wrong password"
-        if service != WEB and self._needs_app_password(name):
+        if service != WEB and await self._needs_app_password(name):
             return "", "it has a second factor: mail programs need an app password"
         return name, ""
 
-    def _needs_app_password(self, name: str) -> bool:
+    async def _needs_app_password(self, name: str) -> bool:
         if not self._auth.second_factor_closes_protocols:
             return False
-        row = self._store.second_factor(name)
-        return (row is not None and row.confirmed) or bool(self._store.passkeys(name))
+        row = await self._store.second_factor(name)
+        return (row is not None and row.confirmed) or bool(await self._store.passkeys(name))
 
     async def _ask(self, digest: bytes, login: str, password: str, service: str, client: str) -> str | None:
         """The digest holds the stored hash: a changed password makes what is remembered of the old one worthless."""

@@ -1,6 +1,6 @@
 """The one object that is asked who exists, and through which that is changed.
 
-Look-ups read one row by key from the store (microseconds, so on the loop itself) and remember it. Names from outside come
+Look-ups read one row by key from the store and remember it. Names from outside come
 in any case; they are compared in key form (`model.address.key`).
 """
 
@@ -104,20 +104,21 @@ class Directory:
     async def domain(self, name: str) -> bool:
         """Whether mail for that domain is ours."""
         name = name.lower()
-        return name in self._configured or (names.possible(name) and self._domains.get(name, self._store.domain))
+        return name in self._configured or (names.possible(name) and await self._domains.get(name, self._store.domain))
 
     async def account(self, address: str) -> Account | None:
-        row = self._row(key(address))
+        row = await self.stored(address)
         return None if row is None else Account(row.name, row.enabled)
 
     async def stored(self, address: str) -> AccountRow | None:
         """The account with its stored password, for who checks passwords."""
-        return self._row(key(address))
+        name = key(address)
+        return await self._accounts.get(name, self._store.account) if names.possible(name) else None
 
     async def alias(self, address: str) -> tuple[str, ...] | None:
         """What the alias of exactly that address stands for; None where there is none."""
         name = key(address)
-        row = self._aliases.get(name, self._store.alias) if names.possible(name) else None
+        row = await self._aliases.get(name, self._store.alias) if names.possible(name) else None
         return None if row is None else row.targets
 
     async def catch_all(self, domain: str) -> tuple[str, ...] | None:
@@ -142,9 +143,6 @@ class Directory:
         """Aliases that lead to that account and to nobody else, without those of whole domains."""
         return await self._store.aliases_to(key(account), limit)
 
-    def _row(self, name: str) -> AccountRow | None:
-        return self._accounts.get(name, self._store.account) if names.possible(name) else None
-
     # --- changes ---
 
     async def add_account(self, address: str, password: str | None) -> Account:
@@ -158,7 +156,7 @@ class Directory:
         name = names.account(address)
         await self._require_domain(domain_of(name))
         try:
-            await self._store.put_account(AccountRow(name, stored, enabled), replace=False)
+            await self._store.put_account(AccountRow(name, stored, enabled))
         finally:
             self._accounts.drop(name)
         return Account(name, enabled)
@@ -166,10 +164,10 @@ class Directory:
     async def set_password(self, address: str, password: str) -> None:
         """NotFound where there is no such account."""
         name = key(address)
-        row = await self._existing(name)
+        await self._existing(name)
         stored = await self._hashed(password)
         try:
-            await self._store.put_account(AccountRow(name, stored, row.enabled), replace=True)
+            await self._store.set_password(name, stored)
         finally:
             self._accounts.drop(name)
 
@@ -177,17 +175,15 @@ class Directory:
         """Whether the account may sign in; its mail comes all the same. NotFound."""
         row = await self._existing(key(address))
         try:
-            await self._store.put_account(AccountRow(row.name, row.password, enabled), replace=True)
+            await self._store.set_enabled(row.name, enabled)
         finally:
             self._accounts.drop(row.name)
 
     async def rehash(self, row: AccountRow, password: str) -> None:
         """Write the password of `row`, known to be right, in the schemes of now; not where it was changed meanwhile."""
         stored = await self._hashed(password)
-        if self._row(row.name) != row:
-            return
         try:
-            await self._store.put_account(AccountRow(row.name, stored, row.enabled), replace=True)
+            await self._store.set_password(row.name, stored, known=row.password)
         finally:
             self._accounts.drop(row.name)
 

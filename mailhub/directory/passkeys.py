@@ -38,15 +38,16 @@ class Passkeys:
         self._store, self._clock, self._issuer = store, clock, issuer
         self._waiting: OrderedDict[bytes, tuple[str, float]] = OrderedDict()  # challenge -> account or "", until
 
-    def of(self, account: str) -> list[PasskeyRow]:
-        return self._store.passkeys(key(account))
+    async def of(self, account: str) -> list[PasskeyRow]:
+        return await self._store.passkeys(key(account))
 
-    def offer(self, account: str, place: Place) -> dict[str, Any]:
+    async def offer(self, account: str, place: Place) -> dict[str, Any]:
         """What a browser is told to make a new one."""
         import webauthn
         from webauthn.helpers import structs
 
         account = key(account)
+        known = [structs.PublicKeyCredentialDescriptor(_octets(row.id)) for row in await self.of(account)]
         options = webauthn.generate_registration_options(
             rp_id=place.host,
             rp_name=self._issuer,
@@ -57,7 +58,7 @@ class Passkeys:
                 resident_key=structs.ResidentKeyRequirement.REQUIRED,
                 user_verification=structs.UserVerificationRequirement.REQUIRED,
             ),
-            exclude_credentials=[structs.PublicKeyCredentialDescriptor(_octets(row.id)) for row in self.of(account)],
+            exclude_credentials=known,
         )
         return dict(json.loads(webauthn.options_to_json(options)))
 
@@ -100,7 +101,7 @@ class Passkeys:
 
         try:
             challenge = self._asked(answer, "")
-            row = self._store.passkey(str(answer["id"])[:2_000])
+            row = await self._store.passkey(str(answer["id"])[:2_000])
             if row is None:
                 raise NotFound("no such passkey")
             found = webauthn.verify_authentication_response(

@@ -10,13 +10,13 @@ import hashlib
 import hmac
 import secrets
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from mailhub.model import generated
 from mailhub.model.address import key
 from mailhub.model.clock import Clock
-from mailhub.model.errors import Exists, NotFound, Permanent
+from mailhub.model.errors import NotFound, Permanent
 from mailhub.store.api import DirectoryStore, SecondFactorRow
 
 STEP = 30  # seconds
@@ -45,27 +45,23 @@ class SecondFactors:
     def __init__(self, store: DirectoryStore, clock: Clock, issuer: str) -> None:
         self._store, self._clock, self._issuer = store, clock, issuer
 
-    def active(self, account: str) -> bool:
+    async def active(self, account: str) -> bool:
         """Whether a code is asked for."""
-        row = self._store.second_factor(key(account))
+        row = await self._store.second_factor(key(account))
         return row is not None and row.confirmed
 
-    def wants_more(self, account: str) -> bool:
+    async def wants_more(self, account: str) -> bool:
         """Whether a password alone does not open the web login: the account has codes, or a passkey."""
-        return self.active(account) or bool(self._store.passkeys(key(account)))
+        return await self.active(account) or bool(await self._store.passkeys(key(account)))
 
-    def left(self, account: str) -> int | None:
+    async def left(self, account: str) -> int | None:
         """Recovery codes that were not used yet; None where no code is asked for."""
-        row = self._store.second_factor(key(account))
+        row = await self._store.second_factor(key(account))
         return len(row.recovery) if row is not None and row.confirmed else None
 
     async def begin(self, account: str) -> Enrolment:
-        """A new secret; it counts when `confirm` has seen a code made with it. Exists where one is active."""
+        """A new secret; it counts when `confirm` has seen a code made with it. Exists where one is active, NotFound where no account."""
         account = key(account)
-        if self._store.account(account) is None:
-            raise NotFound(f"no account {account}")
-        if self.active(account):
-            raise Exists(f"{account} has a second factor: remove it first")
         secret = base64.b32encode(secrets.token_bytes(_SECRET)).decode()
         codes = tuple(generated.letters(10) for _ in range(_RECOVERY))
         await self._store.put_second_factor(SecondFactorRow(account, secret, recovery=tuple(map(_digest, codes))))
@@ -75,18 +71,18 @@ class SecondFactors:
 
     async def confirm(self, account: str, typed: str) -> None:
         """The first code. NotFound where nothing was begun, Permanent where the code is wrong."""
-        row = self._store.second_factor(key(account))
+        row = await self._store.second_factor(key(account))
         if row is None or row.confirmed:
             raise NotFound(f"no second factor of {account} waits for its first code")
         step = self._step(row, typed)
         if step is None:
             raise Permanent("wrong code: is the clock of the other device right?")
-        await self._store.put_second_factor(replace(row, confirmed=True, counter=step))
+        await self._store.confirm_second_factor(row.account, row.secret, step)
 
     async def right(self, account: str, typed: str) -> bool:
         """Whether that is a code of now, or a recovery code; it is spent by this. True where there is no second factor."""
         account = key(account)
-        row = self._store.second_factor(account)
+        row = await self._store.second_factor(account)
         if row is None or not row.confirmed:
             return True
         step = self._step(row, typed)
@@ -97,11 +93,11 @@ class SecondFactors:
 
     async def wrong(self, account: str, typed: str) -> str:
         """Why that code does not open the web login; "" where it does, or none is asked for. CodeWanted where none was typed."""
-        if not self.wants_more(account):
+        if not await self.wants_more(account):
             return ""
         if not typed:
             raise CodeWanted("the code of the second factor is wanted, or a passkey")
-        return "" if self.active(account) and await self.right(account, typed) else "wrong code"
+        return "" if await self.active(account) and await self.right(account, typed) else "wrong code"
 
     async def remove(self, account: str) -> None:
         """NotFound where there is none."""

@@ -54,32 +54,34 @@ class AccountLimits:
     def __len__(self) -> int:
         return len(self._days)
 
-    def message(self, account: str) -> Reply | None:
+    async def message(self, account: str) -> Reply | None:
         """Whether the account may send one more today; a refusal where not."""
         limit = self.limits.messages_per_account
-        if not limit or self._today(account).messages < limit:
+        if not limit or (today := await self._today(account)).messages < limit:
             return None
-        return self._reached(account, "account-message-limit", limit, "messages")
+        return self._reached(account, today, "account-message-limit", limit, "messages")
 
-    def recipient(self, account: str, recipient: str) -> Reply | None:
+    async def recipient(self, account: str, recipient: str) -> Reply | None:
         """Count a recipient that is named, if the account never wrote to it."""
         limit = self.limits.new_recipients_per_account
         if not limit:
             return None
-        today, name = self._today(account), digest(recipient)
-        if name in today.fresh or (self._store is not None and self._store.wrote_to(account, name)):
+        today, name = await self._today(account), digest(recipient)
+        if name in today.fresh or (self._store is not None and await self._store.wrote_to(account, name)):
+            return None
+        if name in today.fresh:  # another session named it meanwhile
             return None
         if today.new >= limit:
-            return self._reached(account, "account-recipient-limit", limit, "new recipients")
+            return self._reached(account, today, "account-recipient-limit", limit, "new recipients")
         today.new += 1
         today.fresh[name] = False
         return None
 
-    def sent(self, account: str, recipients: Iterable[str]) -> Reply | None:
+    async def sent(self, account: str, recipients: Iterable[str]) -> Reply | None:
         """Count a message that is about to be queued; a refusal where others were quicker."""
-        if (refusal := self.message(account)) is not None:
-            return refusal
-        today = self._today(account)
+        limit, today = self.limits.messages_per_account, await self._today(account)
+        if limit and today.messages >= limit:
+            return self._reached(account, today, "account-message-limit", limit, "messages")
         today.messages += 1
         if self._store is not None:
             unwritten = self._unwritten.setdefault((account, today.day), _Unwritten())
@@ -98,20 +100,25 @@ class AccountLimits:
         while self._writing is not None:
             await asyncio.wait((self._writing,))
 
-    def _today(self, account: str) -> _Day:
+    async def _today(self, account: str) -> _Day:
         day = int(self._clock.now()) // DAY
-        found = self._days.get(account)
-        if found is None or not found.day - 1 <= day <= found.day:  # a clock set back over midnight renews nothing
-            messages, new = (0, 0) if self._store is None else self._store.sent(account, day)
-            found = self._days[account] = _Day(day, messages, new)
-            if len(self._days) > self.limits.table_limit:
-                self._days.popitem(last=False)
+        if (found := self._of(account, day)) is None:
+            messages, new = (0, 0) if self._store is None else await self._store.sent(account, day)
+            found = self._of(account, day)  # another session may have begun it, and counted, meanwhile
+            if found is None:
+                found = self._days[account] = _Day(day, messages, new)
+                if len(self._days) > self.limits.table_limit:
+                    self._days.popitem(last=False)
         self._days.move_to_end(account)
         return found
 
-    def _reached(self, account: str, event: str, limit: int, what: str) -> Reply:
+    def _of(self, account: str, day: int) -> _Day | None:
+        found = self._days.get(account)  # a clock set back over midnight renews nothing
+        return found if found is not None and found.day - 1 <= day <= found.day else None
+
+    def _reached(self, account: str, today: _Day, event: str, limit: int, what: str) -> Reply:
         cause = f"{limit} {what} in one day"
-        self._alerts.raise_(event, account, cause, str(self._today(account).day))
+        self._alerts.raise_(event, account, cause, str(today.day))
         return Reply(450, "4.7.1", f"This account's limit of {cause} is reached; it may go on after midnight UTC")
 
     async def _write(self, store: GuardStore) -> None:

@@ -45,10 +45,10 @@ class Greylist:
             return None
         if self._lists is not None and self._lists.spares(visit):
             return None
-        if sender and self._guard.wrote_to(recipient, digest(sender)):
+        if sender and await self._guard.wrote_to(recipient, digest(sender)):
             return None
         now, place = self._clock.now(), _digest("network", network)
-        there = self._store.find(place)
+        there = await self._store.find(place)
         if there is not None and there.passes >= self.config.network_passes and now < there.until:
             await self._remember(visit, place, there, now)
             return None
@@ -58,7 +58,7 @@ class Greylist:
         self, visit: Visit, letter: bytes, place: bytes, there: Attempts | None, now: float
     ) -> Statement | None:
         config = self.config
-        found = self._store.find(letter)
+        found = await self._store.find(letter)
         if found is None or now >= found.until or now < found.first:  # also where the clock was set back
             await self._put(visit, letter, Attempts(now, 0, now + config.retry_window), now)
             return _put_off(config.delay)

@@ -267,27 +267,27 @@ class Guard:
 
     # --- mail ---
 
-    def message(self, client: str, account: str) -> Reply | None:
+    async def message(self, client: str, account: str) -> Reply | None:
         """A message is begun; a refusal where it may not be. `account`: "" where nobody signed in."""
         if account:
-            return self.accounts.message(account)
+            return await self.accounts.message(account)
         if self._over(self._messages, self._limits.messages_per_client, client):
             self.refused["message rate"] += 1
             return TOO_MANY_MESSAGES
         return None
 
-    def recipient(self, client: str, account: str, recipient: str) -> Reply | None:
+    async def recipient(self, client: str, account: str, recipient: str) -> Reply | None:
         """A recipient that would be taken is named; a refusal where it may not be."""
         if account:
-            return self.accounts.recipient(account, recipient)
+            return await self.accounts.recipient(account, recipient)
         if self._over(self._recipients, self._limits.recipients_per_client, client):
             self.refused["recipient rate"] += 1
             return TOO_MANY_RECIPIENTS
         return None
 
-    def sent(self, account: str, recipients: Iterable[str]) -> Reply | None:
+    async def sent(self, account: str, recipients: Iterable[str]) -> Reply | None:
         """A message is about to be queued; a refusal where the account may send no more."""
-        return self.accounts.sent(account, recipients) if account else None
+        return await self.accounts.sent(account, recipients) if account else None
 
     def _over(self, counters: Counters[str], limit: int, client: str) -> bool:
         if not limit or self._exempt(client):

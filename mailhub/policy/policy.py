@@ -171,7 +171,7 @@ class Policy:
 
     async def held_back(self, origin: Origin, recipient: str) -> Reply | None:
         """Why mail that an account submits does not go to that address (`mailhub suppression`)."""
-        refusal = self._suppressions.refusal(origin.login, recipient) if self._suppressions else None
+        refusal = await self._suppressions.refusal(origin.login, recipient) if self._suppressions else None
         return refusal if refusal is not None and await self.known(recipient) is Known.RELAY else None
 
     async def is_destination(self, recipient: str) -> bool:

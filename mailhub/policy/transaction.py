@@ -96,13 +96,12 @@ class Transaction:
         except MailError as error:
             log.warning("mail refused: %s", error)
             return error.reply
-        refusal = self._cannot_grant(parameters)
-        if refusal is None:
-            refusal = self._policy.guard.message(self._origin.client, self._origin.login)
-        if refusal is not None:
+        if (refusal := self._cannot_grant(parameters)) is not None:
             return refusal
         granted = parameters
         try:
+            if (refusal := await self._policy.guard.message(self._origin.client, self._origin.login)) is not None:
+                return refusal
             self._visit.trusted = await self._policy.trusts(self._origin)
             if not await self._may_send_as(sender):
                 return NOT_YOURS
@@ -151,8 +150,6 @@ class Transaction:
         if reply.ok:
             reply = await self._room(recipient.address) or reply
         if reply.ok:
-            reply = self._policy.guard.recipient(self._origin.client, self._origin.login, recipient.address) or reply
-        if reply.ok:
             self._recipients[recipient] = None
         else:
             self._policy.trace.refused(self._origin, self._envelope.sender, recipient.address, reply)
@@ -160,9 +157,10 @@ class Transaction:
 
     async def _room(self, recipient: str) -> Reply | None:
         try:
-            return await self._policy.room(recipient, self._envelope.parameters.size or 0)
+            full = await self._policy.room(recipient, self._envelope.parameters.size or 0)
+            return full or await self._policy.guard.recipient(self._origin.client, self._origin.login, recipient)
         except MailError as error:
-            log.warning("the room of %r cannot be told: %s", recipient, error)
+            log.warning("whether mail may go to %r cannot be told: %s", recipient, error)
             return error.reply if error.reply.temporary else TEMPORARY
 
     async def _may_send_as(self, sender: str) -> bool:
@@ -340,7 +338,12 @@ class Transaction:
         assert self._body is not None
         policy, origin = self._policy, self._origin
         recipients = tuple(self._recipients)
-        if (refusal := policy.guard.sent(origin.login, (recipient.address for recipient in recipients))) is not None:
+        try:
+            refusal = await policy.guard.sent(origin.login, [recipient.address for recipient in recipients])
+        except MailError as error:
+            log.warning("what %r has sent cannot be told: %s", origin.login, error)
+            refusal = error.reply if error.reply.temporary else TEMPORARY
+        if refusal is not None:
             self.abort()
             return refusal
         number, orders = self._number, self._visit.orders

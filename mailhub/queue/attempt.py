@@ -142,11 +142,11 @@ class Attempt:
             return await self._shared.router.filtered(self._item.filter, recipient.address, recipient.path)
         return await self._shared.router.route(recipient.address, recipient.path, plan.sender_of(self._item, recipient))
 
-    def _let_go(self, recipient: QueuedRecipient, route: Route) -> Route:
+    async def _let_go(self, recipient: QueuedRecipient, route: Route) -> Route:
         """The route, unless mail of our accounts is held back from that address."""
         if not isinstance(route, Relay):
             return route
-        refusal = self._shared.suppressions.refusal(self._item.origin.login, recipient.address)
+        refusal = await self._shared.suppressions.refusal(self._item.origin.login, recipient.address)
         return route if refusal is None else Refuse(refusal)
 
     async def _route(self) -> tuple[list[plan.Routed], list[Result]]:
@@ -163,7 +163,7 @@ class Attempt:
                 reply = error.reply if error.reply.temporary else TROUBLE
                 nowhere.append(Result(recipient.n, Fate.DEFERRED, reply))
                 continue
-            route = plan.bounded(self._let_go(recipient, route), recipient, limits)
+            route = plan.bounded(await self._let_go(recipient, route), recipient, limits)
             if isinstance(route, Refuse):
                 fate = Fate.FAILED if route.reply.permanent else Fate.DEFERRED
                 nowhere.append(Result(recipient.n, fate, route.reply))
@@ -323,7 +323,7 @@ class Attempt:
 
     async def _unit(self, outcomes: Sequence[Outcome], last: bool) -> None:
         shared, item = self._shared, self._item
-        born, learnt = await shared.bounces.born(item, outcomes), shared.suppressions.learnt(item, outcomes)
+        born, learnt = await shared.bounces.born(item, outcomes), await shared.suppressions.learnt(item, outcomes)
         unit = self._with_births(Settle(item.id, item.lease, tuple(outcomes), born, last, learnt))
         unit = replace(unit, notices=shared.notices.of(item, outcomes))
         pause, longest = _PAUSES

@@ -4,14 +4,18 @@ Who goes on writing to addresses that do not exist is taken for a spammer, and a
 of the address itself count; mail that was not submitted here neither counts nor is held back.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 
 from mailhub.config import schema
 from mailhub.message.stamps import date_time
 from mailhub.model.address import key
 from mailhub.model.clock import Clock
+from mailhub.model.errors import MailError
 from mailhub.model.reply import Reply
 from mailhub.store.api import Fate, HardBounce, Item, Memory, Outcome, SuppressionRow, SuppressionStore
+
+log = logging.getLogger("mailhub.queue")
 
 _CLOSED = "5.2.1"  # RFC 3463 section 3.3: the mailbox takes no mail
 _ADDRESS = "5.1."  # section 3.2: there is no such address
@@ -30,16 +34,16 @@ class Suppressions:
         """Take over a new configuration."""
         self._config = config
 
-    def refusal(self, login: str, address: str) -> Reply | None:
+    async def refusal(self, login: str, address: str) -> Reply | None:
         """Why mail that `login` submits is held back from `address`; None where it is not."""
-        row = self._store.find(key(address)) if login else None
+        row = await self._store.find(key(address)) if login else None
         if row is None or (row.until is not None and row.until <= self._clock.now()):
             return None
         if row.source == "bounces" and not self._config.bounces:
             return None
         return Reply(550, "5.1.0", "\n".join((f"<{address}> is on the suppression list:", *_why(row))))
 
-    def learnt(self, item: Item, outcomes: Sequence[Outcome]) -> Memory | None:
+    async def learnt(self, item: Item, outcomes: Sequence[Outcome]) -> Memory | None:
         """What the unit that settles these is to remember, None for nothing."""
         config = self._config
         if not item.origin.login or not config.bounces:
@@ -47,10 +51,17 @@ class Suppressions:
         names = {recipient.n: key(recipient.address) for recipient in item.recipients}
         now = self._clock.now()
         refused = tuple(HardBounce(names[o.n], now, o.remote, _one_line(o.reply)) for o in outcomes if _is_hard(o))
-        well = tuple(names[o.n] for o in outcomes if _is_well(o) and self._store.find(names[o.n]) is not None)
+        well = tuple([names[o.n] for o in outcomes if _is_well(o) and await self._known(names[o.n])])
         if not refused and not well:
             return None
         return Memory(refused, well, config.bounces, config.window, config.hold, config.table_limit)
+
+    async def _known(self, address: str) -> bool:
+        try:
+            return await self._store.find(address) is not None
+        except MailError as error:  # what was delivered is settled all the same; it begins anew with the next mail
+            log.warning("%s: whether it is on the suppression list can not be told: %s", address, error)
+            return False
 
 
 def _is_hard(outcome: Outcome) -> bool:

@@ -34,7 +34,7 @@ def unheard(done: int, total: int) -> None:
 async def _made(folder: Path) -> None:
     store = SqliteStore(folder / "var", Store(), VirtualClock(), "mx.a.example")
     await store.open()
-    await store.directory.put_account(AccountRow(ANN, ""), replace=False)
+    await store.directory.put_account(AccountRow(ANN, ""))
     await store.close()
 
 

@@ -182,11 +182,11 @@ async def test_policies_that_grow_old_are_fetched_without_mail(tmp_path: Path) -
             await far.later(WEEK / 2)
             await far.policies.refresh()
             assert len(far.site.asked) == week + 1
-        assert far.store.tls.sts("far.test") is not None
+        assert await far.store.tls.sts("far.test") is not None
         del far.dns.zone["_mta-sts.far.test", "TXT"]
         await far.later(WEEK)
         await far.policies.refresh()
-        assert far.store.tls.sts("far.test") is None, "it has expired"
+        assert await far.store.tls.sts("far.test") is None, "it has expired"
 
 
 async def test_a_failed_fetch_is_not_made_for_every_message(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ async def test_the_store_keeps_so_many_and_no_more(tmp_path: Path) -> None:
             far.site.text = text("enforce", f"mx.d{number}.test")
             await far.policies.policy(f"d{number}.test")
             await far.clock.advance(1)
-        kept = [number for number in range(5) if far.store.tls.sts(f"d{number}.test")]
+        kept = [number for number in range(5) if await far.store.tls.sts(f"d{number}.test")]
         assert 1 <= len(kept) <= 3
         assert kept[-1] == 4
 

@@ -26,7 +26,7 @@ def clock() -> VirtualClock:
 async def store(tmp_path: Path, clock: VirtualClock) -> AsyncIterator[SqliteStore]:
     store = SqliteStore(tmp_path, schema.Store(), clock, "mx.a.test")
     await store.open()
-    await store.directory.put_account(AccountRow(ANN, "{PLAIN}x"), replace=False)
+    await store.directory.put_account(AccountRow(ANN, "{PLAIN}x"))
     yield store
     await store.close()
 
@@ -92,9 +92,9 @@ async def test_they_go_with_the_account(apps: AppPasswords, factors: SecondFacto
     enrolled = await factors.begin(ANN)
     assert enrolled.secret
     await store.directory.delete_account(ANN)
-    await store.directory.put_account(AccountRow(ANN, "{PLAIN}y"), replace=False)
+    await store.directory.put_account(AccountRow(ANN, "{PLAIN}y"))
     assert not await apps.right(ANN, phone, "imap", "")
-    assert store.directory.second_factor(ANN) is None
+    assert await store.directory.second_factor(ANN) is None
 
 
 @pytest.mark.parametrize(("time", "wanted"), [(59, "287082"), (1111111109, "081804"), (20000000000, "353130")])
@@ -106,13 +106,13 @@ async def test_a_second_factor_counts_after_its_first_code(factors: SecondFactor
     assert await factors.right(ANN, "")
     enrolled = await factors.begin(ANN)
     assert enrolled.uri.startswith("otpauth://totp/mx.a.test%3Aann%40a.test?secret=")
-    assert not factors.active(ANN)
+    assert not await factors.active(ANN)
     assert await factors.right(ANN, "")
     step = int(clock.now()) // STEP
     with pytest.raises(Permanent):
         await factors.confirm(ANN, code(enrolled.secret, step + 5))
     await factors.confirm(ANN, code(enrolled.secret, step))
-    assert factors.active(ANN)
+    assert await factors.active(ANN)
     with pytest.raises(Exists):
         await factors.begin(ANN)
 
@@ -131,4 +131,4 @@ async def test_no_code_is_taken_twice(factors: SecondFactors, clock: VirtualCloc
     assert not await factors.right(ANN, enrolled.recovery[0])
     assert await factors.right(ANN, enrolled.recovery[1].replace("-", " "))
     await factors.remove(ANN)
-    assert not factors.active(ANN)
+    assert not await factors.active(ANN)

@@ -88,7 +88,7 @@ async def test_what_is_refused_costs_a_hash_each_time(door: Door, directory: Dir
 
 
 async def test_an_account_that_is_not_enabled(door: Door, store: SqliteStore, directory: Directory) -> None:
-    await store.directory.put_account(AccountRow("bob@a.test", passwords.hashed(b"secret"), False), replace=False)
+    await store.directory.put_account(AccountRow("bob@a.test", passwords.hashed(b"secret"), False))
     assert await login(door, "bob@a.test", "secret") is None
     assert await directory.account("bob@a.test") == Account("bob@a.test", enabled=False)
     await directory.set_password("bob@a.test", "other")
@@ -194,7 +194,7 @@ async def test_a_wrong_password_is_answered_after_the_delay(
 async def test_a_stored_password_that_can_not_be_read_is_temporary(
     door: Door, store: SqliteStore, directory: Directory
 ) -> None:
-    await store.directory.put_account(AccountRow("bob@a.test", "{YESCRYPT}$y$j9T$x"), replace=False)
+    await store.directory.put_account(AccountRow("bob@a.test", "{YESCRYPT}$y$j9T$x"))
     with pytest.raises(Temporary, match="YESCRYPT"):
         await login(door, "bob@a.test", "secret")
 
@@ -207,7 +207,8 @@ async def test_an_app_password_opens_its_services_without_a_slow_hash(
     assert await login(door, "bob@a.test", phone) == Account("bob@a.test")
     assert hasher.verified == 0
     assert await login(door, "bob@a.test", phone, "submission") is None
-    await store.directory.put_account(AccountRow("bob@a.test", passwords.hashed(b"x"), False), replace=True)
+    await store.directory.set_password("bob@a.test", passwords.hashed(b"x"))
+    await store.directory.set_enabled("bob@a.test", False)
     closed = Door(store, clock, hasher)
     assert await login(closed, "bob@a.test", phone) is None
 
@@ -229,7 +230,7 @@ async def test_a_second_factor_leaves_mail_programs_their_app_passwords(
 
 
 async def test_a_login_writes_an_old_password_anew(door: Door, store: SqliteStore) -> None:
-    await store.directory.put_account(AccountRow("bob@a.test", passwords.hashed(b"password", "SSHA")), replace=False)
+    await store.directory.put_account(AccountRow("bob@a.test", passwords.hashed(b"password", "SSHA")))
     assert await login(door, "bob@a.test", "passwort") is None
     assert await login(door, "bob@a.test", "password")
     await asyncio.gather(*door.stored.rehashes)

@@ -1,5 +1,6 @@
 """The directory on the embedded store: who exists, who may sign in, and that changes are seen at once."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -138,9 +139,9 @@ async def test_look_ups_are_remembered_within_a_bound(
         def __init__(self) -> None:
             self.asked: list[str] = []
 
-        def account(self, name: str) -> AccountRow | None:
+        async def account(self, name: str) -> AccountRow | None:
             self.asked.append(name)
-            return store.directory.account(name)
+            return await store.directory.account(name)
 
         def __getattr__(self, name: str) -> object:
             return getattr(store.directory, name)
@@ -150,3 +151,47 @@ async def test_look_ups_are_remembered_within_a_bound(
     for name in ("x@a.test", "y@a.test", "x@a.test", "z@a.test", "x@a.test", "y@a.test"):
         await directory.account(name)
     assert counting.asked == ["x@a.test", "y@a.test", "z@a.test", "y@a.test"]
+
+
+class Late:
+    """A store whose answers take as long as one likes: each look-up reads at once, and tells it when `go` is set."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._rows, self.go = store.directory, asyncio.Event()
+
+    async def account(self, name: str) -> AccountRow | None:
+        row = await self._rows.account(name)
+        await self.go.wait()
+        return row
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._rows, name)
+
+
+async def test_an_answer_from_before_a_change_is_not_remembered(
+    store: SqliteStore, clock: VirtualClock, hasher: CountingHasher
+) -> None:
+    late = Late(store)
+    directory = Directory(late, AUTH, hasher, domains=["a.test"])  # type: ignore[arg-type]
+    asked = asyncio.create_task(directory.account("bob@a.test"))
+    await asyncio.sleep(0)
+    await directory.add_account("bob@a.test", None)
+    late.go.set()
+    assert await asked is None
+    assert await directory.account("bob@a.test") == Account("bob@a.test")
+
+
+async def test_a_password_that_was_changed_meanwhile_stays(
+    store: SqliteStore, clock: VirtualClock, hasher: CountingHasher
+) -> None:
+    directory = Directory(store.directory, AUTH, hasher, domains=["a.test"])
+    await directory.add_account("bob@a.test", "old")
+    row = await directory.stored("bob@a.test")
+    assert row is not None
+    await store.directory.set_password("bob@a.test", "{PLAIN}new")  # by another node: this one remembers the old row
+    await directory.rehash(row, "old")
+    found = await store.directory.account("bob@a.test")
+    assert found is not None
+    assert found.password == "{PLAIN}new"
+    await directory.set_enabled("bob@a.test", False)
+    assert await store.directory.account("bob@a.test") == AccountRow("bob@a.test", "{PLAIN}new", False)

@@ -42,7 +42,7 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     await store.open()
     for name, scheme in NAMES.items():
         stored = passwords.hashed(b"secret", scheme, ("SCRAM-SHA-256",) if name == "keys" else ())
-        await store.directory.put_account(AccountRow(f"{name}@a.test", stored), replace=False)
+        await store.directory.put_account(AccountRow(f"{name}@a.test", stored))
     yield store
     await store.close()
 

@@ -201,7 +201,7 @@ async def test_a_key_that_is_broken_loses_no_mail(net: AsyncInternet, failure: L
 
     await submit()
     store = a.hub.store.dkim
-    whole = store.of("a.test")
+    whole = await store.of("a.test")
     await store.put([replace(key, pem=b"no key") for key in whole])
     await alias(a, "broken@a.test", "nobody@a.test")
     await post(b, TEXT.replace("ann@a.test", "bob@b.test"), "bob@b.test", "broken@a.test")  # a report of ours

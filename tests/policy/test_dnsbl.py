@@ -127,10 +127,10 @@ async def test_who_is_not_asked_about(world: World) -> None:
 
 async def test_whom_a_list_vouches_for_is_not_greylisted(world: World) -> None:
     class Nothing:
-        def find(self, digest: bytes) -> None:
+        async def find(self, digest: bytes) -> None:
             return None
 
-        def wrote_to(self, account: str, recipient: bytes) -> bool:
+        async def wrote_to(self, account: str, recipient: bytes) -> bool:
             return False
 
         async def put(self, *row: object) -> None:

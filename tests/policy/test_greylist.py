@@ -162,6 +162,6 @@ async def test_it_outlives_a_restart(door: Door, tmp_path: Path) -> None:
 async def test_rows_are_set_and_found(door: Door) -> None:
     for passes in (0, 3):
         await door.store.greylist.put(b"x", Attempts(1.0, passes, 9.0), 2.0, 10)
-        assert door.store.greylist.find(b"x") == Attempts(1.0, passes, 9.0)
-    assert door.store.greylist.find(b"y") is None
+        assert await door.store.greylist.find(b"x") == Attempts(1.0, passes, 9.0)
+    assert await door.store.greylist.find(b"y") is None
     assert await door.rows() == 1

@@ -1,5 +1,6 @@
 """The guard on a virtual clock: rates, bans, wrong passwords, accounts; its memory under a flood."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -179,12 +180,12 @@ async def test_rates_of_a_client(clock: VirtualClock) -> None:
     v6 = [f"2001:db8::{n:x}" for n in range(1, 5)]
     assert [guard.connected(client, "smtp") is None for client in v6] == [True, True, True, False]
     assert guard.connected("2001:db8:0:1::1", "smtp") is None
-    assert [guard.message(BAD, "") is None for _ in range(3)] == [True, True, False]
-    assert [guard.recipient(BAD, "", "x@a.test") is None for _ in range(5)] == [True] * 4 + [False]
+    assert [await guard.message(BAD, "") is None for _ in range(3)] == [True, True, False]
+    assert [await guard.recipient(BAD, "", "x@a.test") is None for _ in range(5)] == [True] * 4 + [False]
     assert guard.refused == {"connection rate": 1, "message rate": 1, "recipient rate": 1}
     await clock.advance(120)
     assert guard.connected(v6[0], "smtp") is None
-    assert guard.message(BAD, "") is None
+    assert await guard.message(BAD, "") is None
 
 
 async def test_a_flood_of_addresses_does_not_grow_the_tables(clock: VirtualClock) -> None:
@@ -192,8 +193,8 @@ async def test_a_flood_of_addresses_does_not_grow_the_tables(clock: VirtualClock
     for n in range(20_000):
         client = f"10.0.{n >> 8}.{n & 255}"
         guard.connected(client, "smtp")
-        guard.message(client, "")
-        guard.recipient(client, "", "x@a.test")
+        await guard.message(client, "")
+        await guard.recipient(client, "", "x@a.test")
         guess(guard, client, f"user{n}@a.test", b"x")
         guard.early(client)
         guard.waited(client)
@@ -219,34 +220,34 @@ async def test_an_operators_bans_stay_when_there_are_too_many(clock: VirtualCloc
 
 async def test_an_account_has_its_messages_a_day(clock: VirtualClock, store: SqliteStore) -> None:
     guard = guard_of(clock, store, messages_per_account=3)
-    assert [guard.sent(ANN, ["x@b.test"]) is None for _ in range(3)] == [True] * 3
-    for refusal in (guard.message(OTHER, ANN), guard.sent(ANN, ["x@b.test"])):
+    assert [await guard.sent(ANN, ["x@b.test"]) is None for _ in range(3)] == [True] * 3
+    for refusal in (await guard.message(OTHER, ANN), await guard.sent(ANN, ["x@b.test"])):
         assert refusal is not None
         assert (refusal.code, refusal.enhanced) == (450, "4.7.1")
-    assert guard.message(OTHER, "ben@a.test") is None
+    assert await guard.message(OTHER, "ben@a.test") is None
     assert [(alert.event, alert.subject) for alert in guard.alerts.all()] == [("account-message-limit", ANN)]
     await guard.settled()
     again = guard_of(clock, store, messages_per_account=3)
-    assert again.message(OTHER, ANN) is not None
+    assert await again.message(OTHER, ANN) is not None
     await clock.advance(86_400)
-    assert again.message(OTHER, ANN) is None
+    assert await again.message(OTHER, ANN) is None
 
 
 async def test_an_account_has_its_new_recipients_a_day(clock: VirtualClock, store: SqliteStore) -> None:
     guard = guard_of(clock, store, new_recipients_per_account=3)
     first = [f"r{n}@b.test" for n in range(3)]
-    assert [guard.recipient(OTHER, ANN, to) is None for to in (*first, *first)] == [True] * 6
-    assert guard.recipient(OTHER, ANN, "r3@b.test") is not None
-    guard.sent(ANN, first)
-    guard.sent(ANN, first)
+    assert [await guard.recipient(OTHER, ANN, to) is None for to in (*first, *first)] == [True] * 6
+    assert await guard.recipient(OTHER, ANN, "r3@b.test") is not None
+    await guard.sent(ANN, first)
+    await guard.sent(ANN, first)
     await guard.settled()
-    assert store.guard.sent(ANN, int(clock.now()) // 86_400) == (2, 3)
+    assert await store.guard.sent(ANN, int(clock.now()) // 86_400) == (2, 3)
     again = guard_of(clock, store, new_recipients_per_account=3)
-    assert again.recipient(OTHER, ANN, "R1@B.test") is None
-    assert again.recipient(OTHER, ANN, "r4@b.test") is not None
+    assert await again.recipient(OTHER, ANN, "R1@B.test") is None
+    assert await again.recipient(OTHER, ANN, "r4@b.test") is not None
     assert [alert.event for alert in again.alerts.all()] == ["account-recipient-limit"]
     await clock.advance(86_400)
-    assert [again.recipient(OTHER, ANN, to) is None for to in (*first, "r4@b.test", "r5@b.test")] == [True] * 5
+    assert [await again.recipient(OTHER, ANN, to) is None for to in (*first, "r4@b.test", "r5@b.test")] == [True] * 5
 
 
 async def test_recipients_remembered_are_bounded_and_go_with_the_account(
@@ -254,7 +255,7 @@ async def test_recipients_remembered_are_bounded_and_go_with_the_account(
 ) -> None:
     guard = guard_of(clock, store, recipients_known=10, new_recipients_per_account=0)
     for day in range(5):
-        guard.sent(ANN, [f"r{day}.{n}@b.test" for n in range(300)])
+        await guard.sent(ANN, [f"r{day}.{n}@b.test" for n in range(300)])
         await guard.settled()
         await clock.advance(86_400)
     db = store._connections[-1]
@@ -334,19 +335,54 @@ async def test_one_client_can_not_push_others_out_of_the_tables(clock: VirtualCl
 
 async def test_a_limit_is_one_for_parallel_sessions(clock: VirtualClock, store: SqliteStore) -> None:
     guard = guard_of(clock, store, messages_per_account=10, new_recipients_per_account=20)
-    assert all(guard.message(OTHER, ANN) is None for _ in range(100))
-    assert sum(guard.recipient(OTHER, ANN, f"r{n}@b.test") is None for n in range(100)) == 20
-    assert sum(guard.sent(ANN, [f"r{n}@b.test"]) is None for n in range(100)) == 10
+    assert all([await guard.message(OTHER, ANN) is None for _ in range(100)])
+    assert sum([await guard.recipient(OTHER, ANN, f"r{n}@b.test") is None for n in range(100)]) == 20
+    assert sum([await guard.sent(ANN, [f"r{n}@b.test"]) is None for n in range(100)]) == 10
+
+
+class Late:
+    """A store that answers when everybody has asked it."""
+
+    def __init__(self, store: SqliteStore, sessions: int) -> None:
+        self._rows, self._all = store.guard, asyncio.Barrier(sessions)
+
+    async def sent(self, account: str, day: int) -> tuple[int, int]:
+        counts = await self._rows.sent(account, day)
+        await self._all.wait()
+        return counts
+
+    async def wrote_to(self, account: str, recipient: bytes) -> bool:
+        known = await self._rows.wrote_to(account, recipient)
+        await self._all.wait()
+        return known
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._rows, name)
+
+
+@pytest.mark.parametrize("recipients", [["x@b.test"] * 8, [f"r{n}@b.test" for n in range(8)]])
+async def test_a_limit_is_one_for_sessions_that_wait_for_the_store_together(
+    clock: VirtualClock, store: SqliteStore, recipients: list[str]
+) -> None:
+    sections = Sections(schema.Limits(messages_per_account=3, new_recipients_per_account=3))
+    guard = Guard(sections, clock, store=Late(store, 8))  # type: ignore[arg-type]
+    named = await asyncio.gather(*(guard.recipient(OTHER, ANN, to) for to in recipients))
+    assert named.count(None) == (8 if len(set(recipients)) == 1 else 3)
+    granted = [to for to, refusal in zip(recipients, named, strict=True) if refusal is None]
+    sent = await asyncio.gather(*(guard.sent(ANN, [to]) for to in granted * 3))
+    assert sent.count(None) == 3
+    await guard.settled()
+    assert await store.guard.sent(ANN, int(clock.now()) // 86_400) == (3, len(set(granted)))
 
 
 async def test_a_clock_set_back_over_midnight_renews_nothing(clock: JumpingClock, store: SqliteStore) -> None:
     guard = guard_of(clock, store, messages_per_account=3)
     clock.wrong = 86_400.0 - clock.now() % 86_400
-    assert [guard.sent(ANN, ["x@b.test"]) is None for _ in range(4)] == [True] * 3 + [False]
+    assert [await guard.sent(ANN, ["x@b.test"]) is None for _ in range(4)] == [True] * 3 + [False]
     clock.wrong -= 2
-    assert guard.message(OTHER, ANN) is not None
+    assert await guard.message(OTHER, ANN) is not None
     clock.wrong += 86_402
-    assert guard.message(OTHER, ANN) is None
+    assert await guard.message(OTHER, ANN) is None
     await guard.settled()
 
 

@@ -58,7 +58,7 @@ async def test_success_begins_anew(tmp_path: Path) -> None:
             assert await send(w, "gone@far.test") == ["5.1.1"]
             w.hosts.says["gone@far.test"] = TAKEN
             assert await send(w, "gone@far.test") == []
-            assert w.store.suppressions.find("gone@far.test") is None
+            assert await w.store.suppressions.find("gone@far.test") is None
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ async def test_what_does_not_speak_of_the_address_does_not_count(tmp_path: Path,
         w.hosts.says["gone@far.test"] = reply
         for _ in range(4):
             await send(w, "gone@far.test")
-        assert w.store.suppressions.find("gone@far.test") is None
+        assert await w.store.suppressions.find("gone@far.test") is None
 
 
 async def test_mail_that_was_not_submitted_here_neither_counts_nor_waits(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ async def test_mail_that_was_not_submitted_here_neither_counts_nor_waits(tmp_pat
         w.hosts.says["gone@far.test"] = NEVER
         for _ in range(4):
             assert await send(w, "gone@far.test", login="") == ["5.1.1"]
-        assert w.store.suppressions.find("gone@far.test") is None
+        assert await w.store.suppressions.find("gone@far.test") is None
         for _ in range(3):
             await send(w, "gone@far.test")
         assert await send(w, "gone@far.test") == ["5.1.0"]
@@ -110,7 +110,7 @@ async def test_off_means_off_but_for_what_the_operator_named(tmp_path: Path) -> 
         await w.store.suppressions.put(SuppressionRow("there@far.test", "operator", None, note="he asked us to"))
         assert await send(w, "there@far.test") == ["5.1.0"]
         suppressions = Suppressions(w.store.suppressions, off, w.clock)
-        refusal = suppressions.refusal(ALICE, "There@far.test")
+        refusal = await suppressions.refusal(ALICE, "There@far.test")
         assert refusal is not None
         assert (
             refusal.text == "<There@far.test> is on the suppression list:\nput there by the operator (he asked us to)"

@@ -28,19 +28,19 @@ async def test_scripts_are_kept_by_account(store: SqliteStore) -> None:
     await scripts.put(ALICE, "a", b"keep;")
     await scripts.put(ALICE, "b", b"stop;")
     await scripts.put(BOB, "a", b"discard;")
-    assert store.sieve.active(ALICE) is None
+    assert await store.sieve.active(ALICE) is None
     await scripts.activate(ALICE, "b")
     assert await scripts.list(ALICE) == [ScriptRow("a", 5, False), ScriptRow("b", 5, True)]
     await scripts.put(ALICE, "b", b"keep; stop;")
-    assert store.sieve.active(ALICE) == b"keep; stop;"
+    assert await store.sieve.active(ALICE) == b"keep; stop;"
     await scripts.rename(ALICE, "b", "c")
-    assert store.sieve.active(ALICE) == b"keep; stop;"
+    assert await store.sieve.active(ALICE) == b"keep; stop;"
     with pytest.raises(Permanent, match="active"):
         await scripts.delete(ALICE, "c")
     await scripts.activate(ALICE, "")
     await scripts.delete(ALICE, "c")
     assert await scripts.get(BOB, "a") == b"discard;"
-    assert store.sieve.active(BOB) is None
+    assert await store.sieve.active(BOB) is None
 
 
 async def test_what_is_not_there_or_there_already(store: SqliteStore) -> None:
@@ -83,7 +83,7 @@ async def test_limits(store: SqliteStore) -> None:
 
 async def test_they_go_with_their_account(store: SqliteStore) -> None:
     scripts = Scripts(store.sieve, schema.Sieve())
-    await store.directory.put_account(AccountRow(ALICE, ""), replace=False)
+    await store.directory.put_account(AccountRow(ALICE, ""))
     await scripts.put(ALICE, "a", b"keep;")
     await store.directory.delete_account(ALICE)
     assert await scripts.list(ALICE) == []

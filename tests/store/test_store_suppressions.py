@@ -48,19 +48,19 @@ async def learn(store: SqliteStore, *refused: tuple[str, float], well: tuple[str
     return unit
 
 
-def held(store: SqliteStore, address: str, now: float) -> bool:
-    row = store.suppressions.find(address)
+async def held(store: SqliteStore, address: str, now: float) -> bool:
+    row = await store.suppressions.find(address)
     return row is not None and (row.until is None or row.until > now)
 
 
 async def test_three_refusals_in_the_window_hold_an_address_back(store: SqliteStore) -> None:
     await learn(store, ("c@d.test", DAY))
     await learn(store, ("c@d.test", 2 * DAY))
-    assert not held(store, "c@d.test", 2 * DAY)
+    assert not await held(store, "c@d.test", 2 * DAY)
     await learn(store, ("c@d.test", 3 * DAY))
-    assert held(store, "c@d.test", 3 * DAY)
-    assert not held(store, "c@d.test", 33 * DAY)
-    row = store.suppressions.find("c@d.test")
+    assert await held(store, "c@d.test", 3 * DAY)
+    assert not await held(store, "c@d.test", 33 * DAY)
+    row = await store.suppressions.find("c@d.test")
     assert row is not None
     assert [one.at for one in row.history] == [DAY, 2 * DAY, 3 * DAY]
     assert row.history[0].reply == "550 5.1.1 No such user"
@@ -69,7 +69,7 @@ async def test_three_refusals_in_the_window_hold_an_address_back(store: SqliteSt
 async def test_refusals_that_lie_apart_do_not_add_up(store: SqliteStore) -> None:
     for day in (1, 20, 40, 65):
         await learn(store, ("c@d.test", day * DAY))
-        assert not held(store, "c@d.test", day * DAY)
+        assert not await held(store, "c@d.test", day * DAY)
 
 
 async def test_success_begins_anew_but_not_for_the_operators(store: SqliteStore) -> None:
@@ -77,10 +77,10 @@ async def test_success_begins_anew_but_not_for_the_operators(store: SqliteStore)
     await learn(store, ("c@d.test", 2 * DAY))
     await store.suppressions.put(SuppressionRow("never@d.test", "operator", None, note="asked us"))
     await learn(store, well=("c@d.test", "never@d.test"))
-    assert store.suppressions.find("c@d.test") is None
-    assert held(store, "never@d.test", 1e12)
+    assert await store.suppressions.find("c@d.test") is None
+    assert await held(store, "never@d.test", 1e12)
     await learn(store, ("never@d.test", DAY))
-    row = store.suppressions.find("never@d.test")
+    row = await store.suppressions.find("never@d.test")
     assert row is not None
     assert (row.source, row.until, row.note, row.history) == ("operator", None, "asked us", ())
 
@@ -98,7 +98,7 @@ async def test_the_table_is_bounded_and_forgets_what_was_silent_longest(store: S
 async def test_a_unit_that_comes_twice_counts_once(store: SqliteStore) -> None:
     unit = await learn(store, ("c@d.test", DAY))
     await store._writer.do(Record(unit, unit.item, 0))
-    row = store.suppressions.find("c@d.test")
+    row = await store.suppressions.find("c@d.test")
     assert row is not None
     assert len(row.history) == 1
 

@@ -189,7 +189,7 @@ schema.migrate(db)
     store = opened(tmp_path)
     await store.open()
     try:
-        assert store.directory.account("ann@a.example") is not None
+        assert await store.directory.account("ann@a.example") is not None
     finally:
         await store.close()
     kept = sqlite3.connect(tmp_path / f"mailhub.db.before-{VERSION}")

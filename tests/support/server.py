@@ -55,7 +55,7 @@ class Server:
         store = SqliteStore(self.folder / "var", StoreConfig(), SystemClock(), "mailhub.test")
         await store.open()
         for name in names:
-            await store.directory.put_account(AccountRow(name, password and f"{{PLAIN}}{password}"), replace=False)
+            await store.directory.put_account(AccountRow(name, password and f"{{PLAIN}}{password}"))
         await store.close()
 
     async def start(self) -> None:

@@ -44,13 +44,13 @@ class Everybody:
     async def stored(self, login: str) -> AccountRow:
         return AccountRow(key(login), "")
 
-    def app_password(self, account: str, digest: str) -> None:
+    async def app_password(self, account: str, digest: str) -> None:
         return None
 
-    def second_factor(self, account: str) -> None:
+    async def second_factor(self, account: str) -> None:
         return None
 
-    def passkeys(self, account: str) -> list[PasskeyRow]:
+    async def passkeys(self, account: str) -> list[PasskeyRow]:
         return []
 
 

@@ -60,7 +60,7 @@ async def test_a_session_that_is_over_runs_nothing(here: Site) -> None:
 
 async def test_accounts_and_aliases_are_found_by_a_part_of_their_address(here: Site) -> None:
     for n in range(600):
-        await here.hub.store.directory.put_account(AccountRow(f"u{n:03}@mailhub.test", ""), replace=False)
+        await here.hub.store.directory.put_account(AccountRow(f"u{n:03}@mailhub.test", ""))
     bob = await here.signed_in(BOB)
 
     async def found(**asked: object) -> list[str]:

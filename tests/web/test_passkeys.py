@@ -92,7 +92,7 @@ async def test_what_opens_nothing(browser: Browser, here: Site) -> None:
     page, (device, authenticator) = await opened(browser, here)
     await with_passkey(page)
     kept = (await device.send("WebAuthn.getCredentials", {"authenticatorId": authenticator}))["credentials"][0]
-    row = here.hub.store.directory.passkeys(ANN)[0]
+    row = (await here.hub.store.directory.passkeys(ANN))[0]
     nobody = await here.browser()
     question = await nobody.own("POST", "session/passkey/question")
     for answer in ({}, {"id": row.id}, {"id": row.id, "response": {}}, {"id": 7, "response": {"clientDataJSON": "!"}}):

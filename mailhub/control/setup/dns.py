@@ -47,7 +47,7 @@ class Zones:
                 dkim_signing.record(dkim_signing.loaded(key.pem)),
                 key.state,
             )
-            for key in self._dkim.of(name)
+            for key in await self._dkim.of(name)
         ]
         shown = []
         if services.mail_by_tls(config):

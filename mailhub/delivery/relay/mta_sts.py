@@ -100,7 +100,7 @@ class MtaSts:
 
     async def policy(self, domain: str) -> StsPolicy | None:
         """What is in force for the domain now; None where it has none, it can not be had, or its mode is none."""
-        row = self._store.sts(domain)
+        row = await self._store.sts(domain)
         if row is not None and row.expires <= self._clock.now():
             row = None
         wanted = await self._id(domain)

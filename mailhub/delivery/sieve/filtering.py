@@ -73,7 +73,7 @@ class Filter:
 
     async def decide(self, job: Job, recipient: JobRecipient, place: Local) -> Decision:
         """Where the message goes. Whatever is wrong with a script, it goes to INBOX; MailError where the store does not answer."""
-        text = self._store.active(place.account) if self._config.enabled else None
+        text = await self._store.active(place.account) if self._config.enabled else None
         operator = self._operator
         if not self._config.enabled or not (text or operator.before or operator.after):
             return INBOX

@@ -104,18 +104,24 @@ class Rows:
     async def aliases(self, after: str = "", limit: int = 1_000) -> list[AliasRow]:
         return await self._source.tables.aliases(self._source.ask, after, limit)
 
-    async def put_account(self, row: AccountRow, *, replace: bool) -> None:
-        values = [row.name, row.password, str(int(row.enabled))]
-        if not replace:
-            new = "select %s, %s, %s from dual where not exists (select 1 from mailhub_account where name = %s)"
-            if not await self._done(f"insert into mailhub_account {new}", [*values, row.name]):
-                raise Exists(f"account {row.name} exists")
-            return
-        if not (await self._source.ask("select 1 from mailhub_account where name = %s", [row.name])).rows:
-            raise NotFound(f"no account {row.name}")
-        await self._done(
-            "update mailhub_account set password = %s, enabled = %s where name = %s", [*values[1:], row.name]
-        )
+    async def put_account(self, row: AccountRow) -> None:
+        new = "select %s, %s, %s from dual where not exists (select 1 from mailhub_account where name = %s)"
+        values = [row.name, row.password, str(int(row.enabled)), row.name]
+        if not await self._done(f"insert into mailhub_account {new}", values):
+            raise Exists(f"account {row.name} exists")
+
+    async def set_password(self, name: str, password: str, known: str | None = None) -> None:
+        await self._require(name)
+        text, values = "update mailhub_account set password = %s where name = %s", [password, name]
+        await (self._done(text, values) if known is None else self._done(f"{text} and password = %s", [*values, known]))
+
+    async def set_enabled(self, name: str, enabled: bool) -> None:
+        await self._require(name)
+        await self._done("update mailhub_account set enabled = %s where name = %s", [str(int(enabled)), name])
+
+    async def _require(self, name: str) -> None:
+        if not (await self._source.ask("select 1 from mailhub_account where name = %s", [name])).rows:
+            raise NotFound(f"no account {name}")
 
     async def delete_account(self, name: str) -> None:
         if not await self._done("delete from mailhub_account where name = %s", [name]):
@@ -187,9 +193,7 @@ class OwnDirectory(OutsideDirectory):
         await Directory.set_enabled(self, address, enabled)
 
     async def rehash(self, row: AccountRow, password: str) -> None:
-        self.source.forget(row.name)
-        if await self.stored(row.name) == row:
-            await Directory.set_password(self, row.name, password)
+        await Directory.rehash(self, row, password)
 
     async def remove_account(self, address: str) -> None:
         await Directory.remove_account(self, address)

@@ -23,7 +23,7 @@ class DkimKey:
 class DkimStore(Protocol):
     """Keys by domain and selector."""
 
-    def of(self, domain: str) -> Sequence[DkimKey]:
+    async def of(self, domain: str) -> Sequence[DkimKey]:
         """All of a domain, the oldest first."""
         ...
 

@@ -17,7 +17,7 @@ class Attempts:
 class GreylistStore(Protocol):
     """Rows by digest."""
 
-    def find(self, digest: bytes) -> Attempts | None: ...
+    async def find(self, digest: bytes) -> Attempts | None: ...
 
     async def put(self, digest: bytes, attempts: Attempts, now: float, limit: int) -> None:
         """Set it. Rows that may be forgotten at `now` go first, then, beyond `limit` rows, those that may be soonest."""

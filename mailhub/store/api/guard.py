@@ -33,11 +33,11 @@ class GuardStore(Protocol):
         """NotFound where there is none."""
         ...
 
-    def sent(self, account: str, day: int) -> tuple[int, int]:
+    async def sent(self, account: str, day: int) -> tuple[int, int]:
         """(messages, new recipients) of the account on that day (days since 1970, UTC)."""
         ...
 
-    def wrote_to(self, account: str, recipient: bytes) -> bool:
+    async def wrote_to(self, account: str, recipient: bytes) -> bool:
         """Whether the account ever wrote to the recipient with that digest, as far as is remembered."""
         ...
 

@@ -44,7 +44,7 @@ class SieveStore(Protocol):
 
     async def script(self, account: str, name: str) -> bytes: ...
 
-    def active(self, account: str) -> bytes | None:
+    async def active(self, account: str) -> bytes | None:
         """The script that is run, None where there is none: a read of one row, for each delivery."""
         ...
 

@@ -44,7 +44,7 @@ class SuppressionRow:
 class SuppressionStore(Protocol):
     """Rows by address (model.address.key). They are learnt in settling units."""
 
-    def find(self, address: str) -> SuppressionRow | None:
+    async def find(self, address: str) -> SuppressionRow | None:
         """A read of one row by key."""
         ...
 

@@ -34,7 +34,7 @@ class TlsCount:
 class TlsStore(Protocol):
     """Reads by key are those of one row."""
 
-    def sts(self, domain: str) -> StsRow | None: ...
+    async def sts(self, domain: str) -> StsRow | None: ...
 
     async def put_sts(self, row: StsRow, limit: int) -> None:
         """Keep it in place of the one before; at most `limit` are kept, those fetched last."""

@@ -21,7 +21,7 @@ class TokenRow:
 class TokenStore(Protocol):
     """Tokens by name, and by digest."""
 
-    def found(self, digest: str) -> TokenRow | None: ...
+    async def found(self, digest: str) -> TokenRow | None: ...
 
     async def page(self) -> list[TokenRow]:
         """All, by name."""

@@ -21,6 +21,7 @@ class PutAppPassword:
 
     def apply(self, db: sqlite3.Connection, told: Told) -> None:
         row = self.row
+        require_account(db, row.account)
         names = {name for (name,) in db.execute("select name from app_password where account=?", (row.account,))}
         if row.name in names:
             raise Exists(f"{row.account} has an app password {row.name!r}")
@@ -39,12 +40,26 @@ class PutPasskey:
 
     def apply(self, db: sqlite3.Connection, told: Told) -> None:
         row = self.row
+        require_account(db, row.account)
         if db.execute("select 1 from passkey where id=?", (row.id,)).fetchone():
             raise Exists("that passkey is known already")
         if db.execute("select count(*) from passkey where account=?", (row.account,)).fetchone()[0] >= self.limit:
             raise LimitReached(f"{row.account} has {self.limit} passkeys")
         values = (row.id, row.account, row.key, row.counter, row.name, row.created, row.used)
         db.execute("insert into passkey values (?,?,?,?,?,?,?)", values)
+
+
+@dataclass(frozen=True, slots=True)
+class PutSecondFactor:
+    row: SecondFactorRow
+
+    def apply(self, db: sqlite3.Connection, told: Told) -> None:
+        row = self.row
+        require_account(db, row.account)
+        if db.execute("select 1 from second_factor where account=? and confirmed", (row.account,)).fetchone():
+            raise Exists(f"{row.account} has a second factor: remove it first")
+        values = (row.account, row.secret, row.confirmed, row.counter, json.dumps(row.recovery))
+        db.execute("insert or replace into second_factor values (?,?,?,?,?)", values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +105,7 @@ class SqliteCredentials:
     _db: sqlite3.Connection
     _lists: sqlite3.Connection
 
-    def app_password(self, account: str, digest: str) -> AppPasswordRow | None:
+    async def app_password(self, account: str, digest: str) -> AppPasswordRow | None:
         values = (account, digest)
         row = self._db.execute(f"select {_APP} from app_password where account=? and digest=?", values).fetchone()
         return None if row is None else _app_password(row)
@@ -113,7 +128,7 @@ class SqliteCredentials:
         text = "delete from app_password where account=? and name=?"
         await self._writer.do(Statement(text, (account, name), f"{account} has no app password {name!r}"))
 
-    def second_factor(self, account: str) -> SecondFactorRow | None:
+    async def second_factor(self, account: str) -> SecondFactorRow | None:
         text = "select account, secret, confirmed, counter, recovery from second_factor where account=?"
         row = self._db.execute(text, (account,)).fetchone()
         if row is None:
@@ -122,8 +137,12 @@ class SqliteCredentials:
         return SecondFactorRow(name, secret, bool(confirmed), counter, tuple(json.loads(recovery)))
 
     async def put_second_factor(self, row: SecondFactorRow) -> None:
-        values = (row.account, row.secret, row.confirmed, row.counter, json.dumps(row.recovery))
-        await self._writer.do(Statement("insert or replace into second_factor values (?,?,?,?,?)", values))
+        await self._writer.do(PutSecondFactor(row))
+
+    async def confirm_second_factor(self, account: str, secret: str, counter: int) -> None:
+        text = "update second_factor set confirmed=1, counter=? where account=? and secret=? and confirmed=0"
+        missing = f"no second factor of {account} waits for its first code"
+        await self._writer.do(Statement(text, (counter, account, secret), missing))
 
     async def spend(self, account: str, counter: int, recovery: str) -> bool:
         return await self._writer.do(Spend(account, counter, recovery))
@@ -132,11 +151,11 @@ class SqliteCredentials:
         text = "delete from second_factor where account=?"
         await self._writer.do(Statement(text, (account,), f"{account} has no second factor"))
 
-    def passkey(self, id: str) -> PasskeyRow | None:
+    async def passkey(self, id: str) -> PasskeyRow | None:
         row = self._db.execute("select * from passkey where id=?", (id,)).fetchone()
         return None if row is None else PasskeyRow(*row)
 
-    def passkeys(self, account: str) -> list[PasskeyRow]:
+    async def passkeys(self, account: str) -> list[PasskeyRow]:
         rows = self._db.execute("select * from passkey where account=? order by created, id", (account,)).fetchall()
         return [PasskeyRow(*row) for row in rows]
 
@@ -144,11 +163,19 @@ class SqliteCredentials:
         await self._writer.do(PutPasskey(row, limit))
 
     async def use_passkey(self, id: str, counter: int, used: float) -> None:
-        await self._writer.do(Statement("update passkey set counter=?, used=? where id=?", (counter, used, id)))
+        await self._writer.do(
+            Statement("update passkey set counter=max(counter, ?), used=? where id=?", (counter, used, id))
+        )
 
     async def delete_passkey(self, account: str, id: str) -> None:
         text = "delete from passkey where account=? and id=?"
         await self._writer.do(Statement(text, (account, id), f"{account} has no such passkey"))
+
+
+def require_account(db: sqlite3.Connection, name: str) -> None:
+    """What opens an account never outlives it: NotFound."""
+    if db.execute("select 1 from account where name=?", (name,)).fetchone() is None:
+        raise NotFound(f"no account {name}")
 
 
 def _app_password(row: tuple[Any, ...]) -> AppPasswordRow:

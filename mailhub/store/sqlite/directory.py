@@ -16,16 +16,25 @@ from .writer import Told, Writer
 @dataclass(frozen=True, slots=True)
 class PutAccount:
     row: AccountRow
-    replace: bool
 
     def apply(self, db: sqlite3.Connection, told: Told) -> None:
-        there = db.execute("select 1 from account where name=?", (self.row.name,)).fetchone() is not None
-        if there and not self.replace:
+        values = (self.row.name, self.row.password, self.row.enabled)
+        if not db.execute("insert or ignore into account values (?,?,?)", values).rowcount:
             raise Exists(f"account {self.row.name} exists")
-        if self.replace and not there:
-            raise NotFound(f"no account {self.row.name}")
-        db.execute("insert or replace into account values (?,?,?)",
-                   (self.row.name, self.row.password, self.row.enabled))  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class SetPassword:
+    name: str
+    password: str
+    known: str | None
+
+    def apply(self, db: sqlite3.Connection, told: Told) -> None:
+        row = db.execute("select password from account where name=?", (self.name,)).fetchone()
+        if row is None:
+            raise NotFound(f"no account {self.name}")
+        if self.known is None or row[0] == self.known:
+            db.execute("update account set password=? where name=?", (self.password, self.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +61,15 @@ class SqliteDirectory(SqliteCredentials):
     def __init__(self, writer: Writer, reader: Lane, db: sqlite3.Connection, lists: sqlite3.Connection) -> None:
         self._writer, self._reader, self._db, self._lists = writer, reader, db, lists
 
-    def account(self, name: str) -> AccountRow | None:
+    async def account(self, name: str) -> AccountRow | None:
         row = self._db.execute("select name, password, enabled from account where name=?", (name,)).fetchone()
         return None if row is None else AccountRow(row[0], row[1], bool(row[2]))
 
-    def alias(self, address: str) -> AliasRow | None:
+    async def alias(self, address: str) -> AliasRow | None:
         row = self._db.execute("select address, targets from alias where address=?", (address,)).fetchone()
         return None if row is None else AliasRow(row[0], tuple(json.loads(row[1])))
 
-    def domain(self, name: str) -> bool:
+    async def domain(self, name: str) -> bool:
         return self._db.execute("select 1 from domain where name=?", (name,)).fetchone() is not None
 
     def _rows(self, text: str, values: Sequence[object]) -> list[tuple[str, ...]]:
@@ -84,8 +93,15 @@ class SqliteDirectory(SqliteCredentials):
         rows = await self._reader.call(self._rows, "select name from domain order by name", ())
         return [row[0] for row in rows]
 
-    async def put_account(self, row: AccountRow, *, replace: bool) -> None:
-        await self._writer.do(PutAccount(row, replace))
+    async def put_account(self, row: AccountRow) -> None:
+        await self._writer.do(PutAccount(row))
+
+    async def set_password(self, name: str, password: str, known: str | None = None) -> None:
+        await self._writer.do(SetPassword(name, password, known))
+
+    async def set_enabled(self, name: str, enabled: bool) -> None:
+        text = "update account set enabled=? where name=?"
+        await self._writer.do(Statement(text, (enabled, name), f"no account {name}"))
 
     async def delete_account(self, name: str) -> None:
         await self._writer.do(DeleteAccount(name))

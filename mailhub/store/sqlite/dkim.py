@@ -25,7 +25,7 @@ class SqliteDkim:
     def __init__(self, writer: Writer, reader: Lane, db: sqlite3.Connection, lists: sqlite3.Connection) -> None:
         self._writer, self._reader, self._db, self._lists = writer, reader, db, lists
 
-    def of(self, domain: str) -> list[DkimKey]:
+    async def of(self, domain: str) -> list[DkimKey]:
         text = (
             "select domain, selector, kind, pem, state, since from dkim_key where domain = ? order by since, selector"
         )

@@ -37,7 +37,7 @@ class SqliteGreylist:
     def __init__(self, writer: Writer, db: sqlite3.Connection) -> None:
         self._writer, self._db = writer, db
 
-    def find(self, digest: bytes) -> Attempts | None:
+    async def find(self, digest: bytes) -> Attempts | None:
         text = "select first, passes, until from greylist where digest = ?"
         row = self._db.execute(text, (digest,)).fetchone()
         return None if row is None else Attempts(*row)

@@ -82,11 +82,11 @@ class SqliteGuard:
     async def remove_ban(self, network: str) -> None:
         await self._writer.do(Statement("delete from ban where network=?", (network,), f"no ban of {network}"))
 
-    def sent(self, account: str, day: int) -> tuple[int, int]:
+    async def sent(self, account: str, day: int) -> tuple[int, int]:
         row = self._db.execute("select messages, new from sent where account=? and day=?", (account, day)).fetchone()
         return (0, 0) if row is None else (row[0], row[1])
 
-    def wrote_to(self, account: str, recipient: bytes) -> bool:
+    async def wrote_to(self, account: str, recipient: bytes) -> bool:
         text = "select 1 from wrote_to where account=? and recipient=?"
         return self._db.execute(text, (account, recipient)).fetchone() is not None
 

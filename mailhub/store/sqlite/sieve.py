@@ -133,7 +133,7 @@ class SqliteSieve:
             raise NotFound(f"no script {name!r}")
         return rows[0][1]
 
-    def active(self, account: str) -> bytes | None:
+    async def active(self, account: str) -> bytes | None:
         found = self._db.execute("select text from sieve_script where account=? and active=1", (account,)).fetchone()
         return None if found is None else bytes(found[0])
 

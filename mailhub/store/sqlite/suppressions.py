@@ -79,7 +79,7 @@ class SqliteSuppressions:
     def __init__(self, writer: Writer, reader: Lane, db: sqlite3.Connection, lists: sqlite3.Connection) -> None:
         self._writer, self._reader, self._db, self._lists = writer, reader, db, lists
 
-    def find(self, address: str) -> SuppressionRow | None:
+    async def find(self, address: str) -> SuppressionRow | None:
         found = self._db.execute(f"{_ROW} where address = ?", (address,)).fetchone()
         return None if found is None else _row(found)
 

@@ -59,7 +59,7 @@ class SqliteTls:
     def __init__(self, writer: Writer, reader: Lane, db: sqlite3.Connection, lists: sqlite3.Connection) -> None:
         self._writer, self._reader, self._db, self._lists = writer, reader, db, lists
 
-    def sts(self, domain: str) -> StsRow | None:
+    async def sts(self, domain: str) -> StsRow | None:
         row = self._db.execute(f"select {_STS} from sts_policy where domain=?", (domain,)).fetchone()
         return None if row is None else StsRow(*row)
 

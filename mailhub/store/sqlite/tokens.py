@@ -37,7 +37,7 @@ class SqliteTokens:
     def __init__(self, writer: Writer, reader: Lane, db: sqlite3.Connection, lists: sqlite3.Connection) -> None:
         self._writer, self._reader, self._db, self._lists = writer, reader, db, lists
 
-    def found(self, digest: str) -> TokenRow | None:
+    async def found(self, digest: str) -> TokenRow | None:
         row = self._db.execute(f"select {_COLUMNS} from api_token where digest = ?", (digest,)).fetchone()
         return None if row is None else _token(row)
 

@@ -96,11 +96,11 @@ class PasskeyRoutes:
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
         session = await self._sessions.required(request)
-        return answered(self._all(session.account))
+        return answered(await self._all(session.account))
 
     async def _offer(self, request: web.Request) -> web.StreamResponse:
         session = await self._sessions.fresh(request)
-        return answered(self._passkeys.offer(session.account, _place(request)))
+        return answered(await self._passkeys.offer(session.account, _place(request)))
 
     async def _add(self, request: web.Request) -> web.StreamResponse:
         session = await self._sessions.fresh(request)
@@ -110,10 +110,10 @@ class PasskeyRoutes:
     async def _remove(self, request: web.Request) -> web.StreamResponse:
         session = await self._sessions.fresh(request)
         await self._passkeys.remove(session.account, request.match_info["id"])
-        return answered(self._all(session.account))
+        return answered(await self._all(session.account))
 
-    def _all(self, account: str) -> list[Passkey]:
-        return [_shown(row) for row in self._passkeys.of(account)]
+    async def _all(self, account: str) -> list[Passkey]:
+        return [_shown(row) for row in await self._passkeys.of(account)]
 
 
 def _shown(row: PasskeyRow) -> Passkey:

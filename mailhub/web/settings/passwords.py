@@ -146,7 +146,7 @@ class Passwords:
 
     async def _factor(self, request: web.Request) -> web.StreamResponse:
         session = await self._sessions.required(request)
-        left = self._factors.left(session.account)
+        left = await self._factors.left(session.account)
         return answered(FactorState(left is not None, left or 0))
 
     async def _begin(self, request: web.Request) -> web.StreamResponse:
