@@ -59,7 +59,7 @@ class Dkim:
         keys = await self._store.of(domain)
         if not any(key.state == "new" for key in keys):
             raise NotFound(f"{domain} has no new keys")
-        await self._store.put(activated(keys, self._clock.now()))
+        await self._store.change(activated(keys, self._clock.now()))
         return tuple(map(_told, await self._store.of(domain)))
 
     async def remove(self, request: words.DkimRemove) -> Done:

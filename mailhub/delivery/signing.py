@@ -160,7 +160,7 @@ class Signer:
         for key in new:
             if not await self._published(key):
                 return False
-        await self._store.put(activated(keys, self._clock.now()))
+        await self._store.change(activated(keys, self._clock.now()))
         return bool(new)
 
     async def _published(self, key: DkimKey) -> bool:

@@ -9,6 +9,5 @@ async def kept_key(store: DirectoryStore, name: str) -> bytes:
     """The one of that name, made when it is first asked for. 32 octets."""
     kept = await store.meta(name)
     if kept is None:
-        kept = secrets.token_hex(32)
-        await store.set_meta(name, kept)
+        kept = await store.keep_meta(name, secrets.token_hex(32))
     return bytes.fromhex(kept)

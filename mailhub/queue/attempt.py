@@ -157,13 +157,13 @@ class Attempt:
         for count, recipient in enumerate(self._item.recipients, 1):
             self._recipients[recipient.n] = recipient
             try:
-                route = await self._way(recipient)
+                route = await self._let_go(recipient, await self._way(recipient))
             except MailError as error:
                 log.warning("no route for %r now: %s", recipient.address, error)
                 reply = error.reply if error.reply.temporary else TROUBLE
                 nowhere.append(Result(recipient.n, Fate.DEFERRED, reply))
                 continue
-            route = plan.bounded(await self._let_go(recipient, route), recipient, limits)
+            route = plan.bounded(route, recipient, limits)
             if isinstance(route, Refuse):
                 fate = Fate.FAILED if route.reply.permanent else Fate.DEFERRED
                 nowhere.append(Result(recipient.n, fate, route.reply))

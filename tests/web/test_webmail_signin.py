@@ -208,9 +208,7 @@ async def test_another_password_signs_everybody_out(here: Site) -> None:
 
 
 async def test_a_password_written_anew_signs_nobody_out(here: Site) -> None:
-    await here.hub.store.directory.put_account(
-        (await here.hub.directory.stored(ANN)).__class__(ANN, "{PLAIN}" + PASSWORD), replace=True
-    )
+    await here.hub.store.directory.set_password(ANN, "{PLAIN}" + PASSWORD)
     here.hub.directory._accounts.drop(ANN)
     browser = await here.signed_in()
     row = await here.hub.directory.stored(ANN)

@@ -124,6 +124,7 @@ class Rows:
             raise NotFound(f"no account {name}")
 
     async def delete_account(self, name: str) -> None:
+        await self._done("delete from mailhub_admin where account = %s", [name])
         if not await self._done("delete from mailhub_account where name = %s", [name]):
             raise NotFound(f"no account {name}")
 
@@ -153,6 +154,7 @@ class Rows:
         await self._done(f"insert into mailhub_domain {new}", [name, name])
 
     async def delete_domain(self, name: str) -> None:
+        await self._done("delete from mailhub_admin where domain = %s", [name])
         if not await self._done("delete from mailhub_domain where name = %s", [name]):
             raise NotFound(f"no domain {name}")
 

@@ -92,7 +92,9 @@ class DirectoryStore(Protocol):
         """NotFound."""
         ...
 
-    async def delete_account(self, name: str) -> None: ...
+    async def delete_account(self, name: str) -> None:
+        """With all that opens it, what it may change, and what is remembered of it. NotFound."""
+        ...
 
     async def put_alias(self, row: AliasRow) -> None:
         """Sets the alias's targets, whatever they were."""
@@ -102,7 +104,9 @@ class DirectoryStore(Protocol):
 
     async def put_domain(self, name: str) -> None: ...
 
-    async def delete_domain(self, name: str) -> None: ...
+    async def delete_domain(self, name: str) -> None:
+        """NotFound. Nobody is its admin then."""
+        ...
 
     async def admins(self, domain: str) -> list[str]:
         """Accounts that may change what lives in the domain."""
@@ -110,7 +114,9 @@ class DirectoryStore(Protocol):
 
     async def administers(self, account: str, domain: str) -> bool: ...
 
-    async def put_admin(self, domain: str, account: str) -> None: ...
+    async def put_admin(self, domain: str, account: str) -> None:
+        """NotFound where there is no such account."""
+        ...
 
     async def delete_admin(self, domain: str, account: str) -> None:
         """NotFound."""
@@ -171,3 +177,7 @@ class DirectoryStore(Protocol):
         ...
 
     async def set_meta(self, key: str, value: str) -> None: ...
+
+    async def keep_meta(self, key: str, value: str) -> str:
+        """Note it, where there is no such note; the one that is there now."""
+        ...

@@ -35,6 +35,10 @@ class DkimStore(Protocol):
         """Set them, all or none."""
         ...
 
+    async def change(self, keys: Sequence[DkimKey]) -> None:
+        """State and time of those that are there still, all or none."""
+        ...
+
     async def remove(self, domain: str, selector: str) -> None:
         """NotFound."""
         ...

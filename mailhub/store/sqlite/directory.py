@@ -9,7 +9,7 @@ from mailhub.model.errors import Exists, NotFound
 
 from ..api import AccountRow, AliasRow
 from ..lane import Lane
-from .credentials import SqliteCredentials, Statement
+from .credentials import SqliteCredentials, Statement, require_account
 from .writer import Told, Writer
 
 
@@ -49,10 +49,41 @@ class DeleteAccount:
         db.execute("delete from app_password where account=?", (self.name,))
         db.execute("delete from second_factor where account=?", (self.name,))
         db.execute("delete from passkey where account=?", (self.name,))
+        db.execute("delete from domain_admin where account=?", (self.name,))
         db.execute("delete from sieve_script where account=?", (self.name,))
         db.execute("delete from sieve_mark where account=?", (self.name,))
         db.execute("delete from sent where account=?", (self.name,))
         db.execute("delete from wrote_to where account=?", (self.name,))
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteDomain:
+    name: str
+
+    def apply(self, db: sqlite3.Connection, told: Told) -> None:
+        if not db.execute("delete from domain where name=?", (self.name,)).rowcount:
+            raise NotFound(f"no domain {self.name}")
+        db.execute("delete from domain_admin where domain=?", (self.name,))
+
+
+@dataclass(frozen=True, slots=True)
+class PutAdmin:
+    domain: str
+    account: str
+
+    def apply(self, db: sqlite3.Connection, told: Told) -> None:
+        require_account(db, self.account)
+        db.execute("insert or ignore into domain_admin values (?,?)", (self.domain, self.account))
+
+
+@dataclass(frozen=True, slots=True)
+class KeepMeta:
+    key: str
+    value: str
+
+    def apply(self, db: sqlite3.Connection, told: Told) -> str:
+        db.execute("insert or ignore into meta values (?,?)", (self.key, self.value))
+        return str(db.execute("select value from meta where key=?", (self.key,)).fetchone()[0])
 
 
 class SqliteDirectory(SqliteCredentials):
@@ -117,7 +148,7 @@ class SqliteDirectory(SqliteCredentials):
         await self._writer.do(Statement("insert or ignore into domain values (?)", (name,)))
 
     async def delete_domain(self, name: str) -> None:
-        await self._writer.do(Statement("delete from domain where name=?", (name,), f"no domain {name}"))
+        await self._writer.do(DeleteDomain(name))
 
     async def admins(self, domain: str) -> list[str]:
         text = "select account from domain_admin where domain = ? order by account"
@@ -128,7 +159,7 @@ class SqliteDirectory(SqliteCredentials):
         return bool(await self._reader.call(self._rows, text, (domain, account)))
 
     async def put_admin(self, domain: str, account: str) -> None:
-        await self._writer.do(Statement("insert or ignore into domain_admin values (?,?)", (domain, account)))
+        await self._writer.do(PutAdmin(domain, account))
 
     async def delete_admin(self, domain: str, account: str) -> None:
         text = "delete from domain_admin where domain = ? and account = ?"
@@ -140,3 +171,6 @@ class SqliteDirectory(SqliteCredentials):
 
     async def set_meta(self, key: str, value: str) -> None:
         await self._writer.do(Statement("insert or replace into meta values (?,?)", (key, value)))
+
+    async def keep_meta(self, key: str, value: str) -> str:
+        return await self._writer.do(KeepMeta(key, value))

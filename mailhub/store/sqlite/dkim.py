@@ -19,6 +19,15 @@ class PutKeys:
         db.executemany("insert or replace into dkim_key values (?,?,?,?,?,?)", rows)
 
 
+@dataclass(frozen=True, slots=True)
+class ChangeKeys:
+    keys: Sequence[DkimKey]
+
+    def apply(self, db: sqlite3.Connection, told: Told) -> None:
+        rows = [(one.state, one.since, one.domain, one.selector) for one in self.keys]
+        db.executemany("update dkim_key set state = ?, since = ? where domain = ? and selector = ?", rows)
+
+
 class SqliteDkim:
     """`db` is the loop's own reading connection, `lists` the lane's."""
 
@@ -39,6 +48,9 @@ class SqliteDkim:
 
     async def put(self, keys: Sequence[DkimKey]) -> None:
         await self._writer.do(PutKeys(tuple(keys)))
+
+    async def change(self, keys: Sequence[DkimKey]) -> None:
+        await self._writer.do(ChangeKeys(tuple(keys)))
 
     async def remove(self, domain: str, selector: str) -> None:
         text = "delete from dkim_key where domain = ? and selector = ?"
