@@ -65,9 +65,12 @@ bench-queue: setup  ## a million deferred messages, a mailing beside other mail,
 screenshots: setup packages  ## the pages as they look now, in docs/images/
 	$(BIN)/python scripts/screenshots
 
-crash: setup  ## queue and mailbox through thousands of crashes, some minutes; prints how many
-	MAILHUB_CRASH_LIVES=300 $(BIN)/python -m pytest -q -s -p no:logging --timeout 1800 \
-		tests/queue/test_queue_crash_matrix.py tests/store/test_mailbox_crash_matrix.py 2>/dev/null
+crash: setup  ## queue and mailbox through thousands of crashes, and kill -9, some minutes; writes docs/DURABILITY.md
+	@mkdir -p bench/out && : >bench/out/crash.jsonl
+	MAILHUB_CRASH_LIVES=300 MAILHUB_CRASH_FIGURES=bench/out/crash.jsonl $(BIN)/python -m pytest -q -s -p no:logging --timeout 1800 \
+		tests/queue/test_queue_crash_matrix.py tests/store/test_mailbox_crash_matrix.py \
+		tests/e2e/test_kill.py tests/e2e/test_imap_kill.py 2>/dev/null
+	$(BIN)/python scripts/durability bench/out/crash.jsonl >docs/DURABILITY.md
 
 lock:  ## choose versions anew, within the bounds of pyproject.toml
 	@test -x .venv-lock/bin/uv || { $(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet uv; }

@@ -10,13 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TypeVar
 
-from mailhub.message.window import Window
+from mailhub.message.window import BLOCK, Window
 from mailhub.model.errors import Temporary
 
 T = TypeVar("T")
 
 SMALL = 65_536  # octets of a message that needs no leave to be in memory
 _PATIENCE = 60.0  # seconds of real time that a block may take; a loop that has ended never gives it
+_AHEAD = 8  # first blocks in memory of what waits for the thread
 _BOUNDARIES = 50  # lines like a boundary: 8,000 parts in 64 KiB take 0.1 s to parse, 50 take 0.5 ms
 
 
@@ -31,6 +32,7 @@ class HeavyLane:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "mailhub-heavy")
         self._large = asyncio.Semaphore(2)
+        self._first = asyncio.Semaphore(_AHEAD)
 
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)
@@ -49,13 +51,18 @@ class HeavyLane:
                 raise Temporary(f"the message ends at {offset + len(block)} of {size} octets")
             return block
 
-        def fetch(offset: int, length: int) -> bytes:
-            return asyncio.run_coroutine_threadsafe(exactly(offset, length), loop).result(_PATIENCE)
+        async with self._first:  # most messages are one block: the thread never waits for those
+            first = await exactly(0, min(BLOCK, size))
 
-        try:
-            return await self.call(work, Window(size, fetch))
-        except TimeoutError as error:
-            raise Temporary("the message could not be read in time") from error
+            def fetch(offset: int, length: int) -> bytes:
+                if offset == 0:
+                    return first
+                return asyncio.run_coroutine_threadsafe(exactly(offset, length), loop).result(_PATIENCE)
+
+            try:
+                return await self.call(work, Window(size, fetch))
+            except TimeoutError as error:
+                raise Temporary("the message could not be read in time") from error
 
     async def call(self, work: Callable[..., T], *arguments: object) -> T:
         """`work(*arguments)` in the thread."""

@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from support.crash_figures import tell
 from support.server import Server
 
 ROUNDS = 50
@@ -68,6 +69,7 @@ async def test_nothing_that_got_its_250_is_lost_or_doubled(tmp_path: Path) -> No
     assert (lost, doubled) == ([], []), f"{len(load.answered)} answered, {len(lost)} lost, {len(doubled)} doubled"
     indexed = sqlite3.connect(tmp_path / "var/mailhub.db").execute("select count(*) from message").fetchone()[0]
     assert indexed == sum(found.values())
+    tell("kill -9", "SMTP to Maildirs", rounds=ROUNDS, checked=len(load.answered), what="messages that got their 250")
 
 
 async def queue_empty(database: Path) -> None:

@@ -6,12 +6,10 @@ delivered, bounced and queued. A second copy is allowed in one place only: at a 
 
 import asyncio
 import contextlib
-import os
 import random
 import shutil
-import tempfile
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from support.crash_figures import LIVES, chosen, in_memory, kinds, tell
 from support.queue_crash import ALICE, BOB, EVERYTHING, LEADER, LIFETIME, TEAM, TO, Machine
 from support.queue_world import LADDER, LATER, NEVER, TAKEN
 
@@ -26,10 +25,47 @@ from mailhub.model.errors import MailError
 from mailhub.model.reply import Reply
 from mailhub.store.api import Act, QueueFilter
 
-LIVES = int(os.environ.get("MAILHUB_CRASH_LIVES", "12"))
+Story = Callable[[Machine], Awaitable[object]]
 
 
-async def story(machine: Machine) -> None:
+async def accept(machine: Machine) -> None:
+    """Small and large, for hosts that want none of it yet."""
+    machine.mood(LATER)
+    await machine.take_in(BOB, "r@far.test")
+    await machine.take_in(BOB, "r@far.test", "l@far.test", large=True)
+
+
+async def deliver(machine: Machine) -> None:
+    """Small and large, into two Maildirs and to a host."""
+    machine.mood(TAKEN)
+    await machine.take_in(ALICE, BOB, "r@far.test")
+    await machine.take_in(ALICE, BOB, "r@far.test", large=True)
+    await machine.rest()
+
+
+async def expand(machine: Machine) -> None:
+    """An alias of an alias, with somebody twice, somebody who is gone, and hosts that say no for now."""
+    machine.mood(LATER)
+    await machine.take_in(ALICE, TEAM)
+    await machine.take_in(LEADER, large=True)
+    await machine.rest()
+    machine.mood(TAKEN)
+    await machine.rest(LADDER[0] + 1)
+
+
+async def bounce(machine: Machine) -> None:
+    """Nobody of that name here; refused there, at once and after a while; large ones by reference."""
+    machine.mood(NEVER)
+    await machine.take_in("gone@mailhub.test", "r@far.test", sender=ALICE)
+    await machine.take_in("gone@mailhub.test", "l@far.test", large=True, sender=ALICE)
+    await machine.rest()
+    machine.mood(LATER)
+    await machine.take_in("r@far.test", sender=ALICE)
+    await machine.rest()
+    await machine.rest(LIFETIME + 1)
+
+
+async def operate(machine: Machine) -> None:
     """Small and large mail to all kinds of recipients, deferred, held, released, refused and delivered."""
     machine.mood(LATER)
     await machine.take_in(ALICE, "team@mailhub.test", "nobody@mailhub.test")
@@ -44,33 +80,42 @@ async def story(machine: Machine) -> None:
     await machine.rest(301)
 
 
-async def lived(folder: Path, seed: int, crash_at: int | None) -> int:
-    """The story with a crash at one moment, and what follows it. How many moments there were."""
+STORIES: dict[str, Story] = {
+    "accept": accept, "deliver": deliver, "alias expansion": expand, "bounce": bounce, "hold, release": operate,
+}  # fmt: skip
+
+
+async def lived(folder: Path, story: Story, seed: int, crash_at: int | None) -> tuple[Counter[str], int]:
+    """The story with a crash at one moment, and what follows it. Its moments by their kind, and how many crashes there were."""
     machine = Machine(folder, random.Random(seed))
     await machine.open()
     await machine.furnish()
     await machine.start()
-    first = machine.files.points
+    first, before = machine.files.points, machine.files.kinds.copy()
     machine.files.crash_at = None if crash_at is None else first + crash_at
     await story(machine)
-    moments, machine.files.crash_at = machine.files.points - first, None
+    kinds, machine.files.crash_at = machine.files.kinds - before, None
     if machine.files.dead:
         await machine.kill()
         await machine.switch_on(crash_at=machine.chance.randint(1, 12))  # and perhaps once more while it recovers
     await machine.finish()
     await machine.stop()
     await machine.close()
-    return moments
+    return kinds, machine.crashes
 
 
 @pytest.mark.slow
-async def test_a_crash_at_each_moment_of_a_story(tmp_path: Path) -> None:
-    moments = await lived(tmp_path / "whole", 0, None)
-    assert moments > 60
-    step = max(1, moments // (LIVES * 3))  # all of them by `make crash`
-    for moment in range(1 + LIVES % step, moments, step):
-        await lived(tmp_path / str(moment), moment, moment)
-    print(f"crashed at {len(range(1 + LIVES % step, moments, step))} of {moments} moments of a story")
+@pytest.mark.parametrize("name", STORIES)
+async def test_a_crash_at_each_moment_of_a_story(name: str) -> None:
+    with in_memory() as folder:
+        counted, _ = await lived(folder / "whole", STORIES[name], 0, None)
+        moments, crashes = counted.total(), 0
+        assert moments > 5
+        for moment in chosen(moments):
+            crashes += (await lived(folder / str(moment), STORIES[name], moment, moment))[1]
+            shutil.rmtree(folder / str(moment))
+    assert crashes
+    tell("queue", name, moments=moments, tried=len(chosen(moments)), crashes=crashes, kinds=kinds(counted))
 
 
 ACTS = [Act.HOLD, Act.UNHOLD, Act.UNHOLD, Act.RETRY, Act.REQUEUE]
@@ -93,8 +138,8 @@ class QueueLives(RuleBasedStateMachine):
 
     @initialize(seed=some.integers(0, 1 << 32))
     def begin(self, seed: int) -> None:
-        self.runner = asyncio.Runner()
-        self.folder = Path(tempfile.mkdtemp(prefix="queue-lives-"))
+        self.runner, self.files = asyncio.Runner(), contextlib.ExitStack()
+        self.folder = self.files.enter_context(in_memory())
         self.machine = Machine(self.folder, random.Random(seed))
         self.run(self.machine.open())
         self.run(self.machine.furnish())
@@ -178,7 +223,7 @@ class QueueLives(RuleBasedStateMachine):
             COUNTS.update(recipients=len(self.machine.accepted), removed=len(self.machine.removed))
             COUNTS.update(lost_replies=self.machine.lost_replies.total())
             self.runner.close()
-            shutil.rmtree(self.folder)
+            self.files.close()
 
 
 @pytest.mark.slow
@@ -189,4 +234,4 @@ def test_random_lives() -> None:
     )  # fmt: skip
     run_state_machine_as_test(QueueLives, settings=steps)
     assert COUNTS["crashes"]
-    print(f"\nqueue: {dict(COUNTS)}")
+    tell("queue", "random lives", **COUNTS)

@@ -10,6 +10,7 @@ import os
 import random
 import shutil
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from unittest import mock
@@ -32,6 +33,7 @@ class CrashFiles(Files):
     def __init__(self, root: Path, pins: Path) -> None:
         super().__init__()
         self.points = 0
+        self.kinds: Counter[str] = Counter()  # of the moments
         self.crash_at: int | None = None
         self.dead = False
         self._root, self._pins = str(root), str(pins)
@@ -51,10 +53,11 @@ class CrashFiles(Files):
                     self._there[path] = self._pin(path)
                     self._data[self._there[path]] = Path(path).read_bytes()
 
-    def point(self) -> None:
+    def point(self, kind: str) -> None:
         """A moment at which the machine may stop; once it has, every moment is."""
         with self._guard:
             self.points += 1
+            self.kinds[kind] += 1
             if self.dead or self.points == self.crash_at:
                 self.dead = True
                 raise Crashed("the machine is off")
@@ -72,7 +75,7 @@ class CrashFiles(Files):
     # --- what changes files ----------------------------------------------------------------------------------------
 
     def create(self, path: str) -> int:
-        self.point()
+        self.point("create")
         with self._guard:
             descriptor = super().create(path)
             self._change("create", path, inode=self._pin(path))
@@ -81,14 +84,14 @@ class CrashFiles(Files):
     def append(self, descriptor: int, blocks: Iterable[bytes]) -> None:
         for block in blocks:
             try:
-                self.point()
+                self.point("write")
             except Crashed:
                 super().append(descriptor, (block[: len(block) // 2],))
                 raise
             super().append(descriptor, (block,))
 
     def rename(self, source: str, target: str) -> None:
-        self.point()
+        self.point("rename")
         with self._guard:
             kind = "move" if os.path.isdir(source) else "rename"
             inode = os.stat(source).st_ino
@@ -96,19 +99,19 @@ class CrashFiles(Files):
             self._change(kind, source, target, inode)
 
     def link(self, source: str, target: str) -> None:
-        self.point()
+        self.point("link")
         with self._guard:
             super().link(source, target)
             self._change("create", target, inode=self._pin(target))
 
     def unlink(self, path: str) -> None:
-        self.point()
+        self.point("unlink")
         with self._guard:
             super().unlink(path)
             self._change("unlink", path)
 
     def remove_tree(self, path: str) -> None:
-        self.point()
+        self.point("unlink")
         with self._guard:
             super().remove_tree(path)
             self._change("tree", path)
@@ -116,7 +119,7 @@ class CrashFiles(Files):
     # --- what makes them durable -----------------------------------------------------------------------------------
 
     def sync(self, descriptor: int) -> None:
-        self.point()
+        self.point("sync")
         super().sync(descriptor)
         self._keep(os.fstat(descriptor).st_ino)
 
@@ -124,7 +127,7 @@ class CrashFiles(Files):
         self._data[inode] = Path(f"{self._pins}/{inode}").read_bytes()
 
     def sync_file(self, path: str) -> None:
-        self.point()
+        self.point("sync")
         with self._guard:
             if os.path.isfile(path):
                 self._keep(os.stat(path).st_ino)
@@ -134,7 +137,7 @@ class CrashFiles(Files):
             ]
 
     def sync_all(self, path: str) -> bool:
-        self.point()
+        self.point("sync")
         with self._guard:
             for change, _ in self._journal:
                 self._replay(change)
@@ -213,9 +216,9 @@ class CrashWriter(Writer):
     files: CrashFiles
 
     def _commit(self, jobs: "list[Job]") -> tuple[list[object], Told]:  # type: ignore[override]
-        self.files.point()
+        self.files.point("commit")
         done = super()._commit(jobs)
-        self.files.point()
+        self.files.point("commit")
         return done
 
 
@@ -240,10 +243,11 @@ async def end_threads(store: SqliteStore) -> None:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     await store.mailboxes.watcher.stop()
-    for lane in (store._filer.lane, store._reader, store._writer, store.mailboxes.staging):
+    for lane in (store._filer.lane, store._reader, store._writer, store._names, store.mailboxes.staging):
         await lane.stop()
     for db in (store._filer._db, store._writer._db, *store._connections):
         if db is not None:
             db.close()
     store._pool.shutdown()
+    store._syncs.shutdown()
     store._drop_lock()

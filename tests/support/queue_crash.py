@@ -45,7 +45,7 @@ class MortalHosts(Hosts):
 
     async def deliver(self, job: Job) -> list[Result]:
         await asyncio.sleep(0)
-        self.files.point()
+        self.files.point("host")
         text = await job.content.read(0, job.content.size)
         results = []
         for recipient in job.recipients:
@@ -53,7 +53,7 @@ class MortalHosts(Hosts):
             if reply.ok:
                 self.taken.append((recipient.address, text))
             results.append(Result(recipient.n, FATES[reply.code // 100], reply, "mx.far.test[192.0.2.1]"))
-        self.files.point()  # the reply is lost
+        self.files.point("host")  # the reply is lost
         return results
 
 

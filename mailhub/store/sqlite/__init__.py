@@ -53,7 +53,8 @@ from .writer import Told, Writer
 log = logging.getLogger("mailhub.store")
 _NAMES = 1_000  # spool files looked up at one time
 _INTERRUPTED = 10_000  # deliveries that are named to who asks what a crash cut
-_POOL = 4  # threads for spool files, syncs and reads of message files
+_POOL = 4  # threads for spool files and reads of message files
+_SYNCS = 16  # threads that wait for the disk, apart from those: many syncs at one time are one commit of its journal
 
 
 class SqliteStore:
@@ -149,14 +150,15 @@ class SqliteStore:
     async def _start(self, database: str) -> None:
         files, clock, mail = self._files, self._clock, f"{self._data}/mail"
         self._pool = ThreadPoolExecutor(_POOL, "mailhub-disk")
-        spool = Spool(files, f"{self._data}/spool", self._pool, self._config.inline_limit)
+        self._syncs = ThreadPoolExecutor(_SYNCS, "mailhub-sync")
+        spool = Spool(files, f"{self._data}/spool", self._pool, self._syncs, self._config.inline_limit)
         self._writer, self._reader = Writer(database, self._told), DiskLane("mailhub-reader")
         db = self._reading(database)
         location = self._config.mail_location
         homes = Homes(files, mail, location)
         roots = (mail, root(location)) if location else (mail,)
         self._filer = Filer(
-            database, mail, spool, self._writer, files, self._pool, clock, self._config.sync_interval, roots
+            database, mail, spool, self._writer, files, self._syncs, clock, self._config.sync_interval, roots
         )
         self.queue = SqliteQueue(self._writer, self._reader, db, spool, clock, files, self._config)
         self.queue.interrupted = self._interrupted
@@ -179,6 +181,8 @@ class SqliteStore:
         self.junk = SqliteJunk(f"{self._data}/junk.db")
         self.traces = SqliteTraces(f"{self._data}/trace.db", clock)
         self.texts = SqliteTexts(f"{self._data}/search", files, self._config.search_index_limit)
+        self._names = spool.names
+        self._names.start()
         self._writer.start()
         self.texts.start()
         self.junk.start()
@@ -206,5 +210,7 @@ class SqliteStore:
         for db in self._connections:
             db.close()
         self._connections.clear()
-        await asyncio.get_running_loop().run_in_executor(None, self._pool.shutdown)
+        await self._names.stop()
+        for pool in (self._pool, self._syncs):
+            await asyncio.get_running_loop().run_in_executor(None, pool.shutdown)
         self._drop_lock()

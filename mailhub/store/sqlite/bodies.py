@@ -11,16 +11,35 @@ from mailhub.model.errors import Temporary
 
 from ..api import Body
 from ..files import Files
+from ..lane import Job, Lane
 
 Load = Callable[[int], Awaitable[bytes]]
 _LINES = 65_536  # octets of a block of a file with bare line ends
 
 
-class Spool:
-    """The folder of large bodies. `pool` runs the blocking calls."""
+class Names(Lane):
+    """Syncs the names in a folder, once for all who wait."""
 
-    def __init__(self, files: Files, folder: str, pool: Executor, inline_limit: int) -> None:
-        self.files, self.folder, self.pool, self.inline_limit = files, folder, pool, inline_limit
+    def __init__(self, files: Files, folder: str) -> None:
+        super().__init__("mailhub-names")
+        self._files, self._folder = files, folder
+
+    def covered(self) -> "asyncio.Future[None]":
+        """Done when a sync that began after this call is."""
+        return self.call(self._files.sync_file, self._folder)
+
+    def _work(self, jobs: list[Job]) -> None:
+        function, arguments, _ = jobs[0]
+        done = self._outcome(function, arguments)
+        self._answer([(future, *done) for _, _, future in jobs])
+
+
+class Spool:
+    """The folder of large bodies. `pool` runs the blocking calls, `syncs` those that wait for the disk."""
+
+    def __init__(self, files: Files, folder: str, pool: Executor, syncs: Executor, inline_limit: int) -> None:
+        self.files, self.folder, self.pool, self.syncs, self.inline_limit = files, folder, pool, syncs, inline_limit
+        self.names = Names(files, folder)
         self._count = 0
 
     def path(self, name: str) -> str:
@@ -87,7 +106,8 @@ class SpoolWriter:
             return Body(self.size, data)
         await self.drain()
         try:
-            await asyncio.get_running_loop().run_in_executor(self._spool.pool, self._sync)
+            await asyncio.get_running_loop().run_in_executor(self._spool.syncs, self._sync)
+            await self._spool.names.covered()
         except OSError as error:
             self.abort()
             raise Temporary(f"spool file {self._name}: {error}") from error
@@ -98,7 +118,6 @@ class SpoolWriter:
             self._spool.files.sync(self._descriptor)
             self._spool.files.close(self._descriptor)
             self._descriptor = None
-            self._spool.files.sync_file(self._spool.folder)
 
     def abort(self) -> None:
         if self._aborted:

@@ -1,0 +1,69 @@
+"""The table of cases: what is measured of which target under which loads."""
+
+from bench import filters, hostile, imap, imap_idle, imap_search, pop3, relay, smtp, web
+from bench.peers import postfix
+from bench.target import mailhub
+from bench.turns import Case
+
+
+def _search(sizes: tuple[int, ...], short: tuple[int, ...] = ()) -> Case:
+    loads = imap_search.loads(sizes)
+    return Case(
+        loads, imap_search.loads(short), imap_search.measure,
+        {"mailhub": lambda: imap_search.mailhub(loads), "dovecot": lambda: imap_search.dovecot(loads)},
+        tuple(f"{name}{when}_ms" for name in imap_search.QUESTIONS for when in ("_first", "")),
+    )  # fmt: skip
+
+
+def _folder(messages: int, *, short: bool = False) -> Case:
+    """A server of its own for each size: it may take in a whole account when it first sees it."""
+    loads = imap_search.loads((messages,))
+    return Case(
+        loads, loads if short else (), imap.measure,
+        {"mailhub": lambda: imap_search.mailhub(loads), "dovecot": lambda: imap_search.dovecot(loads)}, imap.COMPARED,
+    )  # fmt: skip
+
+
+CASES = {
+    "smtp": Case(
+        smtp.FULL, smtp.SHORT, smtp.measure,
+        {"mailhub": mailhub, "postfix": postfix.postfix}, ("delivered_per_second", "server_cpu_ms_each"), together=True,
+    ),
+    "relay": Case(
+        relay.FULL, relay.SHORT, relay.measure,
+        {"mailhub": lambda: relay.to_sink(relay.mailhub), "postfix": lambda: relay.to_sink(relay.postfix)},
+        ("relayed_per_second", "server_cpu_ms_each"), together=True,
+    ),
+    "relay-million": Case(
+        relay.FULL, (), relay.measure,
+        {"mailhub": lambda: relay.to_sink(relay.crowded)}, ("relayed_per_second",),
+    ),
+    "filters": Case(
+        filters.FULL, filters.SHORT, filters.measure,
+        {"no checks": filters.unchecked, "SPF, DKIM, DMARC": filters.checked, "signing": filters.signing}, (),
+    ),
+    "hostile": Case(
+        hostile.FULL, hostile.SHORT, hostile.measure,
+        {"mailhub": lambda: mailhub(hostile.CONFIG)}, ("message_p50_ms",),
+    ),
+    "imap-search": _search(imap_search.SIZES, imap_search.SIZES[:1]),
+    "imap-search-large": _search(imap_search.LARGE),
+    "imap-1000": _folder(1_000, short=True),
+    "imap-10000": _folder(10_000),
+    "imap-100000": _folder(100_000),
+    "imap-idle": Case(
+        imap_idle.FULL, imap_idle.SHORT, imap_idle.measure,
+        {"mailhub": imap_idle.mailhub, "dovecot": imap_idle.dovecot}, ("kib_each", "opened_per_second"),
+    ),
+    "web": Case(web.FULL, web.SHORT, web.measure, {"mailhub": lambda: web.mailhub(web.FULL)}, ()),
+    "pop3": Case(
+        pop3.loads(10_000), (), pop3.measure,
+        {"mailhub": lambda: pop3.mailhub(10_000), "dovecot": lambda: pop3.dovecot(10_000)},
+        ("uidl_first_ms", "uidl_second_ms", "retr_per_second"),
+    ),
+    "pop3-short": Case(
+        (), pop3.loads(1_000), pop3.measure,
+        {"mailhub": lambda: pop3.mailhub(1_000), "dovecot": lambda: pop3.dovecot(1_000)},
+        ("uidl_first_ms", "uidl_second_ms", "retr_per_second"),
+    ),
+}  # fmt: skip
