@@ -8,16 +8,12 @@ from typing import Any
 
 from mailhub.model.clock import Clock
 from mailhub.model.errors import Temporary
+from mailhub.net.mysql import Away as Away
+from mailhub.net.mysql import code, connect, lost
 
 ROWS = 1_000  # rows of one answer that are looked at
-CONNECT = 10.0  # seconds for a connection
 _UNLIKE = 1267  # a value with signs that no column of the table's charset can hold is in none of its rows
-_STOPPING = (0, 1053, 1927)  # the server shuts down, or has killed the connection
 READ_ONLY = "set session transaction read only"
-
-
-class Away(Temporary):
-    """The database can not be reached, or does not answer in time; other troubles are those of one query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +60,7 @@ class Pool:
         while self._idle:
             with contextlib.suppress(Away):
                 return await self._run(self._idle.pop(), text, values)
-        return await self._run(await self._connect(), text, values)
+        return await self._run(await connect(self._hosts, self._login, self._first), text, values)
 
     async def _run(self, connection: Any, text: str, values: Sequence[str]) -> Answer:
         done = False
@@ -76,38 +72,14 @@ class Pool:
             done = True
             return Answer(columns, rows, max(0, cursor.rowcount))
         except Exception as error:
-            if _code(error) == _UNLIKE and not "".join(values).isascii():
+            if code(error) == _UNLIKE and not "".join(values).isascii():
                 return Answer((), ())
-            raise (Away if _lost(error) else Temporary)(f"{self.name}: {error}") from error
+            raise (Away if lost(error) else Temporary)(f"{self.name}: {error}") from error
         finally:
             if done and not self._closed:
                 self._idle.append(connection)
             else:
                 connection.close()
-
-    async def _connect(self) -> Any:
-        import aiomysql
-
-        trouble: Exception = Temporary("no hosts")
-        for host in self._hosts:
-            place: dict[str, Any]
-            if host.startswith("unix:"):
-                place = {"unix_socket": host.removeprefix("unix:")}
-            else:
-                name, _, port = host.removeprefix("inet:").partition(":")
-                place = {"host": name, "port": int(port) if port.isdigit() else 3306}
-            try:
-                return await aiomysql.connect(
-                    **place,
-                    **self._login,
-                    charset="utf8mb4",
-                    autocommit=True,
-                    connect_timeout=CONNECT,
-                    init_command=self._first or None,
-                )
-            except Exception as error:
-                trouble = error
-        raise Away(f"{self.name}: {trouble}")
 
     def _drop(self) -> None:
         while self._idle:
@@ -116,19 +88,3 @@ class Pool:
     def close(self) -> None:
         self._closed = True
         self._drop()
-
-
-def _lost(error: Exception) -> bool:
-    """Whether it is the connection's trouble (the client's own codes begin at 2000), or a server's that stops (1053)."""
-    code = _code(error)
-    if code is None:
-        return not isinstance(error, ValueError)
-    return code in _STOPPING or 2000 <= code < 3000
-
-
-def _code(error: Exception) -> int | None:
-    """The server's or the client's number of it; None for what is no error of MySQL's."""
-    from pymysql.err import MySQLError
-
-    code = error.args[0] if isinstance(error, MySQLError) and error.args else None
-    return code if isinstance(code, int) else None

@@ -16,7 +16,7 @@ BELOW: dict[str, tuple[str, ...]] = {
     "wire": ("model",),
     "message": ("model",),
     "net": ("model", "config"),
-    "tables": ("model", "config"),
+    "tables": ("net", "model", "config"),
     "scanners": ("net", "wire", "message", "model", "config"),
     "deputy": ("message", "model"),
     "store": ("net", "message", "model", "config"),

@@ -168,7 +168,7 @@ def test_only_the_resolver_resolves() -> None:
 def test_only_the_store_opens_databases_and_mail_files() -> None:
     others = [module for module in modules() if module.room != "store" or module.name.startswith("store.api")]
     strangers = [
-        module for module in others if module.name not in ("tables.sql", "tables.mysql")
+        module for module in others if module.name not in ("tables.sql", "net.mysql")
     ]  # which ask the databases of others
     assert [found for module in strangers for found in imports_of(module, DATABASES)] == []
     assert [found for module in others if module.name not in FILES for found in broken(module, touches_files)] == []

@@ -1,0 +1,57 @@
+"""Connections to MySQL-compatible servers, and what their errors mean. Who asks what is others' business."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mailhub.model.errors import Temporary
+
+CONNECT = 10.0  # seconds for a connection
+_STOPPING = (0, 1053, 1927)  # the server shuts down, or has killed the connection
+
+
+class Away(Temporary):
+    """The database can not be reached, or does not answer in time; other troubles are those of one query."""
+
+
+async def connect(hosts: Sequence[str], login: Mapping[str, str], first: str = "") -> Any:
+    """A connection of aiomysql to the first of `hosts` ("inet:HOST:PORT", "unix:PATH" or HOST) that takes one. `login`: user,
+    password, db. `first`: what it says first. Away where none does."""
+    import aiomysql
+
+    trouble: Exception = Temporary("no hosts")
+    for host in hosts:
+        try:
+            return await aiomysql.connect(
+                **_place(host),
+                **login,
+                charset="utf8mb4",
+                autocommit=True,
+                connect_timeout=CONNECT,
+                init_command=first or None,
+            )
+        except Exception as error:
+            trouble = error
+    raise Away(f"mysql {' '.join(hosts)}: {trouble}")
+
+
+def _place(host: str) -> dict[str, Any]:
+    if host.startswith("unix:"):
+        return {"unix_socket": host.removeprefix("unix:")}
+    name, _, port = host.removeprefix("inet:").rpartition(":")
+    return {"host": name, "port": int(port)} if name and port.isdigit() else {"host": name or port, "port": 3306}
+
+
+def lost(error: Exception) -> bool:
+    """Whether it is the connection's trouble (the client's own codes begin at 2000), or a server's that stops (1053)."""
+    number = code(error)
+    if number is None:
+        return not isinstance(error, ValueError)
+    return number in _STOPPING or 2000 <= number < 3000
+
+
+def code(error: Exception) -> int | None:
+    """The server's or the client's number of it; None for what is no error of MySQL's."""
+    from pymysql.err import MySQLError
+
+    number = error.args[0] if isinstance(error, MySQLError) and error.args else None
+    return number if isinstance(number, int) else None
