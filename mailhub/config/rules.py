@@ -47,6 +47,7 @@ def check(config: Config) -> Iterator[Finding]:
     yield from _location(config.store.mail_location)
     yield from _auth(config)
     yield from rules_directory.directory(config)
+    yield from rules_directory.store(config)
     yield from _queue(config.queue)
     yield from setup(config)
     yield from acme(config)

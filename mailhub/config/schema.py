@@ -55,6 +55,7 @@ from .sieve import Sieve as Sieve
 from .signin import Auth as Auth
 from .signin import AuthSocket as AuthSocket
 from .signin import OAuth as OAuth
+from .storing import Store as Store
 from .tls import Acme as Acme
 from .tls import Certificate as Certificate
 from .tls import Tls as Tls
@@ -211,26 +212,6 @@ class Resolver(Section, frozen=True, kw_only=True):
     cache_limit: Count = 10_000
     ttl_max: Seconds = 86_400.0
     negative_ttl: Seconds = 60.0
-
-
-class Store(Section, frozen=True, kw_only=True):
-    # Where the Maildirs of accounts lie, if not below the data folder: "/var/vmail/%d/%n" (%d domain, %n local part, %u the whole
-    # address). All of them on one file system.
-    mail_location: str = ""
-    # Bodies up to this size lie in the database, larger ones in spool files.
-    inline_limit: Annotated[int, Meta(ge=0, le=1_048_576)] = 65_536
-    # Filed mail whose file is not known to be synced: after this time a sync is asked for.
-    sync_interval: Seconds = 0.1
-    # Octets of free space, and inodes, below which MAIL and APPEND are refused.
-    free_space_floor: Octets = 134_217_728
-    inode_floor: Octets = 1_000
-    # Octets of an account's full-text index, which begins with its first search of text; what finds no room is searched in the
-    # messages. 0: no indexes.
-    search_index_limit: Annotated[int, Meta(ge=0)] = 1_073_741_824
-    # Folders, those selected last, in which other programs' changes are noticed at once; how often they are looked at where the
-    # system can not tell.
-    watch_limit: Count = 1_000
-    watch_interval: Seconds = 30.0
 
 
 class Log(Section, frozen=True, kw_only=True):

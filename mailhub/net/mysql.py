@@ -13,9 +13,9 @@ class Away(Temporary):
     """The database can not be reached, or does not answer in time; other troubles are those of one query."""
 
 
-async def connect(hosts: Sequence[str], login: Mapping[str, str], first: str = "") -> Any:
+async def connect(hosts: Sequence[str], login: Mapping[str, str], first: str = "", *, flags: int = 0) -> Any:
     """A connection of aiomysql to the first of `hosts` ("inet:HOST:PORT", "unix:PATH" or HOST) that takes one. `login`: user,
-    password, db. `first`: what it says first. Away where none does."""
+    password, db. `first`: what it says first. `flags`: of the client (pymysql's CLIENT). Away where none does."""
     import aiomysql
 
     trouble: Exception = Temporary("no hosts")
@@ -28,6 +28,7 @@ async def connect(hosts: Sequence[str], login: Mapping[str, str], first: str = "
                 autocommit=True,
                 connect_timeout=CONNECT,
                 init_command=first or None,
+                client_flag=flags,
             )
         except Exception as error:
             trouble = error

@@ -33,7 +33,7 @@ from mailhub.policy.junk import Junk
 from mailhub.policy.letter import Letter
 from mailhub.policy.spf import Spf
 from mailhub.policy.visit import Visit
-from mailhub.store.sqlite.bodies import SpoolWriter
+from mailhub.store.bodies import SpoolWriter
 from mailhub.tables import Tables
 from mailhub.testing.dns import DnsServer
 

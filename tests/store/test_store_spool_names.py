@@ -5,9 +5,9 @@ import threading
 from pathlib import Path
 
 import pytest
+from mailhub.store.sqlite.bodies import Names
 
 from mailhub.store.files import Files
-from mailhub.store.sqlite.bodies import Names
 
 
 class Slow(Files):

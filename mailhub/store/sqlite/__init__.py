@@ -22,9 +22,9 @@ from mailhub.config.schema import Store as StoreConfig
 from mailhub.model.clock import Clock
 from mailhub.model.errors import MailError, Permanent, Temporary
 
+from ..bodies import Spool
 from ..files import Files, resolve
 from ..lane import DiskLane
-from .bodies import Spool
 from .credentials import Statement
 from .directory import SqliteDirectory
 from .dkim import SqliteDkim

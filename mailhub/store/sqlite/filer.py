@@ -19,9 +19,9 @@ from mailhub.model.clock import Clock
 from mailhub.model.errors import MailError, Temporary
 
 from .. import maildir
+from ..bodies import Spool
 from ..files import Files
 from ..lane import DiskLane
-from .bodies import Spool
 from .file_units import Forget, Place, Placed
 from .intents import Intents, find, make_maildir
 from .schema import connect

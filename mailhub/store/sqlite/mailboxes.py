@@ -16,9 +16,9 @@ from mailhub.model.mailbox import DELETED, SEPARATOR, Changed, Changes, FlagOp, 
 
 from .. import maildir
 from ..api import Content, Copied, Filing, MessageFile, NewContent, NewMessage
+from ..bodies import Spool
 from ..files import Files
 from ..lane import DiskLane, Lane
-from .bodies import Spool
 from .filer import Filer
 from .filing import FOLDER, folder_of, get_folder
 from .glimpses import KeepGlimpses, glimpses

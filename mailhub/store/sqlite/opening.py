@@ -8,8 +8,8 @@ from mailhub.model.errors import NotFound, Temporary
 
 from .. import maildir
 from ..api import Body, MessageFile
+from ..bodies import HeldContent, OpenContent, OpenFile, OpenLines, ReadFile, Spool, StoredContent, with_crlf
 from ..files import Files
-from .bodies import HeldContent, OpenContent, OpenFile, OpenLines, ReadFile, Spool, StoredContent, with_crlf
 from .intents import find
 
 _SMALL = 32_768  # octets of a file that is read as it is opened: one step to the lane, not two (180 us a message before, 60 then)

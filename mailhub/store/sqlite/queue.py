@@ -29,9 +29,9 @@ from ..api import (
     State,
     Step,
 )
+from ..bodies import Spool, SpoolWriter, StoredContent
 from ..files import Files
 from ..lane import Lane
-from .bodies import Spool, SpoolWriter, StoredContent
 from .queue_changes import Change, Corrupt, Release, Take
 from .queue_reads import LEASED, Damaged, QueueReads
 from .queue_units import Put, Record

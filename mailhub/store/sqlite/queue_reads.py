@@ -15,7 +15,7 @@ from mailhub.model.reply import Reply
 from mailhub.model.verdict import UNJUDGED, Verdict
 
 from ..api import Body, Busy, Item, QueueCounts, QueuedRecipient, QueueFilter, State
-from .bodies import StoredContent
+from ..bodies import StoredContent
 from .queue_changes import QUARANTINED, where
 from .queue_units import HELD
 

@@ -19,6 +19,7 @@ from mailhub.model.mailbox import Folder
 
 from .. import maildir
 from ..api import Taken
+from ..bodies import Lines, with_crlf
 from ..files import Files
 from ..lane import Lane
 from ..side_files import (
@@ -30,7 +31,6 @@ from ..side_files import (
     read_uidlist,
 )
 from .adopting import Adopt, Adopted, Again, Enter, MergeNames, TakeSubscriptions
-from .bodies import Lines, with_crlf
 from .filer import Filer
 from .filing import FOLDER, Entry, folder_of, get_folder
 from .homes import Homes

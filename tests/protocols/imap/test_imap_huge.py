@@ -18,7 +18,7 @@ from mailhub.message.parts import MAX_PARTS
 from mailhub.model.errors import Temporary
 from mailhub.net.stream import ConnectionLost, Stream
 from mailhub.protocols.imap import append, messages
-from mailhub.store.sqlite.bodies import SpoolWriter
+from mailhub.store.bodies import SpoolWriter
 from mailhub.wire.imap import bodies, fetch_items, parser, sequences
 from mailhub.wire.imap.commands import Fetch, Messages
 from mailhub.wire.imap.framing import Frame

@@ -6,15 +6,22 @@ import os
 from bisect import bisect_left, bisect_right
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor
+from typing import Protocol
 
 from mailhub.model.errors import Temporary
 
-from ..api import Body
-from ..files import Files
-from ..lane import Job, Lane
+from .api import Body
+from .files import Files
+from .lane import Job, Lane
 
 Load = Callable[[int], Awaitable[bytes]]
 _LINES = 65_536  # octets of a block of a file with bare line ends
+
+
+class Kept(Protocol):
+    """Where bodies are kept by a name."""
+
+    async def read(self, name: str, offset: int, length: int) -> bytes: ...
 
 
 class Names(Lane):
@@ -47,6 +54,15 @@ class Spool:
 
     def writer(self, number: int) -> "SpoolWriter":
         return SpoolWriter(self, f"{number:x}")
+
+    async def read(self, name: str, offset: int, length: int) -> bytes:
+        """Octets of a finished body."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                self.pool, self.files.read, self.path(name), offset, length
+            )
+        except OSError as error:
+            raise Temporary(f"spool file {name}: {error}") from error
 
 
 class SpoolWriter:
@@ -106,12 +122,15 @@ class SpoolWriter:
             return Body(self.size, data)
         await self.drain()
         try:
-            await asyncio.get_running_loop().run_in_executor(self._spool.syncs, self._sync)
-            await self._spool.names.covered()
+            await self._make_safe()
         except OSError as error:
             self.abort()
             raise Temporary(f"spool file {self._name}: {error}") from error
         return Body(self.size, spool=self._name)
+
+    async def _make_safe(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._spool.syncs, self._sync)
+        await self._spool.names.covered()
 
     def _sync(self) -> None:
         if self._descriptor is not None:
@@ -145,7 +164,7 @@ class StoredContent:
 
     __slots__ = ("_load", "_spool", "body", "id", "prefix", "size", "tail")
 
-    def __init__(self, number: int, prefix: bytes, body: Body, spool: Spool, load: Load, tail: bytes = b"") -> None:
+    def __init__(self, number: int, prefix: bytes, body: Body, spool: Kept, load: Load, tail: bytes = b"") -> None:
         self.id, self.prefix, self.body, self.tail = number, prefix, body, tail
         self.size = len(prefix) + body.size + len(tail)
         self._spool, self._load = spool, load
@@ -163,12 +182,7 @@ class StoredContent:
 
     async def _body(self, start: int, length: int) -> bytes:
         if self.body.spool is not None:
-            loop = asyncio.get_running_loop()
-            path = self._spool.path(self.body.spool)
-            try:
-                return await loop.run_in_executor(self._spool.pool, self._spool.files.read, path, start, length)
-            except OSError as error:
-                raise Temporary(f"spool file {self.body.spool}: {error}") from error
+            return await self._spool.read(self.body.spool, start, length)
         if self.body.data is None:
             self.body = Body(self.body.size, await self._load(self.id))
         data = self.body.data

@@ -1,0 +1,154 @@
+"""Mailhubs that share a store: each signs in with a number of its own and says now and then that it lives.
+
+What a node has leased is its own for as long as its row is there. One that was silent for `lease_seconds`, by the database's clock, is
+taken off by another: its row goes, and what it had leased waits again, in one commit. When it wakes up late, all that it would record
+finds its leases gone (recipients carry the node's number), and it signs in anew.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mailhub.model.clock import Clock
+from mailhub.model.errors import MailError, Permanent, Temporary
+
+from .engine import Duplicate, Engine, Tx
+from .schema import VERSION
+
+log = logging.getLogger("mailhub.store")
+SLOTS = 64  # nodes at one time; a queue id says in which slot it was made
+NOW = "unix_timestamp(now(6))"
+LEASED = 5  # leased, and to be held when it comes back: see store.sqlite.queue_units.HELD
+# what a leased recipient was
+BACK = "case when state = 5 then 3 when attempts = 0 then 0 else 2 end"
+_BEATS = 4  # signs of life in the time after which a node counts as dead
+_TAKEN = 1_000  # recipients that one unit takes back
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """The number of this life of a node, and its slot."""
+
+    name: str
+    seconds: float
+
+    async def apply(self, tx: Tx) -> tuple[int, int]:
+        taken = {row[0] for row in await tx.all("select slot from node")}
+        slot = next((slot for slot in range(SLOTS) if slot not in taken), None)
+        if slot is None:
+            raise Permanent(f"{SLOTS} mailhubs share this store already")
+        number = await tx.number(
+            f"insert into node (name, slot, started, alive_until, version) values (%s, %s, {NOW}, {NOW} + %s, %s)",
+            self.name, slot, self.seconds, VERSION,
+        )  # fmt: skip
+        return number, slot
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """Whether the node is still there."""
+
+    number: int
+    seconds: float
+
+    async def apply(self, tx: Tx) -> bool:
+        statement = f"update node set alive_until = {NOW} + %s where id = %s"
+        return await tx.run(statement, self.seconds, self.number) > 0
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBack:
+    """Some of what a node had leased waits again; whether that was all. `flows`: it waits under these."""
+
+    number: int
+
+    async def apply(self, tx: Tx) -> bool:
+        rows = await tx.all(
+            "select item, n, flow_id, domain, sender, due from recipient where node = %s limit %s for update",
+            self.number,
+            _TAKEN,
+        )
+        for item, n, *_ in rows:
+            await tx.run(
+                f"update recipient set state = {BACK}, lease = null, node = null where item = %s and n = %s", item, n
+            )
+        flows = {row[2]: row[2:] for row in rows}
+        await tx.insert(
+            "insert into flow (id, domain, sender, due)", list(flows.values()),
+            "on duplicate key update due = least(due, values(due))",
+        )  # fmt: skip
+        return len(rows) < _TAKEN
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOff:
+    """Take a silent node off. False: it has spoken meanwhile. Its leases are without a node then, until they are taken back."""
+
+    number: int
+
+    async def apply(self, tx: Tx) -> bool:
+        return await tx.run(f"delete from node where id = %s and alive_until < {NOW}", self.number) > 0
+
+
+class Nodes:
+    """This node among the others. `fenced()` is called when others have taken it for dead: all its leases are gone."""
+
+    def __init__(self, engine: Engine, clock: Clock, name: str, seconds: float, fenced: Callable[[], None]) -> None:
+        self._engine, self._clock, self._name, self._seconds, self._fenced = engine, clock, name, seconds, fenced
+        self.number = self.slot = 0
+        self._task: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Sign in, and take up what dead nodes have left."""
+        await self._sign_in()
+        await self.bury()
+        self._task = asyncio.get_running_loop().create_task(self._live(), name="the node's signs of life")
+
+    async def _sign_in(self) -> None:
+        for _ in range(SLOTS):
+            try:
+                self.number, self.slot = await self._engine.do(SignIn(self._name, self._seconds))
+            except Duplicate:  # another took that slot meanwhile
+                continue
+            return
+        raise Temporary("store: no slot for this node")
+
+    async def _live(self) -> None:
+        while True:
+            await self._clock.sleep(self._seconds / _BEATS)
+            try:
+                if not await self._engine.do(Beat(self.number, self._seconds), again=True):
+                    log.error("store: other mailhubs have taken this one for dead; it begins anew")
+                    self._fenced()
+                    await self._sign_in()
+                await self.bury()
+            except MailError as error:
+                log.warning("store: %s", error)
+
+    async def bury(self) -> None:
+        """Take off nodes that are silent, and take up what they were delivering. What a node that ended by itself, or one that took
+        another off and died, has left leased is found by having no node."""
+        for (number,) in await self._engine.all(f"select id from node where alive_until < {NOW}"):
+            if await self._engine.do(TakeOff(number)):
+                log.warning("store: mailhub %d is silent; what it was delivering is taken up", number)
+        for (number,) in await self._engine.all(
+            "select distinct node from recipient where node is not null and node not in (select id from node)"
+        ):
+            while not await self._engine.do(TakeBack(number)):
+                pass
+
+    async def others(self) -> list[tuple[int, str, float]]:
+        """All nodes: number, name, seconds since the last sign of life."""
+        rows = await self._engine.all(f"select id, name, {NOW} - alive_until + %s from node order by id", self._seconds)
+        return [(number, name, float(silent)) for number, name, silent in rows]
+
+    async def close(self) -> None:
+        """What is leased still waits for others at once."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        await self._engine.all("delete from node where id = %s", self.number)
+        while not await self._engine.do(TakeBack(self.number)):
+            pass

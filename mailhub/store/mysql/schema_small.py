@@ -1,0 +1,3 @@
+"""Tables beside queue and mailboxes: who there is, and what is remembered."""
+
+SMALL: tuple[str, ...] = ()
