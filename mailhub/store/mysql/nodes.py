@@ -2,7 +2,7 @@
 
 What a node has leased is its own for as long as its row is there. One that was silent for `lease_seconds`, by the database's clock, is
 taken off by another: its row goes, and what it had leased waits again, in one commit. When it wakes up late, all that it would record
-finds its leases gone (recipients carry the node's number), and it signs in anew.
+finds its leases gone (their numbers begin with the node's), and it signs in anew.
 """
 
 import asyncio
@@ -24,6 +24,12 @@ LEASED = 5  # leased, and to be held when it comes back: see store.sqlite.queue_
 BACK = "case when state = 5 then 3 when attempts = 0 then 0 else 2 end"
 _BEATS = 4  # signs of life in the time after which a node counts as dead
 _TAKEN = 1_000  # recipients that one unit takes back
+_BITS = 32  # of a lease's number, below that of its node
+
+
+def lease_of(node: int, number: int) -> int:
+    """A lease that no other node ever gives."""
+    return (node << _BITS) + number
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +76,7 @@ class TakeBack:
             _TAKEN,
         )
         for item, n, *_ in rows:
-            await tx.run(
-                f"update recipient set state = {BACK}, lease = null, node = null where item = %s and n = %s", item, n
-            )
+            await tx.run(f"update recipient set state = {BACK}, lease = null where item = %s and n = %s", item, n)
         flows = {row[2]: row[2:] for row in rows}
         await tx.insert(
             "insert into flow (id, domain, sender, due)", list(flows.values()),
@@ -133,7 +137,7 @@ class Nodes:
             if await self._engine.do(TakeOff(number)):
                 log.warning("store: mailhub %d is silent; what it was delivering is taken up", number)
         for (number,) in await self._engine.all(
-            "select distinct node from recipient where node is not null and node not in (select id from node)"
+            f"select distinct lease >> {_BITS} from recipient where lease is not null and lease >> {_BITS} not in (select id from node)"
         ):
             while not await self._engine.do(TakeBack(number)):
                 pass

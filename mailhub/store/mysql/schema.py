@@ -6,7 +6,8 @@ content     prefix, body and tail of queued mail; `refs`: how many queued messag
 body        octets as received, by digest; `refs`: how many contents and messages are made of them. Small ones are in `data`,
             large ones an object of that name
 doomed      objects that no body names any more, since when
-item        a queued message; recipient: one row for each recipient still to be dealt with. `flow`, `urgent`: null where it does not wait
+item        a queued message; recipient: one row for each recipient still to be dealt with. `lease`: see nodes; `flow`,
+            `urgent`: null where it does not wait
 reached     addresses that a queued message needs no more, for aliases that may yet lead there; goes with the item
 flow        a sender's mail for a domain, where some of it waits: when its turn to be leased is
 account     an account that has folders: `listing` counts the changes of its list of them
@@ -36,15 +37,15 @@ _QUEUE = (
     f"create table doomed (object varchar(120) {ASCII} not null primary key, since double not null, key doomed_since (since))",
     f"create table item (id bigint not null primary key, node bigint not null, content bigint not null, sender {LONG} not null,"
     f" created double not null, priority int not null, parameters {TEXT} not null, origin {TEXT} not null, filter {LONG} not null,"
-    f" verdict {TEXT} not null, quarantined bigint, key item_quarantined (quarantined))",
+    f" verdict {TEXT} not null, quarantined bigint, settled int not null default 0, key item_quarantined (quarantined))",
     f"create table recipient (item bigint not null, n int not null, address {LONG} not null, orcpt {LONG}, notify int not null,"
     f" depth int not null, parent int, path {TEXT} not null, state tinyint not null, due double not null, attempts int not null,"
     f" code int, enhanced varchar(20), reply {TEXT}, remote {LONG}, warned tinyint not null, domain {LONG} not null,"
-    f" sender {LONG} not null, priority int not null, tls {LONG} not null, tried double not null, lease bigint, node bigint,"
+    f" sender {LONG} not null, priority int not null, tls {LONG} not null, tried double not null, lease bigint,"
     " flow_id binary(16) not null,"
     f" flow binary(16) generated always as (case when {_WAITS} then flow_id end) stored,"
     f" urgent tinyint generated always as (case when {_WAITS} and priority > 0 then 1 end) stored,"
-    " primary key (item, n), key recipient_flow (flow, due, item), key recipient_urgent (urgent, due), key recipient_node (node),"
+    " primary key (item, n), key recipient_flow (flow, due, item), key recipient_urgent (urgent, due), key recipient_lease (lease),"
     " key recipient_domain (domain, item), key recipient_state (domain, state))",
     f"create table reached (item bigint not null, address {LONG} not null, primary key (item, address))",
     f"create table flow (id binary(16) not null primary key, domain {LONG} not null, sender {LONG} not null, due double not null,"

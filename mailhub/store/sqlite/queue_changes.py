@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..api import Act, QueueFilter, State
-from .queue_units import HELD, drop_items
+from ..queue_rows import HELD
+from .queue_units import drop_items
 from .writer import Told
 
 _BACK = f"case when state = {HELD} then 3 when attempts = 0 then 0 else 2 end"  # what a leased recipient was

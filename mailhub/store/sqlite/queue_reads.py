@@ -10,14 +10,12 @@ from typing import Any
 
 import msgspec
 
-from mailhub.model.envelope import PLAIN, MailParameters, Origin
-from mailhub.model.reply import Reply
-from mailhub.model.verdict import UNJUDGED, Verdict
+from mailhub.model.envelope import Origin
 
 from ..api import Body, Busy, Item, QueueCounts, QueuedRecipient, QueueFilter, State
 from ..bodies import StoredContent
+from ..queue_rows import RECIPIENT, moment, parameters_of, recipient_of, state_of, verdict_of
 from .queue_changes import QUARANTINED, where
-from .queue_units import HELD
 
 LEASED = 1_000  # recipients of an item that one lease gives; of all items, it does not begin one beyond that
 _STEP = 1_000  # items looked at in one call
@@ -43,10 +41,7 @@ DUE_OF_ITEM = (
     f"select n from recipient where item = ? and {_WAITING} and due <= ?"
     " order by domain in (select value from json_each(?)), n limit ?"
 )
-RECIPIENTS = (
-    "select item, n, address, orcpt, notify, depth, path, state, due, attempts, code, enhanced, reply, remote, warned,"
-    " parent, sender, tls, tried from recipient where item in (select value from json_each(?))"
-)
+RECIPIENTS = f"select {RECIPIENT} from recipient where item in (select value from json_each(?))"
 ITEMS = (
     "select item.id, item.content, sender, created, parameters, origin, filter, verdict, content.size, content.spool,"
     " content.prefix, content.tail, length(content.body) from item left join content on content.id = item.content"
@@ -168,14 +163,14 @@ class QueueReads:
     def _recipients(self, numbers: Sequence[int]) -> dict[int, list[QueuedRecipient]]:
         found: dict[int, list[QueuedRecipient]] = {}
         for row in self._db.execute(RECIPIENTS, (json.dumps(list(numbers)),)).fetchall():
-            found.setdefault(row[0], []).append(_recipient(row))
+            found.setdefault(row[0], []).append(recipient_of(row))
         return found
 
     def _item(self, row: Sequence[Any], recipients: tuple[QueuedRecipient, ...]) -> Item:
         number, content, sender, created, parameters, origin, taken_by, verdict, size, spool, prefix, tail, _ = row
         stored = self._open(content, prefix, Body(size, None, spool), tail)
-        return Item(number, stored, sender, created, recipients, _parameters(parameters),
-                    msgspec.json.decode(str(origin), type=Origin), taken_by, verdict=_verdict(verdict))  # fmt: skip
+        return Item(number, stored, sender, created, recipients, parameters_of(parameters),
+                    msgspec.json.decode(str(origin), type=Origin), taken_by, verdict=verdict_of(verdict))  # fmt: skip
 
     def body(self, content: int) -> bytes | None:
         row = self._db.execute("select body from content where id=?", (content,)).fetchone()
@@ -207,8 +202,8 @@ class QueueReads:
         items, recipients = self._db.execute(TOTALS).fetchone()
         found: dict[tuple[str, State], tuple[int, float]] = {}
         for domain, state, count, oldest in self._db.execute(COUNTS, (_COUNTED,)).fetchall():
-            before, _ = found.get((domain, _state(state)), (0, 0.0))
-            found[domain, _state(state)] = (before + count, oldest or 0.0)
+            before, _ = found.get((domain, state_of(state)), (0, 0.0))
+            found[domain, state_of(state)] = (before + count, oldest or 0.0)
         return QueueCounts(items, recipients, tuple((*key, *value) for key, value in found.items()))
 
     def quarantine_size(self) -> tuple[int, int]:
@@ -217,7 +212,7 @@ class QueueReads:
 
     def ages(self, edges: Sequence[float], domains: int, limit: int) -> list[tuple[str, tuple[int, ...]]]:
         """Ids are times of arrival."""
-        bounds = [1 << 63, *map(_moment, edges), 0]
+        bounds = [1 << 63, *map(moment, edges), 0]
         spans = [(low, high - 1) for high, low in pairwise(bounds)]
         return [
             (domain, tuple(self._db.execute(AGES, (domain, *span, limit)).fetchone()[0] for span in spans))
@@ -225,54 +220,7 @@ class QueueReads:
         ]
 
 
-def _moment(when: float) -> int:
-    """The lowest queue id of that moment (model.ids)."""
-    return max(0, int(when * 1_000_000))
-
-
-def _state(stored: int) -> State:
-    if stored == HELD:
-        return State.ACTIVE
-    return State(stored) if stored in list(State) else State.CORRUPT
-
-
 def _damage(error: sqlite3.DatabaseError) -> Exception:
     """A row that is malformed, or text that is none, is damage; busy, full and I/O errors say nothing of the message."""
     passing = isinstance(error, sqlite3.OperationalError) and "decode" not in str(error)
     return error if passing else Damaged(str(error))
-
-
-def _verdict(text: str) -> Verdict:
-    return msgspec.json.decode(text, type=Verdict) if text else UNJUDGED
-
-
-def _parameters(text: str) -> MailParameters:
-    return msgspec.json.decode(text, type=MailParameters) if text else PLAIN
-
-
-def _recipient(row: Sequence[Any]) -> QueuedRecipient:
-    (
-        _,
-        n,
-        address,
-        orcpt,
-        notify,
-        depth,
-        path,
-        state,
-        due,
-        attempts,
-        code,
-        enhanced,
-        reply,
-        remote,
-        warned,
-        parent,
-        sender,
-        tls,
-        tried,
-    ) = row
-    last = None if code is None else Reply(code, enhanced, reply)
-    steps = tuple(path.split("\n")) if path else ()
-    return QueuedRecipient(n, address, orcpt, notify, depth, steps, _state(state), due, attempts, last, remote or "",
-                           bool(warned), parent, tls, tried, sender)  # fmt: skip

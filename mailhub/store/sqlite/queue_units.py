@@ -9,38 +9,14 @@ from typing import ClassVar
 import msgspec
 
 from mailhub.model import steps
-from mailhub.model.envelope import PLAIN, MailParameters
-from mailhub.model.verdict import UNJUDGED, Verdict
 
-from ..api import Fate, Filing, NewContent, NewItem, NewRecipient, Outcome, Settle, State
+from ..api import Fate, Filing, NewContent, NewItem, Outcome, Settle, State
+from ..queue_rows import HELD, domain, parameters_text, row, verdict_text
 from .filing import file_messages
 from .sieve import fresh, remember_marks
 from .suppressions import remember
 from .webhooks import notify
 from .writer import Told, insert_rows
-
-HELD = 5  # leased, and to be held when it comes back: a state of the table alone, ACTIVE to everybody else
-
-
-def _row(item: int, new: NewRecipient, due: float, state: State, sender: str, priority: int) -> tuple[object, ...]:
-    path = "\n".join(new.path)
-    return (item, new.n, new.address, new.orcpt, new.notify, new.depth, new.parent, path, state, due,
-            0, None, None, None, None, 0, domain(new.address), sender, priority, "", 0.0)  # fmt: skip
-
-
-def domain(address: str) -> str:
-    """What a recipient is filed under: its domain; the whole of an address that has none."""
-    return address.rpartition("@")[2].lower()
-
-
-def parameters_text(parameters: MailParameters) -> str:
-    """As they are stored; "" where nothing was asked for, which is most mail."""
-    return "" if parameters == PLAIN else msgspec.json.encode(parameters).decode()
-
-
-def verdict_text(verdict: Verdict) -> str:
-    """As it is stored; "" for what was not judged."""
-    return "" if verdict == UNJUDGED else msgspec.json.encode(verdict).decode()
 
 
 def remember_id(db: sqlite3.Connection, number: int) -> None:
@@ -63,7 +39,7 @@ def insert_items(db: sqlite3.Connection, items: Sequence[NewItem], leased: Colle
     ]  # fmt: skip
     insert_rows(db, "insert into item", rows, "on conflict(id) do nothing")
     recipients = [
-        _row(item.id, new, item.due, _first_state(item, leased), item.sender, item.parameters.priority)
+        row(item.id, new, item.due, _first_state(item, leased), item.sender, item.parameters.priority)
         for item in items
         for new in item.recipients
     ]
@@ -196,7 +172,7 @@ def _children(
     named.update(names)
     first = State.HOLD if state in (State.HOLD, HELD) else State.INCOMING
     return [
-        _row(item, child, outcome.due, first, sender if child.sender is None else child.sender, priority)
+        row(item, child, outcome.due, first, sender if child.sender is None else child.sender, priority)
         for name, child in names.items()
         if name not in taken
     ]

@@ -1,0 +1,154 @@
+"""Bodies by name: "DIGEST-NUMBER" is an object, "DIGEST" alone octets in the database. What was fetched stays in the data folder for a
+while, within a bound.
+
+An object's name is never used again: the one who deletes it can not meet another who has just stored the same body.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+
+from mailhub.model import ids
+from mailhub.model.errors import Temporary
+
+from ..api import Body
+from ..bodies import Spool, SpoolWriter
+from ..files import Files
+from .buckets import Bucket
+
+Load = Callable[[bytes], Awaitable[bytes]]
+HEX = 64  # characters of a digest
+
+
+def digest_of(body: Body) -> bytes:
+    """What the body is known by."""
+    if body.spool is not None:
+        return bytes.fromhex(body.spool[:HEX])
+    assert body.data is not None
+    return hashlib.sha256(body.data).digest()
+
+
+def object_of(body: Body) -> str | None:
+    """The object that holds it; None: it is in the database, or to be put there."""
+    return body.spool if body.spool is not None and len(body.spool) > HEX else None
+
+
+class Objects:
+    """api bodies of a cluster. `load(digest)`: octets in the database; Temporary where there are none."""
+
+    def __init__(
+        self, bucket: Bucket, folder: str, files: Files, pool: Executor, inline_limit: int, room: int, load: Load
+    ) -> None:
+        self.bucket = bucket
+        self._spool = Spool(files, folder, pool, inline_limit)
+        self._files, self._pool, self._room, self._load = files, pool, room, load
+        self._held: OrderedDict[str, int] = OrderedDict()  # copies by name, the one used last at the end; octets
+        self._sum = 0
+        self._coming: dict[str, asyncio.Future[None]] = {}
+
+    def open(self) -> None:
+        """What a life before has left in the folder is copies, and halves of some; all of it can be fetched again."""
+        for name in self._files.listing(self._spool.folder):
+            self._files.unlink(self._spool.path(name))
+
+    @property
+    def folder(self) -> str:
+        return self._spool.folder
+
+    def writer(self, number: int) -> "ObjectWriter":
+        return ObjectWriter(self, self._spool, number)
+
+    async def read(self, name: str, offset: int, length: int) -> bytes:
+        if len(name) == HEX:
+            return (await self._load(bytes.fromhex(name)))[offset : offset + length]
+        await self._here(name)
+        return await self._spool.read(name, offset, length)
+
+    async def _here(self, name: str) -> None:
+        if name in self._held:
+            self._held.move_to_end(name)
+            return
+        coming = self._coming.get(name)
+        if coming is None:
+            coming = asyncio.ensure_future(self._fetch(name))
+            self._coming[name] = coming
+            coming.add_done_callback(lambda _: self._coming.pop(name))
+        await asyncio.shield(coming)
+
+    async def _fetch(self, name: str) -> None:
+        path = self._spool.path(name)
+        part = f"{path}.part"
+        try:
+            with contextlib.suppress(OSError):
+                self._files.unlink(part)
+            await self.bucket.get(name, part)
+            self._files.rename(part, path)
+            self.hold(name, self._files.size(path) or 0)
+        except OSError as error:
+            raise Temporary(f"copy of object {name}: {error}") from error
+
+    def hold(self, name: str, size: int) -> None:
+        """A copy is in the folder; older ones make room."""
+        self._held[name] = size
+        self._sum += size
+        while self._sum > self._room and len(self._held) > 1:
+            self.drop(next(iter(self._held)))
+
+    def drop(self, name: str) -> None:
+        """The copy, not the object."""
+        size = self._held.pop(name, None)
+        if size is not None:
+            self._sum -= size
+            with contextlib.suppress(OSError):
+                self._files.unlink(self._spool.path(name))
+
+    async def delete(self, name: str) -> None:
+        self.drop(name)
+        await self.bucket.delete(name)
+
+
+class ObjectWriter(SpoolWriter):
+    """api.BodyWriter: what is large comes into a file of the data folder, and from there into the object store before `finish` returns."""
+
+    def __init__(self, objects: Objects, spool: Spool, number: int) -> None:
+        super().__init__(spool, f"{number:x}.new")
+        self._objects, self._number = objects, number
+        self._digest = hashlib.sha256()
+        self._object = ""
+
+    def feed(self, block: bytes) -> None:
+        self._digest.update(block)
+        super().feed(block)
+
+    def _sync(self) -> None:
+        """The copy need not be safe: the object is."""
+        if self._descriptor is not None:
+            self._spool.files.close(self._descriptor)
+            self._descriptor = None
+
+    async def finish(self) -> Body:
+        body = await super().finish()
+        if body.spool is None:
+            return body
+        name = f"{self._digest.hexdigest()}-{ids.text(self._number)}"
+        try:
+            await self._objects.bucket.put(name, self._spool.path(self._name))
+            self._object = name
+            self._spool.files.rename(self._spool.path(self._name), self._spool.path(name))
+        except OSError as error:
+            self.abort()
+            raise Temporary(f"body {self._name}: {error}") from error
+        except BaseException:
+            self.abort()
+            raise
+        self._objects.hold(name, body.size)
+        return Body(body.size, spool=name)
+
+    async def _discard(self) -> None:
+        await super()._discard()
+        if self._object:
+            with contextlib.suppress(Temporary):  # what no row names is swept away later
+                await self._objects.delete(self._object)
