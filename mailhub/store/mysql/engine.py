@@ -39,6 +39,7 @@ _SETTINGS = (
     "set session transaction isolation level read committed",
     "set session sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION'",
     "set session innodb_lock_wait_timeout = 5",
+    "set session group_concat_max_len = 16000000",
 )
 # Whoever asks sees what any node has told anybody before: reads and writes wait for that (Galera).
 _CAUSAL = "set session wsrep_sync_wait = 7"

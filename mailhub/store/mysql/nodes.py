@@ -33,13 +33,20 @@ def lease_of(node: int, number: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class SignIn:
-    """The number of this life of a node, and its slot."""
+class Place:
+    """A node among the others: the number of its life, its slot, and the highest id that may have been given in that slot."""
 
+    number: int
+    slot: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
     name: str
     seconds: float
 
-    async def apply(self, tx: Tx) -> tuple[int, int]:
+    async def apply(self, tx: Tx) -> Place:
         taken = {row[0] for row in await tx.all("select slot from node")}
         slot = next((slot for slot in range(SLOTS) if slot not in taken), None)
         if slot is None:
@@ -48,19 +55,33 @@ class SignIn:
             f"insert into node (name, slot, started, alive_until, version) values (%s, %s, {NOW}, {NOW} + %s, %s)",
             self.name, slot, self.seconds, VERSION,
         )  # fmt: skip
-        return number, slot
+        row = await tx.one("select last from slot where slot = %s", slot)
+        return Place(number, slot, row[0] if row is not None else 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """Whether the node is still there."""
+    """Whether the node is still there. `last`: no id above it is given before the next one."""
 
     number: int
+    slot: int
     seconds: float
+    last: int
 
     async def apply(self, tx: Tx) -> bool:
         statement = f"update node set alive_until = {NOW} + %s where id = %s"
-        return await tx.run(statement, self.seconds, self.number) > 0
+        if not await tx.run(statement, self.seconds, self.number):
+            return False
+        await keep_last(tx, self.slot, self.last)
+        return True
+
+
+async def keep_last(tx: Tx, slot: int, last: int) -> None:
+    await tx.run(
+        "insert into slot (slot, last) values (%s, %s) on duplicate key update last = greatest(last, values(last))",
+        slot,
+        last,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +122,7 @@ class Nodes:
     def __init__(self, engine: Engine, clock: Clock, name: str, seconds: float, fenced: Callable[[], None]) -> None:
         self._engine, self._clock, self._name, self._seconds, self._fenced = engine, clock, name, seconds, fenced
         self.number = self.slot = 0
+        self._last = self._reserved = 0  # ids, in steps of SLOTS
         self._task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -112,9 +134,11 @@ class Nodes:
     async def _sign_in(self) -> None:
         for _ in range(SLOTS):
             try:
-                self.number, self.slot = await self._engine.do(SignIn(self._name, self._seconds))
+                place = await self._engine.do(SignIn(self._name, self._seconds))
             except Duplicate:  # another took that slot meanwhile
                 continue
+            self.number, self.slot, self._last = place.number, place.slot, place.last // SLOTS
+            await self._beat()
             return
         raise Temporary("store: no slot for this node")
 
@@ -122,13 +146,32 @@ class Nodes:
         while True:
             await self._clock.sleep(self._seconds / _BEATS)
             try:
-                if not await self._engine.do(Beat(self.number, self._seconds), again=True):
+                if not await self._beat():
                     log.error("store: other mailhubs have taken this one for dead; it begins anew")
                     self._fenced()
                     await self._sign_in()
                 await self.bury()
             except MailError as error:
                 log.warning("store: %s", error)
+
+    async def _beat(self) -> bool:
+        """Ids up to some time ahead are this node's: none of them is given again after a crash, whatever the clock shows then."""
+        ahead = max(self._last, self._step()) + int(2 * self._seconds * 1_000_000) // SLOTS
+        lives = await self._engine.do(Beat(self.number, self.slot, self._seconds, ahead * SLOTS), again=True)
+        if lives:
+            self._reserved = ahead
+        return lives
+
+    def _step(self) -> int:
+        return int(self._clock.now() * 1_000_000) // SLOTS
+
+    def new_id(self) -> int:
+        """A queue id that no node ever gave: the moment, in steps of SLOTS microseconds, and this node's slot. Temporary where the
+        database has not answered for so long that none is left."""
+        self._last = max(self._last + 1, min(self._step(), self._reserved))
+        if self._last > self._reserved:
+            raise Temporary("store: no ids are left until the database answers")
+        return self._last * SLOTS + self.slot
 
     async def bury(self) -> None:
         """Take off nodes that are silent, and take up what they were delivering. What a node that ended by itself, or one that took
@@ -154,5 +197,6 @@ class Nodes:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
         await self._engine.all("delete from node where id = %s", self.number)
+        await self._engine.all("update slot set last = %s where slot = %s", self._last * SLOTS + self.slot, self.slot)
         while not await self._engine.do(TakeBack(self.number)):
             pass

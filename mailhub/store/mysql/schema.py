@@ -2,6 +2,7 @@
 
 meta        what there is one of
 node        mailhub processes; what a node has leased is its own until `alive_until` (the database's clock) has passed
+slot        what a node counts its ids by; `last`: up to this they may have been given
 content     prefix, body and tail of queued mail; `refs`: how many queued messages are made of it
 body        octets as received, by digest; `refs`: how many contents and messages are made of them. Small ones are in `data`,
             large ones an object of that name
@@ -13,6 +14,7 @@ flow        a sender's mail for a domain, where some of it waits: when its turn 
 account     an account that has folders: `listing` counts the changes of its list of them
 folder      a folder and its counters; message: its index rows, narrow; rendered: ENVELOPE and BODYSTRUCTURE, and what stands before and
             behind the body; glimpse: THREADID and PREVIEW, where they were asked for; expunged: tombstones with their mod-sequence
+former      ids that POP3 gave of messages at another server
 acl, annotation, subscription, url_key, quota: as in store.sqlite
 """
 
@@ -67,6 +69,7 @@ _MAILBOXES = (
     f"create table glimpse (folder bigint not null, uid bigint not null, thread varchar(100) not null, preview {TEXT} not null,"
     " primary key (folder, uid))",
     "create table expunged (folder bigint not null, modseq bigint not null, uid bigint not null, primary key (folder, modseq, uid))",
+    f"create table former (folder bigint not null, uid bigint not null, id varchar(200) {ASCII} not null, primary key (folder, uid))",
     f"create table subscription (account {ADDRESS} not null, name varchar(440) character set utf8mb4 collate utf8mb4_bin not null,"
     " primary key (account, name))",
     f"create table acl (folder bigint not null, identifier {LONG} not null, rights varchar(40) not null,"
@@ -80,6 +83,7 @@ _MAILBOXES = (
 _NODES = (
     "create table node (id bigint not null auto_increment primary key, name varchar(255) not null, slot int not null,"
     " started double not null, alive_until double not null, version int not null, unique key node_slot (slot))",
+    "create table slot (slot int not null primary key, last bigint not null)",
 )
 
 MIGRATIONS: dict[int, tuple[str, ...]] = {1: (*_NODES, *_QUEUE, *_MAILBOXES, *SMALL)}

@@ -1,0 +1,152 @@
+"""A store that several mailhubs share: queue, index and directory in a MySQL-compatible cluster, large bodies in an object store.
+
+Gives to: `hub` and `control`'s offline commands, as a `store.api.Store`. Any node takes mail, serves any account and works the queue; none
+has anything of its own but copies (`cache/`), texts to be searched and its trace.
+
+    DATA/mailhub.lock   held by the one process that uses this folder
+    DATA/cache/         bodies on their way to the object store, and copies of those read last
+    DATA/search/        text of messages, to be searched; may be thrown away
+    DATA/trace.db       what this node did
+"""
+
+import asyncio
+import contextlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from mailhub.config.schema import Store as StoreConfig
+from mailhub.model.clock import Clock
+from mailhub.model.errors import MailError, Permanent, Temporary
+
+from ..files import Files, resolve
+from ..sqlite.texts import SqliteTexts
+from ..sqlite.traces import SqliteTraces
+from .buckets import bucket_of
+from .collector import Collector
+from .engine import Engine, Told
+from .mailboxes import MysqlMailboxes
+from .nodes import Nodes
+from .objects import Objects
+from .polling import Poll
+from .queue import MysqlQueue
+from .schema import migrate
+from .sharing import MysqlSharing
+
+_POOL = 4  # threads for files
+
+
+class MysqlStore:
+    """api.Store. Its parts are there between `open` and `close`."""
+
+    queue: MysqlQueue
+    mailboxes: MysqlMailboxes
+    sharing: MysqlSharing
+    texts: SqliteTexts
+    traces: SqliteTraces
+    nodes: Nodes
+    collector: Collector
+    poll: Poll
+
+    def __init__(
+        self, data: Path, config: StoreConfig, clock: Clock, hostname: str, files: Files | None = None
+    ) -> None:
+        self._data, self._config, self._clock, self._hostname = resolve(data), config, clock, hostname
+        self._files = files or Files()
+        self._lock = -1
+        self._deleting: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        for name in ("", "/cache"):
+            self._files.make_dirs(self._data + name)
+        self._take_lock()
+        self.engine = Engine(self._config, self._password(), self._clock, self._told)
+        self._pool = ThreadPoolExecutor(_POOL, "mailhub-disk")
+        try:
+            await self.engine.open()
+            await migrate(self.engine)
+            await self._start()
+        except BaseException:
+            await self.engine.close()
+            self._pool.shutdown(wait=False)
+            self._drop_lock()
+            raise
+
+    def _take_lock(self) -> None:
+        path = f"{self._data}/mailhub.lock"
+        try:
+            self._lock = self._files.lock(path)
+        except BlockingIOError as error:
+            owner = self._files.read(path).decode("ascii", "replace").strip()
+            remedy = "stop that one, or set another `data`"
+            raise Permanent(f"the folder {self._data} is in use by process {owner}: {remedy}") from error
+
+    def _drop_lock(self) -> None:
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _password(self) -> str:
+        name = self._config.password_file
+        try:
+            return self._files.read(name).decode().split("\n", 1)[0].strip() if name else ""
+        except (OSError, UnicodeDecodeError) as error:
+            raise Permanent(f"store.password_file {name}: {error}") from error
+
+    async def _start(self) -> None:
+        config, clock, files = self._config, self._clock, self._files
+        bucket = bucket_of(config.objects, files, self._pool)
+        self._objects = Objects(
+            bucket, f"{self._data}/cache", files, self._pool, config.inline_limit, config.cache_limit, self._load
+        )
+        self._objects.open()
+        self.nodes = Nodes(self.engine, clock, self._hostname, config.lease_seconds, self._fenced)
+        self.poll = Poll(self.engine, clock, config.poll_seconds, lambda changed: self.mailboxes.tell(changed))
+        self.queue = MysqlQueue(self.engine, self.nodes, self._objects, clock, files, config)
+        self.mailboxes = MysqlMailboxes(self.engine, self._objects, clock, self._hostname, self.queue.new_id, self.poll)
+        self.sharing = MysqlSharing(self.engine)
+        self.traces = SqliteTraces(f"{self._data}/trace.db", clock)
+        self.texts = SqliteTexts(f"{self._data}/search", files, config.search_index_limit)
+        self.collector = Collector(self.engine, self._objects, clock)
+        await self.nodes.open()
+        await self.mailboxes.refresh_limits()
+        self.texts.start()
+        self.traces.start()
+        self.poll.ticks.append(self.queue.stir)
+        self.poll.start()
+        self.collector.start()
+
+    async def _load(self, digest: bytes) -> bytes:
+        row = await self.engine.one("select data from body where digest = %s", digest)
+        if row is None or row[0] is None:
+            raise Temporary(f"body {digest.hex()[:16]} is gone")
+        return bytes(row[0])
+
+    def _told(self, told: Told) -> None:
+        self.poll.told(told)
+        if told.changed:
+            self.mailboxes.tell(tuple(told.changed.values()))
+        for name in told.objects:
+            task = asyncio.get_running_loop().create_task(self._delete(name))
+            self._deleting.add(task)
+            task.add_done_callback(self._deleting.discard)
+
+    async def _delete(self, name: str) -> None:
+        with contextlib.suppress(MailError):  # the collector's sweep finds it
+            await self._objects.delete(name)
+
+    def _fenced(self) -> None:
+        self.queue.fenced()
+
+    async def close(self) -> None:
+        await self.poll.stop()
+        await self.collector.stop()
+        with contextlib.suppress(MailError):
+            await self.nodes.close()
+        if self._deleting:
+            await asyncio.wait(self._deleting)
+        await self.texts.stop()
+        await self.traces.stop()
+        await self.engine.close()
+        await asyncio.get_running_loop().run_in_executor(None, self._pool.shutdown)
+        self._drop_lock()

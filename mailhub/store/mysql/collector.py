@@ -1,0 +1,80 @@
+"""Objects that no body names any more are deleted: those that a unit doomed, after a while in which readers end; and, once a day, those
+that never got a row, because their node died between storing one and its commit.
+
+A name is never used again, so that what has no row now will never have one; but it may be on its way to it: nothing younger than a day is
+touched.
+"""
+
+import asyncio
+import logging
+
+from mailhub.model.clock import Clock
+from mailhub.model.errors import MailError
+
+from .engine import Engine
+from .objects import HEX, Objects
+
+log = logging.getLogger("mailhub.store")
+_GRACE = 300.0  # seconds
+_PART = 200  # objects
+_EVERY = 60.0
+_SWEEP = 86_400.0
+
+
+class Collector:
+    def __init__(self, engine: Engine, objects: Objects, clock: Clock) -> None:
+        self._engine, self._objects, self._clock = engine, objects, clock
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="the collector of bodies")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        next_sweep = self._clock.monotonic() + _EVERY
+        while True:
+            await self._clock.sleep(_EVERY)
+            try:
+                await self.collect(_GRACE)
+                if self._clock.monotonic() >= next_sweep:
+                    next_sweep += _SWEEP
+                    await self.sweep(self._clock.now() - _SWEEP)
+            except MailError as error:
+                log.warning("bodies can not be collected now: %s", error)
+
+    async def collect(self, grace: float) -> int:
+        """Delete objects that were doomed so many seconds ago; how many."""
+        done = 0
+        while True:
+            rows = await self._engine.all(
+                "select object from doomed where since < unix_timestamp(now(6)) - %s limit %s", grace, _PART
+            )
+            for (name,) in rows:
+                await self._objects.delete(name)
+                await self._engine.all("delete from doomed where object = %s", name)
+            done += len(rows)
+            if len(rows) < _PART:
+                return done
+
+    async def sweep(self, before: float) -> int:
+        """Delete objects that were written before that time and that no row names; how many."""
+        done, after = 0, ""
+        while page := await self._objects.bucket.page(after):
+            after = page[-1][0]
+            old = [name for name, written in page if written < before and len(name) > HEX]
+            if old:
+                named = await self._engine.all(
+                    "select object from body where object in %s union select object from doomed where object in %s",
+                    old,
+                    old,
+                )
+                for name in set(old) - {name for (name,) in named}:
+                    await self._objects.delete(name)
+                    done += 1
+        if done:
+            log.info("%d bodies without a row are gone", done)
+        return done

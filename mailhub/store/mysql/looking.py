@@ -1,0 +1,120 @@
+"""What is read of folders and messages. Whole folders come as columns of text, some ten thousand messages at a time: a row for each
+would cost the loop 5 us, and nobody else had a turn meanwhile."""
+
+from array import array
+from collections.abc import Sequence
+
+from mailhub.model.mailbox import DELETED, Changes, Folder, Glimpse, MessageRow, View
+
+from .engine import Tx
+from .filing import FOLDER, folder_of, get_folder
+
+_PAGE = 20_000  # messages
+_FOLDERS = 500
+# when it came into the folder, as model.mailbox.MessageRow.saved has it; else its date
+_SAVED = (
+    "case when moved > 0 then moved when file regexp '^[1-9][0-9]{8,10}[.]' then cast(substring_index(file, '.', 1) as signed)"
+    " else date end"
+)
+
+
+async def folders(tx: Tx, account: str) -> list[Folder]:
+    rows = await tx.all(f"select {FOLDER} from folder where account = %s", account)
+    return sorted(map(folder_of, rows), key=lambda folder: (folder.name != "INBOX", folder.name))
+
+
+async def columns(tx: Tx, folder: int, kinds: Sequence[tuple[str, str]]) -> "tuple[Folder, list[array[int]]]":
+    """The folder, and columns of all its messages by ascending UID, of which `uid` is the first."""
+    state = await get_folder(tx, folder, change=False)
+    found: list[array[int]] = [array(kind) for _, kind in kinds]
+    after = 0
+    names = ", ".join(name for name, _ in kinds)
+    texts = ", ".join(f"group_concat({name} order by uid)" for name, _ in kinds)
+    while True:
+        row = await tx.one(
+            f"select {texts} from (select {names} from message where folder = %s and uid > %s order by uid limit %s) page",
+            folder, after, _PAGE,
+        )  # fmt: skip
+        if row is None or row[0] is None:
+            return state, found
+        for column, (_, kind), text in zip(found, kinds, row, strict=True):
+            column.extend(array(kind, map(int, str(text).split(","))))
+        after = found[0][-1]
+
+
+async def view(tx: Tx, folder: int) -> View:
+    state, found = await columns(tx, folder, (("uid", "I"), ("flags", "q"), ("modseq", "q")))
+    return View(state, *found)
+
+
+async def changes(tx: Tx, folder: int, since: int) -> Changes:
+    state = await get_folder(tx, folder, change=False)
+    rows = await tx.all(
+        "select uid, flags, modseq from message where folder = %s and modseq > %s order by uid", folder, since
+    )
+    gone = await tx.all("select uid from expunged where folder = %s and modseq > %s order by uid", folder, since)
+    forgotten = await tx.one("select forgotten from folder where id = %s", folder)
+    assert forgotten is not None
+    return Changes(state, tuple((u, f, m) for u, f, m in rows), tuple(uid for (uid,) in gone), forgotten[0])
+
+
+async def rows(tx: Tx, folder: int, uids: Sequence[int], *, rendered: bool) -> list[MessageRow]:
+    wanted, join = ("envelope, structure", "join rendered using (folder, uid)") if rendered else ("'', ''", "")
+    chosen, values = "uid in %s", (list(uids),)
+    if uids and uids[-1] - uids[0] == len(uids) - 1:
+        chosen, values = "uid between %s and %s", (uids[0], uids[-1])  # type: ignore[assignment]
+    found = await tx.all(
+        f"select uid, flags, modseq, date, size, {wanted}, file, moved from message {join} where folder = %s and {chosen}"
+        " order by uid",
+        folder, *values,
+    )  # fmt: skip
+    return [
+        MessageRow(uid, flags, modseq, date, size, envelope or b"", structure or b"", file, moved)
+        for uid, flags, modseq, date, size, envelope, structure, file, moved in found
+    ]
+
+
+async def glimpses(tx: Tx, folder: int, uids: Sequence[int]) -> dict[int, Glimpse]:
+    found = await tx.all("select uid, thread, preview from glimpse where folder = %s and uid in %s", folder, list(uids))
+    return {uid: Glimpse(thread, preview) for uid, thread, preview in found}
+
+
+async def deleted(tx: Tx, folder: int) -> tuple[int, int]:
+    found = await tx.one(
+        f"select count(*), coalesce(sum(size), 0) from message where folder = %s and flags & {DELETED}", folder
+    )
+    assert found is not None
+    return int(found[0]), int(found[1])
+
+
+async def folders_named(tx: Tx, name: str, after: int) -> list[int]:
+    """Ids of the folders of that name of all accounts, ascending; "Name.*" stands for all below Name."""
+    if not name.endswith(".*"):
+        chosen, values = "name = %s", (name,)
+    else:
+        chosen, values = "name like %s escape '!'", (_like(name[:-1]) + "%",)
+    found = await tx.all(
+        f"select id from folder where {chosen} and id > %s order by id limit %s", *values, after, _FOLDERS
+    )
+    return [number for (number,) in found]
+
+
+def _like(text: str) -> str:
+    for sign in "!%_":
+        text = text.replace(sign, "!" + sign)
+    return text
+
+
+async def expired(tx: Tx, folder: int, before: int, keep: int, limit: int) -> list[int]:
+    """UIDs of what was saved before that time, and of what is not among the `keep` newest (0: all may stay)."""
+    edge = 0
+    if keep:
+        found = await tx.one(
+            "select uid from message where folder = %s order by uid desc limit 1 offset %s", folder, keep
+        )
+        edge = found[0] if found is not None else 0
+    gone = await tx.all(
+        f"select uid from message where folder = %s and ({_SAVED} < %s or uid <= %s) order by uid limit %s",
+        folder, before, edge, limit,
+    )  # fmt: skip
+    return [uid for (uid,) in gone]

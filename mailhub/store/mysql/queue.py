@@ -1,0 +1,252 @@
+"""api.QueueStore on a cluster. A lease is a number that stands in the recipient's row and begins with its node's (`nodes`): what another
+node has taken up, or has been given, is not this one's to settle."""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from mailhub.config import schema
+from mailhub.model import ids
+from mailhub.model.clock import Clock
+from mailhub.model.errors import LimitReached, Temporary
+from mailhub.model.reply import Reply
+
+from ..api import (
+    NOBODY,
+    Act,
+    Body,
+    Busy,
+    Item,
+    NewItem,
+    QueueCounts,
+    QueuedRecipient,
+    QueueFilter,
+    Settle,
+    State,
+    Step,
+)
+from ..bodies import StoredContent
+from ..files import Files
+from . import queue_reads as reads
+from .engine import Engine, UnknownCommit
+from .nodes import Nodes, lease_of
+from .objects import Objects, ObjectWriter, object_of
+from .queue_changes import Change, Corrupt, Release, Take
+from .queue_reads import LEASED, Damaged
+from .queue_units import Put, Record
+
+log = logging.getLogger("mailhub.store")
+_UNKNOWN = (UnknownCommit, asyncio.CancelledError)  # after these nobody knows whether a unit was committed
+_NO_ROOM = Reply(452, "4.3.1", "Insufficient system storage")
+_SPACE_CHECK = 1.0  # seconds between two looks at the free space
+_COUNTED = 5.0  # seconds for which counts are good enough: they go over an index of the whole queue
+
+
+@dataclass(slots=True)
+class _Lease:
+    """`left`: numbers of recipients that are not settled."""
+
+    item: int
+    left: set[int]
+
+
+class MysqlQueue:
+    def __init__(
+        self, engine: Engine, nodes: Nodes, objects: Objects, clock: Clock, files: Files, config: schema.Store
+    ) -> None:
+        self._engine, self._nodes, self._objects, self._clock, self._files = engine, nodes, objects, clock, files
+        self._floor, self._inode_floor = config.free_space_floor, config.inode_floor
+        self._reads = reads.ItemReads(self._content)
+        self._leases: dict[int, _Lease] = {}
+        self._numbers = itertools.count(1)
+        self._unsure: list[Release] = []  # what may be leased in the store and is to nobody
+        self.interrupted: Sequence[tuple[int, str]] = ()
+        self._space_checked = float("-inf")
+        self._space = 0
+        self._inodes: int | None = None
+        self._counts: tuple[float, QueueCounts] | None = None
+        self._watchers: list[Callable[[], None]] = []
+
+    def watch(self, listener: Callable[[], None]) -> None:
+        self._watchers.append(listener)
+
+    def stir(self) -> None:
+        """Other nodes may have left something to do."""
+        for listener in self._watchers:
+            listener()
+
+    def new_id(self) -> int:
+        return self._nodes.new_id()
+
+    def body_writer(self) -> ObjectWriter:
+        return self._objects.writer(self.new_id())
+
+    async def read_body(self, body: Body, offset: int, length: int) -> bytes:
+        return await self._content(0, b"", body, b"").read(offset, length)
+
+    def _content(self, number: int, prefix: bytes, body: Body, tail: bytes) -> StoredContent:
+        return StoredContent(number, prefix, body, self._objects, _never, tail)
+
+    def check_space(self) -> None:
+        now = self._clock.monotonic()
+        if now - self._space_checked >= _SPACE_CHECK:
+            self._space_checked, self._space = now, self._files.free_space(self._objects.folder)
+            self._inodes = self._files.free_inodes(self._objects.folder)
+        if self._space < self._floor:
+            raise LimitReached(f"{self._space} octets free, store.free_space_floor is {self._floor}", _NO_ROOM)
+        if self._inodes is not None and self._inodes < self._inode_floor:
+            raise LimitReached(f"{self._inodes} inodes free, store.inode_floor is {self._inode_floor}", _NO_ROOM)
+
+    # --- leases ----------------------------------------------------------------------------------------------------
+
+    def _new_lease(self) -> int:
+        return lease_of(self._nodes.number, next(self._numbers))
+
+    async def put(self, item: NewItem) -> Item:
+        at_once = not (item.held or item.in_line) and len(item.recipients) <= LEASED
+        leased = at_once and item.due <= self._clock.now()
+        lease = self._new_lease() if leased else 0
+        numbers = [recipient.n for recipient in item.recipients]
+        self._counts = None
+        try:
+            await self._engine.do(Put(item, self._nodes.number, lease), again=True)
+        except _UNKNOWN:
+            self._unsure.append(Release(item.id, lease, numbers))
+            raise
+        if isinstance(item.content, int) or object_of(item.content.body):  # whose octets may lie under another name
+            (found,) = await self._engine.look(partial(self._reads.shown, numbers=[item.id]))
+        else:
+            found = self._put(item, item.content.id, leased=leased)
+        if not leased:
+            return found
+        self._leases[lease] = _Lease(item.id, set(numbers))
+        return replace(found, lease=lease, whole=True)
+
+    def _put(self, item: NewItem, content: int, *, leased: bool) -> Item:
+        assert not isinstance(item.content, int)
+        state = State.HOLD if item.held else State.ACTIVE if leased else State.INCOMING
+        recipients = tuple(
+            QueuedRecipient(
+                r.n, r.address, r.orcpt, r.notify, r.depth, r.path, state, item.due, parent=r.parent, sender=r.sender
+            )
+            for r in item.recipients
+        )
+        stored = self._content(content, item.content.prefix, item.content.body, item.content.tail)
+        return Item(item.id, stored, item.sender, item.created, recipients, item.parameters, item.origin, item.filter,
+                    verdict=item.verdict)  # fmt: skip
+
+    async def lease(self, now: float, limit: int, busy: Busy = NOBODY) -> list[Item]:
+        while self._unsure:
+            unit = self._unsure.pop()
+            try:
+                await self._engine.do(unit, again=True)
+            except BaseException:
+                self._unsure.append(unit)
+                raise
+        chosen, flows = await self._engine.look(partial(reads.turns, now=now, limit=limit, busy=busy))
+        if not flows:
+            return []
+        leases = {item: self._new_lease() for item in chosen}
+        try:
+            taken = await self._engine.do(Take(now, chosen, flows, leases))
+        except _UNKNOWN:
+            self._unsure += [Release(item, leases[item], numbers) for item, numbers in chosen.items()]
+            raise
+        items = []
+        for number, recipients in taken.items():
+            try:
+                item = await self._read_leased(number, leases[number], recipients)
+            except Temporary as error:
+                log.error("queue item %s cannot be read now: %s", ids.text(number), error)
+                self._unsure.append(Release(number, leases[number], recipients))
+                continue
+            if item is not None:
+                self._leases[leases[number]] = _Lease(number, set(recipients))
+                items.append(replace(item, lease=leases[number]))
+        return items
+
+    async def _read_leased(self, number: int, lease: int, recipients: list[int]) -> Item | None:
+        """None where it is damaged: then it is set aside."""
+        try:
+            return await self._engine.look(partial(self._reads.leased, number=number, recipients=recipients))
+        except Damaged as error:
+            log.error("queue item %s is damaged and set aside: %s", ids.text(number), error)
+            await self._engine.do(Corrupt(number, lease), again=True)
+            return None
+
+    async def next_due(self, busy: Busy = NOBODY) -> float | None:
+        return await self._engine.look(partial(reads.next_due, busy=busy))
+
+    async def settle(self, unit: Settle) -> None:
+        lease = self._leases.get(unit.lease)
+        if lease is None or lease.item != unit.item:
+            raise Temporary(f"queue item {ids.text(unit.item)}: the lease is gone")
+        self._counts = None
+        done = await self._engine.do(Record(unit, unit.lease, self._nodes.number, int(self._clock.now())), again=True)
+        open_still = lease.left.intersection(outcome.n for outcome in unit.outcomes)
+        if open_still and not done:
+            log.warning("queue item %s: another mailhub has it, and delivers it again", ids.text(unit.item))
+        lease.left.difference_update(open_still)
+        if unit.last:
+            await self.release(unit.item, unit.lease)
+
+    async def release(self, item: int, lease: int, due: float | None = None) -> None:
+        self._counts = None
+        given = self._leases.pop(lease, None)
+        if given is None or not given.left:
+            return
+        unit = Release(item, lease, tuple(given.left), due)
+        try:
+            await self._engine.do(unit, again=True)
+        except Temporary as error:
+            log.error("a lease cannot be given back now: %s", error)
+            self._unsure.append(unit)
+
+    def fenced(self) -> None:
+        """All that was leased is another's."""
+        self._leases.clear()
+        self._unsure.clear()
+
+    # --- looking, and the operator's changes -----------------------------------------------------------------------
+
+    async def page(self, which: QueueFilter, after: int = 0, limit: int = 100) -> list[Item]:
+        found: list[int] = []
+        reached: int | None = after
+        while reached is not None and len(found) < limit:
+            part, _, reached = await self._engine.look(partial(reads.step, which=which, after=reached))
+            found += part
+        return await self._engine.look(partial(self._reads.shown, numbers=found[:limit]))
+
+    async def counts(self) -> QueueCounts:
+        now = self._clock.monotonic()
+        if self._counts is None or now - self._counts[0] >= _COUNTED:
+            self._counts = now, await self._engine.look(reads.counts)
+        return self._counts[1]
+
+    async def quarantine_size(self) -> tuple[int, int]:
+        return await self._engine.look(reads.quarantine_size)
+
+    async def ages(self, edges: Sequence[float], domains: int, limit: int) -> list[tuple[str, tuple[int, ...]]]:
+        return await self._engine.look(partial(reads.ages, edges=edges, domains=domains, limit=limit))
+
+    async def act(self, act: Act, which: QueueFilter, now: float, after: int = 0) -> Step:
+        found, seen, reached = await self._engine.look(partial(reads.step, which=which, after=after))
+        touched = await self._engine.do(Change(tuple(found), act, which, now)) if found else 0
+        self._counts = None
+        return Step(touched, seen, reached)
+
+    async def act_on_all(self, act: Act, which: QueueFilter, now: float) -> int:
+        touched, after = 0, 0
+        while True:
+            step = await self.act(act, which, now, after)
+            touched += step.touched
+            if step.after is None:
+                return touched
+            after = step.after
+
+
+async def _never(content: int) -> bytes:
+    raise Temporary(f"content {content} has no octets of its own")
