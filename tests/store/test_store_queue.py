@@ -1,27 +1,14 @@
-"""The queue half of the store contract, on the embedded store."""
+"""What is the embedded store's own about the queue; the contract is in test_contract_queue.py."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from support.stores import CLOCK, queued
 
 from mailhub.config.schema import Store as StoreConfig
-from mailhub.model.clock import VirtualClock
-from mailhub.model.errors import Permanent, Temporary
+from mailhub.model.errors import Permanent
 from mailhub.model.reply import Reply
-from mailhub.store.api import (
-    Act,
-    Body,
-    Fate,
-    Filing,
-    NewContent,
-    NewItem,
-    NewRecipient,
-    Outcome,
-    QueueFilter,
-    Settle,
-    State,
-)
 from mailhub.store.sqlite import SqliteStore
 from mailhub.store.sqlite.schema import connect
 
@@ -37,70 +24,8 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     await store.close()
 
 
-CLOCK = VirtualClock()
-
-
 def make(path: Path) -> SqliteStore:
     return SqliteStore(path, StoreConfig(free_space_floor=0), CLOCK, "mx.test")
-
-
-def item(
-    store: SqliteStore, *recipients: str, body: bytes = b"Subject: x\r\n\r\nhello\r\n", due: float | None = None
-) -> NewItem:
-    number = store.queue.new_id()
-    return NewItem(
-        id=number,
-        content=NewContent(number, b"Received: here\r\n", Body(len(body), body)),
-        sender="a@example.org",
-        recipients=tuple(NewRecipient(n, address) for n, address in enumerate(recipients)),
-        created=CLOCK.now(),
-        due=CLOCK.now() if due is None else due,
-    )
-
-
-async def test_what_was_put_is_there_after_a_restart(tmp_path: Path) -> None:
-    store = make(tmp_path)
-    await store.open()
-    put = await store.queue.put(item(store, "b@example.org", "c@example.org"))
-    assert put.lease
-    await store.close()
-    store = make(tmp_path)
-    await store.open()
-    (found,) = await store.queue.lease(CLOCK.now(), 10)
-    assert [r.address for r in found.recipients] == ["b@example.org", "c@example.org"]
-    assert await found.content.read(0, 1000) == b"Received: here\r\nSubject: x\r\n\r\nhello\r\n"
-    await store.close()
-
-
-async def test_a_lease_is_given_once_and_comes_back_by_release(store: SqliteStore) -> None:
-    put = await store.queue.put(item(store, "b@example.org"))
-    assert await store.queue.lease(CLOCK.now(), 10) == []
-    await store.queue.release(put.id, put.lease)
-    assert [found.id for found in await store.queue.lease(CLOCK.now(), 10)] == [put.id]
-
-
-async def test_settled_recipients_leave_and_the_last_takes_item_and_content_along(store: SqliteStore) -> None:
-    put = await store.queue.put(item(store, "b@example.org", "c@example.org"))
-    due = CLOCK.now() + 300
-    await store.queue.settle(
-        Settle(
-            put.id,
-            put.lease,
-            (Outcome(0, Fate.DELIVERED, OK), Outcome(1, Fate.DEFERRED, LATER, "mx[1]", "TLSv1.3", 77.0, due)),
-        )
-    )
-    (left,) = await store.queue.page(QueueFilter())
-    (recipient,) = left.recipients
-    assert (recipient.address, recipient.state, recipient.attempts) == ("c@example.org", State.DEFERRED, 1)
-    assert (recipient.last, recipient.remote) == (LATER, "mx[1]")
-    assert (recipient.tls, recipient.tried) == ("TLSv1.3", 77.0)
-    assert await store.queue.lease(CLOCK.now(), 10) == []
-    assert await store.queue.next_due() == due
-    (again,) = await store.queue.lease(due, 10)
-    await store.queue.settle(Settle(again.id, again.lease, (Outcome(1, Fate.FAILED, LATER),)))
-    counts = await store.queue.counts()
-    assert (counts.items, counts.recipients) == (0, 0)
-    assert await rows(store, "content") == 0
 
 
 async def rows(store: SqliteStore, table: str) -> int:
@@ -109,47 +34,6 @@ async def rows(store: SqliteStore, table: str) -> int:
         return int(db.execute(f"select count(*) from {table}").fetchone()[0])
     finally:
         db.close()
-
-
-async def test_a_settling_that_comes_twice_makes_one_bounce(store: SqliteStore) -> None:
-    put = await store.queue.put(item(store, "b@example.org"))
-    bounce = item(store, "a@example.org")
-    unit = Settle(put.id, put.lease, (Outcome(0, Fate.FAILED, LATER),), (bounce,))
-    await store.queue.settle(unit)
-    with pytest.raises(Temporary):
-        await store.queue.settle(unit)
-    (found,) = await store.queue.lease(CLOCK.now(), 10)
-    assert found.id == bounce.id
-
-
-async def test_expansion_replaces_the_recipient(store: SqliteStore) -> None:
-    put = await store.queue.put(item(store, "list@example.org"))
-    children = (NewRecipient(1, "x@example.org", depth=1, path=("list@example.org",)), NewRecipient(2, "y@example.org"))
-    await store.queue.settle(
-        Settle(put.id, put.lease, (Outcome(0, Fate.EXPANDED, OK, due=CLOCK.now(), children=children),))
-    )
-    (found,) = await store.queue.lease(CLOCK.now(), 10)
-    assert [(r.n, r.address, r.path) for r in found.recipients] == [
-        (1, "x@example.org", ("list@example.org",)),
-        (2, "y@example.org", ()),
-    ]
-
-
-async def test_a_large_body_lies_in_a_file_until_it_is_delivered(store: SqliteStore, tmp_path: Path) -> None:
-    writer = store.queue.body_writer()
-    block = b"x" * 1000 + b"\r\n"
-    for _ in range(200):
-        writer.feed(block)
-    body = await writer.finish()
-    assert body.spool is not None
-    assert body.size == 200 * len(block)
-    number = store.queue.new_id()
-    new = NewItem(number, NewContent(number, b"P: 1\r\n", body), "a@b.c", (NewRecipient(0, "d@e.f"),), 0, 0)
-    put = await store.queue.put(new)
-    assert b"".join([part async for part in put.content.blocks(7000)]) == b"P: 1\r\n" + block * 200
-    await store.queue.settle(Settle(put.id, put.lease, (Outcome(0, Fate.RELAYED, OK),)))
-    await store._filer.settle()
-    assert list((tmp_path / "spool").iterdir()) == []
 
 
 async def test_an_aborted_body_leaves_nothing(store: SqliteStore, tmp_path: Path) -> None:
@@ -161,44 +45,11 @@ async def test_an_aborted_body_leaves_nothing(store: SqliteStore, tmp_path: Path
     assert list((tmp_path / "spool").iterdir()) == []
 
 
-async def test_hold_release_retry_remove(store: SqliteStore) -> None:
-    put = await store.queue.put(item(store, "b@example.org", due=CLOCK.now() + 1000))
-    which = QueueFilter(recipient="@example.org")
-    assert await store.queue.act_on_all(Act.HOLD, which, CLOCK.now()) == 1
-    assert await store.queue.act_on_all(Act.RETRY, which, CLOCK.now()) == 0
-    assert await store.queue.lease(CLOCK.now() + 2000, 10) == []
-    assert await store.queue.act_on_all(Act.UNHOLD, which, CLOCK.now()) == 1
-    (found,) = await store.queue.lease(CLOCK.now(), 10)
-    assert await store.queue.act_on_all(Act.REMOVE, QueueFilter(ids=(put.id,)), CLOCK.now()) == 0, "under delivery"
-    await store.queue.release(found.id, found.lease)
-    assert await store.queue.act_on_all(Act.REMOVE, QueueFilter(sender="nobody@example.org"), CLOCK.now()) == 0
-    assert await store.queue.act_on_all(Act.REMOVE, QueueFilter(sender="a@example.org"), CLOCK.now()) == 1
-    assert await rows(store, "content") == 0
-
-
-async def test_held_while_under_delivery_stays_held_when_deferred(store: SqliteStore) -> None:
-    put = await store.queue.put(item(store, "b@example.org"))
-    await store.queue.act_on_all(Act.HOLD, QueueFilter(ids=(put.id,)), CLOCK.now())
-    await store.queue.settle(Settle(put.id, put.lease, (Outcome(0, Fate.DEFERRED, LATER, due=CLOCK.now()),)))
-    assert await store.queue.lease(CLOCK.now(), 10) == []
-
-
-async def test_one_bad_unit_does_not_hurt_its_batch(store: SqliteStore) -> None:
-    import asyncio
-
-    bad = item(store, "b@example.org")
-    bad = NewItem(bad.id, bad.content, None, bad.recipients, bad.created, bad.due)  # type: ignore[arg-type]
-    units = [item(store, "b@example.org"), bad, item(store, "b@example.org")]
-    answers = await asyncio.gather(*(store.queue.put(unit) for unit in units), return_exceptions=True)
-    assert [isinstance(answer, Exception) for answer in answers] == [False, True, False]
-    assert (await store.queue.counts()).items == 2
-
-
 async def test_messages_that_wait_share_a_commit(store: SqliteStore) -> None:
     import asyncio
 
     before = store._writer.commits
-    await asyncio.gather(*(store.queue.put(item(store, "b@example.org")) for _ in range(200)))
+    await asyncio.gather(*(store.queue.put(queued(store, "b@example.org")) for _ in range(200)))
     assert store._writer.commits - before < 50
 
 
@@ -207,42 +58,3 @@ async def test_a_second_server_is_refused_by_name(store: SqliteStore, tmp_path: 
 
     with pytest.raises(Permanent, match=f"in use by process {os.getpid()}"):
         await make(tmp_path).open()
-
-
-async def test_a_damaged_item_is_set_aside(store: SqliteStore) -> None:
-    put = await store.queue.put(item(store, "b@example.org"))
-    good = await store.queue.put(item(store, "b@example.org"))
-    await store.queue.release(put.id, put.lease)
-    await store.queue.release(good.id, good.lease)
-    db = __import__("sqlite3").connect(store._filer._database)
-    db.execute("update item set origin='{' where id=?", (put.id,))
-    db.commit()
-    db.close()
-    assert [found.id for found in await store.queue.lease(CLOCK.now(), 10)] == [good.id]
-
-
-async def test_filing_indexes_the_delivery_in_the_same_commit(store: SqliteStore) -> None:
-    put = await store.queue.put(item(store, "b@example.org"))
-    filing = Filing(
-        "b@example.org", "INBOX", "1.Q1R0.mx", b"Return-Path: <>\r\n", put.content.id,
-        17 + put.content.size, 1_700_000_000, b"E", b"B",
-    )  # fmt: skip
-    await store.mailboxes.stage(filing, put.content)
-    await store.queue.settle(Settle(put.id, put.lease, (Outcome(0, Fate.DELIVERED, OK, filings=(filing,)),)))
-    (inbox,) = await store.mailboxes.folders("b@example.org")
-    assert (inbox.messages, inbox.unseen, inbox.uidnext) == (1, 1, 2)
-    async with await store.mailboxes.open(inbox.id, 1) as message:
-        assert (await message.read(0, 10_000)).startswith(b"Return-Path: <>\r\nReceived: here\r\nSubject")
-        assert message.size == filing.size
-
-
-async def test_ids_never_repeat_even_where_the_clock_stands_still_over_a_restart(tmp_path: Path) -> None:
-    store = make(tmp_path)
-    await store.open()
-    put = await store.queue.put(item(store, "b@example.org"))
-    await store.queue.settle(Settle(put.id, put.lease, (Outcome(0, Fate.RELAYED, OK),)))
-    await store.close()
-    store = make(tmp_path)
-    await store.open()
-    assert store.queue.new_id() > put.id
-    await store.close()

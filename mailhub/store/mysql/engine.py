@@ -33,6 +33,7 @@ _UNKNOWN_VARIABLE, _DUPLICATE = 1193, 1062
 _TRIES = 20
 _AT_ONCE = 5  # tries without a pause
 _PAUSE = 0.02  # seconds, times the number of the try, times chance
+_LISTS = (list, tuple, set, frozenset)
 _VALUES = 500  # rows of one INSERT
 _OCTETS = 4_194_304  # and about so many octets; MariaDB takes 16 MiB
 _SETTINGS = (
@@ -76,7 +77,7 @@ class Tx:
         """The rows of a question."""
         async with self._connection.cursor() as cursor:
             self.statements += 1
-            await cursor.execute(text, [_bound(value) for value in values])
+            await cursor.execute(*_spread(text, values))
             rows: Rows = await cursor.fetchall() if cursor.description else ()
             return [tuple(row) for row in rows]
 
@@ -88,14 +89,14 @@ class Tx:
         """How many rows were found, or new."""
         async with self._connection.cursor() as cursor:
             self.statements += 1
-            await cursor.execute(text, [_bound(value) for value in values])
+            await cursor.execute(*_spread(text, values))
             return max(0, int(cursor.rowcount))
 
     async def number(self, text: str, *values: object) -> int:
         """Insert a row; the number that it was given."""
         async with self._connection.cursor() as cursor:
             self.statements += 1
-            await cursor.execute(text, [_bound(value) for value in values])
+            await cursor.execute(*_spread(text, values))
             return int(cursor.lastrowid)
 
     async def insert(self, head: str, rows: Sequence[Sequence[object]], tail: str = "") -> int:
@@ -107,11 +108,17 @@ class Tx:
         return done
 
 
-def _bound(value: object) -> object:
-    """A list as it stands behind `in`, which may not be empty: then nothing is in it."""
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return tuple(value) or (None,)
-    return value
+def _spread(text: str, values: Sequence[object]) -> tuple[str, list[object]]:
+    """Lists as they stand behind `in`. That may not be empty: then nothing is in it."""
+    if not any(isinstance(value, _LISTS) for value in values):
+        return text, list(values)
+    pieces = text.split("%s")
+    parts, bound = [pieces[0]], list[object]()
+    for piece, value in zip(pieces[1:], values, strict=True):
+        some = (tuple(value) or (None,)) if isinstance(value, _LISTS) else None
+        parts += ["%s" if some is None else "(" + ", ".join(["%s"] * len(some)) + ")", piece]
+        bound += [value] if some is None else some
+    return "".join(parts), bound
 
 
 def _parts(rows: Sequence[Sequence[object]]) -> Iterable[Sequence[Sequence[object]]]:

@@ -92,10 +92,9 @@ class TakeBack:
 
     async def apply(self, tx: Tx) -> bool:
         rows = await tx.all(
-            "select item, n, flow_id, domain, sender, due from recipient where node = %s limit %s for update",
-            self.number,
-            _TAKEN,
-        )
+            "select item, n, flow_id, domain, sender, due from recipient where lease between %s and %s limit %s for update",
+            lease_of(self.number, 0), lease_of(self.number + 1, -1), _TAKEN,
+        )  # fmt: skip
         for item, n, *_ in rows:
             await tx.run(f"update recipient set state = {BACK}, lease = null where item = %s and n = %s", item, n)
         flows = {row[2]: row[2:] for row in rows}
