@@ -110,6 +110,7 @@ class Manager:
     async def start(self) -> None:
         """Find out when work is due; raises what the store raises. `run` goes on from there."""
         due = await self._store.next_due()
+        self._store.watch(self.wake)
         for number, address in self._store.interrupted:
             self._shared.trace.attempted(number, address, CUT)
         self._running = True

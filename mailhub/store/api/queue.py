@@ -1,6 +1,6 @@
 """The queue: what is put, leased and settled."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Protocol
@@ -244,6 +244,10 @@ class QueueStore(Protocol):
     @property
     def interrupted(self) -> Sequence[tuple[int, str]]:
         """Items and addresses that were under delivery when the process before ended, as far as it did not end by itself."""
+        ...
+
+    def watch(self, listener: Callable[[], None]) -> None:
+        """Call `listener` when others that share the store may have left something that is due."""
         ...
 
     def new_id(self) -> int:

@@ -12,12 +12,14 @@ has anything of its own but copies (`cache/`), texts to be searched and its trac
 import asyncio
 import contextlib
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from mailhub.config.schema import Store as StoreConfig
 from mailhub.model.clock import Clock
 from mailhub.model.errors import MailError, Permanent, Temporary
+from mailhub.model.mailbox import Changed
 
 from ..files import Files, resolve
 from ..sqlite.texts import SqliteTexts
@@ -101,7 +103,7 @@ class MysqlStore:
         )
         self._objects.open()
         self.nodes = Nodes(self.engine, clock, self._hostname, config.lease_seconds, self._fenced)
-        self.poll = Poll(self.engine, clock, config.poll_seconds, lambda changed: self.mailboxes.tell(changed))
+        self.poll = Poll(self.engine, clock, config.poll_seconds, self._theirs, self._besides)
         self.queue = MysqlQueue(self.engine, self.nodes, self._objects, clock, files, config)
         self.mailboxes = MysqlMailboxes(self.engine, self._objects, clock, self._hostname, self.queue.new_id, self.poll)
         self.sharing = MysqlSharing(self.engine)
@@ -112,7 +114,6 @@ class MysqlStore:
         await self.mailboxes.refresh_limits()
         self.texts.start()
         self.traces.start()
-        self.poll.ticks.append(self.queue.stir)
         self.poll.start()
         self.collector.start()
 
@@ -134,6 +135,12 @@ class MysqlStore:
     async def _delete(self, name: str) -> None:
         with contextlib.suppress(MailError):  # the collector's sweep finds it
             await self._objects.delete(name)
+
+    def _theirs(self, changed: Sequence[Changed]) -> None:
+        self.mailboxes.tell(changed)
+
+    async def _besides(self) -> None:
+        await self.queue.look()
 
     def _fenced(self) -> None:
         self.queue.fenced()

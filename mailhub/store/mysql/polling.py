@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from typing import TypeVar
 
 from mailhub.model.clock import Clock
@@ -26,14 +26,16 @@ _AT_ONCE = 5_000  # in one question
 
 
 class Poll:
-    """`tell` is given what others have changed. `tick` is called each time, whatever there is to look at."""
+    """`tell` is given what others have changed. `besides` is looked at each time, too."""
 
-    def __init__(self, engine: Engine, clock: Clock, seconds: float, tell: Callable[[Sequence[Changed]], None]) -> None:
-        self._engine, self._clock, self._seconds, self._tell = engine, clock, seconds, tell
+    def __init__(
+        self, engine: Engine, clock: Clock, seconds: float, tell: Callable[[Sequence[Changed]], None],
+        besides: Callable[[], Awaitable[None]],
+    ) -> None:  # fmt: skip
+        self._engine, self._clock, self._seconds, self._tell, self._besides = engine, clock, seconds, tell, besides
         self._folders: OrderedDict[int, tuple[str, int]] = OrderedDict()  # account, mod-sequence
         self._accounts: OrderedDict[str, int | None] = OrderedDict()  # counter; None: not known yet
         self._task: asyncio.Task[None] | None = None
-        self.ticks: list[Callable[[], None]] = []
 
     def start(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._run(), name="what other nodes do")
@@ -68,8 +70,7 @@ class Poll:
             await self._clock.sleep(self._seconds)
             with contextlib.suppress(MailError):  # the database is away: its own log says so
                 await self.look()
-            for tick in self.ticks:
-                tick()
+                await self._besides()
 
     async def look(self) -> None:
         """Compare once, and tell."""

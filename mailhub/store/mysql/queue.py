@@ -42,6 +42,7 @@ log = logging.getLogger("mailhub.store")
 _UNKNOWN = (UnknownCommit, asyncio.CancelledError)  # after these nobody knows whether a unit was committed
 _NO_ROOM = Reply(452, "4.3.1", "Insufficient system storage")
 _SPACE_CHECK = 1.0  # seconds between two looks at the free space
+_LOOK = 2.0  # seconds between two looks at what others have left
 _COUNTED = 5.0  # seconds for which counts are good enough: they go over an index of the whole queue
 
 
@@ -69,14 +70,20 @@ class MysqlQueue:
         self._inodes: int | None = None
         self._counts: tuple[float, QueueCounts] | None = None
         self._watchers: list[Callable[[], None]] = []
+        self._looked = float("-inf")
 
     def watch(self, listener: Callable[[], None]) -> None:
         self._watchers.append(listener)
 
-    def stir(self) -> None:
-        """Other nodes may have left something to do."""
-        for listener in self._watchers:
-            listener()
+    async def look(self) -> None:
+        """Whether other nodes have left something that is due; now and then."""
+        now = self._clock.monotonic()
+        if self._watchers and now - self._looked >= _LOOK:
+            self._looked = now
+            due = await self.next_due()
+            if due is not None and due <= self._clock.now():
+                for listener in self._watchers:
+                    listener()
 
     def new_id(self) -> int:
         return self._nodes.new_id()

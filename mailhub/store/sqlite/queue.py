@@ -75,6 +75,9 @@ class SqliteQueue:
         self._space = 0
         self._inodes: int | None = None
 
+    def watch(self, listener: Callable[[], None]) -> None:
+        """Nobody shares this store."""
+
     def new_id(self) -> int:
         return self._ids.next()
 

@@ -1,0 +1,274 @@
+"""Several nodes on one store: whose a message is, who may settle it, and what each hears of the others."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.mariadb import Mariadb
+from support.stores import CLOCK, Stores, emptied, queued
+
+from mailhub.model.errors import Temporary
+from mailhub.model.mailbox import SEEN, Changed, FlagOp
+from mailhub.model.reply import Reply
+from mailhub.store.api import (
+    Body,
+    Fate,
+    NewContent,
+    NewItem,
+    NewMessage,
+    NewRecipient,
+    Outcome,
+    QueueFilter,
+    Settle,
+    State,
+)
+
+OK = Reply(250, "2.0.0", "Ok")
+LATER = Reply(451, "4.0.0", "Later")
+WHO = "alice@example.org"
+
+
+@pytest.fixture
+def stores(mariadb_server: Mariadb, tmp_path: Path) -> Any:
+    with emptied(mariadb_server, tmp_path) as made:
+        yield made
+
+
+@asynccontextmanager
+async def nodes(stores: Stores, *names: str, **options: object) -> AsyncIterator[list[Any]]:
+    made = [stores.make(name, **options) for name in names]
+    for store in made:
+        await store.open()
+    try:
+        yield made
+    finally:
+        for store in made:
+            await store.close()
+
+
+def dead(stores: Stores, store: Any) -> None:
+    """Its signs of life are long ago."""
+    stores.run(f"update node set alive_until = 1 where id = {store.nodes.number}")
+
+
+def message(text: bytes) -> NewMessage:
+    return NewMessage(Body(len(text), text), 1_700_000_000, b"(E)", b"(B)")
+
+
+async def test_a_message_is_leased_by_one_node(stores: Stores) -> None:
+    async with nodes(stores, "a", "b") as (a, b):
+        for _ in range(30):
+            put = await a.queue.put(queued(a, "x@example.org"))
+            await a.queue.release(put.id, put.lease)
+        shares = await asyncio.gather(*(store.queue.lease(CLOCK.now(), 30) for store in (a, b) for _ in range(3)))
+        taken = [item.id for share in shares for item in share]
+        assert (len(taken), len(set(taken))) == (30, 30)
+
+
+async def test_what_a_silent_node_had_is_taken_up_and_it_can_settle_nothing(stores: Stores) -> None:
+    async with nodes(stores, "a", "b") as (a, b):
+        put = await a.queue.put(queued(a, "x@example.org", "y@example.org"))
+        assert await b.queue.lease(CLOCK.now(), 10) == []
+        await b.nodes.bury()
+        assert await b.queue.lease(CLOCK.now(), 10) == [], "it lives"
+        dead(stores, a)
+        await b.nodes.bury()
+        (again,) = await b.queue.lease(CLOCK.now(), 10)
+        assert [r.address for r in again.recipients] == ["x@example.org", "y@example.org"]
+        # it wakes up, and has delivered one of them
+        await a.queue.settle(Settle(put.id, put.lease, (Outcome(0, Fate.DELIVERED, OK),), last=False))
+        await a.queue.settle(Settle(put.id, put.lease, (Outcome(1, Fate.DEFERRED, LATER, due=CLOCK.now() + 50),)))
+        (there,) = await b.queue.page(QueueFilter())
+        assert [(r.n, r.state, r.attempts) for r in there.recipients] == [(0, State.ACTIVE, 0), (1, State.ACTIVE, 0)]
+        await b.queue.settle(
+            Settle(again.id, again.lease, (Outcome(0, Fate.RELAYED, OK), Outcome(1, Fate.RELAYED, OK)))
+        )
+        assert stores.count("item") == stores.count("content") == stores.count("body") == 0
+
+
+async def test_a_node_that_was_taken_for_dead_signs_in_anew(stores: Stores) -> None:
+    async with nodes(stores, "a", "b") as (a, b):
+        put = await a.queue.put(queued(a, "x@example.org"))
+        first = a.nodes.number
+        dead(stores, a)
+        await b.nodes.bury()
+        assert not await a.nodes._beat()
+        a._fenced()
+        await a.nodes._sign_in()
+        assert a.nodes.number > first
+        with pytest.raises(Temporary, match="lease is gone"):
+            await a.queue.settle(Settle(put.id, put.lease, (Outcome(0, Fate.DELIVERED, OK),)))
+        assert [item.id for item in await a.queue.lease(CLOCK.now(), 10)] == [put.id]
+
+
+async def test_a_node_that_ends_leaves_its_work_to_others_at_once(stores: Stores) -> None:
+    async with nodes(stores, "b") as (b,):
+        a = stores.make("a")
+        await a.open()
+        put = await a.queue.put(queued(a, "x@example.org"))
+        await a.close()
+        assert [item.id for item in await b.queue.lease(CLOCK.now(), 10)] == [put.id]
+
+
+async def test_the_last_recipients_on_two_nodes_take_the_message_along(stores: Stores) -> None:
+    async with nodes(stores, "a", "b") as (a, b):
+        for _ in range(20):
+            put = await a.queue.put(queued(a, "x@one.test", "y@two.test"))
+            stores.run(f"update recipient set state = 0, lease = null where item = {put.id} and n = 1")
+            stores.run(
+                "insert ignore into flow (id, domain, sender, due) select flow_id, domain, sender, due from recipient"
+                f" where item = {put.id} and n = 1"
+            )
+            (half,) = await b.queue.lease(CLOCK.now(), 10)
+            await asyncio.gather(
+                a.queue.settle(Settle(put.id, put.lease, (Outcome(0, Fate.RELAYED, OK),))),
+                b.queue.settle(Settle(half.id, half.lease, (Outcome(1, Fate.RELAYED, OK),))),
+            )
+        assert stores.count("item") == stores.count("content") == stores.count("body") == 0
+
+
+async def test_ids_of_two_nodes_never_meet(stores: Stores) -> None:
+    async with nodes(stores, "a", "b") as (a, b):
+        ids = [store.queue.new_id() for _ in range(1000) for store in (a, b)]
+        assert len(set(ids)) == len(ids)
+        last = max(ids)
+    async with nodes(stores, "c") as (c,):
+        assert c.queue.new_id() not in ids
+        assert c.queue.new_id() > last - 64
+
+
+async def test_uids_are_given_once_whoever_asks(stores: Stores) -> None:
+    async with nodes(stores, "a", "b") as (a, b):
+        folder = (await a.mailboxes.folders(WHO))[0].id
+        given = await asyncio.gather(
+            *(
+                store.mailboxes.append(folder, [message(b"%d" % n), message(b"x")])
+                for n in range(15)
+                for store in (a, b)
+            )
+        )
+        uids = [uid for pair in given for uid in pair]
+        assert sorted(uids) == list(range(1, 61))
+        view = await b.mailboxes.view(folder)
+        assert (list(view.uids), view.folder.messages) == (list(range(1, 61)), 60)
+        assert len(set(view.modseqs)) == 30
+        assert await a.mailboxes.check(WHO) == []
+
+
+async def test_flags_copies_and_expunges_of_two_nodes_keep_the_counters_right(stores: Stores) -> None:
+    async with nodes(stores, "a", "b") as (a, b):
+        folder = (await a.mailboxes.folders(WHO))[0].id
+        other = (await a.mailboxes.create(WHO, "Other")).id
+        await a.mailboxes.append(folder, [message(b"%d" % n) for n in range(40)])
+        await asyncio.gather(*(
+            work
+            for n in range(1, 36, 5)
+            for work in (
+                a.mailboxes.set_flags(folder, [n, n + 1], FlagOp.ADD, SEEN, ["A"]),
+                b.mailboxes.set_flags(folder, [n + 1, n + 2], FlagOp.ADD, SEEN, ["B"]),
+                a.mailboxes.move(folder, [n + 3], other),
+                b.mailboxes.move(other, [n + 3], folder),
+                b.mailboxes.copy(folder, [n], other),
+                a.mailboxes.expunge(folder, [n + 4, n + 3]),
+            )
+        ))  # fmt: skip
+        assert await a.mailboxes.check(WHO) == []
+        assert set((await b.mailboxes.folder(folder)).keywords) == {"A", "B"}
+
+
+async def test_one_body_for_all_who_have_it_and_none_for_nobody(stores: Stores) -> None:
+    octets = b"z" * 200_000
+    async with nodes(stores, "a", "b") as (a, b):
+        sent = []
+        for store in (a, b, a):
+            writer = store.queue.body_writer()
+            writer.feed(octets)
+            number = store.queue.new_id()
+            new = NewItem(
+                number, NewContent(number, b"P", await writer.finish()), "a@b.c", (NewRecipient(0, WHO),), 0, 0
+            )
+            sent.append((store, await store.queue.put(new)))
+        while any(store._deleting for store in (a, b)):
+            await asyncio.sleep(0)
+        assert (stores.count("body"), len(stores.bodies())) == (1, 1)
+        for _, put in sent:
+            assert b"".join([part async for part in put.content.blocks()]) == b"P" + octets
+        for store, put in sent[:2]:
+            await store.queue.settle(Settle(put.id, put.lease, (Outcome(0, Fate.RELAYED, OK),)))
+        await a.collector.collect(-1.0)
+        assert (stores.count("body"), len(stores.bodies())) == (1, 1)
+        store, put = sent[2]
+        await store.queue.settle(Settle(put.id, put.lease, (Outcome(0, Fate.RELAYED, OK),)))
+        await b.collector.collect(300.0)
+        assert len(stores.bodies()) == 1, "who reads it may go on for a while"
+        await b.collector.collect(-1.0)
+        assert (stores.count("body"), stores.count("doomed"), stores.bodies()) == (0, 0, [])
+
+
+async def test_bodies_without_a_row_are_swept_away_and_others_are_not(stores: Stores) -> None:
+    async with nodes(stores, "a") as (a,):
+        folder = (await a.mailboxes.folders(WHO))[0].id
+        for keep in (True, False):
+            writer = a.queue.body_writer()
+            writer.feed(b"%d" % keep * 100_000)
+            body = await writer.finish()
+            if keep:
+                await a.mailboxes.append(folder, [NewMessage(body, 1, b"E", b"B")])
+        assert len(stores.bodies()) == 2
+        assert await a.collector.sweep(1.0) == 0, "younger"
+        assert await a.collector.sweep(1e12) == 1
+        async with await a.mailboxes.open(folder, 1) as opened:
+            assert await opened.read(0, 3) == b"111"
+
+
+async def test_the_copy_of_a_body_has_its_bound(stores: Stores) -> None:
+    async with nodes(stores, "a", cache_limit=250_000) as (a,):
+        folder = (await a.mailboxes.folders(WHO))[0].id
+        for n in range(4):
+            writer = a.queue.body_writer()
+            writer.feed(b"%d" % n * 100_000)
+            await a.mailboxes.append(folder, [NewMessage(await writer.finish(), 1, b"E", b"B")])
+        copies = list((stores.path / "a/cache").iterdir())
+        assert len(copies) == 2
+        for uid in range(1, 5):
+            async with await a.mailboxes.open(folder, uid) as opened:
+                assert len(await opened.read(0, 1_000_000)) == 100_000
+        assert sum(path.stat().st_size for path in (stores.path / "a/cache").iterdir()) <= 250_000
+
+
+async def test_changes_of_others_are_heard(stores: Stores) -> None:
+    async with nodes(stores, "a", "b") as (a, b):
+        folder = (await a.mailboxes.folders(WHO))[0].id
+        await a.mailboxes.view(folder)
+        told: list[Changed] = []
+        a.mailboxes.subscribe(told.extend)
+        await a.poll.look()
+        assert told == []
+        await b.mailboxes.append(folder, [message(b"x")])
+        await a.poll.look()
+        assert [(change.account, change.folder) for change in told] == [(WHO, folder)]
+        await a.poll.look()
+        assert len(told) == 1
+        made = await b.mailboxes.create(WHO, "New")
+        await a.poll.look()
+        assert told[-1] == Changed(WHO, None)
+        await a.mailboxes.view(made.id)
+        await b.mailboxes.delete(made.id)
+        await a.poll.look()
+        assert {change.folder for change in told[2:]} == {made.id, None}
+
+
+async def test_others_work_is_noticed(stores: Stores) -> None:
+    async with nodes(stores, "a", "b") as (a, b):
+        woken: list[int] = []
+        a.queue.watch(lambda: woken.append(1))
+        await a.queue.look()
+        assert woken == []
+        put = await b.queue.put(queued(b, "x@example.org"))
+        await b.queue.release(put.id, put.lease)
+        a.queue._looked = float("-inf")
+        await a.queue.look()
+        assert woken == [1]
