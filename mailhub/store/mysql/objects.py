@@ -43,7 +43,7 @@ class Objects:
         self, bucket: Bucket, folder: str, files: Files, pool: Executor, inline_limit: int, room: int, load: Load
     ) -> None:
         self.bucket = bucket
-        self._spool = Spool(files, folder, pool, inline_limit)
+        self._spool = Spool(files, folder, pool, pool, inline_limit)
         self._files, self._pool, self._room, self._load = files, pool, room, load
         self._held: OrderedDict[str, int] = OrderedDict()  # copies by name, the one used last at the end; octets
         self._sum = 0
@@ -123,7 +123,7 @@ class ObjectWriter(SpoolWriter):
         self._digest.update(block)
         super().feed(block)
 
-    def _sync(self) -> None:
+    async def _make_safe(self) -> None:
         """The copy need not be safe: the object is."""
         if self._descriptor is not None:
             self._spool.files.close(self._descriptor)
