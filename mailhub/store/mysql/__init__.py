@@ -26,7 +26,14 @@ from ..sqlite.texts import SqliteTexts
 from ..sqlite.traces import SqliteTraces
 from .buckets import bucket_of
 from .collector import Collector
+from .directory import MysqlDirectory
+from .dkim import MysqlDkim
+from .dmarc import MysqlDmarc
 from .engine import Engine, Told
+from .greylist import MysqlGreylist
+from .guard import MysqlGuard
+from .history import MysqlHistory
+from .junk import MysqlJunk
 from .mailboxes import MysqlMailboxes
 from .nodes import Nodes
 from .objects import Objects
@@ -34,6 +41,11 @@ from .polling import Poll
 from .queue import MysqlQueue
 from .schema import migrate
 from .sharing import MysqlSharing
+from .sieve import MysqlSieve
+from .suppressions import MysqlSuppressions
+from .tls import MysqlTls
+from .tokens import MysqlTokens
+from .webhooks import MysqlWebhooks
 
 _POOL = 4  # threads for files
 
@@ -44,6 +56,18 @@ class MysqlStore:
     queue: MysqlQueue
     mailboxes: MysqlMailboxes
     sharing: MysqlSharing
+    directory: MysqlDirectory
+    dkim: MysqlDkim
+    dmarc: MysqlDmarc
+    tokens: MysqlTokens
+    history: MysqlHistory
+    webhooks: MysqlWebhooks
+    guard: MysqlGuard
+    greylist: MysqlGreylist
+    sieve: MysqlSieve
+    suppressions: MysqlSuppressions
+    junk: MysqlJunk
+    tls: MysqlTls
     texts: SqliteTexts
     traces: SqliteTraces
     nodes: Nodes
@@ -107,6 +131,7 @@ class MysqlStore:
         self.queue = MysqlQueue(self.engine, self.nodes, self._objects, clock, files, config)
         self.mailboxes = MysqlMailboxes(self.engine, self._objects, clock, self._hostname, self.queue.new_id, self.poll)
         self.sharing = MysqlSharing(self.engine)
+        self._remembering()
         self.traces = SqliteTraces(f"{self._data}/trace.db", clock)
         self.texts = SqliteTexts(f"{self._data}/search", files, config.search_index_limit)
         self.collector = Collector(self.engine, self._objects, clock)
@@ -116,6 +141,14 @@ class MysqlStore:
         self.traces.start()
         self.poll.start()
         self.collector.start()
+
+    def _remembering(self) -> None:
+        engine = self.engine
+        self.directory, self.dkim, self.tokens = MysqlDirectory(engine), MysqlDkim(engine), MysqlTokens(engine)
+        self.guard, self.greylist = MysqlGuard(engine), MysqlGreylist(engine)
+        self.sieve, self.suppressions, self.junk = MysqlSieve(engine), MysqlSuppressions(engine), MysqlJunk(engine)
+        self.dmarc, self.tls, self.webhooks = MysqlDmarc(engine), MysqlTls(engine), MysqlWebhooks(engine)
+        self.history = MysqlHistory(engine, lambda: self.nodes.slot)
 
     async def _load(self, digest: bytes) -> bytes:
         row = await self.engine.one("select data from body where digest = %s", digest)

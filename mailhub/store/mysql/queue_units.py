@@ -15,7 +15,9 @@ from ..queue_rows import HELD, domain, parameters_text, row, verdict_text
 from .contents import drop_contents, insert_contents, refer_contents
 from .engine import Tx
 from .filing import Source, file_messages, source_of
-from .remembered import fresh, notify, remember, remember_marks
+from .sieve import fresh, remember_marks
+from .suppressions import remember
+from .webhooks import notify
 
 QUARANTINED = '{"action":3,'  # how the verdict of mail begins that is held because of it
 _WAITS = "state in (0, 2)"
