@@ -1,18 +1,15 @@
 """App passwords and second factors, on the embedded store and virtual time."""
 
 import base64
-from collections.abc import AsyncIterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 
-from mailhub.config import schema
 from mailhub.directory.app_passwords import LIMIT, AppPasswords
 from mailhub.directory.second_factor import STEP, SecondFactors, code
 from mailhub.model.clock import VirtualClock
 from mailhub.model.errors import Exists, LimitReached, NotFound, Permanent
 from mailhub.store.api import AccountRow
-from mailhub.store.sqlite import SqliteStore
 
 ANN = "ann@a.test"
 
@@ -22,22 +19,18 @@ def clock() -> VirtualClock:
     return VirtualClock()
 
 
-@pytest.fixture
-async def store(tmp_path: Path, clock: VirtualClock) -> AsyncIterator[SqliteStore]:
-    store = SqliteStore(tmp_path, schema.Store(), clock, "mx.a.test")
-    await store.open()
+@pytest.fixture(autouse=True)
+async def ann(store: Any) -> None:
     await store.directory.put_account(AccountRow(ANN, "{PLAIN}x"))
-    yield store
-    await store.close()
 
 
 @pytest.fixture
-def apps(store: SqliteStore, clock: VirtualClock) -> AppPasswords:
+def apps(store: Any, clock: VirtualClock) -> AppPasswords:
     return AppPasswords(store.directory, clock)
 
 
 @pytest.fixture
-def factors(store: SqliteStore, clock: VirtualClock) -> SecondFactors:
+def factors(store: Any, clock: VirtualClock) -> SecondFactors:
     return SecondFactors(store.directory, clock, "mx.a.test")
 
 
@@ -87,7 +80,7 @@ async def test_names_are_bounded_and_unique(apps: AppPasswords) -> None:
         await apps.add(ANN, "one more")
 
 
-async def test_they_go_with_the_account(apps: AppPasswords, factors: SecondFactors, store: SqliteStore) -> None:
+async def test_they_go_with_the_account(apps: AppPasswords, factors: SecondFactors, store: Any) -> None:
     phone = await apps.add(ANN, "phone")
     enrolled = await factors.begin(ANN)
     assert enrolled.secret

@@ -1,14 +1,12 @@
 """The suppression list: refusals are counted in settling units, success begins anew, time and size are bounded."""
 
-from collections.abc import AsyncIterator
+import contextlib
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 import pytest
 
-from mailhub.config.schema import Store as StoreConfig
-from mailhub.model.clock import VirtualClock
-from mailhub.model.errors import NotFound
+from mailhub.model.errors import NotFound, Temporary
 from mailhub.model.reply import Reply
 from mailhub.store.api import (
     Body,
@@ -22,23 +20,13 @@ from mailhub.store.api import (
     Settle,
     SuppressionRow,
 )
-from mailhub.store.sqlite import SqliteStore
-from mailhub.store.sqlite.queue_units import Record
 
 DAY = 86_400.0
 RULES = Memory((), (), after=3, within=30 * DAY, seconds=30 * DAY, limit=5)
 GONE = Reply(550, "5.1.1", "No such user")
 
 
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    made = SqliteStore(tmp_path, StoreConfig(free_space_floor=0), VirtualClock(), "mx.test")
-    await made.open()
-    yield made
-    await made.close()
-
-
-async def learn(store: SqliteStore, *refused: tuple[str, float], well: tuple[str, ...] = ()) -> Settle:
+async def learn(store: Any, *refused: tuple[str, float], well: tuple[str, ...] = ()) -> Settle:
     number = store.queue.new_id()
     item = NewItem(number, NewContent(number, b"", Body(1, b"x")), "a@b.test", (NewRecipient(0, "c@d.test"),), 0, 0)
     lease = (await store.queue.put(item)).lease
@@ -48,12 +36,12 @@ async def learn(store: SqliteStore, *refused: tuple[str, float], well: tuple[str
     return unit
 
 
-async def held(store: SqliteStore, address: str, now: float) -> bool:
+async def held(store: Any, address: str, now: float) -> bool:
     row = await store.suppressions.find(address)
     return row is not None and (row.until is None or row.until > now)
 
 
-async def test_three_refusals_in_the_window_hold_an_address_back(store: SqliteStore) -> None:
+async def test_three_refusals_in_the_window_hold_an_address_back(store: Any) -> None:
     await learn(store, ("c@d.test", DAY))
     await learn(store, ("c@d.test", 2 * DAY))
     assert not await held(store, "c@d.test", 2 * DAY)
@@ -66,13 +54,13 @@ async def test_three_refusals_in_the_window_hold_an_address_back(store: SqliteSt
     assert row.history[0].reply == "550 5.1.1 No such user"
 
 
-async def test_refusals_that_lie_apart_do_not_add_up(store: SqliteStore) -> None:
+async def test_refusals_that_lie_apart_do_not_add_up(store: Any) -> None:
     for day in (1, 20, 40, 65):
         await learn(store, ("c@d.test", day * DAY))
         assert not await held(store, "c@d.test", day * DAY)
 
 
-async def test_success_begins_anew_but_not_for_the_operators(store: SqliteStore) -> None:
+async def test_success_begins_anew_but_not_for_the_operators(store: Any) -> None:
     await learn(store, ("c@d.test", DAY))
     await learn(store, ("c@d.test", 2 * DAY))
     await store.suppressions.put(SuppressionRow("never@d.test", "operator", None, note="asked us"))
@@ -85,7 +73,7 @@ async def test_success_begins_anew_but_not_for_the_operators(store: SqliteStore)
     assert (row.source, row.until, row.note, row.history) == ("operator", None, "asked us", ())
 
 
-async def test_the_table_is_bounded_and_forgets_what_was_silent_longest(store: SqliteStore) -> None:
+async def test_the_table_is_bounded_and_forgets_what_was_silent_longest(store: Any) -> None:
     await store.suppressions.put(SuppressionRow("kept@d.test", "operator", None))
     for n in range(20):
         await learn(store, (f"u{n:02}@d.test", DAY + n))
@@ -95,15 +83,16 @@ async def test_the_table_is_bounded_and_forgets_what_was_silent_longest(store: S
     assert [row.address for row in await store.suppressions.page()] == ["kept@d.test", "late@d.test"]
 
 
-async def test_a_unit_that_comes_twice_counts_once(store: SqliteStore) -> None:
+async def test_a_unit_that_comes_twice_counts_once(store: Any) -> None:
     unit = await learn(store, ("c@d.test", DAY))
-    await store._writer.do(Record(unit, unit.item, 0))
+    with contextlib.suppress(Temporary):  # the lease is gone with the first time
+        await store.queue.settle(unit)
     row = await store.suppressions.find("c@d.test")
     assert row is not None
     assert len(row.history) == 1
 
 
-async def test_pages_and_removal(store: SqliteStore) -> None:
+async def test_pages_and_removal(store: Any) -> None:
     await learn(store, ("c@d.test", DAY), ("b@d.test", DAY))
     assert [row.address for row in await store.suppressions.page(limit=1)] == ["b@d.test"]
     assert [row.address for row in await store.suppressions.page(after="b@d.test")] == ["c@d.test"]

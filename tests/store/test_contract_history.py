@@ -1,28 +1,14 @@
 """Figures over time: added up, kept within their bounds, read in rows of any width."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
+from typing import Any
 
-import pytest
-
-from mailhub.config.schema import Store as StoreConfig
-from mailhub.model.clock import VirtualClock
 from mailhub.store.api import HOUR, MINUTE, Figures
-from mailhub.store.sqlite import SqliteStore
 
 NOON = 1_800_014_400  # a full hour
 DAY = 86_400.0
 
 
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    store = SqliteStore(tmp_path, StoreConfig(), VirtualClock(float(NOON)), "mx.test")
-    await store.open()
-    yield store
-    await store.close()
-
-
-async def test_counts_are_added_and_the_rest_is_the_most(store: SqliteStore) -> None:
+async def test_counts_are_added_and_the_rest_is_the_most(store: Any) -> None:
     await store.history.add(Figures(NOON, accepted=2, delay=1.5, queued=7, lag=0.5, sessions=1), DAY, DAY)
     await store.history.add(Figures(NOON, accepted=1, delay=1.0, queued=3, lag=0.1, sessions=4), DAY, DAY)
     await store.history.add(Figures(NOON + 60, accepted=4, queued=9), DAY, DAY)
@@ -34,14 +20,14 @@ async def test_counts_are_added_and_the_rest_is_the_most(store: SqliteStore) -> 
     assert await store.history.since(NOON + 1, MINUTE, MINUTE) == [second]
 
 
-async def test_several_rows_are_told_as_one(store: SqliteStore) -> None:
+async def test_several_rows_are_told_as_one(store: Any) -> None:
     for n in range(6):
         await store.history.add(Figures(NOON + 60 * n, sent=1, oldest=float(n)), DAY, DAY)
     found = await store.history.since(NOON, MINUTE, 3 * MINUTE)
     assert found == [Figures(NOON, sent=3, oldest=2.0), Figures(NOON + 180, sent=3, oldest=5.0)]
 
 
-async def test_what_is_too_old_goes(store: SqliteStore) -> None:
+async def test_what_is_too_old_goes(store: Any) -> None:
     for n in range(5):
         await store.history.add(Figures(NOON + HOUR * n, sent=1), 2 * HOUR, 3 * HOUR)
     assert [row.at for row in await store.history.since(0, MINUTE, MINUTE)] == [NOON + HOUR * n for n in (2, 3, 4)]
