@@ -5,8 +5,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from mailhub.store.sqlite.bodies import Names
 
+from mailhub.store.bodies import Names
 from mailhub.store.files import Files
 
 
