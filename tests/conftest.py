@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.galera import Node, galera
 from support.mariadb import Mariadb, mariadb
 from support.stores import KINDS, Stores, emptied
 
@@ -15,12 +16,20 @@ def mariadb_server() -> Iterator[Mariadb]:
         yield server
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(scope="session")
+def galera_node() -> Iterator[Node]:
+    """The first of three."""
+    with galera() as nodes:
+        yield nodes[0]
+
+
+@pytest.fixture(params=[pytest.param(kind, marks=[pytest.mark.slow] if kind == "galera" else []) for kind in KINDS])
 def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
     if request.param == "sqlite":
         yield Stores(tmp_path, None)
         return
-    with emptied(request.getfixturevalue("mariadb_server"), tmp_path) as made:
+    server = {"mariadb": "mariadb_server", "galera": "galera_node"}[request.param]
+    with emptied(request.getfixturevalue(server), tmp_path) as made:
         yield made
 
 

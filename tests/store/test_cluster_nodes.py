@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.mariadb import Mariadb
 from support.stores import CLOCK, Stores, emptied, queued
 
 from mailhub.model.errors import Temporary
@@ -31,9 +30,10 @@ LATER = Reply(451, "4.0.0", "Later")
 WHO = "alice@example.org"
 
 
-@pytest.fixture
-def stores(mariadb_server: Mariadb, tmp_path: Path) -> Any:
-    with emptied(mariadb_server, tmp_path) as made:
+@pytest.fixture(params=["mariadb_server", pytest.param("galera_node", marks=pytest.mark.slow)])
+def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    """On Galera the nodes ask different servers."""
+    with emptied(request.getfixturevalue(request.param), tmp_path) as made:
         yield made
 
 

@@ -15,9 +15,10 @@ from mailhub.store.mysql import MysqlStore
 from mailhub.store.sqlite import SqliteStore
 from mailhub.store.sqlite.schema import connect
 
+from .galera import Node
 from .mariadb import Mariadb
 
-KINDS = ("sqlite", "mariadb")
+KINDS = ("sqlite", "mariadb", "galera")
 CLOCK = VirtualClock()  # stands still
 
 
@@ -26,7 +27,7 @@ class Stores:
     """`make()` gives a store on the same data each time, to be opened; `make("b")` another node's, where there can be several."""
 
     path: Path
-    server: Mariadb | None  # None: SQLite
+    server: Mariadb | Node | None  # None: SQLite
     clock: Clock = CLOCK
     config: StoreConfig = field(default_factory=lambda: StoreConfig(free_space_floor=0, sync_interval=0.01))
     database: str = "mailhub"
@@ -36,10 +37,17 @@ class Stores:
         if self.server is None:
             return SqliteStore(self.path, config, self.clock, "mx.test")
         config = msgspec.structs.replace(
-            config, kind="mysql", hosts=(f"unix:{self.server.socket}",), user="root", database=self.database,
+            config, kind="mysql", hosts=self._hosts(node), user="root", database=self.database,
             objects=str(self.path / "objects"),
         )  # fmt: skip
         return MysqlStore(self.path / node, config, self.clock, f"{node}.mx.test")
+
+    def _hosts(self, node: str) -> tuple[str, ...]:
+        """ "a" asks the first server, "b" the second; then the others."""
+        assert self.server is not None
+        servers = [self.server, *(self.server.others if isinstance(self.server, Node) else ())]
+        first = (ord(node[0]) - ord("a")) % len(servers)
+        return tuple(f"unix:{server.socket}" for server in servers[first:] + servers[:first])
 
     def run(self, statement: str) -> None:
         """Do something to the tables behind the store's back."""
@@ -54,7 +62,7 @@ class Stores:
         """Rows of a table."""
         statement = f"select count(*) from {table}"
         if self.server is not None:
-            return int(self.server.run(statement, self.database))
+            return int(self.server.run(f"set session wsrep_sync_wait = 7; {statement}", self.database))
         db = connect(str(self.path / "mailhub.db"), readonly=True)
         try:
             return int(db.execute(statement).fetchone()[0])
@@ -90,7 +98,7 @@ def queued(
 
 
 @contextmanager
-def emptied(server: Mariadb, path: Path, database: str = "mailhub") -> Iterator[Stores]:
+def emptied(server: Mariadb | Node, path: Path, database: str = "mailhub") -> Iterator[Stores]:
     """A database as new. Its tables stay from test to test: to make them takes a second, to empty them a few milliseconds."""
     server.run(f"create database if not exists {database} character set utf8mb4 collate utf8mb4_bin")
     names = server.run(

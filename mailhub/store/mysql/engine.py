@@ -213,10 +213,9 @@ class Engine:
 
     async def _trying(self, work: Callable[[Tx], Coroutine[Any, Any, T]], begin: str, *, again: bool) -> T:
         for attempt in range(_TRIES):
-            if attempt > _AT_ONCE:
-                await self._clock.sleep(_PAUSE * attempt * self._chance.random())
+            pause = _PAUSE * attempt * self._chance.random() if attempt > _AT_ONCE else 0.0
             try:
-                return await self._once(work, begin)
+                return await self._once(work, begin, pause)
             except _Repeat as repeat:
                 self.repeated += 1
                 cause = repeat.cause
@@ -226,11 +225,13 @@ class Engine:
                 cause = Temporary("a commit whose outcome nobody knows, again and again")
         raise Temporary(f"store: given up after {_TRIES} tries: {cause}")
 
-    async def _once(self, work: Callable[[Tx], Coroutine[Any, Any, T]], begin: str) -> T:
+    async def _once(self, work: Callable[[Tx], Coroutine[Any, Any, T]], begin: str, pause: float) -> T:
         step = _Step()
         try:
             async with self._clock.timeout(self._seconds), self._connection() as connection:
                 tx = Tx(connection)
+                if pause:  # by the database's time, as it is its trouble; a test's clock may stand still
+                    await tx.run("do sleep(%s)", pause)
                 if begin:
                     await connection.query(begin)
                 result = await work(tx)
