@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from email.headerregistry import Address, Group
 from email.message import EmailMessage
 
-from . import address_list
-from .reading import text_of
+from . import address_list, html_text
 
 ADDRESSES = 1_000  # of one message
 _TYPE = re.compile(r"([A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126})/([A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126})")
@@ -119,7 +118,7 @@ def _fill(message: EmailMessage, letter: Letter) -> None:
     if "\0" in letter.text or "\0" in letter.html:
         raise ValueError("NUL can not stand in a text")
     inline = [one for one in letter.attachments if one.cid and letter.html]
-    message.set_content(letter.text or text_of(letter.html), charset="utf-8")
+    message.set_content(letter.text or html_text.read(letter.html).text, charset="utf-8")
     if letter.html:
         message.add_alternative(letter.html, subtype="html", charset="utf-8")
         part = message.get_payload()[-1]  # type: ignore[index]

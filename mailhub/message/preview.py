@@ -1,11 +1,11 @@
 """PREVIEW (RFC 8970): the first words that a reader of a message would see."""
 
-import html
 import re
 from collections.abc import Iterator
 
 from . import charset
 from .decoding import Decoder
+from .html_text import unescape
 from .parts import TEXT, Part, parse
 
 READ = 65_536  # octets of a message that are looked at
@@ -52,7 +52,7 @@ def _visible(text: str) -> Iterator[str]:
         start = text.find("<", at)
         start = len(text) if start < 0 else start
         if not hidden:
-            yield html.unescape(text[at:start])
+            yield unescape(text[at:start])
             yield " "
         comment = text.startswith("<!--", start)
         end = text.find("-->" if comment else ">", start)

@@ -4,9 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from html.parser import HTMLParser
 
-from . import charset, headers
+from . import charset, headers, html_text
 from .decoding import blocks
 from .file_names import file_name
 from .parts import TEXT, Part, parse
@@ -17,11 +16,6 @@ _DELIVERY = re.compile(r"\d+\.Q([0-9A-Z]{1,13})R\d+\.")
 _URL = re.compile(r"\bhttps?://[^\s<>\"']+[^\s<>\"'.,;:!?)\]]")
 _DIGITS = re.compile(r"(?<![\w.,/=-])(?:\d{4,10}|\d{3}[ -]\d{3})(?![\w/=-]|[.,]\d)")
 _SIGNS = re.compile(r"(?<![\w./=-])(?=[A-Z0-9-]*\d)(?=[A-Z0-9-]*[A-Z])[A-Z0-9]{4,10}(?:-[A-Z0-9]{3,10})*(?![\w./=-])")
-_BLOCKS = frozenset(
-    ("address", "article", "blockquote", "br", "div", "dd", "dt", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "p", "pre",
-     "section", "table", "td", "th", "tr", "ul")
-)  # fmt: skip
-_SILENT = frozenset(("head", "script", "style", "title"))
 
 
 @dataclass(frozen=True)
@@ -107,7 +101,7 @@ class Message:
         plain = [
             self._decoded(part) for part in self._leaves if (part.type, part.subtype) == PLAIN and not file_name(part)
         ]
-        return "\n".join(plain).replace("\r\n", "\n") if plain else _Reader.of(self.html).text
+        return "\n".join(plain).replace("\r\n", "\n") if plain else html_text.read(self.html).text
 
     @cached_property
     def html(self) -> str:
@@ -120,7 +114,7 @@ class Message:
     @cached_property
     def links(self) -> tuple[str, ...]:
         """The URLs in HTML and text, in their order, each once."""
-        return tuple(dict.fromkeys((*_Reader.of(self.html).links, *_URL.findall(self.text))))
+        return tuple(dict.fromkeys((*html_text.read(self.html).links, *_URL.findall(self.text))))
 
     @cached_property
     def codes(self) -> tuple[str, ...]:
@@ -196,57 +190,3 @@ class Headers:
 
     def __repr__(self) -> str:
         return f"Headers({list(self._fields)!r})"
-
-
-class _Reader(HTMLParser):
-    """The text of HTML as a person reads it, and where its links go."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self._pieces: list[str] = []
-        self._silent = 0
-        self.links: list[str] = []
-
-    @classmethod
-    def of(cls, html: str) -> "_Reader":
-        reader = cls()
-        reader.feed(html)
-        reader.close()
-        return reader
-
-    @property
-    def text(self) -> str:
-        lines = (" ".join(line.split()) for line in "".join(self._pieces).split("\n"))
-        return "\n".join(_without_double_blanks(lines)).strip()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in _BLOCKS:
-            self._pieces.append("\n")
-        if tag in _SILENT:
-            self._silent += 1
-        target = dict(attrs).get("href")
-        if tag in ("a", "area") and target:
-            self.links.append(target)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in _BLOCKS:
-            self._pieces.append("\n")
-        if tag in _SILENT and self._silent:
-            self._silent -= 1
-
-    def handle_data(self, data: str) -> None:
-        if not self._silent:
-            self._pieces.append(data.replace("\n", " "))
-
-
-def text_of(html: str) -> str:
-    """What a person reads of it."""
-    return _Reader.of(html).text
-
-
-def _without_double_blanks(lines: Iterator[str]) -> Iterator[str]:
-    before = ""
-    for line in lines:
-        if line or before:
-            yield line
-        before = line

@@ -9,9 +9,8 @@ from aiohttp import web
 from msgspec import Struct
 
 from mailhub.mailbox.service import AccountMail, Mailboxes, MessageFile
-from mailhub.message import authres, charset, headers
+from mailhub.message import authres, charset, headers, html_text
 from mailhub.message.decoding import octets
-from mailhub.message.reading import text_of
 from mailhub.message.shown import Leaf, leaves
 from mailhub.model.errors import NotFound
 from mailhub.model.mailbox import Folder
@@ -217,7 +216,7 @@ def _decoded(pieces: Sequence[tuple[Leaf, bytes]]) -> tuple[str, str]:
         text = charset.decode(octets(encoded, leaf.part.encoding), name)
         texts[leaf.kind].append(text.replace("\r\n", "\n"))
     plain, formed = "\n".join(texts["text/plain"]), "\n".join(texts["text/html"])
-    return plain if plain.strip() else text_of(formed), formed
+    return plain if plain.strip() else html_text.read(formed).text, formed
 
 
 def _clean(body: Body, pictures: dict[str, str], remote: bool) -> tuple[str, int] | None:
