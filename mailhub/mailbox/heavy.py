@@ -64,6 +64,10 @@ class HeavyLane:
             except TimeoutError as error:
                 raise Temporary("the message could not be read in time") from error
 
+    async def by_size(self, octets: int, work: Callable[..., T], *arguments: object) -> T:
+        """`work(*arguments)`: on the loop where it is about few octets, in the thread where it is about many."""
+        return work(*arguments) if octets <= SMALL else await self.call(work, *arguments)
+
     async def call(self, work: Callable[..., T], *arguments: object) -> T:
         """`work(*arguments)` in the thread."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)

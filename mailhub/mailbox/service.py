@@ -9,8 +9,10 @@ from mailhub.config import schema
 from mailhub.message import headers
 from mailhub.message.parts import Part, parse
 from mailhub.message.preview import READ, preview
+from mailhub.message.shown import Leaf, leaves
 from mailhub.message.structure import render
 from mailhub.message.threads import thread_id
+from mailhub.message.window import Window
 from mailhub.model.clock import Clock
 from mailhub.model.errors import Denied, Exists, LimitReached, NotFound, OverQuota, Permanent
 from mailhub.model.mailbox import SEPARATOR, UNLIMITED, Folder, Glimpse, Limits, Quota, View, settable
@@ -119,6 +121,12 @@ class Mailboxes:
         if file.size <= SMALL and quick(data := await file.read(0, file.size)):
             return parse(data)
         return await self._lane.over(parse, file.size, file.read)
+
+    async def leaves(self, file: MessageFile) -> list[Leaf]:
+        """Its parts that have content, with their names."""
+        if file.size <= SMALL and quick(data := await file.read(0, file.size)):
+            return _leaves(data)
+        return await self._lane.over(_leaves, file.size, file.read)
 
     async def glimpse(self, file: MessageFile) -> Glimpse:
         """The thread that a message belongs to, and its first words."""
@@ -386,6 +394,10 @@ def _behind(head: bytes, content: Content) -> Callable[[int, int], Awaitable[byt
         return part
 
     return read
+
+
+def _leaves(message: bytes | Window) -> list[Leaf]:
+    return leaves(parse(message))
 
 
 def _glimpse(beginning: bytes) -> Glimpse:

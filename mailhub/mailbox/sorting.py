@@ -37,8 +37,13 @@ def needs_envelope(criteria: Sequence[Criterion]) -> bool:
 
 def values(row: MessageRow, criteria: Sequence[Criterion]) -> tuple[Value, ...]:
     """What a message is compared by, criterion by criterion."""
-    found = envelope.parse(row.envelope) if row.envelope else _NOTHING
+    found = envelope.parse(row.envelope, 1) if row.envelope else _NOTHING
     return tuple([_KEYS[criterion.by](row, found) for criterion in criteria])
+
+
+def valued(rows: Sequence[MessageRow], criteria: Sequence[Criterion]) -> list[tuple[int, tuple[Value, ...]]]:
+    """The same of many, each behind its UID."""
+    return [(row.uid, values(row, criteria)) for row in rows]
 
 
 def ordered(messages: Sequence[tuple[int, tuple[Value, ...]]], criteria: Sequence[Criterion]) -> list[int]:

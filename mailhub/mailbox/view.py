@@ -279,7 +279,8 @@ class FolderView:
         envelopes = sorting.needs_envelope(criteria)
         for start in range(0, len(uids), _PAGE):
             rows = await self.rows(uids[start : start + _PAGE], rendered=envelopes)
-            found += [(row.uid, sorting.values(row, criteria)) for row in rows]
+            size = sum([len(row.envelope) for row in rows])
+            found += await self.lane.by_size(size, sorting.valued, rows, criteria)
             await asyncio.sleep(0)
         return found
 

@@ -10,7 +10,10 @@ from . import headers
 
 _TOKEN = re.compile(rb' *(?:([()])|"((?:[^"\\]|\\.)*)"|\{([0-9]+)\}\r\n|(NIL))', re.DOTALL)
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
+_WORD = rb'(?:NIL|"(?:[^"\\]++|\\.)*+")'
+_MORE = re.compile(rb"(?: ?\(" + _WORD + rb"(?: " + _WORD + rb"){3}\))*+", re.DOTALL)  # addresses, none with a literal
 _FIELDS = 10
+_LIST = 3  # how deep the addresses of a field lie: in the envelope, which is the first value
 _Value = bytes | None | list["_Value"]
 
 
@@ -37,9 +40,9 @@ class Envelope:
     message_id: bytes | None = None
 
 
-def parse(rendered: bytes) -> Envelope:
-    """Never raises: what is no ENVELOPE is an empty one."""
-    values = _values(rendered)
+def parse(rendered: bytes, most: int = 0) -> Envelope:
+    """Never raises: what is no ENVELOPE is an empty one. `most`: addresses of a field that are wanted, 0: all; 2,000 take a while."""
+    values = _values(rendered, most)
     if len(values) != _FIELDS:
         return Envelope()
     date, subject, origin, _, _, to, cc, bcc, in_reply_to, message_id = values
@@ -49,7 +52,7 @@ def parse(rendered: bytes) -> Envelope:
     )  # fmt: skip
 
 
-def _values(rendered: bytes) -> list[_Value]:
+def _values(rendered: bytes, most: int) -> list[_Value]:
     """The fields of the outermost list."""
     outermost: list[_Value] = []
     stack = [outermost]
@@ -64,6 +67,10 @@ def _values(rendered: bytes) -> list[_Value]:
         elif bracket is not None:
             if len(stack) > 1:
                 stack.pop()
+            if most and len(stack) == _LIST and len(stack[-1]) >= most:
+                del stack[-1][most:]
+                if more := _MORE.match(rendered, at):
+                    at = more.end()
         elif quoted is not None:
             stack[-1].append(_ESCAPE.sub(rb"\1", quoted) if b"\\" in quoted else quoted)
         elif size is not None:

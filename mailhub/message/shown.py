@@ -6,6 +6,7 @@ from . import headers
 from .file_names import file_name
 from .parts import TEXT, Part
 
+_SUBJECT = 1_000  # octets
 _TEXTS = (b"plain", b"html")
 
 
@@ -44,7 +45,7 @@ def _subject(part: Part) -> str:
     """A message that was attached has its subject for a name."""
     if not part.message:
         return ""
-    subject = headers.decode(part.parts[0].fields.get(b"subject", b""))
+    subject = headers.decode(part.parts[0].fields.get(b"subject", b"")[:_SUBJECT])
     return f"{subject[:100] or 'message'}.eml"
 
 

@@ -8,6 +8,7 @@ from aiohttp import web
 from mailhub.mailbox.service import AccountMail
 from mailhub.message import envelope
 from mailhub.model.errors import NotFound
+from mailhub.model.mailbox import MessageRow
 
 from ..own.signed import OWN
 from ..routes import Route, answered
@@ -15,6 +16,8 @@ from .asked import Asked
 from .listing import Person, persons
 
 _LOOKED_AT = 1_000  # messages of each folder, the latest
+_OCTETS = 4_000_000  # of their envelopes; a common one has 500, one with 2,000 addresses 150,000
+_ADDRESSES = 50  # of a field
 _FOUND, _KEPT = 10, 500  # addresses of an answer; accounts whose addresses are kept
 _SENT, _CAME = 10, 1  # how much an address counts
 
@@ -62,17 +65,25 @@ class Contacts:
             for folder in folders:
                 async with self._asked.looking.at(mail, folder) as look:
                     sent = folder.name != "INBOX"
-                    for row in await look.view.rows(look.view.uids[-_LOOKED_AT:], rendered=True):
-                        found = envelope.parse(row.envelope)
-                        _count(
-                            counted, persons((*found.to, *found.cc) if sent else found.origin), _SENT if sent else _CAME
-                        )
+                    rows = await look.view.rows(look.view.uids[-_LOOKED_AT:], rendered=True)
+                    await look.view.lane.call(_count_all, counted, rows, sent)
             ordered = sorted(counted.values(), key=lambda one: -one[0])
             kept = self._kept[mail.name] = state, [person for _, person in ordered]
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(mail.name)
         return kept[1]
+
+
+def _count_all(counted: dict[str, tuple[int, Person]], rows: Sequence[MessageRow], sent: bool) -> None:
+    """Those of the latest messages, as many of them as have few enough octets of addresses."""
+    left, first = _OCTETS, len(rows)
+    while first and len(rows[first - 1].envelope) <= left:
+        first -= 1
+        left -= len(rows[first].envelope)
+    for row in rows[first:]:
+        found = envelope.parse(row.envelope, _ADDRESSES)
+        _count(counted, persons((*found.to, *found.cc) if sent else found.origin), _SENT if sent else _CAME)
 
 
 def _count(counted: dict[str, tuple[int, Person]], found: Sequence[Person], weight: int) -> None:

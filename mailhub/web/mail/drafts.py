@@ -3,17 +3,17 @@
 from aiohttp import web
 from msgspec import Struct
 
-from mailhub.mailbox.service import AccountMail
+from mailhub.mailbox.service import AccountMail, FolderView
 from mailhub.message.compose import composed
 from mailhub.message.parts import parse
 from mailhub.message.shown import leaves
-from mailhub.model.mailbox import DRAFT, SEEN
+from mailhub.model.mailbox import DRAFT, SEEN, Folder
 
 from ..own.signed import OWN
 from ..own.writing import Writer, Writing, discard
 from ..routes import Route, answered, read
 from .asked import Asked, uid_of
-from .reading import File, file_of
+from .reading import File, file_of, shown_ids
 
 _PATH = OWN + "drafts"
 _BLOCK = 262_144
@@ -56,22 +56,35 @@ class Drafts:
         """In place of the one before, in the same moment."""
         folder = await mail.find(await mail.have("Drafts"), "i")
         view = await mail.open_view(folder, read_only=True)
-        writer = mail.body_writer()
         try:
-            for start in range(0, len(message), _BLOCK):
-                writer.feed(message[start : start + _BLOCK])
-                await writer.drain()
             replaces = (view, before) if before and view.place(before) is not None else None
-            entry = (await writer.finish(), None, DRAFT | SEEN, ())
-            folder, uids = await mail.append(folder, [entry], replaces)
-        except BaseException:
-            writer.abort()
-            raise
+            folder, uid = await _append(mail, folder, message, replaces)
         finally:
             view.close()
-        found = leaves(await self._asked.mailboxes.lane.call(parse, message))
-        return Drafted(folder.object_id, uids[0], tuple(file_of(leaf, html) for leaf in found if not leaf.shown))
+        found = await self._asked.mailboxes.lane.call(_files, message, html)
+        return Drafted(folder.object_id, uid, found)
 
     async def _discard(self, request: web.Request) -> web.StreamResponse:
         mail = await self._asked.mail(request)
         return answered(Discarded(await discard(mail, uid_of(request))))
+
+
+async def _append(
+    mail: AccountMail, folder: Folder, message: bytes, replaces: tuple[FolderView, int] | None
+) -> tuple[Folder, int]:
+    writer = mail.body_writer()
+    try:
+        for start in range(0, len(message), _BLOCK):
+            writer.feed(message[start : start + _BLOCK])
+            await writer.drain()
+        entry = (await writer.finish(), None, DRAFT | SEEN, ())
+        folder, uids = await mail.append(folder, [entry], replaces)
+    except BaseException:
+        writer.abort()
+        raise
+    return folder, uids[0]
+
+
+def _files(message: bytes, html: str) -> tuple[File, ...]:
+    wanted = shown_ids(html)
+    return tuple(file_of(leaf, wanted) for leaf in leaves(parse(message)) if not leaf.shown)

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from mailhub.mailbox.service import MessageFile
 from mailhub.message.decoding import BLOCK, Decoder
-from mailhub.message.shown import Leaf, leaves
+from mailhub.message.shown import Leaf
 from mailhub.model.errors import NotFound
 
 from ..routes import Route
@@ -48,7 +48,7 @@ class Files:
 
     async def _part(self, request: web.Request) -> web.StreamResponse:
         async with await self._open(request) as file:
-            found = leaves(await self._asked.mailboxes.parts(file))
+            found = await self._asked.mailboxes.leaves(file)
             leaf = next((one for one in found if one.section == request.match_info["section"]), None)
             if leaf is None:
                 raise NotFound("the message has no such part")
@@ -62,7 +62,7 @@ class Files:
 
     async def _all(self, request: web.Request) -> web.StreamResponse:
         async with await self._open(request) as file:
-            found = [leaf for leaf in leaves(await self._asked.mailboxes.parts(file)) if not leaf.shown]
+            found = [leaf for leaf in await self._asked.mailboxes.leaves(file) if not leaf.shown]
             if not found or len(found) > _FILES:
                 raise NotFound(f"the message has {len(found)} files")
             response = _answer("files.zip", None)

@@ -12,6 +12,7 @@ from .asked import MESSAGE, Asked, uid_of
 from .reading import HEADER, unsubscribe
 
 _PATIENCE, _ANSWER = 20.0, 4_096  # seconds, octets
+_FIELDS, _FIELD = ("list-unsubscribe", "list-unsubscribe-post"), 16_384  # octets of one
 
 
 class Left(Struct, frozen=True):
@@ -44,10 +45,8 @@ class Leaving:
         mail, folder = await self._asked.folder(request)
         async with await mail.open(folder, uid_of(request)) as file:
             header = await file.read(0, HEADER)
-        fields = [
-            (name.decode(), headers.decode(value))
-            for name, value in headers.fields(header[: headers.header_end(header)])
-        ]
+        header = header[: headers.header_end(header)]
+        fields = [(name, headers.decode((headers.first(header, name.encode()) or b"")[:_FIELD])) for name in _FIELDS]
         way = unsubscribe(fields)
         if way is None or not way.one_click:
             raise Permanent("this message names no list that can be left by one click")

@@ -97,14 +97,15 @@ class Listing:
         view = look.view
         found = {row.uid: row for row in await view.rows(sorted(uids), rendered=True)}
         glimpses = await self._glimpses(look, [uid for uid in uids if uid in found])
-        rows = []
+        asked = []
         for uid in uids:
             if uid in found and uid in glimpses:
                 together = look.members[look.thread(uid)] if threads else [uid]
                 unread = any((at := view.place(one)) is not None and not view.flags[at] & SEEN for one in together)
                 others = tuple(one for one in together if one != uid)
-                rows.append(row_of(found[uid], view.folder, glimpses[uid], unread, others))
-        return tuple(rows)
+                asked.append((found[uid], view.folder, glimpses[uid], unread, others))
+        size = sum([len(row.envelope) + len(row.structure) for row in found.values()])
+        return await view.lane.by_size(size, _rows_of, asked)
 
     async def _glimpses(self, look: Look, uids: Sequence[int]) -> dict[int, Glimpse]:
         """From the index, and of messages that were never looked at from their files, once."""
@@ -123,11 +124,15 @@ class Listing:
         return known | fresh
 
 
+def _rows_of(asked: "Sequence[tuple[MessageRow, Folder, Glimpse, bool, tuple[int, ...]]]") -> tuple[Row, ...]:
+    return tuple(row_of(*one) for one in asked)
+
+
 def row_of(
     row: MessageRow, folder: Folder, glimpse: Glimpse, unread: bool | None = None, others: tuple[int, ...] = ()
 ) -> Row:
     """What the index has of a message, in words."""
-    found: Envelope = envelope.parse(row.envelope)
+    found: Envelope = envelope.parse(row.envelope, _ADDRESSES)
     return Row(
         uid=row.uid,
         flags=flag_names(row.flags, folder.keywords),

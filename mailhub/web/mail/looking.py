@@ -4,7 +4,7 @@ in a folder of 100,000 messages than in one of ten."""
 import asyncio
 from array import array
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -97,16 +97,21 @@ class Look:
         missing = [uid for uid in view.uids if uid not in self._threads]
         references = await view.known_references() if missing else {}
         for start in range(0, len(missing), _PAGE):
-            for row in await view.rows(missing[start : start + _PAGE], rendered=True):
-                self._threads[row.uid] = _thread(row, references.get(row.uid, b""))
+            rows = await view.rows(missing[start : start + _PAGE], rendered=True)
+            size = sum([len(row.envelope) for row in rows])
+            self._threads |= await view.lane.by_size(size, _threads, rows, references)
             await asyncio.sleep(0)
         self.members = {}
         for uid in view.uids:
             self.members.setdefault(self.thread(uid), []).append(uid)
 
 
+def _threads(rows: Sequence[MessageRow], references: Mapping[int, bytes]) -> dict[int, str]:
+    return {row.uid: _thread(row, references.get(row.uid, b"")) for row in rows}
+
+
 def _thread(row: MessageRow, references: bytes) -> str:
-    found = envelope.parse(row.envelope)
+    found = envelope.parse(row.envelope, 1)
     fields = ((b"References", references), (b"In-Reply-To", found.in_reply_to), (b"Message-ID", found.message_id))
     header = b"".join([name + b": " + value + b"\r\n" for name, value in fields if value])
     return thread_id(header + b"\r\n") or ""

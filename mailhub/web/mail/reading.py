@@ -1,8 +1,9 @@
 """One message: what it says, who it is from and why it is here; its text for a frame."""
 
 import base64
+import html
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -11,7 +12,7 @@ from msgspec import Struct
 from mailhub.mailbox.service import AccountMail, Mailboxes, MessageFile
 from mailhub.message import authres, charset, headers, html_text
 from mailhub.message.decoding import octets
-from mailhub.message.shown import Leaf, leaves
+from mailhub.message.shown import Leaf
 from mailhub.model.errors import NotFound
 from mailhub.model.mailbox import Folder
 
@@ -22,8 +23,9 @@ from .listing import Row, row_of
 
 HEADER, _TEXT = 262_144, 1_000_000  # octets of the header, of the texts, that are shown
 _PICTURE, _PICTURES = 2_097_152, 8_388_608  # octets of one picture, of all, that stand in the text
-_FIELDS = 200  # that are told
-_VALUE = 4_000  # characters of one
+_FIELDS, _LOOKED_AT = 200, 2_000  # that are told; of which those that mean something to us are
+_VALUE, _OCTETS = 4_000, 16_384  # characters of one; octets that are decoded for them
+_CID = re.compile(r"cid:([^\s\"'<>)]{1,500})", re.IGNORECASE)
 _SHOWABLE = frozenset(("image/png", "image/jpeg", "image/gif", "image/webp"))
 _LIST_URL = re.compile(r"<((?:https|mailto):[^<>\s]{1,2000})>", re.IGNORECASE)
 # No scripts, no forms, no way up. Its own origin, so that the page around it can see how high it is: without scripts nobody else uses that.
@@ -115,20 +117,25 @@ class Reading:
             header = header[: headers.header_end(header)]
             glimpse = await self._asked.mailboxes.glimpse(file)
             body = await body_of(self._asked.mailboxes, file)
-        safe = await self._asked.mailboxes.lane.call(_clean, body, {}, False) if body.html else None
-        return answered(self._opened(row_of(rows[0], look.view.folder, glimpse), folder, header, body, safe))
+        row = row_of(rows[0], look.view.folder, glimpse)
+        return answered(await self._asked.mailboxes.lane.call(self._opened, row, folder, header, body))
 
-    def _opened(self, row: Row, folder: Folder, header: bytes, body: Body, safe: "tuple[str, int] | None") -> Opened:
-        fields = [(name.decode("ascii"), headers.decode(value)[:_VALUE]) for name, value in headers.fields(header)]
-        files = [file_of(leaf, body.html) for leaf in body.leaves if not leaf.shown]
+    def _opened(self, row: Row, folder: Folder, header: bytes, body: Body) -> Opened:
+        safe = _clean(body, {}, False) if body.html else None
+        fields = [
+            (name.decode("ascii"), headers.decode(value[:_OCTETS])[:_VALUE])
+            for name, value in headers.fields(header)[:_LOOKED_AT]
+        ]
+        wanted = shown_ids(body.html)
+        files = [file_of(leaf, wanted) for leaf in body.leaves if not leaf.shown]
         return Opened(
             row=row,
             folder=folder.object_id,
             message_id=_first(fields, "message-id"),
             in_reply_to=_first(fields, "in-reply-to"),
             references=_first(fields, "references"),
-            cc=_addresses(fields, "cc"),
-            reply_to=_addresses(fields, "reply-to"),
+            cc=_all(fields, "cc"),
+            reply_to=_all(fields, "reply-to"),
             fields=tuple(fields[:_FIELDS]),
             text=body.text,
             html=safe is not None,
@@ -179,7 +186,7 @@ class Reading:
     def _results(self, header: bytes) -> tuple[tuple[str, str, str], ...]:
         """Only those that this server wrote itself."""
         found: list[tuple[str, str, str]] = []
-        for name, value in headers.fields(header):
+        for name, value in headers.fields(header)[:_LOOKED_AT]:
             if name.lower() != authres.FIELD_NAME.lower() or authres.authserv(value) != self._authserv_id:
                 continue
             try:
@@ -195,14 +202,15 @@ class Reading:
 
 async def body_of(mailboxes: Mailboxes, file: MessageFile) -> Body:
     """The texts of an open message, as much of them as is shown."""
-    found = leaves(await mailboxes.parts(file))
+    found = await mailboxes.leaves(file)
     pieces: list[tuple[Leaf, bytes]] = []
     left, cut = _TEXT, False
     for leaf in found:
         if leaf.shown:
             size = leaf.part.end - leaf.part.body
             cut = cut or size > left
-            pieces.append((leaf, await file.read(leaf.part.body, min(size, left))))
+            if left:
+                pieces.append((leaf, await file.read(leaf.part.body, min(size, left))))
             left = max(0, left - size)
     plain, formed = await mailboxes.lane.call(_decoded, pieces)
     return Body(found, plain, formed, cut)
@@ -224,19 +232,24 @@ def _clean(body: Body, pictures: dict[str, str], remote: bool) -> tuple[str, int
     return (made.html, made.remote) if made is not None else None
 
 
-def file_of(leaf: Leaf, html: str) -> File:
-    """`html`: the text that may show it."""
+def shown_ids(text: str) -> frozenset[str]:
+    """The Content-IDs that HTML names."""
+    return frozenset(html.unescape(found) for found in _CID.findall(text))
+
+
+def file_of(leaf: Leaf, wanted: Collection[str]) -> File:
+    """`wanted`: Content-IDs that the text shows."""
     size = leaf.part.end - leaf.part.body
     shows = leaf.kind in _SHOWABLE or leaf.kind in ("application/pdf", "text/plain")
-    return File(leaf.section, leaf.name, leaf.kind, size, shows, bool(leaf.cid) and f"cid:{leaf.cid}" in html)
+    return File(leaf.section, leaf.name, leaf.kind, size, shows, leaf.cid in wanted)
 
 
 def _first(fields: Sequence[tuple[str, str]], name: str) -> str:
     return next((value for key, value in fields if key.lower() == name), "")
 
 
-def _addresses(fields: Sequence[tuple[str, str]], name: str) -> tuple[str, ...]:
-    return tuple(value for key, value in fields if key.lower() == name)
+def _all(fields: Sequence[tuple[str, str]], name: str) -> tuple[str, ...]:
+    return tuple([value for key, value in fields if key.lower() == name][:_FIELDS])
 
 
 def _verdict(header: bytes) -> str:

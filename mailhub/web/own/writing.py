@@ -13,7 +13,6 @@ from mailhub.mailbox.service import AccountMail, Mailboxes, MessageFile
 from mailhub.message import stamps
 from mailhub.message.compose import Attachment, Letter, Person, people
 from mailhub.message.decoding import octets
-from mailhub.message.shown import leaves
 from mailhub.model import ids
 from mailhub.model.clock import Clock
 from mailhub.model.errors import NotFound
@@ -123,7 +122,7 @@ class Writer:
         return found
 
     async def _part(self, file: MessageFile, section: str) -> Attachment:
-        parts = leaves(await self._mailboxes.parts(file))
+        parts = await self._mailboxes.leaves(file)
         if not section:
             whole = await file.read(0, file.size)
             return Attachment("message.eml", _MESSAGE, whole.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
