@@ -100,7 +100,7 @@ def webmail_routes(hub: "Hub", sessions: Sessions, access: Access) -> list[Route
     ]
 
 
-def mail_routes(hub: "Hub", access: Access, undo: AsyncExitStack) -> list[Route]:
+def mail_routes(hub: "Hub", access: Access, writer: Writer, undo: AsyncExitStack) -> list[Route]:
     """An account's own folders and messages."""
     looking = Looking(hub.mailboxes)
     undo.callback(looking.close)
@@ -112,7 +112,7 @@ def mail_routes(hub: "Hub", access: Access, undo: AsyncExitStack) -> list[Route]
         *Reading(asked, hub.config.hostname).routes(),
         *Files(asked).routes(),
         *Changing(asked).routes(),
-        *Drafts(asked, Writer(hub.mailboxes, hub.spool.new_id, hub.clock)).routes(),
+        *Drafts(asked, writer).routes(),
         *Contacts(asked).routes(),
         *preferences.routes(),
         *FilterRoutes(asked, hub.scripts, hub.control, preferences.identities).routes(),
@@ -129,7 +129,8 @@ async def serving_web(hub: "Hub", faults: Faults | None, undo: AsyncExitStack) -
     access = Access(hub.control.tokens, hub.authenticator, lambda: hub.config.auth, config.web, hub.clock, sessions)
     routes: list[Route] = health.routes(lambda: hub.trouble) + trying.routes(config.web.prefix)
     routes += actions.routes(hub.control, access) + quarantine.routes(hub.control, access)
-    routes += Sending(hub.control, hub.policy, hub.mailboxes, access, hub.clock).routes()
+    writer = Writer(hub.mailboxes, hub.spool.new_id, hub.clock, lambda: hub.policy.config.message_size_limit)
+    routes += Sending(hub.control, hub.policy, hub.mailboxes, writer, access, hub.clock).routes()
     routes += Metrics(
         partial(status_of, hub, Status(sessions=0)), lambda: hub.trouble, access, hub.config.web, hub.clock
     ).routes()
@@ -148,7 +149,7 @@ async def serving_web(hub: "Hub", faults: Faults | None, undo: AsyncExitStack) -
             + page.routes(config.web.prefix)
         )
     if config.mode != "capture":
-        routes += mail_routes(hub, access, undo)
+        routes += mail_routes(hub, access, writer, undo)
     if sessions is not None:
         routes += webmail_routes(hub, sessions, access)
     hub.challenges = Challenges()

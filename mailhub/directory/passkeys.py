@@ -21,6 +21,7 @@ from mailhub.store.api import PasskeyRow as PasskeyRow
 _LIFE = 300.0  # seconds that a challenge may be answered
 _WAITING = 10_000  # challenges
 _MOST = 20  # passkeys of an account
+_WRONG = (ValueError, TypeError, KeyError, RecursionError)  # what comes of an answer that is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Passkeys:
                 credential=dict(answer), expected_challenge=challenge, expected_rp_id=place.host, expected_origin=place.origin,
                 require_user_verification=True,
             )  # fmt: skip
-        except (WebAuthnException, ValueError, TypeError, KeyError) as error:
+        except (WebAuthnException, *_WRONG) as error:
             raise Permanent(f"that is no passkey: {error}") from error
         row = PasskeyRow(
             _text(made.credential_id), account, made.credential_public_key, made.sign_count, name, self._clock.now()
@@ -108,7 +109,7 @@ class Passkeys:
                 credential=dict(answer), expected_challenge=challenge, expected_rp_id=place.host, expected_origin=place.origin,
                 credential_public_key=row.key, credential_current_sign_count=row.counter, require_user_verification=True,
             )  # fmt: skip
-        except (WebAuthnException, ValueError, TypeError, KeyError) as error:
+        except (WebAuthnException, *_WRONG) as error:
             raise Permanent(f"that passkey does not open anything here: {error}") from error
         await self._store.use_passkey(row.id, found.new_sign_count, self._clock.now())
         return row.account

@@ -2,8 +2,8 @@
 
 import email
 import email.policy
-import hashlib
 import re
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from email.headerregistry import Address, Group
@@ -107,14 +107,16 @@ def composed(letter: Letter) -> bytes:
         message["References"] = " ".join(letter.references)
     if letter.wants_receipt:
         message["Disposition-Notification-To"] = str(_address(letter.sender))
-    _fill(message, letter)
+    enclosed: dict[str, bytes] = {}
+    _fill(message, letter, enclosed)
     made = bytes(message)
-    for one in letter.attachments:
-        made = made.replace(_stand_in(one).encode(), one.content) if _is_message(one) else made
+    for stand_in, content in enclosed.items():
+        made = made.replace(stand_in.encode(), content, 1)
     return made
 
 
-def _fill(message: EmailMessage, letter: Letter) -> None:
+def _fill(message: EmailMessage, letter: Letter, enclosed: dict[str, bytes]) -> None:
+    """`enclosed` gets messages that are put in at the end, by what stands for each until then."""
     if "\0" in letter.text or "\0" in letter.html:
         raise ValueError("NUL can not stand in a text")
     inline = [one for one in letter.attachments if one.cid and letter.html]
@@ -132,15 +134,19 @@ def _fill(message: EmailMessage, letter: Letter) -> None:
             )
     for one in letter.attachments:
         if one not in inline:
-            _attach(message, one)
+            _attach(message, one, enclosed)
 
 
-def _attach(message: EmailMessage, one: Attachment) -> None:
+def _attach(message: EmailMessage, one: Attachment, enclosed: dict[str, bytes]) -> None:
     kind, subtype = _kind(one.type)
     if _is_message(one):
         if message.get_content_type() != "multipart/mixed":
             message.make_mixed()
-        message.attach(_enclosed(one))
+        stand_in = (
+            f"message {secrets.token_hex(32)}"  # the generator would write the message anew; nobody can write that
+        )
+        enclosed[stand_in] = one.content
+        message.attach(_enclosed(one, stand_in))
     elif kind == "message":
         message.add_attachment(one.content, maintype="application", subtype="octet-stream", filename=_line(one.name))
     else:
@@ -155,19 +161,14 @@ def _is_message(one: Attachment) -> bool:
     return b"\0" not in content and not _BARE.search(content) and max(map(len, content.split(b"\r\n"))) <= _LINE
 
 
-def _enclosed(one: Attachment) -> EmailMessage:
+def _enclosed(one: Attachment, stand_in: str) -> EmailMessage:
     """A message, octet for octet: it must not be base64 (RFC 2046 section 5.2.1)."""
     part = EmailMessage(_PLAIN_POLICY)
     part["Content-Type"] = "message/rfc822"
     part["Content-Transfer-Encoding"] = "7bit" if one.content.isascii() else "8bit"
     part.add_header("Content-Disposition", "attachment", filename=_line(one.name))
-    part.set_payload(_stand_in(one))
+    part.set_payload(stand_in)
     return part
-
-
-def _stand_in(one: Attachment) -> str:
-    """What is written where the message will stand: the generator would write it anew."""
-    return f"message {hashlib.sha256(one.content).hexdigest()}"
 
 
 def _kind(text: str) -> tuple[str, str]:

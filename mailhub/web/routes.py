@@ -13,6 +13,7 @@ from .safety import Handler
 
 T = TypeVar("T")
 OPENAPI = "/api/openapi.json"
+BODY = 1_048_576  # octets of a request that brings no message
 _SECURITY = {
     "token": {"type": "http", "scheme": "bearer"},
     "account": {"type": "http", "scheme": "basic"},
@@ -44,21 +45,23 @@ def answered(value: object, status: int = 200) -> web.Response:
     return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")
 
 
-async def read(request: web.Request, kind: type[T], limit: int = 0) -> T:
+async def read(request: web.Request, kind: type[T], limit: int = BODY) -> T:
     """The body of a request as a value; ValueError in words where it is none. `limit`: octets, 0: web.body_limit."""
     try:
         return msgspec.json.decode(await (_within(request, limit) if limit else request.read()) or b"{}", type=kind)
     except msgspec.MsgspecError as error:
         raise ValueError(f"the body of the request: {error}") from error
+    except RecursionError:
+        raise ValueError("the body of the request: too many levels") from None
 
 
 async def _within(request: web.Request, limit: int) -> bytes:
-    body = b""
+    body = bytearray()
     async for block in request.content.iter_any():
         body += block
         if len(body) > limit:
             raise web.HTTPRequestEntityTooLarge(limit, len(body))
-    return body
+    return bytes(body)
 
 
 def described(routes: Sequence[Route], title: str) -> Route:

@@ -11,7 +11,7 @@ from mailhub.model.mailbox import DRAFT, SEEN, Folder
 
 from ..own.signed import OWN
 from ..own.writing import Writer, Writing, discard
-from ..routes import Route, answered, read
+from ..routes import Route, answered
 from .asked import Asked, uid_of
 from .reading import File, file_of, shown_ids
 
@@ -47,10 +47,10 @@ class Drafts:
 
     async def _keep(self, request: web.Request) -> web.StreamResponse:
         mail = await self._asked.mail(request)
-        writing = await read(request, Writing)
-        letter = await self._writer.letter(mail.name, writing, draft=True)
-        message = await self._asked.mailboxes.lane.call(composed, letter)
-        return answered(await self._put(mail, message, writing.draft, letter.html))
+        async with self._writer.reading(mail.name, request) as writing:
+            letter = await self._writer.letter(mail.name, writing, draft=True)
+            message = await self._asked.mailboxes.lane.call(composed, letter)
+            return answered(await self._put(mail, message, writing.draft, letter.html))
 
     async def _put(self, mail: AccountMail, message: bytes, before: int, html: str) -> Drafted:
         """In place of the one before, in the same moment."""

@@ -39,7 +39,7 @@ def _handler(control: Control, access: Access, action: str, kind: "type[words.Re
             who = await access.operator(request, action)
         except Denied as denied:
             return denied.answer
-        asked = _from_query(request, kind) if request.method == "GET" else await read(request, kind)
+        asked = _from_query(request, kind) if request.method == "GET" else await read(request, kind, 0)
         if not reads(action):
             log.info("http: %s by %s from %s", action, who, client_of(request))
         return answered(await control.perform(asked))

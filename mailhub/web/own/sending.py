@@ -20,7 +20,7 @@ from mailhub.policy.counters import Recent
 from mailhub.policy.submitting import submit
 
 from ..access import Access
-from ..routes import Route, answered, read
+from ..routes import Route, answered
 from ..safety import client_of
 from .signed import OWN, signed_in
 from .writing import Writer, Writing
@@ -42,9 +42,11 @@ class Queued(Struct, frozen=True):
 class Sending:
     """One per hub."""
 
-    def __init__(self, control: Control, policy: Policy, mailboxes: Mailboxes, access: Access, clock: Clock) -> None:
+    def __init__(
+        self, control: Control, policy: Policy, mailboxes: Mailboxes, writer: Writer, access: Access, clock: Clock
+    ) -> None:
         self._control, self._policy, self._access, self._clock = control, policy, access, clock
-        self._mailboxes, self._writer = mailboxes, Writer(mailboxes, policy.spool.new_id, clock)
+        self._mailboxes, self._writer = mailboxes, writer
         self._queued: Recent[tuple[str, str], asyncio.Task[Queued]] = Recent(*_REMEMBERED)
 
     def routes(self) -> list[Route]:
@@ -57,13 +59,13 @@ class Sending:
         ]  # fmt: skip
 
     async def _send(self, account: str, request: web.Request) -> web.StreamResponse:
-        writing, client = await read(request, Writing), client_of(request)
-        given = request.headers.get(_ONCE)
-        if given is None:
-            return answered(await self.send(account, client, writing))
-        if not _KEY.fullmatch(given):
+        given, client = request.headers.get(_ONCE), client_of(request)
+        if given is not None and not _KEY.fullmatch(given):
             raise ValueError(f"{_ONCE}: 1 to 200 printable characters")
-        return answered(await self._once((account, given), account, client, writing))
+        async with self._writer.reading(account, request) as writing:
+            if given is None:
+                return answered(await self.send(account, client, writing))
+            return answered(await self._once((account, given), account, client, writing))
 
     async def _once(self, key: tuple[str, str], account: str, client: str, writing: Writing) -> Queued:
         """A repetition waits for the first and has its answer; one that failed is done again."""

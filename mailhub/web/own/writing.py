@@ -4,9 +4,12 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Annotated
 
+from aiohttp import web
 from msgspec import Meta, Struct
 
 from mailhub.mailbox.service import AccountMail, Mailboxes, MessageFile
@@ -15,10 +18,16 @@ from mailhub.message.compose import Attachment, Letter, Person, people
 from mailhub.message.decoding import octets
 from mailhub.model import ids
 from mailhub.model.clock import Clock
-from mailhub.model.errors import NotFound
+from mailhub.model.errors import LimitReached, NotFound
 from mailhub.model.mailbox import ANSWERED, FlagOp
 from mailhub.net.names import ascii_name
 
+from ..routes import BODY, read
+
+_TEXT = (
+    2_000_000  # characters of a text; of more, letter by letter, a minute and gigabytes would go into making a message
+)
+_LARGE = 4  # requests of one account, each of which brings more than BODY octets
 _PICTURE = re.compile(r' src="data:(image/(?:png|jpeg|gif|webp));base64,([A-Za-z0-9+/=]+)"')
 _FORWARDED = "$Forwarded"  # RFC 5788
 _MESSAGE = "message/rfc822"
@@ -80,10 +89,26 @@ class Writing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Writer:
-    """One per hub. `new_id`: of queue items."""
+    """One per hub. `new_id`: of queue items; `limit`: octets of a message."""
 
-    def __init__(self, mailboxes: Mailboxes, new_id: Callable[[], int], clock: Clock) -> None:
-        self._mailboxes, self._new_id, self._clock = mailboxes, new_id, clock
+    def __init__(self, mailboxes: Mailboxes, new_id: Callable[[], int], clock: Clock, limit: Callable[[], int]) -> None:
+        self._mailboxes, self._new_id, self._clock, self._limit = mailboxes, new_id, clock, limit
+        self._large: Counter[str] = Counter()  # requests under way, by account
+
+    @asynccontextmanager
+    async def reading(self, account: str, request: web.Request) -> AsyncIterator[Writing]:
+        """What the request brings, while something is made of it: a large one is in memory several times over, so that an account may
+        have a few of them under way. LimitReached; ValueError."""
+        large = request.content_length is None or request.content_length > BODY
+        if large and self._large[account] >= _LARGE:
+            raise LimitReached(f"{_LARGE} large messages of yours are on their way: one after the other")
+        self._large[account] += large
+        try:
+            yield await read(request, Writing, 0)
+        finally:
+            self._large[account] -= large
+            if not self._large[account]:
+                del self._large[account]
 
     async def letter(self, account: str, writing: Writing, *, draft: bool = False) -> Letter:
         """ValueError for what is no message, NotFound for parts that are not there. `draft`: addresses that are none yet are left out."""
@@ -92,8 +117,11 @@ class Writer:
         if len(senders) != 1:
             raise ValueError("sender: one address")
         html, pictures = await self._mailboxes.lane.call(without_pictures, writing.html)
+        if max(len(writing.text), len(html)) > _TEXT:
+            raise ValueError(f"a text of more than {_TEXT:,} characters: it can be attached")
         files = [Attachment(one.name, one.type, one.content, one.cid) for one in writing.attachments]
-        files += await self._carried(account, writing.carried)
+        left = self._limit() - sum([len(one.content) for one in (*files, *pictures)])
+        files += await self._carried(account, writing.carried, left)
         domain = senders[0].address.rpartition("@")[2]
         return Letter(
             sender=_reachable(senders[0]),
@@ -113,23 +141,31 @@ class Writer:
             is_draft=draft,
         )
 
-    async def _carried(self, account: str, wanted: Sequence[Carried]) -> list[Attachment]:
+    async def _carried(self, account: str, wanted: Sequence[Carried], left: int) -> list[Attachment]:
+        """`left`: octets that the message may have still. ValueError where that is too little."""
         mail, found = self._mailboxes.account(account), []
         for one in wanted:
             folder = await mail.by_id(one.folder, "r")
             async with await mail.open(folder, one.uid) as file:
-                found.append(await self._part(file, one.section))
+                found.append(await self._part(file, one.section, left))
+            left -= len(found[-1].content)
+        if left < 0:
+            raise _too_large()
         return found
 
-    async def _part(self, file: MessageFile, section: str) -> Attachment:
-        parts = await self._mailboxes.leaves(file)
+    async def _part(self, file: MessageFile, section: str, left: int) -> Attachment:
         if not section:
+            if file.size > left:
+                raise _too_large()
             whole = await file.read(0, file.size)
             return Attachment("message.eml", _MESSAGE, whole.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
+        parts = await self._mailboxes.leaves(file)
         leaf = next((one for one in parts if one.section == section), None)
         if leaf is None:
             raise NotFound("a part that was to go along is not there")
         part = leaf.part
+        if part.end - part.body > 2 * left:  # encoded
+            raise _too_large()
         content = octets(await file.read(part.body, part.end - part.body), part.encoding)
         return Attachment(leaf.name or f"part-{section}", leaf.kind, content)
 
@@ -146,6 +182,10 @@ class Writer:
                 await view.set_flags([writing.answers.uid], FlagOp.ADD, 0 if keywords else ANSWERED, keywords)
             finally:
                 view.close()
+
+
+def _too_large() -> ValueError:
+    return ValueError("the message would be larger than smtp.message_size_limit")
 
 
 async def discard(mail: AccountMail, uid: int) -> int:
