@@ -6,13 +6,10 @@ from dataclasses import replace
 from functools import partial
 
 from mailhub.config import schema
-from mailhub.message import headers
 from mailhub.message.parts import Part, parse
-from mailhub.message.preview import READ, preview
-from mailhub.message.shown import Leaf, leaves
+from mailhub.message.preview import READ
+from mailhub.message.shown import Leaf
 from mailhub.message.structure import render
-from mailhub.message.threads import thread_id
-from mailhub.message.window import Window
 from mailhub.model.clock import Clock
 from mailhub.model.errors import Denied, Exists, LimitReached, NotFound, OverQuota, Permanent
 from mailhub.model.mailbox import SEPARATOR, UNLIMITED, Folder, Glimpse, Limits, Quota, View, settable
@@ -20,6 +17,7 @@ from mailhub.model.rights import KNOWING, WRITING, Rights
 from mailhub.store.api import Body, BodyWriter, Content, Copied, Filing, MessageFile, NewMessage, Store
 from mailhub.trace import Trace
 
+from . import octets
 from .annotations import Annotations
 from .changes import ChangeBus
 from .heavy import SMALL, HeavyLane, quick
@@ -99,7 +97,7 @@ class Mailboxes:
         if body is not None and quick(body):
             envelope, structure = render(head + content.prefix + body + content.tail)
         else:
-            envelope, structure = await self._lane.over(render, len(head) + content.size, _behind(head, content))
+            envelope, structure = await self._lane.over(render, len(head) + content.size, octets.behind(head, content))
         size = len(head) + content.size
         filing = Filing(account, folder, file, head, content.id, size, date, envelope, structure)
         await self._store.mailboxes.stage(filing, content)
@@ -125,13 +123,13 @@ class Mailboxes:
     async def leaves(self, file: MessageFile) -> list[Leaf]:
         """Its parts that have content, with their names."""
         if file.size <= SMALL and quick(data := await file.read(0, file.size)):
-            return _leaves(data)
-        return await self._lane.over(_leaves, file.size, file.read)
+            return octets.leaves(data)
+        return await self._lane.over(octets.leaves, file.size, file.read)
 
     async def glimpse(self, file: MessageFile) -> Glimpse:
         """The thread that a message belongs to, and its first words."""
         data = await file.read(0, READ)
-        return _glimpse(data) if quick(data) else await self._lane.call(_glimpse, data)
+        return octets.glimpse(data) if quick(data) else await self._lane.call(octets.glimpse, data)
 
     def view(
         self, state: View, recent_from: int | None, rights: Callable[[], Awaitable[Rights]] | None = None
@@ -382,26 +380,6 @@ class AccountMail:
         if len(name.encode()) > self._service.config.name_limit:
             raise Permanent("folder name longer than mailbox.name_limit")
         return name
-
-
-def _behind(head: bytes, content: Content) -> Callable[[int, int], Awaitable[bytes]]:
-    """Reads a message that has `head` before its stored content."""
-
-    async def read(offset: int, length: int) -> bytes:
-        part = head[offset : offset + length]
-        if len(part) < length:
-            part += await content.read(max(0, offset - len(head)), length - len(part))
-        return part
-
-    return read
-
-
-def _leaves(message: bytes | Window) -> list[Leaf]:
-    return leaves(parse(message))
-
-
-def _glimpse(beginning: bytes) -> Glimpse:
-    return Glimpse(thread_id(beginning[: headers.header_end(beginning)]) or "", preview(beginning) or "")
 
 
 def _canonical(name: str) -> str:

@@ -2,9 +2,10 @@
 
 import email
 import email.policy
+import hashlib
+import itertools
 import re
-import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from email.headerregistry import Address, Group
 from email.message import EmailMessage
@@ -17,6 +18,7 @@ _ID = re.compile(r"<[!-;=?A-Z\[-~^_a-z@]{3,990}>")
 _CID = re.compile(r"[A-Za-z0-9._-]{1,100}(?:@[A-Za-z0-9.-]{1,100})?")
 _PLAIN_POLICY = email.policy.SMTP
 _BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
+_STAND_IN = re.compile(rb"message ([0-9a-f]{64})")
 _LINE = 998  # octets (RFC 5322 section 2.1.1)
 
 
@@ -119,6 +121,7 @@ def _fill(message: EmailMessage, letter: Letter, enclosed: dict[str, bytes]) -> 
     """`enclosed` gets messages that are put in at the end, by what stands for each until then."""
     if "\0" in letter.text or "\0" in letter.html:
         raise ValueError("NUL can not stand in a text")
+    stand_ins = _stand_ins(letter)
     inline = [one for one in letter.attachments if one.cid and letter.html]
     message.set_content(letter.text or html_text.read(letter.html).text, charset="utf-8")
     if letter.html:
@@ -134,17 +137,15 @@ def _fill(message: EmailMessage, letter: Letter, enclosed: dict[str, bytes]) -> 
             )
     for one in letter.attachments:
         if one not in inline:
-            _attach(message, one, enclosed)
+            _attach(message, one, enclosed, stand_ins)
 
 
-def _attach(message: EmailMessage, one: Attachment, enclosed: dict[str, bytes]) -> None:
+def _attach(message: EmailMessage, one: Attachment, enclosed: dict[str, bytes], stand_ins: Iterator[str]) -> None:
     kind, subtype = _kind(one.type)
     if _is_message(one):
         if message.get_content_type() != "multipart/mixed":
             message.make_mixed()
-        stand_in = (
-            f"message {secrets.token_hex(32)}"  # the generator would write the message anew; nobody can write that
-        )
+        stand_in = next(stand_ins)  # the generator would write the message anew
         enclosed[stand_in] = one.content
         message.attach(_enclosed(one, stand_in))
     elif kind == "message":
@@ -169,6 +170,19 @@ def _enclosed(one: Attachment, stand_in: str) -> EmailMessage:
     part.add_header("Content-Disposition", "attachment", filename=_line(one.name))
     part.set_payload(stand_in)
     return part
+
+
+def _stand_ins(letter: Letter) -> Iterator[str]:
+    """Words that stand nowhere else in the message."""
+    people_there = (letter.sender, *letter.to, *letter.cc, *letter.reply_to, *letter.bcc)
+    names = [*(one.name for one in people_there), *(one.name for one in letter.attachments)]
+    texts = "\n".join((letter.subject, letter.text, letter.html, *names)).encode("utf-8", "replace")
+    contents = (texts, *(one.content for one in letter.attachments))
+    taken = {found for content in contents for found in _STAND_IN.findall(content)}
+    for number in itertools.count():
+        digest = hashlib.sha256(f"{number} {letter.message_id}".encode()).hexdigest()
+        if digest.encode() not in taken:
+            yield f"message {digest}"
 
 
 def _kind(text: str) -> tuple[str, str]:

@@ -10,8 +10,8 @@ from . import headers
 
 _TOKEN = re.compile(rb' *(?:([()])|"((?:[^"\\]|\\.)*)"|\{([0-9]+)\}\r\n|(NIL))', re.DOTALL)
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
-_WORD = rb'(?:NIL|"(?:[^"\\]++|\\.)*+")'
-_MORE = re.compile(rb"(?: ?\(" + _WORD + rb"(?: " + _WORD + rb"){3}\))*+", re.DOTALL)  # addresses, none with a literal
+_WORD = rb'(?:NIL|"[^"\\]*+(?:\\.[^"\\]*+)*")'
+_MORE = re.compile(rb"(?: ?\(" + _WORD + rb"(?: " + _WORD + rb"){3}\))*", re.DOTALL)  # addresses, none with a literal
 _FIELDS = 10
 _LIST = 3  # how deep the addresses of a field lie: in the envelope, which is the first value
 _Value = bytes | None | list["_Value"]

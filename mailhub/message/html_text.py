@@ -16,7 +16,7 @@ _BLOCKS = frozenset(
 _RAW = {name: re.compile(rf"</{name}(?![A-Za-z0-9])", re.IGNORECASE) for name in ("script", "style", "title")}
 _NAME = re.compile(r"/?([A-Za-z][A-Za-z0-9:-]{0,40}+)")
 _STOP = re.compile(r"[>\"']")
-_ATTRIBUTE = re.compile(r"""([^\s"'>/=]++)\s*+(?:=\s*+("[^"]*+"|'[^']*+'|[^\s"'>]++))?+""")
+_ATTRIBUTE = re.compile(r"""([^\s"'>/=]++)\s*+(?:=\s*+("[^"]*+"|'[^']*+'|[^\s"'>]++))?""")
 _ENDLESS = re.compile(r"&#(?:x[0-9a-f]{9,}+|[0-9]{9,}+);?", re.IGNORECASE)
 
 

@@ -1,12 +1,14 @@
 """Mail made to hurt whoever opens it: what one message may cost, and that each one can be listed and opened."""
 
+import io
+import zipfile
 from collections.abc import AsyncIterator
 from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 from support.letters import PNG, give, letter
-from support.webmail import Site, site
+from support.webmail import OWN, Site, site
 
 from mailhub.message import envelope
 from mailhub.message.structure import render
@@ -90,3 +92,25 @@ def test_of_an_envelope_as_many_addresses_are_read_as_are_wanted(field: bytes) -
     assert len(whole.to) > 100
     assert (few.to, few.origin) == (whole.to[:7], whole.origin[:7])
     assert (few.cc, few.message_id, few.subject) == (whole.cc, whole.message_id, whole.subject)
+
+
+async def test_half_a_character_keeps_no_folder_from_being_listed(here: Site) -> None:
+    """UTF-7 has halves of characters, of which no JSON can be made."""
+    subject = b"From: bob@mailhub.test\r\nSubject: =?utf-7?q?half+2AA-?=\r\nContent-Type: "
+    await give(
+        here,
+        subject + b"text/plain; charset=utf-7\r\n\r\nhalf+2AA-\r\n",
+        subject
+        + b"multipart/mixed; boundary=B\r\n\r\n--B\r\nContent-Type: image/png; name*=utf-7''half%2B2AA-\r\n\r\nx\r\n--B--\r\n",
+    )
+    ann = await here.signed_in()
+    listed = (await ann.own("GET", "folders/INBOX/messages"))["messages"]
+    assert [one["subject"] for one in listed] == ["half\ufffd"] * 2
+    assert (await ann.own("GET", PLACE))["text"].strip() == "half\ufffd"
+    assert "half\ufffd" in await ann.own("GET", PLACE + "/html")
+    file = (await ann.own("GET", "folders/INBOX/messages/2"))["files"][0]
+    assert file["name"] == "half\ufffd"
+    assert await ann.own("GET", f"folders/INBOX/messages/2/parts/{file['section']}") == "x"
+    async with ann.http.get(f"{here.root}{OWN}folders/INBOX/messages/2/files.zip") as answer:
+        assert zipfile.ZipFile(io.BytesIO(await answer.read())).namelist() == ["half\ufffd"]
+    assert (await ann.own("GET", "folders/INBOX/messages", params={"q": "half"}))["total"] == 2
