@@ -5,10 +5,12 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
+from mailhub.control.delegated import Delegated
 from mailhub.control.words import Status
 from mailhub.directory.passkeys import Passkeys
 from mailhub.directory.second_factor import SecondFactors
 from mailhub.hub_status import published, status_of
+from mailhub.model.address import key
 from mailhub.model.clock import SystemClock, VirtualClock
 from mailhub.net.certificates import ACME
 from mailhub.net.challenges import Challenges
@@ -121,6 +123,12 @@ def mail_routes(hub: "Hub", access: Access, writer: Writer, undo: AsyncExitStack
     ]
 
 
+def _operators(hub: "Hub") -> frozenset[str]:
+    """Who runs the server, and who has the mail that is for it."""
+    main = hub.router.domain
+    return frozenset([*map(key, hub.config.web.admins), f"postmaster@{main}", f"@{main}"])
+
+
 async def serving_web(hub: "Hub", faults: Faults | None, undo: AsyncExitStack) -> WebServer:
     """`undo` gets how it is unmade."""
     config = hub.config
@@ -128,7 +136,8 @@ async def serving_web(hub: "Hub", faults: Faults | None, undo: AsyncExitStack) -
     sessions = Sessions(hub.directory, config.web, hub.clock) if webmail else None
     access = Access(hub.control.tokens, hub.authenticator, lambda: hub.config.auth, config.web, hub.clock, sessions)
     routes: list[Route] = health.routes(lambda: hub.trouble) + trying.routes(config.web.prefix)
-    routes += actions.routes(hub.control, access) + quarantine.routes(hub.control, access)
+    delegated = Delegated(hub.control, hub.directory, _operators(hub), config.delivery.recipient_delimiter)
+    routes += actions.routes(hub.control, delegated, access) + quarantine.routes(hub.control, access)
     writer = Writer(hub.mailboxes, hub.spool.new_id, hub.clock, lambda: hub.policy.config.message_size_limit)
     routes += Sending(hub.control, hub.policy, hub.mailboxes, writer, access, hub.clock).routes()
     routes += Metrics(

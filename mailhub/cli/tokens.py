@@ -21,7 +21,7 @@ def token() -> None:
 @token.command()
 @click.argument("name")
 @click.option(
-    "--scope", "scopes", multiple=True, required=True, help='"SUBJECT:read" or "SUBJECT:write", such as "queue:read", "*:read"; may be repeated.'
+    "--scope", "scopes", multiple=True, required=True, help='"SUBJECT:read" or "SUBJECT:write", such as "queue:read", "*:read", with "@DOMAIN" behind it: there alone, as its administrators may; may be repeated.'
 )  # fmt: skip
 @click.option(
     "--days", type=click.FloatRange(min=0, max=36_500), default=0.0, help="How long it is good; default: without end."

@@ -5,9 +5,10 @@ from typing import TypeVar
 
 from mailhub.directory import Directory, Forward
 from mailhub.model.address import key
-from mailhub.store.api import MailboxStore, TextStore
+from mailhub.store.api import MailboxStore, TextStore, TokenStore
 
 from . import words
+from .errors import ControlError
 
 Row = TypeVar("Row")
 _LOOKED = 500  # rows in one look
@@ -16,8 +17,8 @@ _LOOKED = 500  # rows in one look
 class Accounts:
     """The actions on the directory; a removed account's index goes with it, its Maildir stays."""
 
-    def __init__(self, directory: Directory, mailboxes: MailboxStore, texts: TextStore) -> None:
-        self._directory, self._mailboxes, self._texts = directory, mailboxes, texts
+    def __init__(self, directory: Directory, mailboxes: MailboxStore, texts: TextStore, tokens: TokenStore) -> None:
+        self._directory, self._mailboxes, self._texts, self._tokens = directory, mailboxes, texts, tokens
 
     async def add_user(self, request: words.UserAdd) -> words.Done:
         await self._directory.add_account(request.address, request.password)
@@ -57,6 +58,12 @@ class Accounts:
         return tuple(await self._directory.admins(request.name))
 
     async def remove_domain(self, request: words.DomainRemove) -> words.Done:
+        """Not while a token is good for it: whoever has the name next is somebody else."""
+        for token in await self._tokens.page():
+            if any(scope.endswith(f"@{request.name.lower()}") for scope in token.scopes):
+                raise ControlError(
+                    "refused", f"token {token.name!r} is good for domain {request.name}: remove it first"
+                )
         await self._directory.remove_domain(request.name)
         return words.Done()
 

@@ -2,7 +2,7 @@
 
 from typing import Literal, cast, get_args
 
-Kind = Literal["usage", "not_found", "exists", "limit", "temporary", "refused", "bug"]
+Kind = Literal["usage", "not_found", "exists", "limit", "temporary", "refused", "denied", "bug"]
 
 
 class ControlError(Exception):

@@ -1,9 +1,12 @@
-"""What a token may do: each action is read or write of a subject, which is the first word of its name ("queue.list")."""
+"""What a token may do: each action is read or write of a subject, which is the first word of its name ("queue.list"). A scope that ends
+with a domain ("user:write@example.org") is good for what its administrators may do there (`delegated`), and for nothing else."""
 
 from collections.abc import Iterable
 from typing import Any, get_args
 
 import msgspec
+
+from mailhub.config.rules import is_domain
 
 from . import words
 
@@ -32,12 +35,23 @@ SUBJECTS = tuple(sorted({action.partition(".")[0] for action in (*ACTIONS, *FOLL
 
 
 def known(scope: str) -> bool:
-    subject, _, way = scope.partition(":")
-    return subject in (*SUBJECTS, "*") and way in ("read", "write")
+    subject, _, rest = scope.partition(":")
+    way, at, domain = rest.partition("@")
+    return subject in (*SUBJECTS, "*") and way in ("read", "write") and (not at or is_domain(domain))
 
 
 def allowed(scopes: Iterable[str], action: str) -> bool:
-    """Whether one of the scopes covers it; write covers read."""
+    """Whether one of the scopes covers it for the whole server; write covers read."""
+    return any(scope in _covering(action) for scope in scopes)
+
+
+def domains(scopes: Iterable[str], action: str) -> frozenset[str]:
+    """The domains that the scopes cover it for, one by one."""
+    parts = [scope.partition("@") for scope in scopes]
+    return frozenset(domain for scope, at, domain in parts if at and scope in _covering(action))
+
+
+def _covering(action: str) -> set[str]:
     subject = action.partition(".")[0]
     ways = ("read", "write") if reads(action) else ("write",)
-    return any(f"{one}:{way}" in scopes for one in (subject, "*") for way in ways)
+    return {f"{one}:{way}" for one in (subject, "*") for way in ways}

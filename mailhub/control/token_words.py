@@ -27,7 +27,7 @@ class MadeToken(Struct, frozen=True, kw_only=True):
 
 
 class TokenAdd(Request[MadeToken], frozen=True, kw_only=True, tag="token.add"):
-    """`scopes`: "SUBJECT:read", "SUBJECT:write" (which reads too), with "*" for all subjects. `lifetime`: seconds, 0 without end."""
+    """`scopes`: "SUBJECT:read", "SUBJECT:write" (which reads too), with "*" for all subjects; with "@DOMAIN" behind it, there alone. `lifetime`: seconds, 0 without end."""
 
     name: Name
     scopes: Annotated[tuple[str, ...], Meta(min_length=1, max_length=100)]

@@ -29,13 +29,14 @@ class Tokens:
     async def add(self, request: words.TokenAdd) -> words.MadeToken:
         if unknown := [scope for scope in request.scopes if not scopes.known(scope)]:
             raise ControlError(
-                "usage", f"no scope {unknown[0]!r}: SUBJECT:read or SUBJECT:write, of *, {', '.join(scopes.SUBJECTS)}"
+                "usage",
+                f"no scope {unknown[0]!r}: SUBJECT:read or SUBJECT:write, of *, {', '.join(scopes.SUBJECTS)}; for one domain with @DOMAIN",
             )
         if not request.name.isprintable() or request.name != request.name.strip():
             raise ControlError("usage", f"{request.name!r} is no name for a token: printable characters")
         token, now = _MARK + secrets.token_urlsafe(32), self._clock.now()
         expires = now + request.lifetime if request.lifetime else 0.0
-        wanted = tuple(sorted(set(request.scopes)))
+        wanted = tuple(sorted({scope.lower() for scope in request.scopes}))
         await self._store.put(TokenRow(request.name, digest(token), wanted, now, expires), LIMIT)
         return words.MadeToken(token=token)
 

@@ -364,7 +364,7 @@ class Call(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Failure(Struct, frozen=True, kw_only=True):
-    """Why it could not be done. `kind`: "usage", "not_found", "exists", "limit", "temporary", "refused", "bug"."""
+    """Why it could not be done. `kind`: "usage", "not_found", "exists", "limit", "temporary", "refused", "denied", "bug"."""
 
     kind: str
     text: str

@@ -269,6 +269,10 @@ class Directory:
         row = await self.stored(account)
         return row is not None and row.enabled and await self._store.administers(row.name, domain.lower())
 
+    async def administered(self, account: str) -> tuple[str, ...]:
+        """The domains that the account was named for, by name; whether it may sign in, and even whether it is there, does not matter."""
+        return tuple(await self._store.administered(key(account)))
+
     async def add_admin(self, domain: str, account: str) -> None:
         """NotFound where the domain is not ours, or there is no such account."""
         await self._require_domain(domain.lower())

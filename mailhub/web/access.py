@@ -3,13 +3,14 @@
 import base64
 import binascii
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
 from aiohttp import web
 
 from mailhub.config.signin import Auth
 from mailhub.config.web import Web
-from mailhub.control.scopes import allowed
+from mailhub.control.scopes import allowed, domains
 from mailhub.control.tokens import Tokens, digest
 from mailhub.directory import Authenticator
 from mailhub.model.clock import Clock
@@ -20,9 +21,18 @@ from .safety import client_of, is_secret
 from .sessions import CHALLENGE, Sessions
 
 SERVICE = "api"
+_BEARER = "Bearer"
 _MINUTE = 60.0
 _TABLE = 10_000  # askers whose requests are counted
 _CREDENTIALS = 4_096  # characters of Authorization
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks, in words for the log. `domains`: what he asks for has to lie there; None: anywhere."""
+
+    name: str
+    domains: frozenset[str] | None = None
 
 
 class Access:
@@ -42,31 +52,35 @@ class Access:
         self._requests: Counters[str] = Counters(_MINUTE, _TABLE)
 
     async def token(self, request: web.Request, action: str) -> str:
-        """The name of the token that lets this action be done. Denied; Temporary where the client tried too much."""
-        challenge = "Bearer"
-        shown, client = self._credentials(request, "bearer", challenge), client_of(request)
-        login = f"token {digest(shown)[:12]}"
-        self._authenticator.admit(login, service=SERVICE, client=client)
-        row = await self._tokens.shown(shown, client)
-        if row is None:
-            await self._authenticator.failed(login, "no such token, or it has ended", service=SERVICE, client=client)
-            raise Denied(401, "no such token, or it has ended", f'{challenge} error="invalid_token"')
-        self._count(f"token {row.name}")
-        if not allowed(row.scopes, action):
-            scope = f"a scope for {action} is missing; the token has {' '.join(row.scopes)}"
-            raise Denied(403, scope, f'{challenge} error="insufficient_scope"')
-        return row.name
+        """The name of the token that lets this action be done, on the whole server. Denied; Temporary where the client tried too much."""
+        name, scopes = await self._token(request)
+        if not allowed(scopes, action):
+            raise _short_of(scopes, action)
+        return name
 
     async def operator(self, request: web.Request, action: str) -> str:
-        """Who may do this action, in words for the log: an administrator's browser, or a token. Denied; Temporary."""
+        """Who may do this action on the whole server, in words for the log: an administrator's browser, or a token. Denied; Temporary."""
+        asker = await self.asker(request, action)
+        if asker.domains is not None:
+            raise Denied(403, f"{action} is for who runs the whole server")
+        return asker.name
+
+    async def asker(self, request: web.Request, action: str) -> Asker:
+        """The same, or who may do it for some domains alone. Denied; Temporary."""
         if self._sessions is not None and "Authorization" not in request.headers:
             session = await self._sessions.of(request)
             if session is not None:
                 self._count(session.account)
-                if not allowed(session.scopes, action):
-                    raise Denied(403, f"{session.account} is none of web.admins")
-                return f"{session.account} in a browser"
-        return f"token {await self.token(request, action)!r}"
+                scopes = await self._sessions.scopes(session)
+                asker = _asker(f"{session.account} in a browser", scopes, action)
+                if asker is None:
+                    raise Denied(403, f"{session.account} is none of web.admins, and administers no domain")
+                return asker
+        name, scopes = await self._token(request)
+        asker = _asker(f"token {name!r}", scopes, action)
+        if asker is None:
+            raise _short_of(scopes, action)
+        return asker
 
     async def account(self, request: web.Request) -> str:
         """The account whose browser is signed in, or that signs in now: one with a second factor by an app password. Denied; Temporary."""
@@ -97,6 +111,18 @@ class Access:
         if not (is_secret(request) or self._auth().allow_plaintext or _of_this_host(request)):
             raise Denied(403, "TLS first: nobody signs in on a connection that others may read (auth.allow_plaintext)")
 
+    async def _token(self, request: web.Request) -> tuple[str, tuple[str, ...]]:
+        """Name and scopes of one that opens something now."""
+        shown, client = self._credentials(request, "bearer", _BEARER), client_of(request)
+        login = f"token {digest(shown)[:12]}"
+        self._authenticator.admit(login, service=SERVICE, client=client)
+        row = await self._tokens.shown(shown, client)
+        if row is None:
+            await self._authenticator.failed(login, "no such token, or it has ended", service=SERVICE, client=client)
+            raise Denied(401, "no such token, or it has ended", f'{_BEARER} error="invalid_token"')
+        self._count(f"token {row.name}")
+        return row.name, row.scopes
+
     def _credentials(self, request: web.Request, scheme: str, challenge: str) -> str:
         self.confidential(request)
         given, _, shown = request.headers.get("Authorization", "").partition(" ")
@@ -111,3 +137,15 @@ class Access:
 
 def _of_this_host(request: web.Request) -> bool:
     return ipaddress.ip_address(client_of(request)).is_loopback
+
+
+def _asker(name: str, scopes: Collection[str], action: str) -> Asker | None:
+    if allowed(scopes, action):
+        return Asker(name)
+    found = domains(scopes, action)
+    return Asker(name, found) if found else None
+
+
+def _short_of(scopes: Collection[str], action: str) -> Denied:
+    scope = f"a scope for {action} is missing; the token has {' '.join(scopes)}"
+    return Denied(403, scope, f'{_BEARER} error="insufficient_scope"')

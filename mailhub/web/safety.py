@@ -35,7 +35,7 @@ _HEADERS = {
     "Server": "mailhub",
 }
 _STATUS_OF = {NotFound: 404, NoRight: 403, Exists: 409, OverQuota: 409, LimitReached: 429}
-_STATUS = {"usage": 400, "not_found": 404, "exists": 409, "limit": 429, "temporary": 503, "refused": 400}
+_STATUS = {"usage": 400, "not_found": 404, "exists": 409, "limit": 429, "temporary": 503, "refused": 400, "denied": 403}
 
 
 class Denied(Exception):

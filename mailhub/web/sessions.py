@@ -32,7 +32,7 @@ _FRESH = 300.0  # seconds in which a password that was typed counts for changes 
 
 @dataclass(slots=True)
 class Session:
-    """A browser. `id`: how it is named in lists, no secret. `is_admin`: may run the server, and has `scopes` as a token would.
+    """A browser. `id`: how it is named in lists, no secret. `is_admin`: may run the server.
     `created`, `used`: wall time; `client`, `agent`: where it was last, and what it calls itself."""
 
     id: str
@@ -47,10 +47,6 @@ class Session:
     began: float = 0.0  # monotonic, as the next
     seen: float = 0.0
     confirmed: float = 0.0  # when the password was typed last
-
-    @property
-    def scopes(self) -> tuple[str, ...]:
-        return ("*:write",) if self.is_admin else ()
 
 
 class Unconfirmed(Denied):
@@ -105,6 +101,16 @@ class Sessions:
         if self._clock.monotonic() - session.confirmed > _FRESH:
             raise Unconfirmed
         return session
+
+    async def domains(self, session: Session) -> tuple[str, ...]:
+        """Those that its account administers."""
+        return await self._directory.administered(session.account)
+
+    async def scopes(self, session: Session) -> tuple[str, ...]:
+        """What it may do, as a token would."""
+        if session.is_admin:
+            return ("*:write",)
+        return tuple(f"*:write@{domain}" for domain in await self.domains(session))
 
     def confirm(self, session: Session) -> None:
         """Its user has typed the password."""

@@ -108,6 +108,11 @@ async def test_admins(directory: OutsideDirectory) -> None:
               ("cara@a.test", "b.test"): True, ("cara@a.test", "a.test"): False, ("ann@a.test", "a.test"): False,
               ("gone@a.test", "a.test"): False, ("root@elsewhere.test", "a.test"): False}  # fmt: skip
     assert {pair: await directory.administers(*pair) for pair in wanted} == wanted
+    assert await directory.administered("Bob@A.test") == ("a.test",)
+    assert await directory.administered("cara@a.test") == ("b.test",)
+    assert await directory.administered("ann@a.test") == await directory.administered("' or 1=1 -- ") == ()
+    every = {domain.name for domain in await directory.domains() if domain.source == "store"}
+    assert set(await directory.administered("root@elsewhere.test")) == every
     with pytest.raises(Permanent, match="change it there"):
         await directory.add_admin("a.test", "ann@a.test")
 
@@ -122,6 +127,8 @@ async def test_extmail(server: Mariadb, tmp_path: Path) -> None:
     assert (await made.source.name("ann@a.test")).storage == 20_971_520
     assert await made.alias("team@a.test") == ("ann@a.test",)
     assert await made.admins("a.test") == ["ann@a.test", "root@extmail.org"]
+    assert await made.administered("ann@a.test") == ("a.test",)
+    assert "a.test" in await made.administered("root@extmail.org")
     assert (await made.administers("ann@a.test", "a.test"), await made.administers("ann@a.test", "b.test")) == (
         True,
         False,

@@ -140,6 +140,16 @@ async def test_admins_of_domains(directory: Directory) -> None:
     for wrong in (("c.test", "ann@a.test"), ("b.test", "nobody@a.test")):
         with pytest.raises(NotFound):
             await directory.add_admin(*wrong)
+    assert await directory.administered("Ann@a.test") == ("b.test",)
+    assert await directory.administered("bob@a.test") == ()
+    await directory.remove_account("ann@a.test")
+    assert await directory.administered("ann@a.test") == ()
+    await directory.add_account("ann@a.test", None)
+    await directory.add_admin("b.test", "ann@a.test")
+    await directory.remove_domain("b.test")
+    assert await directory.administered("ann@a.test") == ()
+    await directory.add_domain("b.test")
+    await directory.add_admin("b.test", "ann@a.test")
     await directory.remove_admin("b.test", "ann@a.test")
     with pytest.raises(NotFound):
         await directory.remove_admin("b.test", "ann@a.test")

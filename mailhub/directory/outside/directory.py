@@ -106,6 +106,10 @@ class OutsideDirectory(Directory):
         row = await self.stored(account)
         return row is not None and row.enabled and row.name in await self.admins(domain)
 
+    async def administered(self, account: str) -> tuple[str, ...]:
+        name = key(account)
+        return tuple(await self.source.tables.administered(self.source.ask, name)) if _askable(name) else ()
+
     async def add_admin(self, domain: str, account: str) -> None:
         _refuse()
 

@@ -87,6 +87,10 @@ class OwnTables:
         statement = "select account from mailhub_admin where domain = %s order by account"
         return [text(row[0]) for row in (await ask(statement, [domain])).rows]
 
+    async def administered(self, ask: Ask, account: str) -> list[str]:
+        statement = "select domain from mailhub_admin where account = %s order by domain"
+        return [text(row[0]) for row in (await ask(statement, [account])).rows]
+
 
 class Rows:
     """What `Directory` asks of its store, in those tables. Temporary while the database is away."""
@@ -141,6 +145,9 @@ class Rows:
     async def administers(self, account: str, domain: str) -> bool:
         statement = "select 1 from mailhub_admin where domain = %s and account = %s"
         return bool((await self._source.ask(statement, [domain, account])).rows)
+
+    async def administered(self, account: str) -> list[str]:
+        return await self._source.tables.administered(self._source.ask, account)
 
     async def put_admin(self, domain: str, account: str) -> None:
         await self._done("replace into mailhub_admin values (%s, %s)", [domain, account])
@@ -214,6 +221,9 @@ class OwnDirectory(OutsideDirectory):
 
     async def administers(self, account: str, domain: str) -> bool:
         return await Directory.administers(self, account, domain)
+
+    async def administered(self, account: str) -> tuple[str, ...]:
+        return await Directory.administered(self, account)
 
     async def add_admin(self, domain: str, account: str) -> None:
         await Directory.add_admin(self, domain, account)

@@ -70,6 +70,9 @@ class Queries:
     async def admins(self, ask: Ask, domain: str) -> list[str]:
         return []
 
+    async def administered(self, ask: Ask, account: str) -> list[str]:
+        return []
+
 
 async def _rows(ask: Ask, query: Statement, name: str) -> Answer:
     """The rows that are meant: where no column says whose they are, names in ASCII alone are believed, for an accent more or

@@ -53,6 +53,10 @@ class Schema(Protocol):
         """Who may change what lives in the domain, by name; who may change all, where they are kept apart, is in each list."""
         ...
 
+    async def administered(self, ask: Ask, account: str) -> list[str]:
+        """Domains that it may change what lives in, by name."""
+        ...
+
 
 def text(value: Any) -> str:
     """A column's value; "" for NULL."""
@@ -85,12 +89,12 @@ class PostfixAdmin:
     `active`: of a mailbox, beside its flag; `alias_domains`: whether there is such a table."""
 
     alias_domains = True
-    # By domain, and of those who may change all of them: old tables have these as admins of "ALL".
-    admin_queries: tuple[str, ...] = (
+    # Of one domain, and of all: old tables have who may change all as admins of "ALL".
+    admins_of_one = (
         "select d.username, d.domain from domain_admins d join admin a on a.username = d.username"
-        " where d.domain in (%s, 'ALL') and d.active = 1 and a.active = 1",
-        "select username, 'ALL' from admin where superadmin = 1 and active = 1",
+        " where d.active = 1 and a.active = 1"
     )
+    admins_of_all = "select username, 'ALL' from admin where superadmin = 1 and active = 1"
 
     def __init__(self, scheme: str) -> None:
         self._scheme = scheme
@@ -151,22 +155,26 @@ class PostfixAdmin:
         return [text(row[0]).lower() for statement in statements for row in (await ask(statement, [])).rows]
 
     async def admins(self, ask: Ask, domain: str) -> list[str]:
-        found: set[str] = set()
-        for statement in self.admin_queries:
-            answer = await ask(statement, [domain] if "%s" in statement else [])
-            found |= {key(text(row[0])) for row in answer.rows if text(row[1]).lower() in (domain, "all")}
-        return sorted(found)
+        one = await ask(self.admins_of_one + " and d.domain in (%s, 'ALL')", [domain])
+        rows = [*one.rows, *(await ask(self.admins_of_all, [])).rows]
+        return sorted({key(text(row[0])) for row in rows if text(row[1]).lower() in (domain, "all")})
+
+    async def administered(self, ask: Ask, account: str) -> list[str]:
+        one = await ask(self.admins_of_one + " and d.username = %s", [account])
+        rows = [*one.rows, *(await ask(self.admins_of_all + " and username = %s", [account])).rows]
+        found = {text(row[1]).lower() for row in rows if key(text(row[0])) == account}
+        return sorted(await self.domains(ask) if "all" in found else found)
 
 
 class ExtMail(PostfixAdmin):
     """domain, mailbox, alias, manager and domain_manager of ExtMail and ExtMan: PostfixAdmin's of old, without `backupmx` and alias_domain."""
 
     alias_domains = False
-    admin_queries = (
+    admins_of_one = (
         "select d.username, d.domain from domain_manager d join manager m on m.username = d.username"
-        " where d.domain = %s and d.active = 1 and m.active = 1",
-        "select username, 'ALL' from manager where type = 'admin' and active = 1",
+        " where d.active = 1 and m.active = 1"
     )
+    admins_of_all = "select username, 'ALL' from manager where type = 'admin' and active = 1"
 
     def __init__(self, scheme: str) -> None:
         super().__init__(scheme)

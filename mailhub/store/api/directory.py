@@ -114,6 +114,10 @@ class DirectoryStore(Protocol):
 
     async def administers(self, account: str, domain: str) -> bool: ...
 
+    async def administered(self, account: str) -> list[str]:
+        """Domains that it may change what lives in."""
+        ...
+
     async def put_admin(self, domain: str, account: str) -> None:
         """NotFound where there is no such account."""
         ...

@@ -58,6 +58,8 @@ class DeleteAccount:
 
 @dataclass(frozen=True, slots=True)
 class DeleteDomain:
+    """With those who may change it: whoever has the name next is somebody else."""
+
     name: str
 
     def apply(self, db: sqlite3.Connection, told: Told) -> None:
@@ -157,6 +159,10 @@ class SqliteDirectory(SqliteCredentials):
     async def administers(self, account: str, domain: str) -> bool:
         text = "select 1 from domain_admin where domain = ? and account = ?"
         return bool(await self._reader.call(self._rows, text, (domain, account)))
+
+    async def administered(self, account: str) -> list[str]:
+        text = "select domain from domain_admin where account = ? order by domain"
+        return [row[0] for row in await self._reader.call(self._rows, text, (account,))]
 
     async def put_admin(self, domain: str, account: str) -> None:
         await self._writer.do(PutAdmin(domain, account))

@@ -91,7 +91,9 @@ class PasskeyRoutes:
             raise Denied(401, str(error)) from error
         account = self._authenticator.succeeded(name, service=WEB, client=client)
         response = web.Response(content_type="application/json")
-        response.body = json.encode(told(await self._sessions.begin(request, response, account.name)))
+        response.body = json.encode(
+            await told(self._sessions, await self._sessions.begin(request, response, account.name))
+        )
         return response
 
     async def _list(self, request: web.Request) -> web.StreamResponse:

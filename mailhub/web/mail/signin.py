@@ -1,14 +1,17 @@
 """Signing in with a browser, and the browsers that are signed in."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Annotated
 
 from aiohttp import web
 from msgspec import Meta, Struct, json
 
+from mailhub.control.delegated import ACTIONS
 from mailhub.directory import Authenticator
 from mailhub.directory.authenticator import WEB, Factor
 from mailhub.directory.second_factor import CodeWanted
+from mailhub.model.errors import Temporary
 
 from ..access import Access
 from ..own.signed import OWN
@@ -29,11 +32,13 @@ class SigningIn(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SignedIn(Struct, frozen=True):
-    """`token`: every change has to show it in X-CSRF-Token."""
+    """`token`: every change has to show it in X-CSRF-Token. `domains`: those that the account administers, and what it `may` do there."""
 
     account: str
     token: str
     is_admin: bool
+    domains: tuple[str, ...] = ()
+    may: tuple[str, ...] = ()
 
 
 class Browser(Struct, frozen=True):
@@ -94,11 +99,13 @@ class SignIn:
             raise Denied(401, "wrong login, password or code")
         await self._stored()
         response = web.Response(content_type="application/json")
-        response.body = json.encode(told(await self._sessions.begin(request, response, account.name)))
+        response.body = json.encode(
+            await told(self._sessions, await self._sessions.begin(request, response, account.name))
+        )
         return response
 
     async def _session(self, request: web.Request) -> web.StreamResponse:
-        return answered(told(await self._sessions.required(request)))
+        return answered(await told(self._sessions, await self._sessions.required(request)))
 
     async def _end(self, request: web.Request) -> web.StreamResponse:
         await self._sessions.required(request)
@@ -123,5 +130,9 @@ class SignIn:
         return answered(Ended(self._sessions.end_others(await self._sessions.required(request))))
 
 
-def told(session: Session) -> SignedIn:
-    return SignedIn(session.account, session.token, session.is_admin)
+async def told(sessions: Sessions, session: Session) -> SignedIn:
+    domains: tuple[str, ...] = ()
+    if not session.is_admin:
+        with suppress(Temporary):  # a database of others that is away: mail is read all the same
+            domains = await sessions.domains(session)
+    return SignedIn(session.account, session.token, session.is_admin, domains, ACTIONS if domains else ())

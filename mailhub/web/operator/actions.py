@@ -7,6 +7,7 @@ import msgspec
 from aiohttp import web
 
 from mailhub.control import words
+from mailhub.control.delegated import Delegated, rule
 from mailhub.control.scopes import ACTIONS, reads
 from mailhub.control.service import Control
 
@@ -19,11 +20,11 @@ log = logging.getLogger("mailhub.web")
 ROOT = "/api/mailhub/v1/"
 
 
-def routes(control: Control, access: Access) -> list[Route]:
+def routes(control: Control, delegated: Delegated, access: Access) -> list[Route]:
     made = []
     for action, kind in ACTIONS.items():
         summary = _summary(kind)
-        handler = _handler(control, access, action, kind)
+        handler = _handler(control, delegated, access, action, kind)
         answer = words.answer_type(kind)
         if reads(action):
             made.append(
@@ -33,16 +34,22 @@ def routes(control: Control, access: Access) -> list[Route]:
     return made
 
 
-def _handler(control: Control, access: Access, action: str, kind: "type[words.Request[Any]]") -> Handler:
+def _handler(
+    control: Control, delegated: Delegated, access: Access, action: str, kind: "type[words.Request[Any]]"
+) -> Handler:
     async def do(request: web.Request) -> web.StreamResponse:
         try:
-            who = await access.operator(request, action)
+            who = await access.asker(request, action)
         except Denied as denied:
             return denied.answer
+        if who.domains is not None:
+            rule(kind)
         asked = _from_query(request, kind) if request.method == "GET" else await read(request, kind, 0)
         if not reads(action):
-            log.info("http: %s by %s from %s", action, who, client_of(request))
-        return answered(await control.perform(asked))
+            log.info("http: %s by %s from %s", action, who.name, client_of(request))
+        if who.domains is None:
+            return answered(await control.perform(asked))
+        return answered(await delegated.perform(asked, who.domains))
 
     return do
 

@@ -1,0 +1,205 @@
+"""What an administrator of some domains may ask for: judged here and nowhere else, before anything is done.
+
+Comes from: `web`, for a browser or a token that is good for some domains alone. Gives to: `service`. A request that has no rule in the
+table is refused, so that a new one is open to nobody by forgetting.
+
+Invariants
+- Each rule names the domain that the request is about, and that domain is one of the asker's.
+- Nothing is told and nothing is done to accounts of operators, and of those who administer a domain that the asker does not: nobody
+  raises himself by the password, the forward or the alias of somebody who may do more.
+- Lists have what lies in the asker's domains, and nothing of others: no counts, no recipients, no words of other hosts.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any, TypeVar, cast
+
+import msgspec
+
+from mailhub.directory import Directory
+from mailhub.model.address import domain_of, key, split, without_detail
+
+from . import words
+from .errors import ControlError
+from .scopes import name as action_name
+from .service import Control
+
+Answer = TypeVar("Answer")
+Domains = frozenset[str]
+_LOOKED = words.PAGE  # rows in one look
+_CODES = re.compile(r"\A[245][0-9]{2}(?: [245]\.[0-9]{1,3}\.[0-9]{1,3})?")
+_NO_ADDRESS = ("\\", "|", "/", ":", '"')  # how the local part of what is more than an address begins
+
+
+class Delegated:
+    """One per hub. `operators`: names in key form that no administrator of a domain touches, whether they are there or not;
+    `delimiter`: of tags behind a user's name."""
+
+    def __init__(self, control: Control, directory: Directory, operators: Collection[str], delimiter: str) -> None:
+        self._control, self._directory, self._operators, self._delimiter = control, directory, operators, delimiter
+
+    async def perform(self, request: words.Request[Answer], domains: Domains) -> Answer:
+        """As `Control.perform`, for who administers these `domains`, in small letters; ControlError "denied" for what is not theirs."""
+        return cast(Answer, await rule(type(request))(self, request, domains))
+
+    # --- what a request is about
+
+    async def account(self, request: Any, domains: Domains) -> Any:
+        """About one account or alias, by its address."""
+        await self._theirs(request.address, domains)
+        return await self._control.perform(request)
+
+    async def alias(self, request: words.AliasAdd | words.ForwardSet, domains: Domains) -> Any:
+        """The same, and the targets are addresses: no command, no file, no name that goes past somebody's aliases."""
+        for target in request.targets:
+            if target.startswith(_NO_ADDRESS):
+                raise ControlError("denied", f"{target!r} is no plain address")
+        return await self.account(request, domains)
+
+    async def domain(self, request: words.DnsShow | words.DkimList, domains: Domains) -> Any:
+        _among(request.domain, domains)
+        return await self._control.perform(request)
+
+    async def admins(self, request: words.DomainAdmins, domains: Domains) -> Any:
+        _among(request.name, domains)
+        if request.add or request.remove:
+            raise ControlError("denied", "who administers a domain is said by who runs the whole server")
+        return await self._control.perform(request)
+
+    async def quota(self, request: words.QuotaGet, domains: Domains) -> Any:
+        """Of an account, or of a domain ("@domain")."""
+        if request.address.startswith("@"):
+            _among(request.address[1:], domains)
+            return await self._control.perform(request)
+        return await self.account(request, domains)
+
+    async def set_quota(self, request: words.QuotaSet, domains: Domains) -> Any:
+        """Of an account, up to what the accounts of its domain may hold."""
+        await self._theirs(request.address, domains)
+        most = await self._control.perform(words.QuotaGet(address=f"@{domain_of(key(request.address))}"))
+        for wanted, limit in ((request.storage, most.storage_limit), (request.messages, most.message_limit)):
+            if wanted is not None and limit and not 0 < wanted <= limit:
+                raise ControlError("denied", f"an account of the domain may hold {limit}, and no more")
+        return await self._control.perform(request)
+
+    async def quarantine(self, request: Any, domains: Domains) -> Any:
+        """What is held for one account alone."""
+        await self._theirs(request.account, domains)
+        return await self._control.perform(request)
+
+    # --- lists
+
+    async def domains(self, request: words.DomainList, domains: Domains) -> tuple[words.Domain, ...]:
+        return tuple(one for one in await self._control.perform(request) if one.name in domains)
+
+    async def listed(self, request: words.UserList | words.AliasList, domains: Domains) -> tuple[Any, ...]:
+        """Accounts or aliases; others are read over."""
+        found: list[Any] = []
+        looked: Any = msgspec.structs.replace(request, limit=_LOOKED)
+        while page := await self._control.perform(looked):
+            found += [row for row in page if domain_of(row.address) in domains]
+            if len(found) >= request.limit or len(page) < _LOOKED:
+                break
+            looked = msgspec.structs.replace(looked, after=page[-1].address)
+        return tuple(found[: request.limit])
+
+    async def queue(self, request: words.QueueList, domains: Domains) -> tuple[words.QueuedMessage, ...]:
+        """Mail of senders and for recipients in the domains. By whole addresses of others nobody is looked for: what is not shown would
+        be told by what is found."""
+        recipient = request.which.recipient or "@"
+        if not recipient.startswith("@"):
+            _among(domain_of(recipient), domains)
+        found: dict[str, words.QueuedMessage] = {}
+        for domain in sorted(domains):
+            for which in _narrowed(request.which, domain):
+                page = await self._control.perform(msgspec.structs.replace(request, which=which))
+                found.update((one.id, one) for one in page)
+        first = sorted(found.values(), key=lambda one: (len(one.id), one.id))[: request.limit]
+        return tuple(theirs for one in first if (theirs := _of_theirs(one, domains)).recipients)
+
+    # ---
+
+    async def _theirs(self, address: str, domains: Domains) -> None:
+        """Denied for an address of another domain, and for one of somebody who may do more than who asks."""
+        name = key(address)
+        local, domain = split(name)
+        _among(domain, domains)
+        user, _ = without_detail(local, self._delimiter)
+        for one in {name, f"{user}@{domain}"}:
+            if one in self._operators:
+                raise ControlError("denied", f"{one} belongs to those who run the whole server: only they change it")
+            if set(await self._directory.administered(one)) - domains:
+                raise ControlError("denied", f"{one} administers another domain, too: only an operator changes it")
+
+
+def _among(domain: str, domains: Domains) -> None:
+    if domain.lower() not in domains:
+        raise ControlError("denied", f"{domain or 'all of it'}: none of the domains that you administer")
+
+
+def _narrowed(which: words.Which, domain: str) -> list[words.Which]:
+    """The same, of senders in the domain, and for recipients in it."""
+    made = []
+    for field in ("sender", "recipient"):
+        asked = getattr(which, field)
+        if asked is None:
+            made.append(msgspec.structs.replace(which, **{field: f"@{domain}"}))
+        elif domain_of(asked) == domain:
+            made.append(which)
+    return made
+
+
+def _of_theirs(message: words.QueuedMessage, domains: Domains) -> words.QueuedMessage:
+    """What a sender's administrator may know: whole recipients in his domains, of others the domain and the codes of what was said; a
+    recipient's administrator: those in his domains, for a sender tells none of the others."""
+    told = [one for one in message.recipients if not one.address.startswith(_NO_ADDRESS)]
+    own = [one for one in told if domain_of(one.address) in domains]
+    if domain_of(message.sender) in domains:
+        own = [one if one in own else _masked(one) for one in told]
+    return msgspec.structs.replace(message, recipients=tuple(own))
+
+
+def _masked(to: words.QueuedTo) -> words.QueuedTo:
+    codes = _CODES.match(to.last)
+    return msgspec.structs.replace(to, address=f"@{domain_of(to.address)}", last=codes[0] if codes else "")
+
+
+Rule = Callable[[Delegated, Any, Domains], Awaitable[Any]]
+RULES: dict[type, Rule] = {
+    words.UserAdd: Delegated.account,
+    words.UserEnable: Delegated.account,
+    words.UserPasswd: Delegated.account,
+    words.UserRemove: Delegated.account,
+    words.UserList: Delegated.listed,
+    words.DomainList: Delegated.domains,
+    words.DomainAdmins: Delegated.admins,
+    words.AliasAdd: Delegated.alias,
+    words.AliasRemove: Delegated.account,
+    words.AliasList: Delegated.listed,
+    words.ForwardGet: Delegated.account,
+    words.ForwardSet: Delegated.alias,
+    words.AppPasswordList: Delegated.account,
+    words.AppPasswordRemove: Delegated.account,
+    words.SecondFactorRemove: Delegated.account,
+    words.QuotaGet: Delegated.quota,
+    words.QuotaSet: Delegated.set_quota,
+    words.QuotaRecalculate: Delegated.account,
+    words.DnsShow: Delegated.domain,
+    words.DkimList: Delegated.domain,
+    words.QueueList: Delegated.queue,
+    words.QuarantineList: Delegated.quarantine,
+    words.QuarantineShow: Delegated.quarantine,
+    words.QuarantineRelease: Delegated.quarantine,
+    words.QuarantineDelete: Delegated.quarantine,
+}
+
+
+def rule(kind: type) -> Rule:
+    """By which such requests are judged; ControlError "denied" where there is none."""
+    found = RULES.get(kind)
+    if found is None:
+        raise ControlError("denied", f"{action_name(kind)} is for who runs the whole server")
+    return found
+
+
+ACTIONS = tuple(sorted(map(action_name, RULES)))
