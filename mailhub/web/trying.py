@@ -3,7 +3,9 @@
 from . import pages
 from .routes import Route
 
-_COMMON = ("common.css", "api.js", "words.js", "dom.js", "icons.js")
+_COMMON = (
+    "common.css", "api.js", "words.js", "dom.js", "icons.js", "signin.js", "passkeys.js", "toast.js", "asking.js", "format.js",
+)  # fmt: skip
 _OWN = ("api.css", "main.js", "example.js", "en.json", "zh.json")
 
 

@@ -66,7 +66,7 @@ def test_the_form_to_sign_in_is_the_same_and_never_puts_a_password_into_an_addre
     ]
     mail, admin = (re.sub("<h1.*", "", form.group()) if form else "" for form in forms)
     assert mail
-    assert mail == admin, "both are driven by mail/signin.js"
+    assert mail == admin, "both are driven by common/signin.js"
 
 
 def test_nothing_comes_from_elsewhere() -> None:

@@ -4,11 +4,11 @@ from .. import pages
 from ..routes import Route
 
 _OWN = (
-    "admin.css", "main.js", "parts.js", "overview.js", "domains.js", "domain.js", "accounts.js", "account.js", "aliases.js", "quota.js", "queue.js", "message.js", "trace.js",
+    "admin.css", "main.js", "who.js", "parts.js", "overview.js", "domains.js", "domain.js", "accounts.js", "account.js", "aliases.js", "quota.js", "queue.js", "message.js", "trace.js",
     "quarantine.js", "guard.js", "explain.js", "log.js", "figures.js", "chart.js", "reports.js", "en.json", "zh.json",
 )  # fmt: skip
 
 
 def routes(prefix: str) -> list[Route]:
-    """Read once. The page of mail serves what both have in common."""
+    """Read once. `web.trying` serves what pages have in common."""
     return pages.served({"/admin": "admin/admin.html"} | pages.files("admin", _OWN), prefix)

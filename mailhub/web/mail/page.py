@@ -5,7 +5,7 @@ from ..routes import Route
 from .reading import FRAME
 
 _OWN = (
-    "mail.css", "compose.css", "main.js", "signin.js", "passkeys.js", "state.js", "preferences.js", "format.js", "toast.js", "asking.js", "folders.js", "list.js", "message.js",
+    "mail.css", "compose.css", "main.js", "passkeys.js", "state.js", "preferences.js", "names.js", "folders.js", "list.js", "message.js",
     "actions.js", "keys.js", "writing.js", "answering.js", "editor.js", "outgoing.js", "en.json", "zh.json",
 )  # fmt: skip
 _SETTINGS = (

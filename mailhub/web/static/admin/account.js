@@ -1,7 +1,7 @@
 // One account: its password, quota, where its mail goes on to, and what opens it.
 import { element } from "../common/dom.js";
+import { tell } from "../common/toast.js";
 import { say } from "../common/words.js";
-import { tell } from "../mail/toast.js";
 import { act, at, badge, button, facts, filled, heading, ifDone, link, section, sure, table } from "./parts.js";
 import { quotaForm, usedText } from "./quota.js";
 

@@ -1,7 +1,7 @@
 // The accounts: a list, and the form for a new one.
 import { element } from "../common/dom.js";
+import { tell } from "../common/toast.js";
 import { say } from "../common/words.js";
-import { tell } from "../mail/toast.js";
 import { passwordForm, show as one } from "./account.js";
 import { act, badge, button, filled, filterField, heading, ifDone, link, list, place } from "./parts.js";
 

@@ -1,7 +1,7 @@
 // The aliases: addresses that stand for others.
 import { element } from "../common/dom.js";
+import { tell } from "../common/toast.js";
 import { say } from "../common/words.js";
-import { tell } from "../mail/toast.js";
 import { lines } from "./account.js";
 import { act, button, filled, filterField, heading, ifDone, list, sure } from "./parts.js";
 

@@ -1,10 +1,11 @@
 // One domain: who may change it, its DNS records and how they stand, its DKIM keys, what its accounts may hold.
 import { element } from "../common/dom.js";
+import { tell } from "../common/toast.js";
 import { say } from "../common/words.js";
-import { tell } from "../mail/toast.js";
 import { removeDomain } from "./domains.js";
 import { act, at, badge, button, copyButton, facts, filled, heading, ifDone, link, notice, section, sure, table } from "./parts.js";
 import { quotaForm, quotaText } from "./quota.js";
+import { may, runsAll } from "./who.js";
 
 /** @type {import("./main.js").Show} */
 export async function show(holder, left, name) {
@@ -23,9 +24,9 @@ export async function show(holder, left, name) {
   const drawKeys = async () => keys.replaceChildren(await dkim(name, () => Promise.all([drawKeys(), drawZone()])));
   holder.append(
     element("p", { class: "up" }, link("#/domains", say("domains"))),
-    heading(name, link(`#/accounts/@${name}`, say("accounts")), link(`#/aliases/@${name}`, say("aliases")), ...(found.source === "store" ? [remove] : [])),
+    heading(name, link(`#/accounts/@${name}`, say("accounts")), link(`#/aliases/@${name}`, say("aliases")), ...(found.source === "store" && may("domain.remove") ? [remove] : [])),
     await settings(name),
-    section(say("dns"), [element("p", { class: "quiet" }, say("dnsWhy")), checks, zone], button(say("checkNow"), check, "main")),
+    section(say("dns"), [element("p", { class: "quiet" }, say("dnsWhy")), checks, zone], ...(may("doctor.check") ? [button(say("checkNow"), check, "main")] : [])),
     section(say("dkim"), [element("p", { class: "quiet" }, say("dkimWhy")), keys]),
   );
   await Promise.all([drawZone(), drawKeys()]);
@@ -37,13 +38,13 @@ async function settings(name) {
   const draw = async () => {
     const [quota, admins] = await Promise.all([act("quota.get", { address: `@${name}` }), act("domain.admins", { name })]);
     const people = /** @type {string[]} */ (admins).map((one) =>
-      element("div", { class: "buttons" }, link(`#/accounts/${encodeURIComponent(one)}`, one), button(say("remove"), () => sure(say("removeAdmin"), say("removeAdminAsk", { account: one, name }), () => act("domain.admins", { name, remove: one }).then(draw), say("removed", { name: one })), "link danger")),
+      element("div", { class: "buttons" }, may("user.list") ? link(`#/accounts/${encodeURIComponent(one)}`, one) : one, ...(runsAll() ? [button(say("remove"), () => sure(say("removeAdmin"), say("removeAdminAsk", { account: one, name }), () => act("domain.admins", { name, remove: one }).then(draw), say("removed", { name: one })), "link danger")] : [])),
     );
     const addAdmin = () => filled(say("addAdmin"), [{ name: "add", label: say("account"), required: true, type: "email", hint: say("adminHint") }], ({ add }) => act("domain.admins", { name, add })).then(ifDone(draw));
     body.replaceChildren(
       facts([
-        [say("quotaOfAccounts"), [element("span", {}, quotaText(quota)), " ", button(say("change"), () => quotaForm(quota).then(ifDone(draw)), "link")]],
-        [say("domainAdmins"), [...people, button(say("addAdmin"), addAdmin, "link")]],
+        [say("quotaOfAccounts"), [element("span", {}, quotaText(quota)), " ", ...(runsAll() ? [button(say("change"), () => quotaForm(quota).then(ifDone(draw)), "link")] : [])]],
+        [say("domainAdmins"), [...people, ...(runsAll() ? [button(say("addAdmin"), addAdmin, "link")] : [])]],
       ]),
     );
   };
@@ -129,10 +130,8 @@ async function dkim(domain, changed) {
   const rotate = () => sure(say("rotate"), say("rotateAsk"), make, say("keysMade"));
   const activate = () => sure(say("activate"), say("activateAsk"), () => act("dkim.activate", { domain }), say("activated")).then(ifDone(changed));
   const remove = (/** @type {any} */ one) => sure(say("removeKey"), say("removeKeyAsk", { name: one.selector }), () => act("dkim.remove", { domain, selector: one.selector }), say("removed", { name: one.selector })).then(ifDone(changed));
-  const buttons = element("div", { class: "buttons" });
-  if (!keys.length) buttons.append(button(say("makeKeys"), make, "main"));
-  else if (waiting) buttons.append(button(say("activate"), activate));
-  else buttons.append(button(say("rotate"), rotate));
+  const next = !keys.length ? button(say("makeKeys"), make, "main") : waiting ? button(say("activate"), activate) : button(say("rotate"), rotate);
+  const buttons = element("div", { class: "buttons" }, ...(may("dkim.create") ? [next] : []));
   if (!keys.length) return element("div", {}, notice("warn", say("noKeys")), buttons);
   const columns = [
     { name: say("selector"), cell: (/** @type {any} */ one) => element("code", {}, one.selector) },
@@ -140,7 +139,7 @@ async function dkim(domain, changed) {
     { name: say("state"), kind: "tight", cell: (/** @type {any} */ one) => badge(one.state === "active" ? "good" : one.state === "new" ? "warn" : "", say(`key-${one.state}`)) },
     { name: say("since"), cell: (/** @type {any} */ one) => at(one.since) },
     { name: say("record"), cell: (/** @type {any} */ one) => element("details", {}, element("summary", {}, one.name), element("code", {}, one.record)) },
-    { name: say("actions"), kind: "tight acts", cell: (/** @type {any} */ one) => element("div", { class: "buttons" }, copyButton(one.record), button(say("remove"), () => remove(one), "danger")) },
+    { name: say("actions"), kind: "tight acts", cell: (/** @type {any} */ one) => element("div", { class: "buttons" }, copyButton(one.record), ...(may("dkim.remove") ? [button(say("remove"), () => remove(one), "danger")] : [])) },
   ];
   return element("div", {}, table(say("dkim"), columns, keys), element("div", { class: "more" }, buttons));
 }

@@ -1,8 +1,9 @@
 // The domains whose mail is ours.
 import { element } from "../common/dom.js";
+import { tell } from "../common/toast.js";
 import { say } from "../common/words.js";
 import { act, badge, button, filled, filterField, heading, ifDone, link, list, place, sure } from "./parts.js";
-import { tell } from "../mail/toast.js";
+import { may, runsAll } from "./who.js";
 
 const PAGE = 100;
 
@@ -12,8 +13,8 @@ export async function show(holder) {
   const body = element("div");
   const columns = [
     { name: say("domain"), cell: (/** @type {any} */ one) => link(place("domains", one.name), one.name) },
-    { name: say("source"), cell: (/** @type {any} */ one) => badge("", say(`source-${one.source}`)) },
-    { name: say("actions"), kind: "tight acts", cell: (/** @type {any} */ one) => element("div", { class: "buttons" }, ...(one.source === "store" ? [button(say("remove"), () => removeDomain(one.name).then(ifDone(draw)), "danger")] : [])) },
+    ...(runsAll() ? [{ name: say("source"), cell: (/** @type {any} */ one) => badge("", say(`source-${one.source}`)) }] : []),
+    ...(may("domain.remove") ? [{ name: say("actions"), kind: "tight acts", cell: (/** @type {any} */ one) => element("div", { class: "buttons" }, ...(one.source === "store" ? [button(say("remove"), () => removeDomain(one.name).then(ifDone(draw)), "danger")] : [])) }] : []),
   ];
   const draw = async () => {
     const all = /** @type {any[]} */ (await act("domain.list")).filter((one) => one.name.includes(text));
@@ -34,7 +35,7 @@ export async function show(holder) {
     text = typed.toLowerCase();
     return draw();
   });
-  holder.append(heading(say("domains"), button(say("newDomain"), add, "main")), element("div", { class: "filter" }, filter), body);
+  holder.append(heading(say("domains"), ...(may("domain.add") ? [button(say("newDomain"), add, "main")] : [])), element("div", { class: "filter" }, filter), body);
   await draw();
 }
 

@@ -1,7 +1,7 @@
 // What would become of a message: the real checks, asked about one that is not taken.
 import { element } from "../common/dom.js";
+import { wrong } from "../common/toast.js";
 import { say } from "../common/words.js";
-import { wrong } from "../mail/toast.js";
 import { lines } from "./account.js";
 import { act, badge, heading, notice, number, section, table } from "./parts.js";
 

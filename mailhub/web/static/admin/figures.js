@@ -1,8 +1,8 @@
 // What came, went and waited over time.
 import { element } from "../common/dom.js";
+import { size } from "../common/format.js";
+import { wrong } from "../common/toast.js";
 import { say } from "../common/words.js";
-import { size } from "../mail/format.js";
-import { wrong } from "../mail/toast.js";
 import { chart } from "./chart.js";
 import { act, button, heading, lasting, number } from "./parts.js";
 

@@ -1,8 +1,8 @@
 // Who is turned away, what bounds are in force, and addresses that mail is held back from.
 import { element } from "../common/dom.js";
+import { size } from "../common/format.js";
+import { tell } from "../common/toast.js";
 import { say } from "../common/words.js";
-import { size } from "../mail/format.js";
-import { tell } from "../mail/toast.js";
 import { act, at, badge, button, filled, heading, ifDone, list, number, section, sure, table } from "./parts.js";
 
 const PAGE = 100;

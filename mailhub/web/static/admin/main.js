@@ -2,30 +2,33 @@
 import { whenEnded } from "../common/api.js";
 import { byId, element } from "../common/dom.js";
 import { drawIcons } from "../common/icons.js";
+import { signIn, signOut, whoIsIt } from "../common/signin.js";
+import { wrong } from "../common/toast.js";
 import { load, say } from "../common/words.js";
-import { signIn, signOut, whoIsIt } from "../mail/signin.js";
-import { wrong } from "../mail/toast.js";
 import { notice } from "./parts.js";
+import { is, may } from "./who.js";
 
 /** @typedef {(holder: HTMLElement, left: AbortSignal, what: string) => Promise<void>} Show draws a page; `left` tells when it is left, `what` is what it is about */
 
+/** @typedef {{needs: string, show: () => Promise<{show: Show}>, one?: () => Promise<{show: Show}>, apart?: boolean}} Page `needs`: the action without which there is nothing to see; "": only who runs all sees it */
+
 /**
  * Pages by the first word of the address: the page itself, and that of one of its things.
- * @type {Record<string, {show: () => Promise<{show: Show}>, one?: () => Promise<{show: Show}>, apart?: boolean}>}
+ * @type {Record<string, Page>}
  */
 const PAGES = {
-  overview: { show: () => import("./overview.js") },
-  domains: { show: () => import("./domains.js"), one: () => import("./domain.js"), apart: true },
-  accounts: { show: () => import("./accounts.js") },
-  aliases: { show: () => import("./aliases.js") },
-  queue: { show: () => import("./queue.js"), one: () => import("./message.js"), apart: true },
-  trace: { show: () => import("./trace.js") },
-  quarantine: { show: () => import("./quarantine.js") },
-  figures: { show: () => import("./figures.js"), apart: true },
-  reports: { show: () => import("./reports.js") },
-  guard: { show: () => import("./guard.js"), apart: true },
-  explain: { show: () => import("./explain.js") },
-  log: { show: () => import("./log.js") },
+  overview: { needs: "status", show: () => import("./overview.js") },
+  domains: { needs: "domain.list", show: () => import("./domains.js"), one: () => import("./domain.js"), apart: true },
+  accounts: { needs: "user.list", show: () => import("./accounts.js") },
+  aliases: { needs: "alias.list", show: () => import("./aliases.js") },
+  queue: { needs: "queue.list", show: () => import("./queue.js"), one: () => import("./message.js"), apart: true },
+  trace: { needs: "trace.find", show: () => import("./trace.js") },
+  quarantine: { needs: "", show: () => import("./quarantine.js") },
+  figures: { needs: "history.show", show: () => import("./figures.js"), apart: true },
+  reports: { needs: "reports.dmarc", show: () => import("./reports.js") },
+  guard: { needs: "ban.list", show: () => import("./guard.js"), apart: true },
+  explain: { needs: "explain", show: () => import("./explain.js") },
+  log: { needs: "", show: () => import("./log.js") },
 };
 
 let left = new AbortController();
@@ -35,7 +38,9 @@ drawIcons(document);
 whenEnded(() => location.reload());
 const who = (await whoIsIt()) ?? (await signIn());
 byId("other-account").onclick = byId("sign-out").onclick = () => void signOut().then(() => location.reload()).catch(wrong);
-if (who.is_admin) begin();
+is(who);
+const pages = Object.fromEntries(Object.entries(PAGES).filter(([, page]) => may(page.needs)));
+if (who.is_admin || who.domains.length) begin();
 else {
   byId("stranger-said").textContent = say("noAdmin", { account: who.account });
   byId("stranger").hidden = false;
@@ -44,8 +49,8 @@ else {
 function begin() {
   byId("who").textContent = who.account;
   const list = /** @type {HTMLElement} */ (byId("menu").firstElementChild);
-  for (const [name, page] of Object.entries(PAGES))
-    list.append(element("li", { class: page.apart ? "apart" : "" }, element("a", { href: `#/${name}` }, say(name))));
+  for (const [name, page] of Object.entries(pages))
+    list.append(element("li", { class: page.apart && list.childElementCount ? "apart" : "" }, element("a", { href: `#/${name}` }, say(name))));
   byId("show-menu").onclick = () => open(!document.body.classList.contains("menu-open"));
   byId("skip").onclick = (event) => {
     event.preventDefault();
@@ -74,7 +79,7 @@ async function shown(moved) {
   left.abort();
   const here = (left = new AbortController());
   const [, first = "", ...more] = location.hash.split("/");
-  const name = Object.hasOwn(PAGES, first) ? first : "overview";
+  const name = Object.hasOwn(pages, first) ? first : (Object.keys(pages)[0] ?? "");
   const what = decoded(more.join("/"));
   open(false);
   for (const dialog of document.querySelectorAll("dialog")) dialog.close();
@@ -86,7 +91,7 @@ async function shown(moved) {
   byId("view").replaceChildren(holder);
   scrollTo(0, 0);
   try {
-    const page = /** @type {{show: () => Promise<{show: Show}>, one?: () => Promise<{show: Show}>}} */ (PAGES[name]);
+    const page = /** @type {Page} */ (pages[name]);
     await (await (what && page.one ? page.one : page.show)()).show(holder, here.signal, what);
   } catch (error) {
     if (!here.signal.aborted) holder.append(notice("bad", error instanceof Error ? error.message : String(error)));

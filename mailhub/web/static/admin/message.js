@@ -1,11 +1,11 @@
 // One message of the queue: where it stands, its whole trace as it grows, and what can be done to it.
 import { API } from "../common/api.js";
 import { element } from "../common/dom.js";
+import { size } from "../common/format.js";
+import { tell, wrong } from "../common/toast.js";
 import { say } from "../common/words.js";
-import { size } from "../mail/format.js";
 import { act, at, badge, button, facts, heading, ifDone, link, notice, section, sure, table } from "./parts.js";
 import { steps } from "./trace.js";
-import { tell, wrong } from "../mail/toast.js";
 
 const SETTLED = 1_000; // milliseconds
 

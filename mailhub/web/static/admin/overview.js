@@ -1,7 +1,7 @@
 // How the server is now: what it does, its doors, certificates, helpers and alerts.
 import { element } from "../common/dom.js";
+import { size } from "../common/format.js";
 import { say } from "../common/words.js";
-import { size } from "../mail/format.js";
 import { act, at, badge, button, cards, heading, lasting, notice, number, section, sure, table } from "./parts.js";
 
 /** @type {import("./main.js").Show} */

@@ -1,10 +1,10 @@
 // What the pages are made of: actions of the server, tables, lists in pages, forms.
 import { ask } from "../common/api.js";
+import { confirm } from "../common/asking.js";
 import { byId, element } from "../common/dom.js";
+import { when } from "../common/format.js";
+import { tell, wrong } from "../common/toast.js";
 import { say } from "../common/words.js";
-import { confirm } from "../mail/asking.js";
-import { when } from "../mail/format.js";
-import { tell, wrong } from "../mail/toast.js";
 
 /** @typedef {Node | string | null | (Node | string)[]} Content */
 /** @typedef {{name: string, kind?: string, cell: (row: any) => Content}} Column a cell of null is empty; `kind`: "number", "tight"; "acts": buttons, which need no heading to be seen */

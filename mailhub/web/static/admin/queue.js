@@ -1,10 +1,11 @@
 // The queue: how much waits for whom and since when, and what is done to one message or many.
+import { confirm } from "../common/asking.js";
 import { element } from "../common/dom.js";
+import { size } from "../common/format.js";
+import { tell } from "../common/toast.js";
 import { say } from "../common/words.js";
-import { confirm } from "../mail/asking.js";
-import { size } from "../mail/format.js";
-import { tell } from "../mail/toast.js";
 import { act, badge, button, cards, heading, ifDone, lasting, link, list, number, place, section, shortly, table } from "./parts.js";
+import { may } from "./who.js";
 
 const PAGE = 100;
 const STATES = ["incoming", "active", "deferred", "hold", "corrupt"];
@@ -30,14 +31,14 @@ export async function show(holder) {
     chosen.clear();
     messages.replaceChildren(await listed(which(filter), chosen));
   };
-  const draw = async () => void (await Promise.all([drawTotals(), drawMessages()]));
+  const draw = async () => void (await Promise.all([...(may("queue.summary") ? [drawTotals()] : []), drawMessages()]));
   const doing = (/** @type {string} */ what) => many(`queue.${what}`, what, chosen, which(filter)).then(ifDone(draw));
   filter.onsubmit = (event) => {
     event.preventDefault();
     void drawMessages();
   };
   const bar = element("div", { class: "buttons", role: "toolbar", "aria-label": say("actions") }, selectAll(messages), ...ACTS.map((what) => button(say(what), () => doing(what), what === "remove" ? "danger" : "")));
-  holder.append(heading(say("queue"), button(say("refresh"), draw)), totals, section(say("messages"), [filter, bar, messages]));
+  holder.append(heading(say("queue"), button(say("refresh"), draw)), totals, section(say("messages"), [filter, ...(may("queue.hold") ? [bar] : []), messages]));
   await draw();
 }
 
@@ -80,8 +81,8 @@ async function summed(pick) {
  */
 function listed(wanted, chosen) {
   const columns = [
-    { name: say("select"), kind: "tight acts", cell: (/** @type {Queued} */ one) => box(one.id, chosen) },
-    { name: say("message"), kind: "tight", cell: (/** @type {Queued} */ one) => link(place("queue", one.id), one.id) },
+    ...(may("queue.hold") ? [{ name: say("select"), kind: "tight acts", cell: (/** @type {Queued} */ one) => box(one.id, chosen) }] : []),
+    { name: say("message"), kind: "tight", cell: (/** @type {Queued} */ one) => (may("queue.show") ? link(place("queue", one.id), one.id) : one.id) },
     { name: say("arrived"), kind: "tight", cell: (/** @type {Queued} */ one) => shortly(one.created) },
     { name: say("sender"), cell: (/** @type {Queued} */ one) => one.sender || "<>" },
     { name: say("recipients"), cell: (/** @type {Queued} */ one) => recipients(one) },

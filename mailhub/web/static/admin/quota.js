@@ -1,7 +1,7 @@
 // What an account, or the accounts of a domain, may hold.
+import { size } from "../common/format.js";
+import { tell } from "../common/toast.js";
 import { say } from "../common/words.js";
-import { size } from "../mail/format.js";
-import { tell } from "../mail/toast.js";
 import { act, filled, number } from "./parts.js";
 
 const MEGABYTE = 1_000_000;

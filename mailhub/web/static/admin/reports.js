@@ -1,7 +1,7 @@
 // What others reported: on mail with our domains in From (DMARC), and on TLS with our hosts.
 import { element } from "../common/dom.js";
+import { wrong } from "../common/toast.js";
 import { say } from "../common/words.js";
-import { wrong } from "../mail/toast.js";
 import { act, badge, heading, number, section, table } from "./parts.js";
 
 /** @type {import("./main.js").Show} */

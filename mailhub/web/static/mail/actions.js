@@ -1,12 +1,12 @@
 // What can be done with messages, each with its way back.
 import { ask } from "../common/api.js";
+import { askFor, choose } from "../common/asking.js";
+import { tell, wrong } from "../common/toast.js";
 import { say } from "../common/words.js";
-import { askFor, choose } from "./asking.js";
 import * as list from "./list.js";
 import * as message from "./message.js";
-import { folderName } from "./format.js";
+import { folderName } from "./names.js";
 import { folderById, folderFor, place, state } from "./state.js";
-import { tell, wrong } from "./toast.js";
 
 /**
  * @param {string} what "archive", "junk", "not-junk", "delete", "read", "unread", "star", "move", "copy", "label"

@@ -1,7 +1,8 @@
 // Answers, forwards, drafts that are continued: how a message begins that has to do with another.
 import { ask } from "../common/api.js";
+import { exactly } from "../common/format.js";
 import { say } from "../common/words.js";
-import { exactly, whole } from "./format.js";
+import { whole } from "./names.js";
 import { place, state } from "./state.js";
 import { addresses, asHtml, escaped as text, write } from "./writing.js";
 

@@ -1,11 +1,12 @@
 // The folders at the side: counts, making, renaming, deleting, sharing; messages are dropped on them.
 import { ask } from "../common/api.js";
+import { askFor, choose, confirm } from "../common/asking.js";
 import { byId, element } from "../common/dom.js";
+import { size } from "../common/format.js";
+import { tell, wrong } from "../common/toast.js";
 import { say } from "../common/words.js";
-import { askFor, choose, confirm } from "./asking.js";
-import { folderName, size } from "./format.js";
+import { folderName } from "./names.js";
 import { place, state } from "./state.js";
-import { tell, wrong } from "./toast.js";
 
 const list = byId("folder-list");
 const ORDER = ["", "\\Drafts", "\\Sent", "\\Archive", "\\Junk", "\\Trash"];

@@ -1,7 +1,7 @@
 // Keys, as most mail pages have them. They rest while somebody writes.
-import { say } from "../common/words.js";
+import { confirm } from "../common/asking.js";
 import { element } from "../common/dom.js";
-import { confirm } from "./asking.js";
+import { say } from "../common/words.js";
 
 const KEYS = /** @type {Record<string, [string, string]>} */ ({
   j: ["next", "keyNext"],

@@ -1,9 +1,10 @@
 // The list of messages: only the rows that are seen exist, pages of it are fetched as they come into view.
 import { ask } from "../common/api.js";
 import { byId, element } from "../common/dom.js";
+import { when } from "../common/format.js";
 import { icon } from "../common/icons.js";
 import { say } from "../common/words.js";
-import { named, when } from "./format.js";
+import { named } from "./names.js";
 import { place, state } from "./state.js";
 
 const HEIGHT = 68; // of a row, as mail.css has it

@@ -1,11 +1,13 @@
 // Where the page begins, and where its parts meet.
 import { root, whenEnded } from "../common/api.js";
+import { confirm } from "../common/asking.js";
 import { byId, element } from "../common/dom.js";
 import { drawIcons } from "../common/icons.js";
+import { signIn, signOut, whoIsIt } from "../common/signin.js";
+import { undoLast, wrong } from "../common/toast.js";
 import { load, say } from "../common/words.js";
 import { act, flag, move } from "./actions.js";
 import * as answering from "./answering.js";
-import { confirm } from "./asking.js";
 import * as folders from "./folders.js";
 import * as keys from "./keys.js";
 import * as list from "./list.js";
@@ -14,8 +16,6 @@ import { manage as managePasskeys } from "./passkeys.js";
 import * as preferences from "./preferences.js";
 import { openSettings, wanted as settingsWanted } from "./settings/main.js";
 import { state } from "./state.js";
-import { signIn, signOut, whoIsIt } from "./signin.js";
-import { undoLast, wrong } from "./toast.js";
 import { unsaved, write } from "./writing.js";
 
 const SEEN_AFTER = 600; // milliseconds a message is open before it counts as read
@@ -25,10 +25,9 @@ drawIcons(document);
 whenEnded(() => location.reload());
 const who = (await whoIsIt()) ?? (await signIn());
 state.account = who.account;
-state.isAdmin = who.is_admin;
 byId("who").textContent = who.account;
 byId("account").title = who.account;
-byId("administration").hidden = !who.is_admin;
+byId("administration").hidden = !who.is_admin && !who.domains.length;
 await preferences.load();
 byId("mail").hidden = false;
 

@@ -1,12 +1,13 @@
 // One message: who, what, why it is here, its files. What it says stands in a frame without scripts.
 import { ask, root } from "../common/api.js";
+import { confirm } from "../common/asking.js";
 import { byId, element } from "../common/dom.js";
+import { exactly, size } from "../common/format.js";
+import { tell, wrong } from "../common/toast.js";
 import { say } from "../common/words.js";
-import { confirm } from "./asking.js";
-import { exactly, size, whole } from "./format.js";
+import { whole } from "./names.js";
 import { isDark } from "./preferences.js";
 import { place, state } from "./state.js";
-import { tell, wrong } from "./toast.js";
 
 const pane = byId("message");
 /** @type {(what: string) => void} */

@@ -1,25 +1,13 @@
-// Passkeys: signing in by one, and the list of them.
+// The list of passkeys.
 import { ask } from "../common/api.js";
 import { element } from "../common/dom.js";
 import { say } from "../common/words.js";
-import { askFor, confirm } from "./asking.js";
-import { exactly } from "./format.js";
-import { tell, wrong } from "./toast.js";
+import { askFor, confirm } from "../common/asking.js";
+import { exactly } from "../common/format.js";
+import { browser, possible } from "../common/passkeys.js";
+import { tell, wrong } from "../common/toast.js";
 
 /** @typedef {{id: string, name: string, created: number, used: number}} Passkey */
-/** @type {any} not every browser has all of it */
-const browser = "PublicKeyCredential" in window ? PublicKeyCredential : null;
-
-export function possible() {
-  return Boolean(browser?.parseRequestOptionsFromJSON);
-}
-
-/** What the server is shown; an error where the reader does not want to. */
-export async function shown() {
-  const publicKey = browser.parseRequestOptionsFromJSON(await ask("POST", "own/session/passkey/question"));
-  const made = /** @type {any} */ (await navigator.credentials.get({ publicKey }));
-  return { answer: made.toJSON() };
-}
 
 /** The list, with what can be done. */
 export async function manage() {

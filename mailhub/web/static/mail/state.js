@@ -10,7 +10,6 @@
 
 export const state = {
   account: "",
-  isAdmin: false,
   /** @type {Preferences} */
   preferences: { language: "", theme: "", undo_seconds: 10, conversations: false, notifications: false, identities: [] },
   /** @type {Folder[]} */

@@ -1,14 +1,15 @@
 // A message that is being written: its window, its draft, its files, sending it and taking that back.
 import { ask, API, Refused, token } from "../common/api.js";
+import { confirm } from "../common/asking.js";
 import { byId, element } from "../common/dom.js";
+import { exactly, size } from "../common/format.js";
 import { icon } from "../common/icons.js";
+import { tell, wrong } from "../common/toast.js";
 import { say } from "../common/words.js";
-import { confirm } from "./asking.js";
 import { Editor, isPicture } from "./editor.js";
-import { exactly, size, whole } from "./format.js";
+import { whole } from "./names.js";
 import * as outgoing from "./outgoing.js";
 import { state } from "./state.js";
-import { tell, wrong } from "./toast.js";
 
 /** @typedef {{folder: string, uid: number, section: string}} Carried */
 /** @typedef {{name: string, size: number, inline?: boolean, carried: Carried}} Attached */

@@ -1,8 +1,8 @@
 // The form of filters and of the reply for absences, as the server keeps it.
 import { ask } from "../../common/api.js";
+import { confirm } from "../../common/asking.js";
 import { element } from "../../common/dom.js";
 import { say } from "../../common/words.js";
-import { confirm } from "../asking.js";
 
 /** @typedef {{what: string, how: string, value: string, header: string, negated: boolean}} Condition */
 /** @typedef {{what: string, value: string}} Action */

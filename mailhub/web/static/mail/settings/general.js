@@ -1,8 +1,8 @@
 // Language, colours, sending, and what is stored.
 import { ask } from "../../common/api.js";
 import { element } from "../../common/dom.js";
+import { size } from "../../common/format.js";
 import { say } from "../../common/words.js";
-import { size } from "../format.js";
 import { state } from "../state.js";
 import { check, field, form, input, select, save } from "./parts.js";
 

@@ -1,8 +1,8 @@
 // What the sections are made of.
 import { ask, Refused } from "../../common/api.js";
+import { confirm } from "../../common/asking.js";
 import { element } from "../../common/dom.js";
 import { say } from "../../common/words.js";
-import { confirm } from "../asking.js";
 import { apply } from "../preferences.js";
 import { state } from "../state.js";
 

@@ -1,5 +1,5 @@
-// Times, sizes and names for people.
-import { language, say } from "../common/words.js";
+// Times and sizes for people.
+import { language } from "./words.js";
 
 const locale = () => navigator.languages.find((tag) => tag.startsWith(language)) ?? language;
 
@@ -27,29 +27,4 @@ export function size(octets) {
     at += 1;
   }
   return `${new Intl.NumberFormat(locale(), { maximumFractionDigits: value < 10 && at ? 1 : 0 }).format(value)} ${units[at]}`;
-}
-
-/** @param {import("./state.js").Person} person */
-export function named(person) {
-  return person.name || person.address;
-}
-
-/** @param {import("./state.js").Person} person */
-export function whole(person) {
-  if (!person.name) return person.address;
-  const plain = /^[\w -]+$/u.test(person.name) ? person.name : `"${person.name.replace(/["\\]/g, "\\$&")}"`;
-  return `${plain} <${person.address}>`;
-}
-
-const USES = /** @type {Record<string, string>} */ ({ "\\Sent": "sent", "\\Drafts": "drafts", "\\Trash": "trash", "\\Junk": "junkFolder", "\\Archive": "archiveFolder" });
-
-/**
- * What a folder is called in the reader's language: its last level alone.
- * @param {import("./state.js").Folder} folder
- */
-export function folderName(folder) {
-  if (folder.name === "INBOX") return say("inbox");
-  const use = USES[folder.use];
-  if (use && !folder.name.includes(".")) return say(use);
-  return folder.name.slice(folder.name.lastIndexOf(".") + 1);
 }

@@ -1,6 +1,6 @@
 // A line at the bottom that says what was done, with a way back.
-import { byId, element } from "../common/dom.js";
-import { say } from "../common/words.js";
+import { byId, element } from "./dom.js";
+import { say } from "./words.js";
 
 const SECONDS = 8;
 const box = byId("toast");

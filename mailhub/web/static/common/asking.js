@@ -1,6 +1,6 @@
 // One dialog for all questions.
-import { byId, element } from "../common/dom.js";
-import { say } from "../common/words.js";
+import { byId, element } from "./dom.js";
+import { say } from "./words.js";
 
 const dialog = /** @type {HTMLDialogElement} */ (byId("asking"));
 document.getElementById("asking-no")?.addEventListener("click", () => dialog.close("")); // no submit button: Enter means yes

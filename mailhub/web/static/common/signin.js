@@ -1,10 +1,10 @@
 // Signing in and out.
-import { ask, Refused, show } from "../common/api.js";
-import { byId } from "../common/dom.js";
-import { say } from "../common/words.js";
+import { ask, Refused, show } from "./api.js";
+import { byId } from "./dom.js";
+import { say } from "./words.js";
 import { possible, shown } from "./passkeys.js";
 
-/** @typedef {{account: string, token: string, is_admin: boolean}} SignedIn */
+/** @typedef {{account: string, token: string, is_admin: boolean, domains: string[], may: string[]}} SignedIn `domains`: those it administers, and what it `may` do there */
 
 const form = /** @type {HTMLFormElement} */ (byId("signin-form"));
 const code = byId("signin-code");
