@@ -43,6 +43,7 @@ from mailhub.web.mail.signin import SignIn
 from mailhub.web.metrics import Metrics
 from mailhub.web.operator import actions
 from mailhub.web.operator.live import Live
+from mailhub.web.operator.tokens import TokenRoutes
 from mailhub.web.own import quarantine
 from mailhub.web.own.sending import Sending
 from mailhub.web.own.writing import Writer
@@ -97,6 +98,7 @@ def webmail_routes(hub: "Hub", sessions: Sessions, access: Access) -> list[Route
         *Passwords(
             hub.control, hub.directory, hub.authenticator, sessions, factors, hub.signin.stored.settled
         ).routes(),
+        *TokenRoutes(hub.control, sessions).routes(),
         *mail_page.routes(hub.config.web.prefix),
         *admin_page.routes(hub.config.web.prefix),
     ]

@@ -1,4 +1,4 @@
-"""What can be asked about tokens for the HTTP interface. They are made by command alone: no token makes another."""
+"""What can be asked about tokens for the HTTP interface. They are made by command and by an administrator's browser: no token makes another."""
 
 from typing import Annotated
 

@@ -35,6 +35,10 @@ class Sharing:
         ours = ((folder, acl.effective(entries, self._identifiers)) for folder, entries in found)
         return [(folder, rights) for folder, rights in ours if "l" in rights]
 
+    async def given(self) -> list[tuple[Folder, Entries]]:
+        """Folders of this account that others may do something with, by name."""
+        return await self._store.shared_by(self._account)
+
     async def any_of(self, owner: str) -> bool:
         """Whether that account has given this one, or everybody, a right on any folder."""
         found = await self._store.shared_with(self._identifiers, self._account)

@@ -4,7 +4,7 @@ from . import pages
 from .routes import Route
 
 _COMMON = (
-    "common.css", "api.js", "words.js", "dom.js", "icons.js", "signin.js", "passkeys.js", "toast.js", "asking.js", "format.js",
+    "common.css", "api.js", "words.js", "dom.js", "icons.js", "signin.js", "confirming.js", "passkeys.js", "toast.js", "asking.js", "format.js",
 )  # fmt: skip
 _OWN = ("api.css", "main.js", "example.js", "en.json", "zh.json")
 

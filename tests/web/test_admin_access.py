@@ -4,10 +4,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from support.hubs import PASSWORD
 from support.webmail import ANN, BOB, Site, site
 
+from mailhub.config.signin import Auth
 from mailhub.config.web import Web
+from mailhub.control import words
 from mailhub.control.scopes import ACTIONS, FOLLOWED, reads
+from mailhub.model.clock import VirtualClock
 from mailhub.store.api import AccountRow
 
 API = "/api/mailhub/v1/"
@@ -15,7 +19,8 @@ API = "/api/mailhub/v1/"
 
 @pytest.fixture
 async def here(tmp_path: Path) -> AsyncIterator[Site]:
-    async with site(tmp_path, web=Web(admins=(BOB,), requests_per_minute=2_000)) as made:
+    auth = Auth(allow_plaintext=True, failure_delay=0.0)
+    async with site(tmp_path, auth=auth, web=Web(admins=(BOB,), requests_per_minute=2_000)) as made:
         yield made
 
 
@@ -46,10 +51,57 @@ async def test_a_change_needs_the_token_of_the_session(here: Site) -> None:
     assert "new.test" not in [domain.name for domain in await here.hub.directory.domains()]
 
 
-async def test_no_browser_makes_tokens(here: Site) -> None:
+async def test_no_browser_reads_mail_or_tries_passwords(here: Site) -> None:
     bob = await here.signed_in(BOB)
-    for action in ("token.add", "token.list", "mail.read", "queue.read", "signin.test"):
+    for action in ("mail.read", "queue.read", "signin.test", "user.restore"):
         await bob.ask("POST", API + action, 404, json={})
+
+
+async def test_an_administrators_browser_makes_tokens(here: Site, caplog: pytest.LogCaptureFixture) -> None:
+    bob = await here.signed_in(BOB)
+    wanted = {"name": "backup", "scopes": ["queue:read"], "lifetime": 60}
+    with caplog.at_level("INFO"):
+        token = (await bob.ask("POST", API + "token.add", json=wanted))["token"]
+    assert f"token.add 'backup' queue:read by {BOB} in a browser" in caplog.text
+    assert token not in caplog.text
+    (row,) = await bob.ask("POST", API + "token.list", json={})
+    assert (row["name"], row["scopes"]) == ("backup", ["queue:read"])
+    program = await here.browser(Authorization=f"Bearer {token}")
+    await program.ask("GET", API + "queue.summary")
+    await bob.ask("POST", API + "token.remove", json={"name": "backup"})
+    await program.ask("GET", API + "queue.summary", 401)
+
+
+async def test_a_token_wants_the_password_again(here: Site) -> None:
+    bob = await here.signed_in(BOB)
+    wanted = {"name": "backup", "scopes": ["*:write"]}
+    assert isinstance(here.hub.clock, VirtualClock)
+    await here.hub.clock.advance(301)
+    assert (await bob.ask("POST", API + "token.add", 403, json=wanted))["confirm"] is True
+    assert await bob.ask("POST", API + "token.list", json={}) == []
+    await bob.own("POST", "session/confirm", json={"password": PASSWORD})
+    await bob.ask("POST", API + "token.add", json=wanted)
+
+
+async def test_nobody_else_comes_near_tokens(here: Site) -> None:
+    made = await here.hub.control.perform(words.TokenAdd(name="all", scopes=("*:write",)))
+    await here.hub.directory.add_admin("mailhub.test", ANN)
+    strangers = (
+        (await here.browser(), 401),
+        (await here.browser(Authorization=f"Bearer {made.token}"), 401),
+        (await here.signed_in(ANN), 403),
+    )
+    for browser, status in strangers:
+        for action, fields in (
+            ("add", {"name": "x", "scopes": ["*:write"]}),
+            ("list", {}),
+            ("remove", {"name": "all"}),
+        ):
+            await browser.ask("POST", f"{API}token.{action}", status, json=fields)
+    bob = await here.signed_in(BOB)
+    lost = {"X-CSRF-Token": ""}
+    await bob.ask("POST", API + "token.remove", 403, json={"name": "all"}, headers=lost)
+    assert [one.name for one in await here.hub.control.perform(words.TokenList())] == ["all"]
 
 
 async def test_a_session_that_is_over_runs_nothing(here: Site) -> None:

@@ -13,6 +13,7 @@ from support.webmail import ANN, BOB, Site
 
 from mailhub.config.history import History
 from mailhub.config.schema import Delivery
+from mailhub.config.webhooks import Webhook
 from mailhub.control import words
 from mailhub.store.api import Figures
 
@@ -30,6 +31,8 @@ PAGES = (
     "guard",
     "explain",
     "log",
+    "tokens",
+    "webhooks",
 )
 
 
@@ -41,8 +44,13 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def here(tmp_path: Path) -> AsyncIterator[Site]:
-    async with administered(tmp_path, history=History(), delivery=Delivery(relayhost="[127.0.0.1]:1")) as made:
+    hooks = {"shop": Webhook(url="http://127.0.0.1:1/hook", secret_file=str(tmp_path / "secret"))}
+    (tmp_path / "secret").write_text("whsec_" + "A" * 40)
+    async with administered(
+        tmp_path, history=History(), delivery=Delivery(relayhost="[127.0.0.1]:1"), webhook=hooks
+    ) as made:
         control = made.hub.control.perform
+        await control(words.TokenAdd(name="backup of everything", scopes=("queue:read", "user:write@mailhub.test")))
         await control(words.DkimCreate(domain="mailhub.test"))
         await control(words.BanAdd(network="192.0.2.0/24", seconds=600, note="noise"))
         await control(words.AliasAdd(address="info@mailhub.test", targets=(ANN, BOB)))

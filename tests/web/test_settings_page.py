@@ -102,6 +102,63 @@ async def test_rules_are_put_in_order_by_keys_and_by_dragging(browser: Browser, 
     assert [one["name"] for one in (await ann.own("GET", "filters"))["form"]["rules"]] == ["three", "one"]
 
 
+async def test_rules_that_are_not_saved_are_kept_while_other_sections_are_looked_at(
+    browser: Browser, here: Site
+) -> None:
+    page = await opened(browser, here, "rules")
+    await page.get_by_role("button", name="Add a rule").click()
+    await page.get_by_label("Name", exact=True).fill("Shops")
+    await page.locator("nav a[data-section=absence]").click()
+    await expect(page.locator("[data-shown=absence]")).to_be_visible()
+    await page.get_by_role("button", name="Close the settings").click()
+    await page.goto(f"{here.root}/#settings/rules")
+    await expect(page.locator(".unsaved")).to_contain_text("These rules are not saved yet.")
+    await expect(page.locator(".rules summary b")).to_have_text("Shops")
+    await page.get_by_role("button", name="Throw the changes away").click()
+    await expect(page.locator(".rules")).to_have_text("There are no rules yet.")
+    await page.get_by_role("button", name="Add a rule").click()
+    await page.get_by_label("Name", exact=True).fill("Letters")
+    await page.get_by_label("Value").fill("list")
+    await page.get_by_label("Folder", exact=True).fill("Letters")
+    await page.get_by_role("button", name="Save", exact=True).click()
+    await told(page, "Saved.")
+    await page.locator("nav a[data-section=absence]").click()
+    await page.locator("nav a[data-section=rules]").click()
+    await expect(page.locator(".rules summary b")).to_have_text("Letters")
+    await expect(page.locator(".unsaved")).to_have_count(0)
+
+
+async def test_a_folder_is_shared_and_the_other_subscribes_to_it(browser: Browser, here: Site) -> None:
+    ann, bob = await here.signed_in(), await here.signed_in(BOB)
+    team = await ann.own("POST", "folders", json={"name": "Team"})
+    page = await opened(browser, here, "sharing")
+    await expect(page.locator("[data-shown=sharing]")).to_contain_text("You share no folder.")
+    await page.locator("label", has_text="Folder").locator("select").select_option(label="Team")
+    await page.get_by_label("With whom").fill(BOB)
+    await page.get_by_role("button", name="Share", exact=True).click()
+    await told(page, f"Shared with {BOB}.")
+    row = page.locator(".rows li", has_text="Team")
+    await row.get_by_label("What they may do").select_option(label="may read and change")
+    await told(page, "Saved.")
+    (shared,) = await ann.own("GET", "sharing")
+    assert (shared["name"], sorted(shared["grants"][0]["rights"])) == ("Team", sorted("lrswite"))
+    (theirs,) = [one for one in await bob.own("GET", "folders") if one["id"] == team["id"]]
+    assert sorted(theirs["rights"]) == sorted("lrswite")
+    choir = await bob.own("POST", "folders", json={"name": "Choir"})
+    await bob.own("PUT", f"folders/{choir['id']}/sharing", json={"who": ANN, "rights": "lrs"})
+    await page.reload()
+    other = page.locator(".rows li", has_text="Choir")
+    await expect(other).to_contain_text(f"of {BOB}; you may read")
+    await other.get_by_label("Subscribed").check()
+    await expect(page.locator("#settings-dialog .told")).to_contain_text("is subscribed")
+    (choir,) = [one for one in await ann.own("GET", "folders") if one["id"] == choir["id"]]
+    assert choir["subscribed"]
+    await row.get_by_role("button", name="End").click()
+    await page.locator("#asking").get_by_role("button", name="OK").click()
+    await told(page, f"No longer shared with {BOB}.")
+    assert not [one for one in await bob.own("GET", "folders") if one["id"] == team["id"]]
+
+
 async def test_a_script_by_hand_is_shown_and_replaced_when_asked(browser: Browser, here: Site) -> None:
     await here.hub.scripts.put(ANN, "mine", b"# <script>alert(1)</script>\r\nkeep;\r\n")
     await here.hub.scripts.activate(ANN, "mine")
@@ -227,8 +284,12 @@ async def test_nothing_is_out_of_reach(browser: Browser, here: Site, locale: str
     rules = [{"name": "Shops", "conditions": [{"what": "header", "header": "X-Shop", "how": "is", "value": "x"}], "actions": [{"what": "forward", "value": BOB}]}]  # fmt: skip
     await ann.own("PUT", "filters", json={"form": {"rules": rules}})
     await ann.own("POST", "app-passwords", json={"name": "x" * 100})
+    bob = await here.signed_in(BOB)
+    for one, name, other in ((ann, "Long " * 20 + "name", BOB), (bob, "Choir", ANN)):
+        made = await one.own("POST", "folders", json={"name": name.strip()})
+        await one.own("PUT", f"folders/{made['id']}/sharing", json={"who": other, "rights": "lrwk"})
     page = await opened(browser, here, "general", locale, width, dark)
-    for section in ("general", "identities", "rules", "absence", "security"):
+    for section in ("general", "identities", "rules", "absence", "sharing", "security"):
         await page.locator(f"#settings-dialog nav a[data-section={section}]").click()
         await expect(page.locator(f"#settings-dialog [data-shown={section}]")).to_be_visible()
         await page.wait_for_load_state("networkidle")

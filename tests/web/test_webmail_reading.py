@@ -43,7 +43,12 @@ async def test_folders_are_made_renamed_shared_and_deleted(here: Site) -> None:
     assert [(one["id"], one["rights"]) for one in theirs] == [(made["id"], "lr")]
     await bob.own("GET", f"folders/{made['id']}/messages")
     await bob.own("DELETE", f"folders/{made['id']}", 403)
+    assert await ann.own("GET", "sharing") == [
+        {"id": made["id"], "name": made["name"], "grants": [{"who": BOB, "rights": "lr"}]}
+    ]
+    assert await (await here.signed_in(BOB)).own("GET", "sharing") == []
     await ann.own("PUT", f"folders/{made['id']}/sharing", json={"who": BOB, "rights": ""})
+    assert await ann.own("GET", "sharing") == []
     await bob.own("GET", f"folders/{made['id']}/messages", 404)
     await ann.own("DELETE", f"folders/{made['id']}")
     assert "Lists.\u4e2d\u6587" not in await folders(ann)

@@ -42,6 +42,10 @@ class SharingStore(Protocol):
         """Folders, of others than the account `besides`, whose lists have an entry for one of the identifiers."""
         ...
 
+    async def shared_by(self, account: str) -> list[tuple[Folder, Entries]]:
+        """Its folders whose lists have an entry, by name."""
+        ...
+
     async def annotations(self, place: Place) -> list[tuple[str, bytes]]:
         """(entry as it was first written, value), by entry. Entries are the same in any case."""
         ...

@@ -127,12 +127,16 @@ class SqliteSharing:
         return await self._reader.call(self._shared_with, tuple(identifiers), besides)
 
     def _shared_with(self, identifiers: tuple[str, ...], besides: str) -> list[tuple[Folder, Entries]]:
-        rows = self._db.execute(
-            "select (select json_group_array(json_array(identifier, rights)) from acl where acl.folder = folder.id),"
-            f" {FOLDER} from folder where account != ? and id in"
-            " (select folder from acl where identifier in (select value from json_each(?)))",
-            (besides, json.dumps(identifiers)),
-        ).fetchall()
+        others = "account != ? and id in (select folder from acl where identifier in (select value from json_each(?)))"
+        return self._with_acl(others, besides, json.dumps(identifiers))
+
+    async def shared_by(self, account: str) -> list[tuple[Folder, Entries]]:
+        own = "account = ? and exists (select 1 from acl where acl.folder = folder.id) order by name"
+        return await self._reader.call(self._with_acl, own, account)
+
+    def _with_acl(self, where: str, *values: str) -> list[tuple[Folder, Entries]]:
+        lists = "(select json_group_array(json_array(identifier, rights)) from acl where acl.folder = folder.id)"
+        rows = self._db.execute(f"select {lists}, {FOLDER} from folder where {where}", values).fetchall()
         return [(folder_of(row[1:]), tuple((name, rights) for name, rights in json.loads(row[0]))) for row in rows]
 
     async def annotations(self, place: Place) -> list[tuple[str, bytes]]:

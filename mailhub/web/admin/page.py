@@ -5,7 +5,7 @@ from ..routes import Route
 
 _OWN = (
     "admin.css", "main.js", "who.js", "parts.js", "overview.js", "domains.js", "domain.js", "accounts.js", "account.js", "aliases.js", "quota.js", "queue.js", "message.js", "trace.js",
-    "quarantine.js", "guard.js", "explain.js", "log.js", "figures.js", "chart.js", "reports.js", "en.json", "zh.json",
+    "quarantine.js", "guard.js", "tokens.js", "webhooks.js", "explain.js", "log.js", "figures.js", "chart.js", "reports.js", "en.json", "zh.json",
 )  # fmt: skip
 
 

@@ -51,6 +51,14 @@ class Grant(Struct, frozen=True, forbid_unknown_fields=True):
     rights: Annotated[str, Meta(max_length=20)]
 
 
+class Shared(Struct, frozen=True):
+    """A folder that others may do something with; `grants`: without its owner's."""
+
+    id: str
+    name: str
+    grants: tuple[Grant, ...]
+
+
 class Folders:
     """One per hub."""
 
@@ -64,6 +72,7 @@ class Folders:
             Route("POST", _PATH, self._create, "Make a folder", None, NewFolder, FolderShown, security="account"),
             Route("PATCH", FOLDER, self._change, "Rename, subscribe to a folder", None, FolderChange, FolderShown, security="account"),
             Route("DELETE", FOLDER, self._delete, "Delete a folder and its messages", None, None, FolderShown, security="account"),
+            Route("GET", OWN + "sharing", self._given, "Folders that others may do something with", None, None, tuple[Shared, ...], security="account"),
             Route("GET", sharing, self._shared, "Who else may do what with a folder", None, None, tuple[Grant, ...], security="account"),
             Route("PUT", sharing, self._share, "Let somebody do something with a folder", None, Grant, tuple[Grant, ...], security="account"),
         ]  # fmt: skip
@@ -105,6 +114,13 @@ class Folders:
     async def _shared(self, request: web.Request) -> web.StreamResponse:
         mail, folder = await self._asked.folder(request, "a")
         return answered([Grant(who, rights) for who, rights in await mail.sharing.entries(folder)])
+
+    async def _given(self, request: web.Request) -> web.StreamResponse:
+        mail = await self._asked.mail(request)
+        return answered([
+            Shared(folder.object_id, folder.name, tuple(Grant(who, rights) for who, rights in entries))
+            for folder, entries in await mail.sharing.given()
+        ])  # fmt: skip
 
     async def _share(self, request: web.Request) -> web.StreamResponse:
         mail, folder = await self._asked.folder(request, "a")

@@ -9,7 +9,7 @@ _OWN = (
     "actions.js", "keys.js", "writing.js", "answering.js", "editor.js", "outgoing.js", "en.json", "zh.json",
 )  # fmt: skip
 _SETTINGS = (
-    "settings.css", "main.js", "parts.js", "general.js", "identities.js", "rules.js", "filters.js", "absence.js", "security.js", "en.json",
+    "settings.css", "main.js", "parts.js", "general.js", "identities.js", "rules.js", "filters.js", "absence.js", "sharing.js", "security.js", "en.json",
     "zh.json",
 )  # fmt: skip
 

@@ -3,6 +3,6 @@ an administrator's browser; an account's own quarantine, for who has its passwor
 
 Invariants
 - Nothing is read of a request's body before it is known who asks.
-- No token and no browser makes, lists or removes tokens; that is done by command.
+- No token makes, lists or removes tokens. That is done by command, or by an administrator's browser; to make one takes the password again.
 - A wrong token and a wrong password count as failed logins of that client.
 """

@@ -29,6 +29,8 @@ const PAGES = {
   guard: { needs: "ban.list", show: () => import("./guard.js"), apart: true },
   explain: { needs: "explain", show: () => import("./explain.js") },
   log: { needs: "", show: () => import("./log.js") },
+  tokens: { needs: "token.list", show: () => import("./tokens.js"), apart: true },
+  webhooks: { needs: "webhook.list", show: () => import("./webhooks.js") },
 };
 
 let left = new AbortController();

@@ -15,6 +15,7 @@ import * as message from "./message.js";
 import { manage as managePasskeys } from "./passkeys.js";
 import * as preferences from "./preferences.js";
 import { openSettings, wanted as settingsWanted } from "./settings/main.js";
+import { unsaved as rulesUnsaved } from "./settings/rules.js";
 import { state } from "./state.js";
 import { unsaved, write } from "./writing.js";
 
@@ -78,7 +79,7 @@ search.onsubmit = (/** @type {Event} */ event) => {
 query.addEventListener("search", find);
 
 addEventListener("beforeunload", (event) => {
-  if (unsaved()) event.preventDefault();
+  if (unsaved() || rulesUnsaved()) event.preventDefault();
 });
 
 await folders.load();

@@ -9,6 +9,7 @@ import * as identities from "./identities.js";
 import { told } from "./parts.js";
 import * as rules from "./rules.js";
 import * as security from "./security.js";
+import * as sharing from "./sharing.js";
 
 /** @type {[string, {draw: (into: HTMLElement) => Promise<void>}][]} */
 const SECTIONS = [
@@ -16,6 +17,7 @@ const SECTIONS = [
   ["identities", identities],
   ["rules", rules],
   ["absence", absence],
+  ["sharing", sharing],
   ["security", security],
 ];
 const HASH = "#settings";

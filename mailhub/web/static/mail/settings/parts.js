@@ -1,6 +1,5 @@
 // What the sections are made of.
-import { ask, Refused } from "../../common/api.js";
-import { confirm } from "../../common/asking.js";
+import { ask } from "../../common/api.js";
 import { element } from "../../common/dom.js";
 import { say } from "../../common/words.js";
 import { apply } from "../preferences.js";
@@ -117,24 +116,4 @@ async function doing(pressed, work) {
 export async function save(wanted) {
   state.preferences = await ask("PUT", "own/preferences", wanted);
   apply();
-}
-
-/**
- * What wants the password again where it was typed long ago.
- * @template T
- * @param {() => Promise<T>} work
- * @returns {Promise<T>}
- */
-export async function confirmed(work) {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof Refused && error.confirm)) throw error;
-  }
-  const password = input({ type: "password", autocomplete: "current-password", maxlength: "1024", "aria-label": say("password"), required: true });
-  const answer = confirm(say("s-confirm"), element("div", {}, element("p", {}, say("s-confirmWhy")), password));
-  password.focus();
-  if (!(await answer)) throw new Error(say("s-notDone"));
-  await ask("POST", "own/session/confirm", { password: password.value });
-  return await work();
 }

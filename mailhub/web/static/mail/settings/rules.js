@@ -12,10 +12,26 @@ const HOW = ["contains", "is", "matches"];
 const DO = ["move", "copy", "label", "read", "star", "forward", "redirect", "reject", "discard", "stop"];
 const PLAIN = new Set(["read", "star", "discard", "stop"]); // need nothing said
 
+/** @type {{rules: Rule[], before: string} | null} what was typed, kept until it is saved or thrown away */
+let typed = null;
+
+/** Whether rules were changed and not saved. */
+export function unsaved() {
+  return typed !== null && JSON.stringify(typed.rules) !== typed.before;
+}
+
 /** @param {HTMLElement} into */
 export async function draw(into) {
   const found = await load();
-  const rules = found.form.rules;
+  const kept = typed && unsaved() ? typed : null;
+  typed = kept ?? { rules: found.form.rules, before: JSON.stringify(found.form.rules) };
+  const rules = (found.form.rules = typed.rules);
+  const note = element("p", { class: "hand unsaved" }, say("s-unsavedRules"), " ", button(say("s-dropRules"), async () => {
+    typed = null;
+    into.replaceChildren(...[...into.children].slice(0, 1)); // the heading stays
+    await draw(into);
+  }));
+  if (kept) into.append(note);
   const list = element("ol", { class: "rules" });
   const redraw = (/** @type {Rule} */ opened) => {
     list.replaceChildren(...rules.map((one) => card(one, rules, redraw, one === opened)));
@@ -35,7 +51,8 @@ export async function draw(into) {
       for (const one of rules) one.name ||= say("s-ruleUnnamed");
       if (!(await save(found.form, found))) return;
       redraw(/** @type {Rule} */ ({}));
-      into.querySelector(".hand")?.remove();
+      typed = { rules, before: JSON.stringify(rules) };
+      for (const one of into.querySelectorAll(".hand")) one.remove();
       return say("s-saved");
     },
     { class: "main" },

@@ -1,12 +1,13 @@
 // What opens the account: password, second factor, app passwords; and the browsers that are signed in.
 import { ask, show } from "../../common/api.js";
 import { confirm } from "../../common/asking.js";
+import { confirmed } from "../../common/confirming.js";
 import { element } from "../../common/dom.js";
 import { exactly } from "../../common/format.js";
 import { say } from "../../common/words.js";
 import { manage } from "../passkeys.js";
 import { state } from "../state.js";
-import { button, check, confirmed, field, form, input, tell } from "./parts.js";
+import { button, check, field, form, input, tell } from "./parts.js";
 
 const SERVICES = ["imap", "smtp", "pop3", "managesieve", "api"];
 
