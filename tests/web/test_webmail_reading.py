@@ -44,7 +44,7 @@ async def test_folders_are_made_renamed_shared_and_deleted(here: Site) -> None:
     await bob.own("GET", f"folders/{made['id']}/messages")
     await bob.own("DELETE", f"folders/{made['id']}", 403)
     assert await ann.own("GET", "sharing") == [
-        {"id": made["id"], "name": made["name"], "grants": [{"who": BOB, "rights": "lr"}]}
+        {"id": made["id"], "name": "Lists.中文", "grants": [{"who": BOB, "rights": "lr"}]}
     ]
     assert await (await here.signed_in(BOB)).own("GET", "sharing") == []
     await ann.own("PUT", f"folders/{made['id']}/sharing", json={"who": BOB, "rights": ""})
