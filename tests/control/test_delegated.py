@@ -29,7 +29,7 @@ WHICH = words.Which(ids=("4kQW3yqBz1",))
 SCOPED: dict[type, tuple[list[Any], list[Any]]] = {
     words.UserAdd: (
         [words.UserAdd(address="new@A.test", password="p"), words.UserAdd(address='"other"@a.test', password="p")],
-        [words.UserAdd(address=one, password="p") for one in ("new@b.test", "new@a.test@b.test", "gone@a.test", "boss@a.test", "postmaster@a.test", "new", "@a.test.")],
+        [words.UserAdd(address=one, password="p") for one in ("new@b.test", "new@a.test@b.test", "boss@a.test", "postmaster@a.test", "new", "@a.test.")],
     ),
     words.UserEnable: ([words.UserEnable(address=BEN, enabled=False)], [words.UserEnable(address=one, enabled=False) for one in (CARL, ROOT, DORA)]),
     words.UserPasswd: (
@@ -85,7 +85,6 @@ async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
             await hub.directory.add_account(account, None)
         for domain, account in (("a.test", ANN), ("a.test", DORA), ("b.test", DORA)):
             await hub.directory.add_admin(domain, account)
-        await hub.directory._store.put_admin("b.test", "gone@a.test")
         await hub.directory.set_alias("team@a.test", [BEN])
         await hub.directory.set_alias("team@b.test", [CARL])
         await hub.control.perform(words.QuotaSet(address="@a.test", storage=1_000))
@@ -170,7 +169,7 @@ async def test_lists_have_nothing_of_others(hub: Hub, delegated: Delegated) -> N
 
 async def test_lists_are_read_over_what_others_have(hub: Hub, delegated: Delegated) -> None:
     for n in range(1_100):
-        await hub.store.directory.put_account(AccountRow(f"b{n:04}@b.test", ""), replace=False)
+        await hub.store.directory.put_account(AccountRow(f"b{n:04}@b.test", ""))
     first = await delegated.perform(words.UserList(limit=2), MINE)
     assert [one.address for one in first] == [ANN, BEN]
     rest = await delegated.perform(words.UserList(limit=2, after=BEN), MINE)

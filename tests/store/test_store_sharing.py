@@ -41,6 +41,11 @@ async def test_a_folder_made_again_and_an_account_made_again_have_none(tmp_path:
         await sharing.change_acl(other.id, BOB, FlagOp.REPLACE, "lr", 10)
         await sharing.change_acl(other.id, f"-{BOB}", FlagOp.REPLACE, "r", 10)
         await sharing.annotate({private: [("/private/comment", b"bob's")]}, LIMITS)
+        given = await sharing.shared_by(ALICE)
+        assert [(one.name, entries) for one, entries in given] == [
+            ("Other", ((f"-{BOB}", "r"), (BOB, "lr"))), ("Team", ((BOB, "lr"),)),
+        ]  # fmt: skip
+        assert await sharing.shared_by(BOB) == []
         await room.alice.delete("Team")
         assert await sharing.acl(folder.id) == ()
         assert [shared.name for shared, _ in await sharing.shared_with([BOB], BOB)] == ["Other"]

@@ -100,6 +100,13 @@ async def _shared_with(tx: Tx, identifiers: Sequence[str], besides: str) -> list
     return [(folder, await _acl(tx, folder.id)) for folder in map(folder_of, rows)]
 
 
+async def _shared_by(tx: Tx, account: str) -> list[tuple[Folder, Entries]]:
+    rows = await tx.all(
+        f"select {FOLDER} from folder where account = %s and id in (select folder from acl) order by name", account
+    )
+    return [(folder, await _acl(tx, folder.id)) for folder in map(folder_of, rows)]
+
+
 class MysqlSharing:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -112,6 +119,9 @@ class MysqlSharing:
 
     async def shared_with(self, identifiers: Sequence[str], besides: str) -> list[tuple[Folder, Entries]]:
         return await self._engine.look(partial(_shared_with, identifiers=tuple(identifiers), besides=besides))
+
+    async def shared_by(self, account: str) -> list[tuple[Folder, Entries]]:
+        return await self._engine.look(partial(_shared_by, account=account))
 
     async def annotations(self, place: Place) -> list[tuple[str, bytes]]:
         rows = await self._engine.all(
