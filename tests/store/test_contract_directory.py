@@ -101,11 +101,14 @@ async def test_who_administers_a_domain(rows: Any) -> None:
     with pytest.raises(NotFound):
         await rows.delete_admin("a.test", BOB)
     assert (await rows.administers(ANN, "a.test"), await rows.administers(BOB, "a.test")) == (True, False)
+    await rows.put_admin("0.test", ANN)
+    assert (await rows.administered(ANN), await rows.administered(BOB)) == (["0.test", "a.test"], [])
     await rows.delete_account(ANN)
     await rows.put_account(AccountRow(ANN, ""))  # another person
     assert not await rows.administers(ANN, "a.test")
     await rows.put_admin("a.test", ANN)
     await rows.delete_domain("a.test")
+    assert await rows.administered(ANN) == []
     assert not await rows.administers(ANN, "a.test")
     with pytest.raises(NotFound):
         await rows.delete_domain("a.test")

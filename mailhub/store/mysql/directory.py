@@ -162,6 +162,10 @@ class MysqlDirectory(MysqlCredentials):
         text = "select 1 from directory_admin where domain = %s and account = %s"
         return await self._engine.one(text, domain, account) is not None
 
+    async def administered(self, account: str) -> list[str]:
+        rows = await self._engine.all("select domain from directory_admin where account = %s order by domain", account)
+        return [row[0].decode() for row in rows]
+
     async def put_admin(self, domain: str, account: str) -> None:
         await self._engine.do(PutAdmin(domain, account), again=True)
 

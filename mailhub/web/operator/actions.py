@@ -12,7 +12,7 @@ from mailhub.control.scopes import ACTIONS, reads
 from mailhub.control.service import Control
 
 from ..access import Access, Denied
-from ..routes import Route, answered, read
+from ..routes import BODY, Route, answered, read
 from ..safety import Handler, client_of
 
 log = logging.getLogger("mailhub.web")
@@ -44,7 +44,8 @@ def _handler(
             return denied.answer
         if who.domains is not None:
             rule(kind)
-        asked = _from_query(request, kind) if request.method == "GET" else await read(request, kind, 0)
+        limit = 0 if who.domains is None else BODY
+        asked = _from_query(request, kind) if request.method == "GET" else await read(request, kind, limit)
         if not reads(action):
             log.info("http: %s by %s from %s", action, who.name, client_of(request))
         if who.domains is None:
