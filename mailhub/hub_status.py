@@ -117,7 +117,8 @@ async def figures_of(hub: "Hub") -> Figures:
     oldest = min((since for *_, since in counts.rows), default=now)
     return Figures(
         0, hub.trace.counts["accepted"], hub.trace.counts["refused"], done.get("sent", 0), done.get("deferred", 0), done.get("bounced", 0),
-        hub.queue.delay, counts.recipients, max(0.0, now - oldest), len(hub.sessions), resident(), hub.lag,
+        hub.queue.waits.seconds, counts.recipients, max(0.0, now - oldest), len(hub.sessions), resident(), hub.lag,
+        tuple(sorted(hub.queue.waits.spans.items())),
     )  # fmt: skip
 
 

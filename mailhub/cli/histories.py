@@ -29,7 +29,8 @@ def history(last: float, rows: int, config: Path | None, as_json: bool) -> None:
         "SENT",
         "DEFERRED",
         "BOUNCED",
-        "DELAY",
+        "P50",
+        "P99",
         "QUEUED",
         "OLDEST",
         "SESSIONS",
@@ -37,7 +38,11 @@ def history(last: float, rows: int, config: Path | None, as_json: bool) -> None:
         "LAG",
     )
     return print_table(head, [
-        (moment(one.at), one.accepted, one.refused, one.sent, one.deferred, one.bounced, f"{one.delay:.1f} s", one.queued,
+        (moment(one.at), one.accepted, one.refused, one.sent, one.deferred, one.bounced, _seconds(one.delay_p50), _seconds(one.delay_p99), one.queued,
          f"{one.oldest:.0f} s", one.sessions, octets(one.memory), f"{one.lag * 1000:.1f} ms")
         for one in found.rows
     ])  # fmt: skip
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f} s"

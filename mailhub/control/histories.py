@@ -1,9 +1,10 @@
 """The server's figures over time, as an operator asks for them."""
 
 import math
+from collections.abc import Sequence
 
 from mailhub.model.clock import Clock
-from mailhub.store.api import HOUR, MINUTE, Figures, HistoryStore
+from mailhub.store.api import DELAYS, HOUR, MINUTE, Figures, HistoryStore
 
 from . import history_words as words
 
@@ -25,6 +26,18 @@ class Histories:
 def _told(row: Figures) -> words.HistoryRow:
     return words.HistoryRow(
         at=row.at, accepted=row.accepted, refused=row.refused, sent=row.sent, deferred=row.deferred, bounced=row.bounced,
-        delay=row.delay / row.sent if row.sent else 0.0, queued=row.queued, oldest=row.oldest, sessions=row.sessions,
+        delay=row.delay / row.sent if row.sent else 0.0, delay_p50=_within(row.delays, 0.5), delay_p99=_within(row.delays, 0.99), queued=row.queued, oldest=row.oldest, sessions=row.sessions,
         memory=row.memory, lag=row.lag,
     )  # fmt: skip
+
+
+def _within(delays: Sequence[tuple[int, int]], part: float) -> float | None:
+    """Seconds within which that part of them was; inside a span as if they lay there evenly."""
+    left = part * sum(recipients for _, recipients in delays)
+    for span, recipients in delays:
+        if left <= recipients:
+            begins = DELAYS[span - 1] if span else 0.0
+            ends = DELAYS[span] if span < len(DELAYS) else begins
+            return begins + (ends - begins) * left / recipients
+        left -= recipients
+    return None

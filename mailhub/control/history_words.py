@@ -9,7 +9,8 @@ from .request import Request
 
 class HistoryRow(Struct, frozen=True, kw_only=True):
     """Counted from the wall time `at` on: messages accepted; recipients and messages refused; recipients sent, deferred and bounced.
-    `delay`: mean seconds from arrival to delivery. The most there was meanwhile: recipients in the queue, seconds that the oldest had
+    `delay`: mean seconds from arrival to delivery; `delay_p50`, `delay_p99`: half of the recipients, and 99 of 100, had it within so many, as
+    far as the spans tell by which they are counted (1, 2, 5, 10 ...); None where none was sent, or an older server counted. The most there was meanwhile: recipients in the queue, seconds that the oldest had
     waited, sessions, octets of memory, seconds that the event loop took to answer."""
 
     at: float
@@ -19,6 +20,8 @@ class HistoryRow(Struct, frozen=True, kw_only=True):
     deferred: int
     bounced: int
     delay: float
+    delay_p50: float | None
+    delay_p99: float | None
     queued: int
     oldest: float
     sessions: int

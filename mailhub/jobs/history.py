@@ -35,8 +35,12 @@ class Recording(Repeated):
         now = await self._reading()
         began = int(max(0.0, self._clock.now() - 1) // MINUTE * MINUTE)
         since = {name: getattr(now, name) - getattr(self._told, name) for name in COUNTED}
+        before = dict(self._told.delays)
+        delays = tuple((span, more) for span, count in now.delays if (more := count - before.get(span, 0)))
         try:
-            await self._store.add(replace(now, at=began, **since), self._config.minutes, self._config.hours)
+            await self._store.add(
+                replace(now, at=began, delays=delays, **since), self._config.minutes, self._config.hours
+            )
         except MailError as error:
             log.warning("the figures of this minute are not kept now: %s", error)
             return

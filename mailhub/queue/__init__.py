@@ -9,6 +9,7 @@ May import: delivery, store.api, message, model, config, log. Never SMTP, Maildi
     attempt       one message: routes, expansion or jobs, results into settling units
     destinations  slots for deliveries: fair between destinations, bounded for each and in all, fewer where there is trouble
     schedule      when the next attempt is, when the sender is told, when to give up (pure)
+    waits         how long delivery took, counted by spans (pure)
     bounce        reports to the sender: what is told, to whom, how often (bounce_rate), what goes back (returned)
     confidential  aliases whose targets no report names (pure)
     suppression   addresses that refused mail for good, again and again

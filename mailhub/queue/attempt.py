@@ -31,6 +31,7 @@ from .destinations import Crowded, Destinations, Resting
 from .notices import Notices
 from .schedule import Schedule, expired
 from .suppression import Suppressions
+from .waits import Waits
 from .words import CUT, WORDS, told
 
 log = logging.getLogger("mailhub.queue")
@@ -66,7 +67,7 @@ class Shared:
     notices: Notices
     closing: bool = False
     outcomes: Counter[str] = field(default_factory=Counter)  # of recipients, in the words of the trace, since the start
-    delay: float = 0.0  # seconds from arrival to delivery, of all that were sent, together
+    waits: Waits = field(default_factory=Waits)
     pauses: dict[int, "asyncio.Future[None]"] = field(default_factory=dict)  # by lease
 
     def dozes(self, lease: int) -> bool:
@@ -347,7 +348,7 @@ class Attempt:
                 unit = self._with_births(unit)
         came_to = ["held" if one.held else WORDS[one.fate] for one in unit.outcomes]
         shared.outcomes.update(came_to)
-        shared.delay += came_to.count("sent") * max(0.0, shared.clock.now() - item.created)
+        shared.waits.add(came_to.count("sent"), shared.clock.now() - item.created)
         if unit.notices:
             shared.notices.told()
         self._note_due(unit)

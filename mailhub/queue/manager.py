@@ -27,6 +27,7 @@ from .destinations import Destinations
 from .notices import Notices
 from .schedule import Schedule
 from .suppression import Suppressions
+from .waits import Waits
 from .words import CUT
 
 log = logging.getLogger("mailhub.queue")
@@ -98,9 +99,9 @@ class Manager:
         return self._shared.outcomes
 
     @property
-    def delay(self) -> float:
-        """Seconds from arrival to delivery, of all recipients that were sent to since the start, together."""
-        return self._shared.delay
+    def waits(self) -> Waits:
+        """How long delivery took, of all since the start."""
+        return self._shared.waits
 
     @property
     def destinations(self) -> dict[str, int]:

@@ -12,7 +12,7 @@ from mailhub.control import words
 from mailhub.hub import Hub
 from mailhub.model.clock import VirtualClock
 from mailhub.model.errors import Temporary
-from mailhub.store.api import Figures
+from mailhub.store.api import DELAYS, Figures
 
 ANN = "ann@mailhub.test"
 NOON = 1_800_014_400.0
@@ -77,3 +77,34 @@ async def test_the_last_minute_is_kept_where_the_server_stops(tmp_path: Path) ->
         await hub.queue.idle()
     async with running(tmp_path, clock=VirtualClock(NOON + 120), history=History()) as hub:
         assert [(row.at, row.accepted) for row in await rows(hub)] == [(NOON, 1)]
+
+
+async def test_how_long_delivery_took_for_half_and_for_nearly_all(hub: Hub) -> None:
+    assert isinstance(hub.clock, VirtualClock)
+    await hub.clock.advance(1)
+    for _ in range(3):
+        await send(hub, "eve@far.test", ANN)
+    await hub.queue.idle()
+    await hub.clock.advance(60)
+    (row,) = await rows(hub, seconds=3_600, rows=60)
+    assert row.sent == 3
+    assert row.delay_p50 is not None
+    assert row.delay_p99 is not None
+    assert 0 < row.delay_p50 < row.delay_p99 <= 0.01, "at once, on this clock"
+    await hub.clock.advance(60)
+    later = (await rows(hub, seconds=3_600, rows=60))[-1]
+    assert (later.sent, later.delay_p50, later.delay_p99) == (0, None, None)
+
+
+async def test_the_spans_are_told_as_times(hub: Hub) -> None:
+    """90 between 0.2 and 0.5 seconds, 9 between 100 and 200, one beyond all spans."""
+    spans = ((5, 90), (13, 9), (len(DELAYS), 1))
+    row = Figures(int(NOON) - 600, sent=100, delays=spans)
+    await hub.store.history.add(row, 1e6, 1e6)
+    (told,) = await rows(hub, seconds=3_600, rows=60)
+    assert (DELAYS[5], DELAYS[13]) == (0.5, 200)
+    assert told.delay_p50 == pytest.approx(0.2 + 0.3 * 50 / 90)
+    assert told.delay_p99 == pytest.approx(200)
+    await hub.store.history.add(Figures(row.at, sent=3, delays=((len(DELAYS), 3),)), 1e6, 1e6)
+    (told,) = await rows(hub, seconds=3_600, rows=60)
+    assert told.delay_p99 == DELAYS[-1]

@@ -32,3 +32,16 @@ async def test_what_is_too_old_goes(store: Any) -> None:
         await store.history.add(Figures(NOON + HOUR * n, sent=1), 2 * HOUR, 3 * HOUR)
     assert [row.at for row in await store.history.since(0, MINUTE, MINUTE)] == [NOON + HOUR * n for n in (2, 3, 4)]
     assert [row.at for row in await store.history.since(0, HOUR, HOUR)] == [NOON + HOUR * n for n in (1, 2, 3, 4)]
+
+
+async def test_times_of_delivery_are_added_span_by_span(store: Any) -> None:
+    await store.history.add(Figures(NOON, sent=3, delays=((0, 2), (7, 1))), DAY, DAY)
+    await store.history.add(Figures(NOON, sent=2, delays=((7, 1), (24, 1))), DAY, DAY)
+    await store.history.add(Figures(NOON + 60, sent=1, delays=((3, 1),)), DAY, DAY)
+    first, second = await store.history.since(0, MINUTE, MINUTE)
+    assert (first.delays, second.delays) == (((0, 2), (7, 2), (24, 1)), ((3, 1),))
+    (hour,) = await store.history.since(0, HOUR, HOUR)
+    assert (hour.sent, hour.delays) == (6, ((0, 2), (3, 1), (7, 2), (24, 1)))
+    await store.history.add(Figures(NOON + 5 * HOUR), 2 * HOUR, 3 * HOUR)
+    assert [row.delays for row in await store.history.since(0, MINUTE, MINUTE)] == [()]
+    assert [row.delays for row in await store.history.since(0, HOUR, HOUR)] == [()]

@@ -31,6 +31,7 @@ from .greylist import Attempts as Attempts
 from .greylist import GreylistStore as GreylistStore
 from .guard import BanRow as BanRow
 from .guard import GuardStore as GuardStore
+from .history import DELAYS as DELAYS
 from .history import HOUR as HOUR
 from .history import MINUTE as MINUTE
 from .history import Figures as Figures

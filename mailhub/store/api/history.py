@@ -4,13 +4,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 MINUTE, HOUR = 60, 3_600
+# Seconds from arrival to delivery are counted by these: up to the first, up to the second, ..., and beyond the last.
+DELAYS = tuple(digit * 10.0**power for power in range(-2, 6) for digit in (1, 2, 5))
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
     """From the wall time `at` on, for a minute, an hour, or what was asked for. Counted meanwhile: messages `accepted`, recipients and messages
     `refused`; recipients `sent`, `deferred` and `bounced`; `delay`: seconds from arrival to delivery of those sent, together. The
-    most there was: recipients in the queue (`queued`), seconds that the oldest had waited, sessions, octets of memory, seconds of `lag`."""
+    most there was: recipients in the queue (`queued`), seconds that the oldest had waited, sessions, octets of memory, seconds of `lag`.
+    `delays`: recipients sent, by the spans of DELAYS, (span, recipients) in their order; none for those of older servers."""
 
     at: int
     accepted: int = 0
@@ -24,6 +27,7 @@ class Figures:
     sessions: int = 0
     memory: int = 0
     lag: float = 0.0
+    delays: tuple[tuple[int, int], ...] = ()
 
 
 class HistoryStore(Protocol):

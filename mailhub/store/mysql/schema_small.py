@@ -7,7 +7,7 @@ note         small durable notes
 dkim_key     keys that sign our mail; api_token: what programs show to the HTTP interface
 dmarc_count, tls_session  what was found, for the reports to others; `id`: digest of what is counted alike
 sts_policy   MTA-STS policies of other domains
-history      figures of each node (by slot), by the minute and by the hour
+history      figures of each node (by slot), by the minute and by the hour; history_delay: recipients sent, by how long they took
 webhook_event  what waits until programs of others have taken it
 ban, sent, wrote_to, greylist  as in store.sqlite
 sieve_script, sieve_mark  scripts, and what they remember; `id`: digest of a mark's key
@@ -55,6 +55,8 @@ SMALL: tuple[str, ...] = (
     "create table history (step int not null, at bigint not null, node int not null, accepted bigint not null, refused bigint not null,"
     " sent bigint not null, deferred bigint not null, bounced bigint not null, delay double not null, queued bigint not null,"
     " oldest double not null, sessions bigint not null, memory bigint not null, lagged double not null, primary key (step, at, node))",
+    "create table history_delay (step int not null, at bigint not null, node int not null, span int not null,"
+    " recipients bigint not null, primary key (step, at, node, span))",
     f"create table webhook_event (id bigint not null auto_increment primary key, hook {ADDRESS} not null, event {WORD} not null,"
     f" at double not null, due double not null, attempts int not null default 0, said {TEXT} not null, body mediumblob not null,"
     " unique key webhook_event_once (hook, event), key webhook_event_due (hook, due, id), key webhook_event_age (hook, id))",

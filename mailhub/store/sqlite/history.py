@@ -1,23 +1,28 @@
 """api.HistoryStore on SQLite."""
 
 import sqlite3
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 
 from ..api import HOUR, MINUTE, Figures
 from ..lane import Lane
 from .writer import Told, Writer
 
 _COUNTED = ("accepted", "refused", "sent", "deferred", "bounced", "delay")
-_MOST = tuple(one.name for one in fields(Figures) if one.name not in ("at", *_COUNTED))
+_MOST = tuple(one.name for one in fields(Figures) if one.name not in ("at", "delays", *_COUNTED))
 _ADDED = ", ".join(
     [f"{one} = {one} + excluded.{one}" for one in _COUNTED] + [f"{one} = max({one}, excluded.{one})" for one in _MOST]
 )
-_ADD = f"insert into history values ({', '.join('?' * (len(fields(Figures)) + 1))}) on conflict(step, at) do update set {_ADDED}"
-_FORGET = "delete from history where step = ? and at in (select at from history where step = ? and at < ? order by at limit 200)"
+_ADD = f"insert into history values ({', '.join('?' * (2 + len(_COUNTED) + len(_MOST)))}) on conflict(step, at) do update set {_ADDED}"
+_ADD_DELAY = "insert into history_delay values (?, ?, ?, ?) on conflict do update set recipients = recipients + excluded.recipients"
+_FORGET = "delete from {0} where step = ? and at in (select distinct at from {0} where step = ? and at < ? order by at limit 200)"
 _READ = (
     "select at / :width * :width as began, "
     + ", ".join([f"sum({one})" for one in _COUNTED] + [f"max({one})" for one in _MOST])
     + " from history where step = :step and at >= :since group by began order by began"
+)
+_READ_DELAYS = (
+    "select at / :width * :width as began, span, sum(recipients) from history_delay where step = :step and at >= :since"
+    " group by began, span order by began, span"
 )
 
 
@@ -28,10 +33,12 @@ class AddFigures:
     hours: float
 
     def apply(self, db: sqlite3.Connection, told: Told) -> None:
-        at, *values = astuple(self.row)
+        at, *values, delays = astuple(self.row)
         for step, keep in ((MINUTE, self.minutes), (HOUR, self.hours)):
             db.execute(_ADD, (step, at // step * step, *values))
-            db.execute(_FORGET, (step, step, at - keep))
+            db.executemany(_ADD_DELAY, [(step, at // step * step, *delay) for delay in delays])
+            for table in ("history", "history_delay"):
+                db.execute(_FORGET.format(table), (step, step, at - keep))
 
 
 class SqliteHistory:
@@ -47,4 +54,9 @@ class SqliteHistory:
         return await self._reader.call(self._rows, {"since": at, "step": step, "width": width})
 
     def _rows(self, asked: dict[str, float]) -> list[Figures]:
-        return [Figures(*row) for row in self._lists.execute(_READ, asked)]
+        delays: dict[int, list[tuple[int, int]]] = {}
+        for began, span, recipients in self._lists.execute(_READ_DELAYS, asked):
+            delays.setdefault(began, []).append((span, recipients))
+        return [
+            replace(Figures(*row), delays=tuple(delays.get(row[0], ()))) for row in self._lists.execute(_READ, asked)
+        ]

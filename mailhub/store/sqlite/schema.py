@@ -14,7 +14,7 @@ dkim_key    keys that sign our mail
 api_token    what programs show to the HTTP interface
 dmarc_count what was found of other domains' mail, for the reports to them
 passkey     what signs in to the web without a password (WebAuthn), of each account
-history     figures of the server over time, by the minute and by the hour (step)
+history     figures of the server over time, by the minute and by the hour (step); history_delay: recipients sent, by how long they took (span)
 webhook_event what waits until programs of others have taken it
 domain_admin accounts that may change what lives in a domain
 greylist    who tried when, by digest, and who came again
@@ -30,7 +30,7 @@ import sqlite3
 
 from mailhub.model.errors import Permanent
 
-VERSION = 25
+VERSION = 26
 
 # What orders and counts the queue. A trigger is one statement here: it holds no ";" before a line's end.
 _QUEUE_ORDER = """
@@ -123,6 +123,11 @@ create table history(step integer not null, at integer not null, accepted intege
   oldest real not null, sessions integer not null, memory integer not null, lag real not null, primary key(step, at)) without rowid;
 """
 
+_HISTORY_DELAY = """
+create table history_delay(step integer not null, at integer not null, span integer not null, recipients integer not null,
+  primary key(step, at, span)) without rowid;
+"""
+
 _PASSKEY = """
 create table passkey(id text primary key, account text not null, key blob not null, counter integer not null, name text not null,
   created real not null, used real not null) without rowid;
@@ -187,6 +192,7 @@ create table recipient(item integer not null, n integer not null, address text n
     + _WEBHOOK_EVENT
     + _DMARC_COUNT
     + _HISTORY
+    + _HISTORY_DELAY
     + _PASSKEY
     + """
 
@@ -324,6 +330,7 @@ alter table item add column verdict text not null default '';
     23: _DMARC_COUNT,
     24: _HISTORY,
     25: _PASSKEY,
+    26: _HISTORY_DELAY,
 }
 
 

@@ -40,7 +40,7 @@ function drawn(told, seconds, [wide, half]) {
     chart(say("mailPer", { time: lasting(told.width) }), found, ["accepted", "sent", "deferred", "refused", "bounced"].flatMap(one), count, wide),
     chart(say("queued"), found, one("queued"), count, half),
     chart(say("oldest"), found, one("oldest"), time, half, true),
-    chart(say("delay"), found, [{ name: say("delay"), of: (row) => (row.sent ? row.delay : NaN) }], time, half, true),
+    chart(say("delay"), found, [{ name: say("half"), of: (row) => row.delay_p50 ?? NaN }, { name: say("most99"), of: (row) => row.delay_p99 ?? NaN }], time, half, true),
     chart(say("sessions"), found, one("sessions"), count, half),
     chart(say("memory"), found, one("memory"), size, half),
     chart(say("lag"), found, one("lag"), time, half, true),
