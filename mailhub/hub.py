@@ -53,7 +53,7 @@ from mailhub.protocols.session import Sessions
 from mailhub.scanners import Services
 from mailhub.stall import StallDetector
 from mailhub.store.api import Store
-from mailhub.store.sqlite import SqliteStore
+from mailhub.store.kinds import store_of
 from mailhub.tables import Tables
 from mailhub.trace import Trace
 
@@ -94,7 +94,7 @@ class Hub:
         self.clock: Clock = clock or SystemClock()
         self.data = Path(config.data).absolute()
         self.resolver: Resolver = resolver or DnsResolver(config.resolver, self.clock)
-        self.store: Store = store or SqliteStore(self.data, config.store, self.clock, config.hostname)
+        self.store: Store = store or store_of(self.data, config.store, self.clock, config.hostname)
         self.guard: Guard  # after `start`
         self.sessions = Sessions(
             config.sessions, lambda client: self.guard.key(client), lambda client: self.guard.shared(client), resident

@@ -23,7 +23,7 @@ from mailhub.net import local
 from mailhub.net.resolver import DnsResolver
 from mailhub.policy import Guard, Sections
 from mailhub.queue.schedule import Schedule
-from mailhub.store.sqlite import SqliteStore
+from mailhub.store.kinds import store_of
 from mailhub.tables import Tables
 from mailhub.trace import Trace
 
@@ -45,7 +45,7 @@ class Offline:
         self._config = config
         self._runner = asyncio.Runner()
         clock = SystemClock()
-        self._store = SqliteStore(Path(config.data), config.store, clock, config.hostname)
+        self._store = store_of(Path(config.data), config.store, clock, config.hostname)
         try:
             self._runner.run(self._store.open())
         except MailError as error:
