@@ -252,13 +252,16 @@ async def test_changes_of_others_are_heard(stores: Stores) -> None:
         assert [(change.account, change.folder) for change in told] == [(WHO, folder)]
         await a.poll.look()
         assert len(told) == 1
+        await b.mailboxes.append(folder, [message(b"y")])
+        await a.mailboxes.view(folder)
+        assert len(told) == 2, "who looked before is told of what another session has come upon"
         made = await b.mailboxes.create(WHO, "New")
         await a.poll.look()
         assert told[-1] == Changed(WHO, None)
         await a.mailboxes.view(made.id)
         await b.mailboxes.delete(made.id)
         await a.poll.look()
-        assert {change.folder for change in told[2:]} == {made.id, None}
+        assert {change.folder for change in told[3:]} == {made.id, None}
 
 
 async def test_others_work_is_noticed(stores: Stores) -> None:

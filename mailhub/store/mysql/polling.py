@@ -46,9 +46,11 @@ class Poll:
             await asyncio.gather(self._task, return_exceptions=True)
 
     def folder(self, folder: Folder) -> None:
-        """Somebody looks at it, as it is now."""
-        known = self._folders.get(folder.id, ("", 0))[1]
+        """Somebody looks at it, as it is now; who looked before may not have heard of that."""
+        known = self._folders.get(folder.id, ("", folder.modseq))[1]
         self._keep(self._folders, folder.id, (folder.account, max(known, folder.modseq)))
+        if folder.modseq > known:
+            self._tell([Changed(folder.account, folder.id, folder.modseq)])
 
     def account(self, account: str) -> None:
         self._keep(self._accounts, account, self._accounts.get(account))
