@@ -5,7 +5,8 @@ in any case; they are compared in key form (`model.address.key`).
 """
 
 import logging
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,7 +18,7 @@ from mailhub.store.api import AccountRow, AliasRow, DirectoryStore
 
 from . import names, passwords
 from .hasher import Hasher
-from .recent import Recent
+from .recent import Recent, never
 
 log = logging.getLogger("mailhub.directory")
 
@@ -68,7 +69,8 @@ class State:
 
 
 class Directory:
-    """One per hub. `auth`: the [auth] section; `domains`: those of the config file, united with the store's."""
+    """One per hub. `auth`: the [auth] section; `domains`: those of the config file, united with the store's. `lifetime`: seconds by `now` that
+    an answer is remembered: others may change what is in the store."""
 
     writable = True
 
@@ -80,12 +82,14 @@ class Directory:
         *,
         domains: Iterable[str] = (),
         cache_limit: int = 10_000,
+        lifetime: float = math.inf,
+        now: Callable[[], float] = never,
     ) -> None:
         self._store, self._auth, self._hasher = store, auth, hasher
         self._configured = frozenset(map(str.lower, domains))
-        self._accounts: Recent[str, AccountRow | None] = Recent(cache_limit)
-        self._aliases: Recent[str, AliasRow | None] = Recent(cache_limit)
-        self._domains: Recent[str, bool] = Recent(cache_limit)
+        self._accounts: Recent[str, AccountRow | None] = Recent(cache_limit, lifetime, now)
+        self._aliases: Recent[str, AliasRow | None] = Recent(cache_limit, lifetime, now)
+        self._domains: Recent[str, bool] = Recent(cache_limit, lifetime, now)
 
     def configure(self, auth: schema.Auth, domains: Iterable[str]) -> None:
         """Take over a new configuration."""

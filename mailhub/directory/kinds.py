@@ -1,5 +1,6 @@
 """From `[directory] kind` to the `Directory`; what a database of others takes is imported where it is asked for."""
 
+import math
 from collections.abc import Awaitable, Callable
 
 from mailhub.config.schema import Config
@@ -8,6 +9,8 @@ from mailhub.store.api import DirectoryStore
 
 from .directory import Directory
 from .hasher import Hasher
+
+SHARED = 2.0  # seconds after which what another node has changed in the directory is seen here, at the latest
 
 
 async def directory_of(
@@ -30,4 +33,8 @@ async def directory_of(
             made = OwnDirectory
         outside = made(store, config.auth, hasher, domains=config.domains)
         return outside.read(await opened(config.directory, clock, quotas))
-    return kind(store, config.auth, hasher, domains=config.domains, cache_limit=config.directory.cache_limit)
+    lifetime = SHARED if config.store.kind == "mysql" else math.inf
+    return kind(
+        store, config.auth, hasher, domains=config.domains, cache_limit=config.directory.cache_limit, lifetime=lifetime,
+        now=clock.monotonic,
+    )  # fmt: skip

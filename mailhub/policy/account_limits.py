@@ -26,11 +26,13 @@ DAY = 86_400
 
 @dataclass(slots=True)
 class _Day:
-    """An account's day. `fresh`: recipients that are new today, and whether each is counted in the store."""
+    """An account's day. `stored`: messages and new recipients that the store knows of, as far as we know. `fresh`: recipients that are
+    new today, and whether each is counted in the store."""
 
     day: int
-    messages: int = 0
-    new: int = 0
+    messages: int
+    new: int
+    stored: tuple[int, int]
     fresh: dict[bytes, bool] = field(default_factory=dict)
 
 
@@ -106,7 +108,7 @@ class AccountLimits:
             messages, new = (0, 0) if self._store is None else await self._store.sent(account, day)
             found = self._of(account, day)  # another session may have begun it, and counted, meanwhile
             if found is None:
-                found = self._days[account] = _Day(day, messages, new)
+                found = self._days[account] = _Day(day, messages, new, (messages, new))
                 if len(self._days) > self.limits.table_limit:
                     self._days.popitem(last=False)
         self._days.move_to_end(account)
@@ -121,6 +123,16 @@ class AccountLimits:
         self._alerts.raise_(event, account, cause, str(today.day))
         return Reply(450, "4.7.1", f"This account's limit of {cause} is reached; it may go on after midnight UTC")
 
+    def _learn(self, account: str, day: int, ours: _Unwritten, told: tuple[int, int]) -> None:
+        """What other nodes have counted meanwhile is counted here, too."""
+        today = self._days.get(account)
+        if today is None or today.day != day:
+            return
+        messages, new = today.stored
+        today.messages += max(0, told[0] - messages - ours.messages)
+        today.new += max(0, told[1] - new - ours.new)
+        today.stored = told
+
     async def _write(self, store: GuardStore) -> None:
         known = self.limits.recipients_known
         try:
@@ -128,7 +140,8 @@ class AccountLimits:
                 (account, day), sum_ = next(iter(self._unwritten.items()))
                 del self._unwritten[account, day]
                 try:
-                    await store.add_sent(account, day, sum_.messages, sum_.new, tuple(sum_.recipients), known)
+                    told = await store.add_sent(account, day, sum_.messages, sum_.new, tuple(sum_.recipients), known)
+                    self._learn(account, day, sum_, told)
                 except MailError as error:
                     log.error("%s: what it sent is not counted in the store: %s", account, error)
         finally:

@@ -43,7 +43,7 @@ class GuardStore(Protocol):
 
     async def add_sent(
         self, account: str, day: int, messages: int, new: int, recipients: Sequence[bytes], known_limit: int
-    ) -> None:
-        """Add to the account's counts of that day, and remember the recipients, at most `known_limit`, the latest ones.
-        Counts of earlier days go in the same unit."""
+    ) -> tuple[int, int]:
+        """Add to the account's counts of that day, which it returns, and remember the recipients, at most `known_limit`, the latest
+        ones. Counts of earlier days go in the same unit."""
         ...

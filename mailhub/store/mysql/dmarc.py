@@ -9,6 +9,8 @@ from . import bounds
 from .engine import Engine, Tx
 from .steps import drained
 
+_ADDED = "on duplicate key update messages = messages + values(messages)"  # another node may have been as quick
+
 
 @dataclass(frozen=True, slots=True)
 class Add:
@@ -30,7 +32,7 @@ class Add:
                 room[of_one] = await bounds.room(tx, self.domain_limit, which, row.day, row.domain)
             if room[of_day] > 0 and room[of_one] > 0:
                 values = (*key, row.domain, row.found, times)
-                await tx.insert("insert into dmarc_count (day, id, domain, found, messages)", [values])
+                await tx.insert("insert into dmarc_count (day, id, domain, found, messages)", [values], _ADDED)
                 room[of_day] -= 1
                 room[of_one] -= 1
 

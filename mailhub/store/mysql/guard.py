@@ -32,7 +32,7 @@ class AddSent:
     recipients: Sequence[bytes]
     known_limit: int
 
-    async def apply(self, tx: Tx) -> None:
+    async def apply(self, tx: Tx) -> tuple[int, int]:
         account, day = self.account, self.day
         await tx.run("delete from sent where account = %s and day < %s", account, day)
         await tx.run(
@@ -57,6 +57,7 @@ class AddSent:
             which, most = "wrote_to where account = %s", added + bounds.STEP
             if too_many := await bounds.excess(tx, self.known_limit, which, account, most=most):
                 await tx.run("delete from wrote_to where account = %s order by day limit %s", account, too_many)
+        return await _sent(tx, account, day)
 
 
 class MysqlGuard:
@@ -74,8 +75,7 @@ class MysqlGuard:
         await self._engine.do(Change("delete from ban where network = %s", (network,), f"no ban of {network}"))
 
     async def sent(self, account: str, day: int) -> tuple[int, int]:
-        row = await self._engine.one("select messages, fresh from sent where account = %s and day = %s", account, day)
-        return (0, 0) if row is None else (row[0], row[1])
+        return await _sent(self._engine, account, day)
 
     async def wrote_to(self, account: str, recipient: bytes) -> bool:
         text = "select 1 from wrote_to where account = %s and recipient = %s"
@@ -83,5 +83,10 @@ class MysqlGuard:
 
     async def add_sent(
         self, account: str, day: int, messages: int, new: int, recipients: Sequence[bytes], known_limit: int
-    ) -> None:
-        await self._engine.do(AddSent(account, day, messages, new, recipients, known_limit))
+    ) -> tuple[int, int]:
+        return await self._engine.do(AddSent(account, day, messages, new, recipients, known_limit))
+
+
+async def _sent(asked: Tx | Engine, account: str, day: int) -> tuple[int, int]:
+    row = await asked.one("select messages, fresh from sent where account = %s and day = %s", account, day)
+    return (0, 0) if row is None else (row[0], row[1])

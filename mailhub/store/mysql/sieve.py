@@ -14,10 +14,11 @@ _PUT = "replace into sieve_mark (account, id, name, until)"
 
 
 async def fresh(tx: Tx, mark: SieveMark, now: float) -> bool:
-    """Remember it; False where it is remembered already. Two nodes that remember the same meet in its row."""
-    found = await tx.one(
-        "select until from sieve_mark where account = %s and id = %s for update", mark.account, bounds.digest(mark.key)
-    )
+    """Remember it; False where it is remembered already. Two that remember the same at one moment meet in its row, also where it is new."""
+    key = (mark.account, bounds.digest(mark.key))
+    row = (*key, mark.key, 0.0)
+    await tx.insert("insert into sieve_mark (account, id, name, until)", [row], "on duplicate key update until = until")
+    found = await tx.one("select until from sieve_mark where account = %s and id = %s for update", *key)
     if found is not None and found[0] > now:
         return False
     await remember_marks(tx, (mark,), now)

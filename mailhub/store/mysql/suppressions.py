@@ -11,7 +11,8 @@ from .credentials import Change
 from .engine import Engine, Tx
 
 _ROW = "select address, source, until, history, note from suppression"
-_PUT = "replace into suppression (address, source, until, last, history, note)"
+_COLUMNS = "address, source, until, last, history, note"
+_NEW, _PUT = f"insert into suppression ({_COLUMNS})", f"replace into suppression ({_COLUMNS})"
 
 
 async def remember(tx: Tx, memory: Memory) -> None:
@@ -25,8 +26,12 @@ async def remember(tx: Tx, memory: Memory) -> None:
 
 
 async def _count(tx: Tx, memory: Memory, bounce: HardBounce) -> None:
+    new = SuppressionRow(
+        bounce.address, "bounces", 0.0
+    )  # written first, so that two that count at one moment meet there
+    await tx.insert(_NEW, [_values(new)], "on duplicate key update last = last")
     found = await tx.one(f"{_ROW} where address = %s for update", bounce.address)
-    row = SuppressionRow(bounce.address, "bounces", 0.0) if found is None else _row(found)
+    row = new if found is None else _row(found)
     if row.source != "bounces":
         return
     recent = [one for one in row.history if one.at > bounce.at - memory.within]

@@ -10,6 +10,7 @@ from .engine import Engine, Tx
 from .steps import drained
 
 _STS = "domain, id, text, fetched, expires"
+_ADDED = "on duplicate key update sessions = sessions + values(sessions)"  # another node may have been as quick
 _COUNT = "domain, kind, policy, result, source, host, address, detail"
 
 
@@ -41,7 +42,8 @@ class AddSessions:
             if row.day not in room:
                 room[row.day] = await bounds.room(tx, self.limit, "tls_session where day = %s", row.day)
             if room[row.day] > 0:
-                await tx.insert(f"insert into tls_session (day, id, {_COUNT}, sessions)", [(*key, *words, times)])
+                row_now = (*key, *words, times)
+                await tx.insert(f"insert into tls_session (day, id, {_COUNT}, sessions)", [row_now], _ADDED)
                 room[row.day] -= 1
 
 

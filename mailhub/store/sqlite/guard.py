@@ -34,7 +34,7 @@ class AddSent:
     recipients: Sequence[bytes]
     known_limit: int
 
-    def apply(self, db: sqlite3.Connection, told: Told) -> None:
+    def apply(self, db: sqlite3.Connection, told: Told) -> tuple[int, int]:
         account, day = self.account, self.day
         db.execute("delete from sent where account=? and day<?", (account, day))
         db.execute(
@@ -52,6 +52,10 @@ class AddSent:
             added += db.execute(f"insert or ignore into wrote_to values {rows}", values).rowcount
         if added:
             self._trim(db)
+        messages, new = db.execute(
+            "select messages, new from sent where account=? and day=?", (account, day)
+        ).fetchone()
+        return messages, new
 
     def _trim(self, db: sqlite3.Connection) -> None:
         (known,) = db.execute("select count(*) from wrote_to where account=?", (self.account,)).fetchone()
@@ -92,5 +96,5 @@ class SqliteGuard:
 
     async def add_sent(
         self, account: str, day: int, messages: int, new: int, recipients: Sequence[bytes], known_limit: int
-    ) -> None:
-        await self._writer.do(AddSent(account, day, messages, new, recipients, known_limit))
+    ) -> tuple[int, int]:
+        return await self._writer.do(AddSent(account, day, messages, new, recipients, known_limit))
