@@ -26,6 +26,7 @@ from mailhub.control.service import Control
 from mailhub.control.webhooks import Webhooks
 from mailhub.delivery.local import DeliverHook
 from mailhub.delivery.sieve import files
+from mailhub.hub_alarms import no_mail
 from mailhub.hub_filters import dmarc_counts, inspection, junk_filter, signer
 from mailhub.hub_hooks import hooked
 from mailhub.hub_local import Narrowing, Person, become, deputed, local_domains, make_folder, person, users_of
@@ -38,7 +39,6 @@ from mailhub.hub_status import doctor, looked_at, resident, status_of
 from mailhub.mailbox.scripts import Scripts
 from mailhub.mailbox.service import Mailboxes
 from mailhub.model.clock import Clock, SystemClock, VirtualClock
-from mailhub.model.errors import MailError
 from mailhub.model.reply import Reply
 from mailhub.net import local
 from mailhub.net.certificates import Pair
@@ -103,7 +103,7 @@ class Hub:
         self.listeners: list[Listener] = []
         self._own_tls: list[ServerTls] = []  # of listeners with [listener.tls_options]
         self.demo_accounts: demo.Accounts = ()
-        self.started = 0.0
+        self.started = self.clock_offset = 0.0  # wall time, and how far the other clock is from it
         self._undo = AsyncExitStack()
         self.commits: set[asyncio.Task[Reply]] = set()  # messages on their way into the queue, of all policies
         self._own_policies: dict[str, Policy] = {}  # of listeners with an own [listener.smtp]
@@ -132,7 +132,7 @@ class Hub:
                 self._stopping = True
                 raise
             self._undo = undo.pop_all()
-        self.started = self.clock.now()
+        self.started, self.clock_offset = self.clock.now(), self.clock.now() - self.clock.monotonic()
         log.info("%s serves %s", self.config.hostname, ", ".join(f"{d.config.label} {d.port}" for d in self.listeners))
 
     async def _build(self, undo: AsyncExitStack) -> None:
@@ -325,13 +325,7 @@ class Hub:
     @property
     def trouble(self) -> str:
         """Why no mail is taken now, "" where it is."""
-        if self._stopping:
-            return "the server is stopping"
-        try:
-            self.spool.check_space()
-        except MailError as error:
-            return str(error)
-        return ""
+        return "the server is stopping" if self._stopping else no_mail(self)
 
     # --- reload ---
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mailhub import __version__
+from mailhub import __version__, log
 from mailhub.config.schema import Config
 from mailhub.control import bans
 from mailhub.control.mail import Mail
@@ -26,6 +26,7 @@ from mailhub.control.words import (
     SessionState,
     Status,
 )
+from mailhub.hub_alarms import alarms
 from mailhub.jobs import dropped
 from mailhub.model import search
 from mailhub.model.errors import MailError
@@ -103,6 +104,8 @@ async def status_of(hub: "Hub", request: Status) -> ServerStatus:
         scanners=tuple(ScannerState(**dataclasses.asdict(state)) for state in hub.services.states),
         validating=dnssec.servers(hub.config.resolver),
         trouble=hub.trouble,
+        alarms=alarms(hub),
+        log_lost=log.lost()[0],
         landlock=hub.narrowing.said if hub.narrowing is not None else "",
         stressed=hub.sessions.stressed,
         limits=_limits(hub.config),

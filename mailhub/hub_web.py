@@ -9,7 +9,7 @@ from mailhub.control.delegated import Delegated
 from mailhub.control.words import Status
 from mailhub.directory.passkeys import Passkeys
 from mailhub.directory.second_factor import SecondFactors
-from mailhub.hub_status import published, status_of
+from mailhub.hub_alarms import alarms
 from mailhub.model.address import key
 from mailhub.model.clock import SystemClock, VirtualClock
 from mailhub.net.certificates import ACME
@@ -137,7 +137,7 @@ async def serving_web(hub: "Hub", faults: Faults | None, undo: AsyncExitStack) -
     webmail = config.web.webmail and config.mode != "capture"
     sessions = Sessions(hub.directory, config.web, hub.clock) if webmail else None
     access = Access(hub.control.tokens, hub.authenticator, lambda: hub.config.auth, config.web, hub.clock, sessions)
-    routes: list[Route] = health.routes(lambda: hub.trouble) + trying.routes(config.web.prefix)
+    routes: list[Route] = health.routes(lambda: hub.trouble, lambda: alarms(hub)) + trying.routes(config.web.prefix)
     delegated = Delegated(hub.control, hub.directory, _operators(hub), config.delivery.recipient_delimiter)
     routes += actions.routes(hub.control, delegated, access) + quarantine.routes(hub.control, access)
     writer = Writer(hub.mailboxes, hub.spool.new_id, hub.clock, lambda: hub.policy.config.message_size_limit)

@@ -136,6 +136,7 @@ class LineWriter(logging.Handler):
         super().__init__()
         self._sink, self.config = sink, config
         self.lost = self._untold = 0
+        self.losing = False  # lines now
         self._lines: SimpleQueue[Line | None] = SimpleQueue()
         self._dropped = 0
         self._urgent = threading.Event()
@@ -200,6 +201,7 @@ class LineWriter(logging.Handler):
         if lost > len(lines):
             lost, self._untold = len(lines), untold
         self._untold += lost
+        self.losing = lost > 0
         self.lost += lost
 
     def _confession(self, at: float, dropped: int) -> Line:
@@ -208,6 +210,12 @@ class LineWriter(logging.Handler):
             {"name": "mailhub.log", "levelno": logging.WARNING, "levelname": "WARNING", "msg": text, "created": at}
         )
         return Line(at, logging.WARNING, program(record, self.config), self.format(record))
+
+
+def lost() -> tuple[int, bool]:
+    """Lines that did not reach the log of this process since its start, and whether those written last were among them."""
+    writers = [handler for handler in logging.getLogger().handlers if isinstance(handler, LineWriter)]
+    return sum(writer.lost for writer in writers), any(writer.losing for writer in writers)
 
 
 def setup(config: Log, stream: TextIO, hostname: str = "localhost", *, waiting: bool = False) -> LineWriter:

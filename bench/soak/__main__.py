@@ -31,6 +31,8 @@ _CONFIG = """
 [auth]
 allow_plaintext = true
 failure_delay = 0
+[limits]
+messages_per_account = 10_000_000
 [smtp]
 greet_pause = 0
 [spf]

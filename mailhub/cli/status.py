@@ -94,6 +94,8 @@ def _print(answer: ServerStatus) -> None:
         f"loop      lag {answer.lag * 1000:.1f} ms, {answer.stalls} stalls, the longest {answer.worst_stall * 1000:.0f} ms"
     )
     click.echo(f"limits    {', '.join(f'{name} {value:.0f}' for name, value in answer.limits.items())}")
+    if answer.log_lost:
+        click.echo(f"log       {answer.log_lost} lines were lost since the start")
     if answer.landlock:
         click.echo(f"landlock  {harmless(answer.landlock)}")
     if answer.maildrop:
@@ -104,6 +106,8 @@ def _print(answer: ServerStatus) -> None:
         )
     if answer.trouble:
         click.echo(f"alert     no mail is taken: {harmless(answer.trouble)}")
+    for room, words in answer.alarms.items():
+        click.echo(f"alert     {room}: {harmless(words)}")
     for one in answer.certificates:
         _print_certificate(one)
     for name, why in answer.acme.items():

@@ -229,6 +229,8 @@ class ServerStatus(Struct, frozen=True, kw_only=True):
     scanners: tuple[ScannerState, ...] = ()
     validating: tuple[str, ...] = ()  # resolvers whose word for DNSSEC counts; none: no DANE
     trouble: str = ""  # why no mail is taken now
+    alarms: dict[str, str] = {}  # what is wrong now and what to do, by room
+    log_lost: int = 0  # lines that did not reach the log since the start
     stressed: bool = False  # sessions.stress_level is reached
     limits: dict[str, float] = {}  # in force, by option
     disk: DiskState = DiskState()

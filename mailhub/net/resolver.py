@@ -21,6 +21,7 @@ from mailhub.model.clock import Clock
 from .names import ascii_name
 
 _NO_DATA, _NXDOMAIN, _BAD_NAME = 1, 4, 8  # c-ares
+_ENOUGH = 3  # questions in a row without an answer: no single domain's trouble any more
 _PATIENCE = 2.0  # times what c-ares should take at most; it doubles its timeout from try to try
 
 
@@ -64,6 +65,11 @@ class Resolver(Protocol):
         of each TXT record joined; of SRV "priority weight port host"."""
         ...
 
+    @property
+    def trouble(self) -> str:
+        """Why questions are not answered now: some in a row were not. "": the last one was, if only by "there is none"."""
+        ...
+
     async def close(self) -> None:
         """What is asked now or later is answered with DnsTemporary."""
         ...
@@ -105,6 +111,8 @@ class DnsResolver:
         self._cache: OrderedDict[Key, tuple[float, Sequence[Any] | DnsError]] = OrderedDict()
         self._asked: dict[Key, asyncio.Task[Sequence[Any]]] = {}
         self._closed = False
+        self._unanswered = 0  # in a row
+        self.trouble = ""
 
     async def mx(self, domain: str) -> list[tuple[int, str]]:
         return [(data.priority, _text(data.exchange)) for data in await self._ask(domain, "MX")]
@@ -172,9 +180,11 @@ class DnsResolver:
             failure = self._failed(name, kind, error)
             if isinstance(failure, DnsTemporary):
                 channel.asked.discard(key)
+            self._heard(failure)
             raise failure from error
         finally:
             await self._spared(channel)
+        self._heard(None)
         wanted = aiodns.query_type_map[kind]
         answers = [record.data for record in result.answer if record.type == wanted]
         if not answers:
@@ -182,6 +192,10 @@ class DnsResolver:
         ttl = min(self._config.ttl_max, *(record.ttl for record in result.answer))  # that of a CNAME on the way, too
         self._keep(key, ttl, answers)
         return answers
+
+    def _heard(self, failure: DnsError | None) -> None:
+        self._unanswered = self._unanswered + 1 if isinstance(failure, DnsTemporary) else 0
+        self.trouble = str(failure) if self._unanswered >= _ENOUGH else ""
 
     async def _fresh(self, key: Key) -> _Channel:
         """The channel, or where it was asked this before and may have kept the answer, a new one in its place."""

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import errno
 import logging
+import resource
 import socket
 import ssl
 from collections.abc import Callable, Coroutine
@@ -31,6 +32,7 @@ log = logging.getLogger("mailhub.protocols")
 _BACKLOG = 1024
 _GONE_AGAIN = frozenset((errno.ECONNABORTED, errno.EPROTO, errno.ENETDOWN, errno.EHOSTUNREACH, errno.ENETUNREACH))
 _PAUSE = 1.0  # seconds until the next try where none can be accepted, for others to give something back
+_SPARE = 64  # file handles that are no connection's: for mail files, name servers, other hosts, the control socket
 _LIBRARY_TIMEOUT = 86_400.0  # asyncio's own handshake timer reads real time: ours, on the clock, comes first
 
 _CROWDED = Reply(421, "4.7.0", "Too many connections, try again later")
@@ -71,6 +73,7 @@ class Listener:
         self._accepting: asyncio.Task[None] | None = None
         self._opening: set[asyncio.Task[None]] = set()
         self.port = config.port
+        self.trouble = ""  # why no connection can be taken now
         self._given = False  # the door is not ours to take away
 
     def bind(self, inherited: Inherited | None = None) -> None:
@@ -115,12 +118,19 @@ class Listener:
             except OSError as error:
                 if error.errno not in _GONE_AGAIN:  # too many open files, no memory
                     log.error("%s: no connection can be taken for now: %s", self.config.label, error.strerror or error)
+                    self.trouble = error.strerror or str(error)
                     await self._clock.sleep(_PAUSE)
             else:
                 self._arrived(connection, peer)
             await asyncio.sleep(0)  # where many knock at once, the others' turn
 
     def _arrived(self, connection: socket.socket, peer: tuple[str, int] | str) -> None:
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        if limit != resource.RLIM_INFINITY and connection.fileno() >= limit - _SPARE:
+            self.trouble = f"{limit} files may be open, and nearly all are"
+            log.error("%s: a connection is refused: %s", self.config.label, self.trouble)
+            return self._turn_away(connection, _CROWDED)
+        self.trouble = ""
         client, port = ("", 0) if isinstance(peer, str) else peer[:2]
         if self._networks is None:
             return self._enter(connection, client, port)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
 OUTCOMES = ("sent", "deferred", "held", "bounced", "redirected")
+ALARMS = ("database", "files", "listeners", "dns", "log", "clock")  # rooms that hub_alarms knows
 _ACTION = "status"  # whose scope lets a token read it
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")  # what a proxy says
 _DAY = 86_400.0
@@ -144,6 +145,8 @@ class _Families:
     def _others(self) -> "Iterator[Metric]":
         status = self._status
         yield _gauge("mailhub_bans", "Clients that are refused.", [({}, status.guard.bans)])
+        rooms = [({"room": room}, float(room in status.alarms)) for room in ALARMS]
+        yield _gauge("mailhub_alarm", "Whether something is wrong there; `mailhub status` says what.", rooms)
         yield _gauge("mailhub_alerts", "Alerts that status shows.", [({}, len(status.guard.alerts))])
         if status.directory is not None:
             rows = [({"name": status.directory.name}, float(bool(status.directory.away)))]

@@ -79,8 +79,20 @@ BELOW["hub_confine"] = ("store", "deputy", "net", "model", "config")  # a part o
 BELOW["hub_signin"] = tuple(BELOW)  # a part of hub
 BELOW["hub_maildrop"] = ("hub", "jobs", "policy", "store", "wire", "model")  # a part of hub
 BELOW["hub_hooks"] = ("hub", "policy", "delivery", "hooks", "model")  # a part of hub
-BELOW["hub"] = (*BELOW, "hub_status", "hub_mail", "hub_web", "hub_speaking", "hub_filters", "hub_hooks", "hub_maildrop")
-BELOW["hub_status"] = BELOW["hub_mail"] = BELOW["hub_web"] = BELOW["hub_speaking"] = BELOW["hub_filters"] = (
+BELOW["hub"] = (
+    *BELOW,
+    "hub_status",
+    "hub_mail",
+    "hub_web",
+    "hub_speaking",
+    "hub_filters",
+    "hub_hooks",
+    "hub_maildrop",
+    "hub_alarms",
+)
+BELOW["hub_alarms"] = BELOW["hub_status"] = BELOW["hub_mail"] = BELOW["hub_web"] = BELOW["hub_speaking"] = BELOW[
+    "hub_filters"
+] = (
     *BELOW["hub"],
     "hub",
 )  # parts of hub

@@ -149,6 +149,10 @@ class Store(Protocol):
         """Take the lock, migrate, recover from a crash. MailError with a clear cause where it can not."""
         ...
 
+    def troubles(self) -> dict[str, str]:
+        """What it could not do when it last tried, and has not been able to since: "database" and "files", with the cause."""
+        ...
+
     async def close(self) -> None:
         """Finish what is under way, write what lags behind (file names, uidlists), give the lock back."""
         ...

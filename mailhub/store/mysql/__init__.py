@@ -178,6 +178,9 @@ class MysqlStore:
     def _fenced(self) -> None:
         self.queue.fenced()
 
+    def troubles(self) -> dict[str, str]:
+        return {"database": self.engine.trouble} if self.engine.trouble else {}
+
     async def close(self) -> None:
         await self.poll.stop()
         await self.collector.stop()

@@ -154,6 +154,7 @@ class Engine:
         self._running: set[asyncio.Task[Any]] = set()
         self._closed = False
         self._chance = random.Random()
+        self.trouble = ""  # why it was not to be asked last
         self.commits = self.repeated = self.statements = 0
 
     async def open(self) -> None:
@@ -223,6 +224,7 @@ class Engine:
                 if not again:
                     raise
                 cause = Temporary("a commit whose outcome nobody knows, again and again")
+        self.trouble = str(cause)
         raise Temporary(f"store: given up after {_TRIES} tries: {cause}")
 
     async def _once(self, work: Callable[[Tx], Coroutine[Any, Any, T]], begin: str, pause: float) -> T:
@@ -245,9 +247,11 @@ class Engine:
             self._drop()  # they hang, too
             if step.committing:
                 raise UnknownCommit("store: no answer to COMMIT") from None
+            self.trouble = f"no answer in {self._seconds:g} seconds"
             raise Away(f"store: no answer in {self._seconds:g} seconds") from None
         except Exception as error:
             raise self._meaning(error, step) from error
+        self.trouble = ""
         self.statements += tx.statements
         if begin:
             self.commits += 1

@@ -160,6 +160,7 @@ class SqliteStore:
         self._filer = Filer(
             database, mail, spool, self._writer, files, self._syncs, clock, self._config.sync_interval, roots
         )
+        self._writer.failed = self._filer.wake
         self.queue = SqliteQueue(self._writer, self._reader, db, spool, clock, files, self._config)
         self.queue.interrupted = self._interrupted
         self.mailboxes = SqliteMailboxes(
@@ -195,6 +196,10 @@ class SqliteStore:
     def _told(self, told: Told) -> None:
         self._filer.told(told)
         self.mailboxes.told(told)
+
+    def troubles(self) -> dict[str, str]:
+        found = {"database": self._writer.trouble, "files": self._filer.trouble or self.mailboxes.trouble}
+        return {room: cause for room, cause in found.items() if cause}
 
     async def close(self) -> None:
         await self.mailboxes.watcher.stop()

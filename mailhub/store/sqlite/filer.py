@@ -22,6 +22,7 @@ from .. import maildir
 from ..bodies import Spool
 from ..files import Files
 from ..lane import DiskLane
+from .credentials import Statement
 from .file_units import Forget, Place, Placed
 from .intents import Intents, find, make_maildir
 from .schema import connect
@@ -78,6 +79,10 @@ class Filer:
         """Return when links, renames and new folders that are committed have been made."""
         await self.lane.call(self._intents.perform)
 
+    def wake(self) -> None:
+        """Something could not be written: try again, now and then, until it can."""
+        self._wake.set()
+
     def mark(self, folder: int) -> None:
         """A folder's uidlist is behind: a crash came before it was written."""
         self._sidecars.stale(folder)
@@ -118,6 +123,8 @@ class Filer:
             await self._wake.wait()
             self._wake.clear()
             try:
+                if self._writer.trouble:
+                    await self._writer.do(Statement("insert or replace into meta values (?, ?)", ("probed", "")))
                 more = await self._round()
                 rounds += 1
                 if not more or rounds % _FLUSH_EVERY == 0:

@@ -67,6 +67,7 @@ class SqliteMailboxes(Upkeep):
         self._scanned: set[str] = set()
         self._scanning: dict[str, asyncio.Future[None]] = {}
         self._made: set[str] = set()  # Maildirs known to be there; bounded below
+        self.trouble = ""  # of the last message that could not be written into its Maildir, until one can there
         self.staging = DiskLane("mailhub-staging")
         self.watcher = Watcher(files, clock, self._rescan, config.watch_limit, config.watch_interval)
 
@@ -323,6 +324,16 @@ class SqliteMailboxes(Upkeep):
         return gone
 
     async def stage(self, filing: Filing, content: Content) -> None:
+        name = f"Maildir of {filing.account}: "
+        try:
+            await self._staged(filing, content)
+        except Temporary as error:
+            self.trouble = f"{name}{error}"
+            raise Temporary(self.trouble) from error
+        if self.trouble.startswith(name):
+            self.trouble = ""
+
+    async def _staged(self, filing: Filing, content: Content) -> None:
         if filing.account not in self._scanned and not await self._reader.call(self._folders, filing.account):
             await self._scan_first(filing.account)  # a Maildir that came from elsewhere keeps its UIDs
         body = content.body.data
@@ -330,10 +341,7 @@ class SqliteMailboxes(Upkeep):
         if body is None and spool is None:
             body = await content.read(len(content.prefix), content.body.size)
         source = None if spool is None else self._spool.path(spool)
-        try:
-            await self.staging.call(self._stage, filing, content.prefix, body, source, content.tail)
-        except Temporary as error:
-            raise Temporary(f"Maildir of {filing.account}: {error}") from error
+        await self.staging.call(self._stage, filing, content.prefix, body, source, content.tail)
 
     def _stage(self, filing: Filing, prefix: bytes, body: bytes | None, source: str | None, tail: bytes) -> None:
         home = self._homes.path(filing.account)

@@ -106,8 +106,14 @@ class SqliteQueue:
     def check_space(self) -> None:
         now = self._clock.monotonic()
         if now - self._space_checked >= _SPACE_CHECK:
-            self._space_checked, self._space = now, self._files.free_space(self._spool.folder)
-            self._inodes = self._files.free_inodes(self._spool.folder)
+            try:
+                self._space, self._inodes = (
+                    self._files.free_space(self._spool.folder),
+                    self._files.free_inodes(self._spool.folder),
+                )
+            except OSError as error:
+                raise Temporary(f"{self._spool.folder}: {error.strerror or error}") from error
+            self._space_checked = now
         if self._space < self._floor:
             raise LimitReached(f"{self._space} octets free, store.free_space_floor is {self._floor}",
                                _NO_ROOM)  # fmt: skip

@@ -338,6 +338,7 @@ def connect(path: str, *, readonly: bool = False) -> sqlite3.Connection:
     """A connection with our settings; any thread may use it, one at a time."""
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
     db.execute("pragma busy_timeout=5000")
+    db.execute("pragma temp_store=memory")  # a full /tmp is no matter of ours; no statement is large
     if readonly:
         db.execute("pragma query_only=on")
     else:

@@ -55,6 +55,8 @@ class Writer(Lane):
         self._after = after
         self._db: sqlite3.Connection | None = None
         self.commits = 0
+        self.trouble = ""  # why the last commit failed
+        self.failed: Callable[[], object] = bool  # called on the loop when one has
         self._pass = self._vain = 0  # batches that are not held up; the last times that this was in vain
 
     def _fill(self, batch: list[Job | None]) -> None:
@@ -94,11 +96,16 @@ class Writer(Lane):
                 for job in jobs:
                     self._work([job])
                 return
-            if not isinstance(error, MailError):
+            cause = str(error.__cause__ or error)
+            if not isinstance(error, MailError) and cause != self.trouble:
                 log.error("store: %s", error)
+            if isinstance(error, sqlite3.OperationalError | CommitError):
+                self.trouble = cause
+                self.loop.call_soon_threadsafe(self.failed)
             failure = error if isinstance(error, MailError) else Temporary(f"store: {error}")
             self._answer([(future, None, failure) for _, _, future in jobs])
             return
+        self.trouble = ""
         self._tell(told)
         self._answer([(job[2], result, None) for job, result in zip(jobs, results, strict=True)])
 
@@ -108,6 +115,9 @@ class Writer(Lane):
         try:
             db.execute("begin immediate")
             results = _apply(db, told, [apply.__self__ for apply, _, _ in jobs])  # type: ignore[attr-defined]
+        except sqlite3.OperationalError:
+            self._drop(db)  # one that was opened while nothing could be written would stay as it is
+            raise
         except BaseException:
             if db.in_transaction:
                 db.execute("rollback")
@@ -115,11 +125,15 @@ class Writer(Lane):
         try:
             db.execute("commit")
         except sqlite3.Error as error:
-            db.close()
-            self._db = None
+            self._drop(db)
             raise CommitError(f"store: commit failed, outcome unknown: {error}") from error
         self.commits += 1
         return results, told
+
+    def _drop(self, db: sqlite3.Connection) -> None:
+        """Closed, which rolls back; the next commit opens another."""
+        db.close()
+        self._db = None
 
     def _tell(self, told: Told) -> None:
         if told.changed or told.filed or told.intents or told.spools:
