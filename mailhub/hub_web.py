@@ -10,6 +10,7 @@ from mailhub.control.words import Status
 from mailhub.directory.passkeys import Passkeys
 from mailhub.directory.second_factor import SecondFactors
 from mailhub.hub_alarms import alarms
+from mailhub.hub_status import published, status_of
 from mailhub.model.address import key
 from mailhub.model.clock import SystemClock, VirtualClock
 from mailhub.net.certificates import ACME

@@ -47,6 +47,8 @@ class Spool:
     def __init__(self, files: Files, folder: str, pool: Executor, syncs: Executor, inline_limit: int) -> None:
         self.files, self.folder, self.pool, self.syncs, self.inline_limit = files, folder, pool, syncs, inline_limit
         self.names = Names(files, folder)
+        self.trouble = ""  # why the last body could not be kept
+        self.failed: Callable[[], object] = bool  # called on the loop where one could not
         self._count = 0
 
     def path(self, name: str) -> str:
@@ -54,6 +56,25 @@ class Spool:
 
     def writer(self, number: int) -> "SpoolWriter":
         return SpoolWriter(self, f"{number:x}")
+
+    def refused(self, name: str, error: OSError) -> Temporary:
+        """A body can not be kept now."""
+        self.trouble = f"{self.folder}: {error.strerror or error}"
+        self.failed()
+        return Temporary(f"spool file {name}: {error}")
+
+    def probe(self) -> None:
+        """Whether bodies can be kept again; OSError where not."""
+        path = self.path("probe")
+        self.files.unlink(path)
+        descriptor = self.files.create(path)
+        try:
+            self.files.append(descriptor, [bytes(_LINES)])
+            self.files.sync(descriptor)
+        finally:
+            self.files.close(descriptor)
+            self.files.unlink(path)
+        self.trouble = ""
 
     async def read(self, name: str, offset: int, length: int) -> bytes:
         """Octets of a finished body."""
@@ -113,7 +134,7 @@ class SpoolWriter:
         while self._writing is not None:
             await asyncio.shield(self._writing)
         if self._error is not None:
-            raise Temporary(f"spool file {self._name}: {self._error}")
+            raise self._spool.refused(self._name, self._error)
 
     async def finish(self) -> Body:
         if self.size <= self._spool.inline_limit:
@@ -125,7 +146,8 @@ class SpoolWriter:
             await self._make_safe()
         except OSError as error:
             self.abort()
-            raise Temporary(f"spool file {self._name}: {error}") from error
+            raise self._spool.refused(self._name, error) from error
+        self._spool.trouble = ""
         return Body(self.size, spool=self._name)
 
     async def _make_safe(self) -> None:

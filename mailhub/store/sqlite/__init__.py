@@ -160,7 +160,8 @@ class SqliteStore:
         self._filer = Filer(
             database, mail, spool, self._writer, files, self._syncs, clock, self._config.sync_interval, roots
         )
-        self._writer.failed = self._filer.wake
+        self._writer.failed = spool.failed = self._filer.wake
+        self._spool = spool
         self.queue = SqliteQueue(self._writer, self._reader, db, spool, clock, files, self._config)
         self.queue.interrupted = self._interrupted
         self.mailboxes = SqliteMailboxes(
@@ -198,7 +199,10 @@ class SqliteStore:
         self.mailboxes.told(told)
 
     def troubles(self) -> dict[str, str]:
-        found = {"database": self._writer.trouble, "files": self._filer.trouble or self.mailboxes.trouble}
+        found = {
+            "database": self._writer.trouble,
+            "files": self._filer.trouble or self.mailboxes.trouble or self._spool.trouble,
+        }
         return {room: cause for room, cause in found.items() if cause}
 
     async def close(self) -> None:

@@ -125,6 +125,8 @@ class Filer:
             try:
                 if self._writer.trouble:
                     await self._writer.do(Statement("insert or replace into meta values (?, ?)", ("probed", "")))
+                if self._spool.trouble:
+                    await self.lane.call(self._spool.probe)
                 more = await self._round()
                 rounds += 1
                 if not more or rounds % _FLUSH_EVERY == 0:
