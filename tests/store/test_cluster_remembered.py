@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.mariadb import Mariadb
 from support.signin import CountingHasher
 from support.stores import emptied
 
@@ -42,9 +41,10 @@ from mailhub.store.mysql.webhooks import POSTING
 ANN = "ann@a.test"
 
 
-@pytest.fixture
-async def pair(mariadb_server: Mariadb, tmp_path: Path) -> AsyncIterator[tuple[Any, Any]]:
-    with emptied(mariadb_server, tmp_path) as stores:
+@pytest.fixture(params=["mariadb_server", pytest.param("galera_node", marks=pytest.mark.slow)])
+async def pair(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[Any, Any]]:
+    """On Galera the nodes ask different servers."""
+    with emptied(request.getfixturevalue(request.param), tmp_path) as stores:
         a, b = stores.make("a"), stores.make("b")
         await a.open()
         await b.open()
