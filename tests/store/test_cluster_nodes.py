@@ -15,6 +15,7 @@ from mailhub.model.reply import Reply
 from mailhub.store.api import (
     Body,
     Fate,
+    Filing,
     NewContent,
     NewItem,
     NewMessage,
@@ -179,33 +180,43 @@ async def test_flags_copies_and_expunges_of_two_nodes_keep_the_counters_right(st
         assert set((await b.mailboxes.folder(folder)).keywords) == {"A", "B"}
 
 
-async def test_one_body_for_all_who_have_it_and_none_for_nobody(stores: Stores) -> None:
+async def test_one_body_for_all_who_have_the_message_and_none_for_nobody(stores: Stores) -> None:
     octets = b"z" * 200_000
     async with nodes(stores, "a", "b") as (a, b):
-        sent = []
-        for store in (a, b, a):
-            writer = store.queue.body_writer()
-            writer.feed(octets)
-            number = store.queue.new_id()
-            new = NewItem(
-                number, NewContent(number, b"P", await writer.finish()), "a@b.c", (NewRecipient(0, WHO),), 0, 0
-            )
-            sent.append((store, await store.queue.put(new)))
-        while any(store._deleting for store in (a, b)):
-            await asyncio.sleep(0)
-        assert (stores.count("body"), len(stores.bodies())) == (1, 1)
-        for _, put in sent:
-            assert b"".join([part async for part in put.content.blocks()]) == b"P" + octets
-        for store, put in sent[:2]:
-            await store.queue.settle(Settle(put.id, put.lease, (Outcome(0, Fate.RELAYED, OK),)))
-        await a.collector.collect(-1.0)
-        assert (stores.count("body"), len(stores.bodies())) == (1, 1)
-        store, put = sent[2]
-        await store.queue.settle(Settle(put.id, put.lease, (Outcome(0, Fate.RELAYED, OK),)))
-        await b.collector.collect(300.0)
-        assert len(stores.bodies()) == 1, "who reads it may go on for a while"
+        writer = a.queue.body_writer()
+        writer.feed(octets)
+        number = a.queue.new_id()
+        new = NewContent(number, b"P", await writer.finish())
+        put = await a.queue.put(
+            NewItem(number, new, "a@b.c", (NewRecipient(0, WHO), NewRecipient(1, "x@else.test")), 0, 0)
+        )
+        assert b"".join([part async for part in put.content.blocks()]) == b"P" + octets
+        filing = Filing(WHO, "INBOX", "1.Q1R0.mx", b"H", number, 200_002, 1, b"E", b"B")
+        bounce = NewItem(
+            a.queue.new_id(),
+            NewContent(a.queue.new_id(), b"R", put.content.body, b"T"),
+            "",
+            (NewRecipient(0, "a@b.c"),),
+            0,
+            0,
+        )
+        done = (Outcome(0, Fate.DELIVERED, OK, filings=(filing,)), Outcome(1, Fate.FAILED, LATER))
+        await a.queue.settle(Settle(put.id, put.lease, done, (bounce,)))
+        folder = (await b.mailboxes.folders(WHO))[0].id
+        await b.mailboxes.copy(folder, [1], folder)
+        assert (stores.count("body"), stores.count("content"), len(stores.bodies())) == (1, 1, 1)
+        async with await b.mailboxes.open(folder, 2) as opened:
+            assert await opened.read(0, 1_000_000) == b"HP" + octets
+        await a.mailboxes.expunge(folder, [1, 2])
+        (report,) = await b.queue.lease(CLOCK.now(), 10)
+        assert b"".join([part async for part in report.content.blocks()]) == b"R" + octets + b"T"
         await b.collector.collect(-1.0)
-        assert (stores.count("body"), stores.count("doomed"), stores.bodies()) == (0, 0, [])
+        assert len(stores.bodies()) == 1
+        await b.queue.settle(Settle(report.id, report.lease, (Outcome(0, Fate.RELAYED, OK),)))
+        await b.collector.collect(300.0)
+        assert (stores.count("body"), len(stores.bodies())) == (0, 1), "who reads it may go on for a while"
+        await b.collector.collect(-1.0)
+        assert (stores.count("doomed"), stores.bodies()) == (0, [])
 
 
 async def test_bodies_without_a_row_are_swept_away_and_others_are_not(stores: Stores) -> None:

@@ -80,7 +80,6 @@ class MysqlStore:
         self._data, self._config, self._clock, self._hostname = resolve(data), config, clock, hostname
         self._files = files or Files()
         self._lock = -1
-        self._deleting: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         for name in ("", "/cache"):
@@ -150,24 +149,16 @@ class MysqlStore:
         self.dmarc, self.tls, self.webhooks = MysqlDmarc(engine), MysqlTls(engine), MysqlWebhooks(engine)
         self.history = MysqlHistory(engine, lambda: self.nodes.slot)
 
-    async def _load(self, digest: bytes) -> bytes:
-        row = await self.engine.one("select data from body where digest = %s", digest)
+    async def _load(self, key: bytes) -> bytes:
+        row = await self.engine.one("select data from body where id = %s", key)
         if row is None or row[0] is None:
-            raise Temporary(f"body {digest.hex()[:16]} is gone")
+            raise Temporary(f"body {key.hex()[:16]} is gone")
         return bytes(row[0])
 
     def _told(self, told: Told) -> None:
         self.poll.told(told)
         if told.changed:
             self.mailboxes.tell(tuple(told.changed.values()))
-        for name in told.objects:
-            task = asyncio.get_running_loop().create_task(self._delete(name))
-            self._deleting.add(task)
-            task.add_done_callback(self._deleting.discard)
-
-    async def _delete(self, name: str) -> None:
-        with contextlib.suppress(MailError):  # the collector's sweep finds it
-            await self._objects.delete(name)
 
     def _theirs(self, changed: Sequence[Changed]) -> None:
         self.mailboxes.tell(changed)
@@ -186,8 +177,6 @@ class MysqlStore:
         await self.collector.stop()
         with contextlib.suppress(MailError):
             await self.nodes.close()
-        if self._deleting:
-            await asyncio.wait(self._deleting)
         await self.texts.stop()
         await self.traces.stop()
         await self.engine.close()

@@ -16,7 +16,7 @@ class Checkup:
         rows = await self._engine.all("select id, name from folder where account = %s order by name", account)
         for number, name in rows:
             for file, uid in await self._engine.all(
-                "select file, uid from message where folder = %s and not exists (select 1 from body where digest = message.body)"
+                "select file, uid from message where folder = %s and not exists (select 1 from body where id = message.body)"
                 " limit %s",
                 number, _FOUND,
             ):  # fmt: skip

@@ -9,52 +9,47 @@ from mailhub.model.errors import Temporary
 
 from ..api import Body, NewContent
 from .engine import Tx
-from .objects import digest_of, object_of
+from .objects import key_of, object_of
 
 
 async def refer(tx: Tx, bodies: Sequence[tuple[bytes, Body]]) -> None:
-    """One more reference to each (digest, body), which is stored where it is not there yet."""
-    stored = Counter(digest for digest, body in bodies if body.spool is not None and object_of(body) is None)
+    """One more reference to each (key, body), which is stored where it is not there yet."""
+    stored = Counter(key for key, body in bodies if body.spool is not None and object_of(body) is None)
     await refer_again(tx, stored)
-    given = {digest: body for digest, body in bodies if digest not in stored}
-    counts = Counter(digest for digest, _ in bodies)
+    given = {key: body for key, body in bodies if key not in stored}
+    counts = Counter(key for key, _ in bodies)
     rows = [
-        (digest, body.size, counts[digest], object_of(body), body.data if object_of(body) is None else None)
-        for digest, body in sorted(given.items())
+        (key, body.size, counts[key], object_of(body), body.data if object_of(body) is None else None)
+        for key, body in sorted(given.items())
     ]
     await tx.insert(
-        "insert into body (digest, size, refs, object, data)",
+        "insert into body (id, size, refs, object, data)",
         rows,
         "on duplicate key update refs = refs + values(refs)",
     )
-    named = {digest: name for digest, body in given.items() if (name := object_of(body)) is not None}
-    if named:
-        for digest, kept in await tx.all("select digest, object from body where digest in %s", list(named)):
-            if kept != named[digest]:
-                tx.told.objects.append(named[digest])  # the same octets are there under another name
 
 
-async def refer_again(tx: Tx, digests: Mapping[bytes, int]) -> None:
+async def refer_again(tx: Tx, keys: Mapping[bytes, int]) -> None:
     """More references to bodies that are there; Temporary where one is not."""
-    for digest, count in sorted(digests.items()):
-        if not await tx.run("update body set refs = refs + %s where digest = %s", count, digest):
-            raise Temporary(f"body {digest.hex()[:16]} is gone")
+    for key, count in sorted(keys.items()):
+        if not await tx.run("update body set refs = refs + %s where id = %s", count, key):
+            raise Temporary(f"body {key.hex()[:16]} is gone")
 
 
-async def let_go(tx: Tx, digests: Iterable[bytes]) -> None:
+async def let_go(tx: Tx, keys: Iterable[bytes]) -> None:
     """One reference less to each; a body without any goes, and its object is doomed."""
-    counts = Counter(digests)
-    for digest, count in sorted(counts.items()):
-        await tx.run("update body set refs = refs - %s where digest = %s", count, digest)
+    counts = Counter(keys)
+    for key, count in sorted(counts.items()):
+        await tx.run("update body set refs = refs - %s where id = %s", count, key)
     if not counts:
         return
-    gone = await tx.all("select digest, object from body where digest in %s and refs <= 0", list(counts))
+    gone = await tx.all("select id, object from body where id in %s and refs <= 0", list(counts))
     doomed = [[name] for _, name in gone if name is not None]
     if doomed:
         await tx.insert("insert ignore into doomed (object, since)", [[*row, 0] for row in doomed])
         await tx.run("update doomed set since = unix_timestamp(now(6)) where since = 0")
     if gone:
-        await tx.run("delete from body where digest in %s", [digest for digest, _ in gone])
+        await tx.run("delete from body where id in %s", [key for key, _ in gone])
 
 
 async def insert_contents(tx: Tx, new: Sequence[NewContent], refs: Mapping[int, int]) -> None:
@@ -63,11 +58,11 @@ async def insert_contents(tx: Tx, new: Sequence[NewContent], refs: Mapping[int, 
         return
     there = {row[0] for row in await tx.all("select id from content where id in %s for update", [c.id for c in new])}
     fresh = {c.id: c for c in new if c.id not in there}
-    digests = {number: digest_of(c.body) for number, c in fresh.items()}
-    await refer(tx, [(digests[number], c.body) for number, c in fresh.items()])
+    keys = {number: key_of(c.body, number) for number, c in fresh.items()}
+    await refer(tx, [(keys[number], c.body) for number, c in fresh.items()])
     await tx.insert(
         "insert into content (id, body, size, refs, prefix, tail)",
-        [(number, digests[number], c.body.size, refs.get(number, 0), c.prefix, c.tail) for number, c in fresh.items()],
+        [(number, keys[number], c.body.size, refs.get(number, 0), c.prefix, c.tail) for number, c in fresh.items()],
     )
     await refer_contents(tx, {number: refs.get(number, 0) for number in there})
 

@@ -56,10 +56,9 @@ class Duplicate(Permanent):
 
 @dataclass(slots=True)
 class Told:
-    """What a transaction has to make known once it is committed. `objects`: those that no body names any more."""
+    """What a transaction has to make known once it is committed."""
 
     changed: dict[tuple[str, int | None], Changed] = field(default_factory=dict)
-    objects: list[str] = field(default_factory=list)
 
     def change(self, account: str, folder: int | None, modseq: int = 0) -> None:
         self.changed[account, folder] = Changed(account, folder, modseq)
@@ -255,7 +254,7 @@ class Engine:
         self.statements += tx.statements
         if begin:
             self.commits += 1
-        if tx.told.changed or tx.told.objects:
+        if tx.told.changed:
             self._after(tx.told)
         return result
 

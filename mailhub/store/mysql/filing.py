@@ -17,7 +17,7 @@ from .. import maildir
 from ..api import Filing, NewContent
 from .contents import refer, refer_again
 from .engine import Tx
-from .objects import digest_of
+from .objects import key_of
 
 UID_LIMIT = (1 << 32) - 2
 FOLDER = (
@@ -31,13 +31,13 @@ class Source:
     """What filed messages are made of. `content`: it is not stored by itself, and its body may not be, either."""
 
     prefix: bytes
-    body: bytes  # its digest
+    body: bytes  # its key
     tail: bytes
     content: NewContent | None = None
 
 
 def source_of(content: NewContent) -> Source:
-    return Source(content.prefix, digest_of(content.body), content.tail, content)
+    return Source(content.prefix, key_of(content.body, content.id), content.tail, content)
 
 
 def folder_of(row: Sequence[Any]) -> Folder:

@@ -13,7 +13,7 @@ from ..api import Copied, NewMessage
 from .contents import let_go, refer, refer_again
 from .engine import Tx
 from .filing import Entry, enter, get_folder, keyword_bits
-from .objects import digest_of
+from .objects import key_of
 from .quota import make_room
 
 _SYSTEM = (1 << KEYWORD_SHIFT) - 1
@@ -36,6 +36,7 @@ class TakeRecent:
 class Append:
     folder: int
     messages: tuple[NewMessage, ...]
+    numbers: tuple[int, ...]  # of their contents, and
     files: tuple[str, ...]  # names, one each
     replaces: tuple[int, int] | None = None  # folder and UID of the message that goes as they come
     limits: Limits = UNLIMITED  # of accounts that have none of their own
@@ -46,14 +47,14 @@ class Append:
             raise NotFound("the message to be replaced is gone")
         folder = await get_folder(tx, self.folder)
         await make_room(tx, folder.account, self.limits, sum(m.body.size for m in self.messages), len(self.messages))
-        digests = [digest_of(message.body) for message in self.messages]
-        await refer(tx, [(digest, message.body) for digest, message in zip(digests, self.messages, strict=True)])
+        keys = [key_of(message.body, number) for message, number in zip(self.messages, self.numbers, strict=True)]
+        await refer(tx, [(key, message.body) for key, message in zip(keys, self.messages, strict=True)])
         entries = []
-        for message, digest, file in zip(self.messages, digests, self.files, strict=True):
+        for message, key, file in zip(self.messages, keys, self.files, strict=True):
             bits, folder = await keyword_bits(tx, folder, message.keywords)
             entries.append(
                 Entry(message.flags | bits, message.date, message.body.size, maildir.sized(file, message.body.size),
-                      message.envelope, message.structure, digest)
+                      message.envelope, message.structure, key)
             )  # fmt: skip
         return await enter(tx, folder, entries)
 

@@ -164,14 +164,14 @@ class MysqlMailboxes:
 
     async def open(self, folder: int, uid: int) -> MessageFile:
         row = await self._engine.one(
-            "select file, message.size, head, tail, body.digest, body.size, object, data from message"
-            " join rendered using (folder, uid) left join body on body.digest = message.body where folder = %s and uid = %s",
+            "select file, message.size, head, tail, body.id, body.size, object, data from message"
+            " join rendered using (folder, uid) left join body on body.id = message.body where folder = %s and uid = %s",
             folder, uid,
         )  # fmt: skip
         if row is None:
             raise NotFound(f"no message {uid} in folder {folder}")
-        file, size, head, tail, digest, octets, name, data = row
-        if digest is None:
+        file, size, head, tail, key, octets, name, data = row
+        if key is None:
             raise Temporary(f"the body of message {uid} in folder {folder} is missing")
         if name is None:
             return ReadFile(file, head + data + tail, size)
@@ -183,8 +183,9 @@ class MysqlMailboxes:
     async def append(
         self, folder: int, messages: Sequence[NewMessage], replaces: tuple[int, int] | None = None
     ) -> list[int]:
-        files = tuple(self._name(self._new_id()) for _ in messages)
-        return await self._engine.do(Append(folder, tuple(messages), files, replaces, self.limits))
+        numbers = tuple(self._new_id() for _ in messages)
+        files = tuple(map(self._name, numbers))
+        return await self._engine.do(Append(folder, tuple(messages), numbers, files, replaces, self.limits))
 
     def _name(self, number: int) -> str:
         """As that of a new file would be: what POP3 and object ids are made of."""

@@ -1,7 +1,9 @@
-"""Bodies by name: "DIGEST-NUMBER" is an object, "DIGEST" alone octets in the database. What was fetched stays in the data folder for a
-while, within a bound.
+"""Bodies by key: 24 octets of the digest of what is in them (SHA-256), and the number of the content that they came with. "KEY.body" is an
+object, "KEY" alone octets in the database. What was fetched stays in the data folder for a while, within a bound.
 
-An object's name is never used again: the one who deletes it can not meet another who has just stored the same body.
+Recipients and copies of a message share its body. Two messages never do, whatever is in them: a mailing to many, one by one, would else
+have all nodes write one row (six transactions of seven began anew, measured); and the one who deletes an object can not meet another
+who has just stored the same octets.
 """
 
 import asyncio
@@ -11,7 +13,6 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 
-from mailhub.model import ids
 from mailhub.model.errors import Temporary
 
 from ..api import Body
@@ -20,15 +21,19 @@ from ..files import Files
 from .buckets import Bucket
 
 Load = Callable[[bytes], Awaitable[bytes]]
-HEX = 64  # characters of a digest
+HEX = 64  # characters of a key
 
 
-def digest_of(body: Body) -> bytes:
-    """What the body is known by."""
+def key_of(body: Body, number: int) -> bytes:
+    """What the body is known by; `number` is that of the content that it comes with, where it is new."""
     if body.spool is not None:
         return bytes.fromhex(body.spool[:HEX])
     assert body.data is not None
-    return hashlib.sha256(body.data).digest()
+    return made_key(hashlib.sha256(body.data).digest(), number)
+
+
+def made_key(digest: bytes, number: int) -> bytes:
+    return digest[:24] + number.to_bytes(8, "big")
 
 
 def object_of(body: Body) -> str | None:
@@ -37,7 +42,7 @@ def object_of(body: Body) -> str | None:
 
 
 class Objects:
-    """api bodies of a cluster. `load(digest)`: octets in the database; Temporary where there are none."""
+    """api bodies of a cluster. `load(key)`: octets in the database; Temporary where there are none."""
 
     def __init__(
         self, bucket: Bucket, folder: str, files: Files, pool: Executor, inline_limit: int, room: int, load: Load
@@ -133,7 +138,7 @@ class ObjectWriter(SpoolWriter):
         body = await super().finish()
         if body.spool is None:
             return body
-        name = f"{self._digest.hexdigest()}-{ids.text(self._number)}"
+        name = f"{made_key(self._digest.digest(), self._number).hex()}.body"
         try:
             await self._objects.bucket.put(name, self._spool.path(self._name))
             self._object = name

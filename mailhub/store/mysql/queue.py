@@ -33,7 +33,7 @@ from ..files import Files
 from . import queue_reads as reads
 from .engine import Engine, UnknownCommit
 from .nodes import Nodes, lease_of
-from .objects import Objects, ObjectWriter, object_of
+from .objects import Objects, ObjectWriter
 from .queue_changes import Change, Corrupt, Release, Take
 from .queue_reads import LEASED, Damaged
 from .queue_units import Put, Record
@@ -123,7 +123,7 @@ class MysqlQueue:
         except _UNKNOWN:
             self._unsure.append(Release(item.id, lease, numbers))
             raise
-        if isinstance(item.content, int) or object_of(item.content.body):  # whose octets may lie under another name
+        if isinstance(item.content, int):
             (found,) = await self._engine.look(partial(self._reads.shown, numbers=[item.id]))
         else:
             found = self._put(item, item.content.id, leased=leased)

@@ -22,8 +22,8 @@ _COUNTED = 1_000  # rows of counts
 _WAITS = "state in (0, 2)"
 _ITEM = (
     "select item.id, item.content, item.sender, item.created, item.parameters, item.origin, item.filter, item.verdict,"
-    " content.size, content.body, body.object, content.prefix, content.tail, body.digest from item"
-    " left join content on content.id = item.content left join body on body.digest = content.body where item.id in %s"
+    " content.size, content.body, body.object, content.prefix, content.tail, body.id from item"
+    " left join content on content.id = item.content left join body on body.id = content.body where item.id in %s"
 )
 
 Open = Callable[[int, bytes, Body, bytes], StoredContent]
@@ -144,10 +144,8 @@ class ItemReads:
         return found
 
     def _item(self, row: Sequence[Any], recipients: tuple[QueuedRecipient, ...]) -> Item:
-        number, content, sender, created, parameters, origin, taken_by, verdict, size, digest, name, prefix, tail, _ = (
-            row
-        )
-        stored = self._open(content, prefix, Body(size, None, name or digest.hex()), tail)
+        number, content, sender, created, parameters, origin, taken_by, verdict, size, key, name, prefix, tail, _ = row
+        stored = self._open(content, prefix, Body(size, None, name or key.hex()), tail)
         return Item(number, stored, sender, float(created), recipients, parameters_of(parameters),
                     msgspec.json.decode(origin, type=Origin), taken_by, verdict=verdict_of(verdict))  # fmt: skip
 
