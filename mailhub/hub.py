@@ -27,8 +27,7 @@ from mailhub.control.webhooks import Webhooks
 from mailhub.delivery.local import DeliverHook
 from mailhub.delivery.sieve import files
 from mailhub.hub_alarms import no_mail
-from mailhub.hub_filters import dmarc_counts, inspection, junk_filter, signer
-from mailhub.hub_hooks import hooked
+from mailhub.hub_filters import dmarc_counts, hooked, inspection, junk_filter, signer
 from mailhub.hub_local import Narrowing, Person, become, deputed, local_domains, make_folder, person, users_of
 from mailhub.hub_mail import jobs, moving_mail
 from mailhub.hub_maildrop import maildrop

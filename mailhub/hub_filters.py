@@ -14,6 +14,7 @@ from mailhub.policy.inspection import Inspection
 from mailhub.policy.iprev import Iprev
 
 if TYPE_CHECKING:
+    from mailhub.hooks.runner import Hooks
     from mailhub.hub import Hub
     from mailhub.policy.dmarc_counts import DmarcCounts
 
@@ -27,6 +28,15 @@ def junk_filter(hub: "Hub", undo: AsyncExitStack) -> JunkFilter:
     hub.mailboxes.changes.listen_moves(made.moved)
     undo.callback(made.close)
     return made
+
+
+async def hooked(hub: "Hub", undo: AsyncExitStack) -> "Hooks | None":
+    """The operator's hooks; None where no file is named. Permanent where it can not be used."""
+    if not hub.config.hooks.file or not hub.config.hooks.enabled:
+        return None
+    from mailhub.hub_hooks import joined
+
+    return await joined(hub, undo)
 
 
 async def _account_of(router: Router, recipient: str) -> str:

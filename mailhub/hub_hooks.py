@@ -76,12 +76,9 @@ class HookedRooms:
         return ""
 
 
-async def hooked(hub: "Hub", undo: AsyncExitStack) -> Hooks | None:
-    """None where no file is named. Permanent where it can not be used."""
-    config = hub.config.hooks
-    if not config.file or not config.enabled:
-        return None
-    hooks = Hooks(config, hub.clock, hub.config.log.stall_seconds)
+async def joined(hub: "Hub", undo: AsyncExitStack) -> Hooks:
+    """Permanent where the file can not be used."""
+    hooks = Hooks(hub.config.hooks, hub.clock, hub.config.log.stall_seconds)
     await asyncio.to_thread(hooks.start)
     undo.callback(hooks.close)
     rooms = HookedRooms(hooks)

@@ -22,14 +22,8 @@ from mailhub.delivery.sieve.filtering import Filter
 from mailhub.delivery.transports import Transports
 from mailhub.directory.keys import kept_key
 from mailhub.hub_status import figures_of
-from mailhub.jobs import webhooks
-from mailhub.jobs.autoexpunge import Retention
 from mailhub.jobs.daily import Daily, Repeated
-from mailhub.jobs.dmarc_reports import DmarcReports
-from mailhub.jobs.history import Recording
-from mailhub.jobs.tls_reports import TlsReports
 from mailhub.model.clock import VirtualClock
-from mailhub.net.https import Https
 from mailhub.net.local import Machine
 from mailhub.queue.manager import Manager
 from mailhub.queue.notices import Notices
@@ -42,6 +36,11 @@ if TYPE_CHECKING:
     from mailhub.delivery.system.routing import SystemRouting
     from mailhub.delivery.system.transport import SystemTransport
     from mailhub.hub import Hub
+    from mailhub.jobs.dmarc_reports import DmarcReports
+    from mailhub.jobs.tls_reports import TlsReports
+    from mailhub.jobs.webhooks import Hook
+
+    Begun = Repeated | TlsReports | DmarcReports | Hook
 
 log = logging.getLogger("mailhub.hub")
 
@@ -127,29 +126,36 @@ def _runner(hub: "Hub") -> "Programs | None":
 def jobs(hub: "Hub", tls: RelayTls, notices: Notices, undo: AsyncExitStack) -> Iterator["asyncio.Task[None]"]:
     """Core tasks, once the queue runs; `undo` ends them."""
     config, clock = hub.config, hub.clock
-    begun: list[Repeated | TlsReports | DmarcReports | webhooks.Hook] = [
-        Daily("the quarantine", hub.quarantine.work, clock, _REFRESH_SPREAD, random.Random())
-    ]
+    begun: list[Begun] = [Daily("the quarantine", hub.quarantine.work, clock, _REFRESH_SPREAD, random.Random())]
     if config.relay.mta_sts:
         begun.append(Daily("the MTA-STS policies", tls.refresh, clock, _REFRESH_SPREAD, random.Random()))
     if (sessions := tls.services.sessions) is not None:
+        from mailhub.jobs.tls_reports import TlsReports
+        from mailhub.net.https import Https
+
         https = Https(hub.resolver, clock, config.relay.tls_ca)
         section, store = config.tls_reports, hub.store.tls
         begun.append(TlsReports(section, config.hostname, sessions, store, hub.resolver, https, hub.spool, clock))
     if hub.dmarc_counts is not None:
+        from mailhub.jobs.dmarc_reports import DmarcReports
         from mailhub.policy.dmarc import organization
 
         rooms = hub.store.dmarc, hub.resolver, functools.partial(organization, hub.resolver), hub.spool, clock
         begun.append(DmarcReports(config.dmarc_reports, config.hostname, hub.dmarc_counts, *rooms))
     if config.mailbox.autoexpunge:
+        from mailhub.jobs.autoexpunge import Retention
+
         retention = Retention(config.mailbox.autoexpunge, hub.store.mailboxes, clock)
         begun.append(Daily("autoexpunge", retention.work, clock, _REFRESH_SPREAD, random.Random()))
     if config.history.enabled:
+        from mailhub.jobs.history import Recording
+
         begun.append(Recording(config.history, hub.store.history, functools.partial(figures_of, hub), clock))
     if config.webhook:
-        told = webhooks.hooks(
-            config.webhook, hub.store.webhooks, Https(hub.resolver, clock, config.relay.tls_ca), clock
-        )
+        from mailhub.jobs.webhooks import hooks
+        from mailhub.net.https import Https
+
+        told = hooks(config.webhook, hub.store.webhooks, Https(hub.resolver, clock, config.relay.tls_ca), clock)
         notices.hooks = tuple(hook.wake for hook in told)
         begun += told
     for job in begun:

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import importlib
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,24 +11,26 @@ from mailhub.hub_sessions import begin
 from mailhub.net.stream import Stream
 from mailhub.net.tls import ServerTls
 from mailhub.policy import Policy
-from mailhub.protocols import managesieve, pop3
-from mailhub.protocols.auth import session as auth
-from mailhub.protocols.imap import session as imap
 from mailhub.protocols.session import Session, SessionContext
 from mailhub.protocols.smtp import SmtpSession
 
 if TYPE_CHECKING:
     from mailhub.hub import Hub
+    from mailhub.protocols.pop3 import Turns
 
+_ROOMS = {"imap": "imap.session", "pop3": "pop3", "managesieve": "managesieve", "auth": "auth.session"}
 Settings = TypeVar("Settings", schema.Smtp, schema.Imap, schema.Pop3, schema.Managesieve, schema.AuthSocket)
 
 
 class Speaking:
-    """One for a hub."""
+    """One for a hub. Rooms of protocols that no listener speaks are not loaded; the others are before the first client comes."""
 
     def __init__(self, hub: "Hub") -> None:
         self._hub, self._clock = hub, hub.clock
-        self._turns = pop3.Turns(hub.clock)
+        self._turns: Turns | None = None
+        for door in hub.config.listener:
+            if room := _ROOMS.get(door.protocol):
+                importlib.import_module(f"mailhub.protocols.{room}")
 
     def serve(self, door: schema.Listener, tls: ServerTls, session: Session) -> asyncio.BaseProtocol:
         """The protocol object of a new connection."""
@@ -63,15 +66,24 @@ class Speaking:
         return Stream(self._clock, on_connect)
 
     def _imap(self, context: SessionContext[schema.Imap], stream: Stream) -> Coroutine[Any, Any, None]:
+        from mailhub.protocols.imap import session as imap
+
         return imap.serve(stream, context, self._hub.mailboxes, self._hub.authenticator)
 
     def _pop3(self, context: SessionContext[schema.Pop3], stream: Stream) -> Coroutine[Any, Any, None]:
+        from mailhub.protocols import pop3
+
+        self._turns = self._turns or pop3.Turns(self._clock)
         return pop3.serve(stream, context, self._hub.mailboxes, self._hub.authenticator, self._turns)
 
     def _managesieve(self, context: SessionContext[schema.Managesieve], stream: Stream) -> Coroutine[Any, Any, None]:
+        from mailhub.protocols import managesieve
+
         return managesieve.serve(stream, context, self._hub.scripts, self._hub.authenticator)
 
     def _auth(self, context: SessionContext[schema.AuthSocket], stream: Stream) -> Coroutine[Any, Any, None]:
+        from mailhub.protocols.auth import session as auth
+
         return auth.serve(stream, context, self._hub.authenticator, self._hub.guard.connected)
 
     def _context(

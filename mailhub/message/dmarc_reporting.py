@@ -6,8 +6,8 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from urllib.parse import unquote
-from xml.sax.saxutils import escape
 
 from msgspec import Struct
 
@@ -169,7 +169,7 @@ def _record(finding: Finding, count: int) -> str:
 
 
 def _element(name: str, text: str) -> str:
-    return f"<{name}>{escape(_NO_XML.sub('?', text))}</{name}>"
+    return f"<{name}>{escape(_NO_XML.sub('?', text), quote=False)}</{name}>"
 
 
 def packed(report: Report) -> bytes:

@@ -168,18 +168,19 @@ class SqliteStore:
             self._writer, self._reader, db, spool, self._filer, files, self._pool, clock, self._hostname, mail,
             self.queue.new_id, self.queue.load_body, self._config, self._in_step, homes,
         )  # fmt: skip
+        glances = self._reading(database)  # single rows by key, on the loop; a connection costs 170 KB
         self.sharing = SqliteSharing(self._writer, self._reader, db)
-        self.directory = SqliteDirectory(self._writer, self._reader, self._reading(database), db)
-        self.dkim = SqliteDkim(self._writer, self._reader, self._reading(database), db)
+        self.directory = SqliteDirectory(self._writer, self._reader, glances, db)
+        self.dkim = SqliteDkim(self._writer, self._reader, glances, db)
         self.history = SqliteHistory(self._writer, self._reader, db)
-        self.tokens = SqliteTokens(self._writer, self._reader, self._reading(database), db)
+        self.tokens = SqliteTokens(self._writer, self._reader, glances, db)
         self.dmarc = SqliteDmarc(self._writer, self._reader, db)
         self.webhooks = SqliteWebhooks(self._writer, self._reader, db)
-        self.guard = SqliteGuard(self._writer, self._reader, self._reading(database), db)
-        self.greylist = SqliteGreylist(self._writer, self._reading(database))
-        self.sieve = SqliteSieve(self._writer, self._reader, self._reading(database), db)
-        self.suppressions = SqliteSuppressions(self._writer, self._reader, self._reading(database), db)
-        self.tls = SqliteTls(self._writer, self._reader, self._reading(database), db)
+        self.guard = SqliteGuard(self._writer, self._reader, glances, db)
+        self.greylist = SqliteGreylist(self._writer, glances)
+        self.sieve = SqliteSieve(self._writer, self._reader, glances, db)
+        self.suppressions = SqliteSuppressions(self._writer, self._reader, glances, db)
+        self.tls = SqliteTls(self._writer, self._reader, glances, db)
         self.junk = SqliteJunk(f"{self._data}/junk.db")
         self.traces = SqliteTraces(f"{self._data}/trace.db", clock)
         self.texts = SqliteTexts(f"{self._data}/search", files, self._config.search_index_limit)
