@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-START = 30.0  # seconds
+START = 60.0  # seconds
 
 
 @dataclass

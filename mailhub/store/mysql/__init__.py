@@ -150,7 +150,7 @@ class MysqlStore:
         self.history = MysqlHistory(engine, lambda: self.nodes.slot)
 
     async def _load(self, key: bytes) -> bytes:
-        row = await self.engine.one("select data from body where id = %s", key)
+        row = await self.engine.one("select data from octets where id = %s", key)
         if row is None or row[0] is None:
             raise Temporary(f"body {key.hex()[:16]} is gone")
         return bytes(row[0])

@@ -18,15 +18,12 @@ async def refer(tx: Tx, bodies: Sequence[tuple[bytes, Body]]) -> None:
     await refer_again(tx, stored)
     given = {key: body for key, body in bodies if key not in stored}
     counts = Counter(key for key, _ in bodies)
-    rows = [
-        (key, body.size, counts[key], object_of(body), body.data if object_of(body) is None else None)
-        for key, body in sorted(given.items())
-    ]
+    rows = [(key, body.size, counts[key], object_of(body)) for key, body in sorted(given.items())]
     await tx.insert(
-        "insert into body (id, size, refs, object, data)",
-        rows,
-        "on duplicate key update refs = refs + values(refs)",
+        "insert into body (id, size, refs, object)", rows, "on duplicate key update refs = refs + values(refs)"
     )
+    octets = [(key, body.data) for key, body in sorted(given.items()) if object_of(body) is None]
+    await tx.insert("insert ignore into octets (id, data)", octets)
 
 
 async def refer_again(tx: Tx, keys: Mapping[bytes, int]) -> None:
@@ -44,12 +41,12 @@ async def let_go(tx: Tx, keys: Iterable[bytes]) -> None:
     if not counts:
         return
     gone = await tx.all("select id, object from body where id in %s and refs <= 0", list(counts))
-    doomed = [[name] for _, name in gone if name is not None]
-    if doomed:
-        await tx.insert("insert ignore into doomed (object, since)", [[*row, 0] for row in doomed])
-        await tx.run("update doomed set since = unix_timestamp(now(6)) where since = 0")
+    for _, name in gone:
+        if name is not None:
+            await tx.run("insert ignore into doomed (object, since) values (%s, unix_timestamp(now(6)))", name)
     if gone:
         await tx.run("delete from body where id in %s", [key for key, _ in gone])
+        await tx.run("delete from octets where id in %s", [key for key, name in gone if name is None])
 
 
 async def insert_contents(tx: Tx, new: Sequence[NewContent], refs: Mapping[int, int]) -> None:

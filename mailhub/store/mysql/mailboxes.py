@@ -165,13 +165,14 @@ class MysqlMailboxes:
     async def open(self, folder: int, uid: int) -> MessageFile:
         row = await self._engine.one(
             "select file, message.size, head, tail, body.id, body.size, object, data from message"
-            " join rendered using (folder, uid) left join body on body.id = message.body where folder = %s and uid = %s",
+            " join rendered using (folder, uid) left join body on body.id = message.body left join octets on octets.id = message.body"
+            " where folder = %s and uid = %s",
             folder, uid,
         )  # fmt: skip
         if row is None:
             raise NotFound(f"no message {uid} in folder {folder}")
         file, size, head, tail, key, octets, name, data = row
-        if key is None:
+        if key is None or (name is None and data is None):
             raise Temporary(f"the body of message {uid} in folder {folder} is missing")
         if name is None:
             return ReadFile(file, head + data + tail, size)

@@ -4,8 +4,8 @@ meta        what there is one of
 node        mailhub processes; what a node has leased is its own until `alive_until` (the database's clock) has passed
 slot        what a node counts its ids by; `last`: up to this they may have been given
 content     prefix, body and tail of queued mail; `refs`: how many queued messages are made of it
-body        octets as received, by their key (objects); `refs`: how many contents and messages are made of them. Small ones are in `data`,
-            large ones an object of that name
+body        octets as received, by their key (objects); `refs`: how many contents and messages are made of them. Small ones are in
+            `octets`, which no change of the number writes again, large ones an object of that name
 doomed      objects that no body names any more, since when
 item        a queued message; recipient: one row for each recipient still to be dealt with. `lease`: see nodes; `flow`,
             `urgent`: null where it does not wait
@@ -34,8 +34,8 @@ _WAITS = "state in (0, 2)"
 _QUEUE = (
     "create table content (id bigint not null primary key, body binary(32) not null, size bigint not null, refs int not null,"
     " prefix mediumblob not null, tail mediumblob not null)",
-    f"create table body (id binary(32) not null primary key, size bigint not null, refs int not null, object varchar(120) {ASCII},"
-    " data mediumblob)",
+    f"create table body (id binary(32) not null primary key, size bigint not null, refs int not null, object varchar(120) {ASCII})",
+    "create table octets (id binary(32) not null primary key, data mediumblob not null)",
     f"create table doomed (object varchar(120) {ASCII} not null primary key, since double not null, key doomed_since (since))",
     f"create table item (id bigint not null primary key, node bigint not null, content bigint not null, sender {LONG} not null,"
     f" created double not null, priority int not null, parameters {TEXT} not null, origin {TEXT} not null, filter {LONG} not null,"
