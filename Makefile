@@ -49,8 +49,9 @@ fresh: setup  ## README's commands in a new Debian root; `make test` does `make 
 deb: setup  ## a Debian package, into dist/
 	@scripts/deb $(BIN)/python dist
 
-bench: setup packages  ## measure beside Debian's Postfix and Dovecot; writes bench/out/bench.json
+bench: setup packages  ## measure beside Debian's Postfix and Dovecot; writes bench/out/bench.json, and charts into docs/images
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.charts bench/out/bench.json
 
 bench-short: setup packages  ## the same in two minutes
 	$(BIN)/python -m bench --short
@@ -63,6 +64,7 @@ bench-junk: setup  ## how well the junk filter tells generated junk from good ma
 
 bench-queue: setup  ## a million deferred messages, a mailing beside other mail, one message of 100 MB; some minutes
 	$(BIN)/python -m bench.queue_million
+	$(BIN)/python -m bench.charts bench/out/queue_million.json
 	$(BIN)/python -m bench.queue_fairness
 	$(BIN)/python -m bench.large_message
 

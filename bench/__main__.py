@@ -8,6 +8,7 @@ The targets run one at a time and in turn (A B A B), so that an hour's change of
 import argparse
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(CASES), help=f"of {', '.join(CASES)}")
     parser.add_argument("--runs", type=int, default=0, help="turns of each target (default 3; 1 with --short)")
     parser.add_argument("--json", type=Path, default=Path(__file__).parent / "out" / "bench.json")
+    parser.add_argument("--targets", default="", help="such as mailhub,dovecot; all where it is left out")
     options = parser.parse_args()
     names = options.only.split(",")
     if unknown := set(names) - set(CASES):
@@ -35,7 +37,11 @@ def main() -> None:
         if not (CASES[name].short if options.short else CASES[name].full):
             continue  # it takes minutes to prepare, or has a longer form
         runs = options.runs or (1 if options.short else 3)
-        result["cases"].append(uvloop.run(run(name, CASES[name], runs, short=options.short)))
+        case = CASES[name]
+        if options.targets:
+            chosen = {label: start for label, start in case.targets.items() if label in options.targets.split(",")}
+            case = replace(case, targets=chosen)
+        result["cases"].append(uvloop.run(run(name, case, runs, short=options.short)))
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(result, indent=2) + "\n")
     print(f"written to {options.json}")

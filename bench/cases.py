@@ -1,6 +1,6 @@
 """The table of cases: what is measured of which target under which loads."""
 
-from bench import filters, hostile, imap, imap_idle, imap_search, pop3, relay, smtp, web
+from bench import filters, growth, hostile, imap, imap_idle, imap_search, million, pop3, relay, rest, smtp, web
 from bench.peers import postfix
 from bench.target import mailhub
 from bench.turns import Case
@@ -54,6 +54,12 @@ CASES = {
     "imap-idle": Case(
         imap_idle.FULL, imap_idle.SHORT, imap_idle.measure,
         {"mailhub": imap_idle.mailhub, "dovecot": imap_idle.dovecot}, ("kib_each", "opened_per_second"),
+    ),
+    "rest": Case(rest.FULL, rest.FULL, rest.measure, {"mailhub": rest.mailhub}, ()),
+    "accounts": Case(growth.FULL, growth.SHORT, growth.measure, {"mailhub": growth.mailhub}, ()),
+    "million": Case(
+        million.FULL, million.SHORT, million.measure,
+        {"mailhub": lambda: relay.to_sink(relay.mailhub)}, (),
     ),
     "web": Case(web.FULL, web.SHORT, web.measure, {"mailhub": lambda: web.mailhub(web.FULL)}, ()),
     "pop3": Case(

@@ -49,7 +49,8 @@ def fill(folder: Path, first: int, last: int) -> float:
         "insert into content values (?, ?, null, x'', ?, x'')", ((n, len(BODY), BODY) for n in range(first, last))
     )
     db.executemany(
-        "insert into item values (?, ?, ?, ?, 0, '', '{}', '')",
+        "insert into item (id, content, sender, created, priority, parameters, origin, filter)"
+        " values (?, ?, ?, ?, 0, '', '{}', '')",
         ((n, n, f"s{n % SENDERS}@from.test", now - 3600) for n in range(first, last)),
     )
     db.executemany(

@@ -61,7 +61,7 @@ class Found:
 
     def fail(self, label: str, trouble: BaseException) -> None:
         """The other targets are measured all the same."""
-        self.failed.append(f"{self.name}: {label}: {trouble or type(trouble).__name__}")
+        self.failed.append(f"{self.name}: {label}: {str(trouble) or type(trouble).__name__}")
         print(self.failed[-1], file=sys.stderr)
 
 
