@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mailhub.config import lookup, restrictions
-from mailhub.config.load import FILE, ConfigError, Problem, load
+from mailhub.config.load import FILE, ConfigError, Problem, load, usual
 from mailhub.config.rules import is_url
 from mailhub.config.schema import Config, Section
 
@@ -31,7 +31,8 @@ def check(config: Path | None, as_json: bool) -> None:
     """
     from . import check_host
 
-    name = str(config or FILE)
+    there = config or usual()
+    name = str(there or FILE)
     notes: list[str] = []
     host: list[check_host.Fault] = []
     try:
@@ -49,7 +50,7 @@ def check(config: Path | None, as_json: bool) -> None:
         fail("\n".join(map(str, (*problems, *host))))
     for note in notes:
         click.echo(f"mailhub: {note}", err=True)
-    click.echo(f"{name}: ok" if config or Path(FILE).exists() else f"no {name}: the defaults apply")
+    click.echo(f"{name}: ok" if there else f"no {name}: the defaults apply")
 
 
 def shared_addresses(config: Config) -> list[str]:

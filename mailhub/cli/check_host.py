@@ -14,6 +14,7 @@ from mailhub.config.tls import EXPIRY
 from mailhub.control import pid_file, socket_path
 from mailhub.jobs import dropped
 from mailhub.model.clock import SystemClock
+from mailhub.store.sqlite.safety import UNFINISHED
 
 from .output import octets
 
@@ -42,7 +43,7 @@ def faults(config: Config, file: Path) -> list[Fault]:
     data = Path(config.data)
     found = [*_config_file(file), *_disk(config, data), *_clock(data)]
     if data.is_dir():
-        found += [*_permissions(config, data), *_keys(config)]
+        found += [*_permissions(config, data), *_keys(config), *_half_restored(data)]
     return found
 
 
@@ -228,6 +229,17 @@ def _clock_state() -> int:
         return -1
 
 
+def _half_restored(data: Path) -> Iterator[Fault]:
+    try:
+        name = (data / UNFINISHED).read_text("ascii", "replace")[:100].strip()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        name = error.strerror or str(error)
+    wrong = f"it holds half of the backup {name!r}, and no server starts on it"
+    yield Fault(str(data), wrong, "run the same `mailhub restore` again: it goes on where it was broken off")
+
+
 def _leftovers(config: Config, data: Path, file: Path) -> Iterator[Fault]:
     runs = True
     try:
@@ -248,6 +260,18 @@ def _leftovers(config: Config, data: Path, file: Path) -> Iterator[Fault]:
     for name in _listed(str(file.absolute().parent)):
         if name.startswith(f".{file.name}."):
             yield Fault(str(file.absolute().parent / name), "an edit of the configuration was broken off", "remove it")
+    for name in _listed(str(data)):
+        if name.startswith("mailhub.db.before-"):
+            size = octets(os.path.getsize(data / name))
+            wrong = f"the store as it was before an upgrade, {size}"
+            if name.endswith(".part"):
+                yield Fault(
+                    str(data / name), "a copy before an upgrade was broken off", "nothing: the next start makes it anew"
+                )
+            else:
+                yield Fault(
+                    str(data / name), wrong, "remove it once all is well; docs/upgrading.md says how to go back to it"
+                )
     if (data / "demo-accounts.txt").exists():
         yield Fault(
             str(data / "demo-accounts.txt"),

@@ -65,9 +65,9 @@ def _in_force(path: Path | None, usual: Config, changed: bool) -> Iterable[tuple
 
 
 def _loaded(path: Path | None) -> Config:
-    from mailhub.config.load import FILE, ConfigError, parse, read
+    from mailhub.config.load import FILE, ConfigError, parse, read, usual
 
-    file = path or Path(FILE)
+    file = path or usual() or Path(FILE)
     try:
         return parse("" if path is None and not file.exists() else read(file), str(file), os.environ)
     except ConfigError as error:
@@ -105,7 +105,7 @@ def _options(options: list[tuple[values.Path, object]], bare: bool, as_json: boo
 
 def _edit(path: Path | None, words: tuple[str, ...], as_json: bool) -> None:
     from mailhub.config.edit import edit
-    from mailhub.config.load import ConfigError
+    from mailhub.config.load import ConfigError, usual
 
     changes = []
     for word in words:
@@ -116,7 +116,7 @@ def _edit(path: Path | None, words: tuple[str, ...], as_json: bool) -> None:
     if not changes:
         raise click.UsageError("-e wants NAME=VALUE")
     try:
-        done = edit(path, changes, os.environ)
+        done = edit(path or usual(), changes, os.environ)
     except ConfigError as error:
         fail(str(error))
     except OSError as error:

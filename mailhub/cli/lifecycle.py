@@ -14,7 +14,7 @@ from typing import Any
 import click
 import msgspec
 
-from mailhub.config.load import FILE
+from mailhub.config.load import usual
 from mailhub.config.schema import Config
 from mailhub.control.pid_file import Running
 
@@ -159,7 +159,7 @@ def _stop(settings: Config, timeout: float | None) -> int | None:
 
 
 def _start(settings: Config, path: Path | None, log: Path | None, timeout: float, as_json: bool) -> None:
-    file = path or (Path(FILE) if Path(FILE).exists() else None)
+    file = path or usual()
     words = [*program(), *(() if file is None else ("--config", str(file.absolute()))), "serve"]
     lines, begin = _log(settings, log)
     with lines, contextlib.ExitStack() as ends:

@@ -23,7 +23,7 @@ config_option = click.option(
     "--config",
     type=click.Path(path_type=Path),
     callback=_inherited,
-    help="The configuration; default: ./config.toml.",
+    help="The configuration; default: ./config.toml, or /etc/mailhub/config.toml where there is none.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 

@@ -98,7 +98,11 @@ Exit codes: 0 done; 1 refused or failed; 2 wrong usage; 3 not there (status: no 
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-@click.option("--config", type=click.Path(path_type=Path), help="The configuration; default: ./config.toml.")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="The configuration; default: ./config.toml, or /etc/mailhub/config.toml where there is none.",
+)
 @click.pass_context
 def root(ctx: click.Context, config: Path | None) -> None:
     """A whole mail system in one process. Without a command it serves."""

@@ -20,7 +20,7 @@ import click
 import msgspec
 
 from mailhub import __version__, log
-from mailhub.config.load import ConfigError, load
+from mailhub.config.load import ConfigError, load, usual
 from mailhub.config.schema import Config
 from mailhub.control.pid_file import NAME as PID_FILE
 from mailhub.control.pid_file import PidFile, Taken
@@ -53,6 +53,7 @@ def serve(ready: int | None, config: Path | None) -> None:
     SIGTERM ends it when sessions and deliveries have ended, a second one at once; SIGHUP reads the configuration and the
     certificates again.
     """
+    config = config or usual()
     settings = read_config(config)
     if settings.local.system_users and not settings.user and not os.geteuid():
         fail("local.system_users: who talks to the network does not hold root: set `user`, whom mailhub becomes")

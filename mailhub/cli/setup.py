@@ -16,6 +16,7 @@ from .exits import KINDS, Exit, fail
 from .options import json_option
 from .output import harmless, print_json
 from .passwords import obtain
+from .setup_unit import NAME, install
 from .setup_words import WORDS, language
 
 FILE = Path("/etc/mailhub/config.toml")
@@ -93,16 +94,18 @@ def setup(
     taken = _taken()
     new, zone = _filled(settings, wanted, password)
     old = _put(file, text(wanted, spoken))
+    service = _service(wanted, file)
     printed = password if generate and new else ""
     if as_json:
         secret = {"password": printed} if printed else {}
         done = {"config": str(file), "kept": old, "user": wanted.user, "account": address, "made": new, **secret}
-        print_json({**done, "ports_taken": taken, "zone": zone})
+        print_json({**done, "ports_taken": taken, "unit": service, "zone": zone})
         return
     lines = [
         words["made user"].format(user=wanted.user) if made_user else "",
         words["written"].format(file=file),
         words["kept"].format(old=old) if old else "",
+        words["unit"].format(unit=service) if service else "",
         f"{words['account made' if new else 'account there'].format(account=address)} {printed}",
         words["taken"].format(ports=", ".join(map(str, taken))) if taken else "",
         "" if wanted.user or not os.geteuid() else words["no root"],
@@ -280,6 +283,14 @@ def _put(file: Path, made: str) -> str:
     except OSError as error:
         fail(f"{file}: {error.strerror}")
     return old
+
+
+def _service(wanted: Production, file: Path) -> str:
+    """The unit that was written, "" for none: a configuration elsewhere is a trial."""
+    try:
+        return install(wanted, file) if file == FILE else ""
+    except OSError as error:
+        fail(f"{error.filename or NAME}: {error.strerror or error}")
 
 
 def _beside(file: Path) -> str:

@@ -19,6 +19,7 @@ from msgspec import inspect
 from . import credentials, environment, lines, lookup, restrictions, rules, schema, secrets
 
 FILE = "config.toml"
+SYSTEM_FILE = Path("/etc/mailhub/config.toml")  # where `mailhub setup` and packages put it
 FILE_LIMIT = 4_194_304  # octets
 
 
@@ -48,14 +49,19 @@ class ConfigError(Exception):
 
 
 def load(path: Path | None = None) -> schema.Config:
-    """Read the file at `path`; with None `./config.toml`, or the defaults where there is no such file. Options of the environment
+    """Read the file at `path`; with None that which is `usual`, or the defaults where there is none. Options of the environment
     stand above it.
 
     Relative paths in it (`data`, `tls.certificate`, `tls.key`) are made absolute, from the folder of the file.
     """
-    file = path or Path(FILE)
+    file = path or usual() or Path(FILE)
     text = "" if path is None and not file.exists() else read(file)
     return _anchored(parse(text, str(file), os.environ), file.absolute().parent)
+
+
+def usual() -> Path | None:
+    """Of a command that is not told which: `./config.toml`, else that of the system; None where there is neither."""
+    return next((file for file in (Path(FILE), SYSTEM_FILE) if file.exists()), None)
 
 
 def parse(text: str, file: str = FILE, environ: Mapping[str, str] | None = None) -> schema.Config:

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from support.hubs import config, running
 
 from mailhub.cli.root import root
+from mailhub.config import load
 from mailhub.config.schema import Store
 from mailhub.hub import Hub
 
@@ -111,11 +112,14 @@ async def test_leftovers_are_told_of_and_are_no_fault(place: Path) -> None:
     (place / ".config.toml.99").touch()
     (place / "var/control.sock").touch(0o600)
     (place / "var/demo-accounts.txt").touch(0o600)
+    (place / "var/mailhub.db.before-7").write_bytes(bytes(2_000))
+    (place / "var/mailhub.db.before-8.part").touch()
     done = await to_thread(run, place, "check")
     assert done.exit_code == 0
     for said in (
         f"{drop}: 1 files were no messages (*.bad)", f"{drop}: 1 messages wait for a server: mailhub start",
         ".config.toml.99: an edit", "the last server did not end by itself", "passwords of the demo accounts",
+        "mailhub.db.before-7: the store as it was before an upgrade", "before-8.part: a copy before an upgrade was broken off",
     ):  # fmt: skip
         assert said in done.stderr
 
@@ -132,3 +136,31 @@ async def test_status_tells_limits_disk_and_trouble(place: Path) -> None:
         done = await to_thread(run, place, "status")
         assert "alert     no mail is taken: " in done.stdout
         assert "maildrop  1 messages wait" in done.stdout
+
+
+def test_half_a_restore_is_told_of_with_the_way_on(place: Path) -> None:
+    (place / "var/restore.unfinished").write_text("20261127T060000Z")
+    done = run(place, "check")
+    assert done.exit_code == 1
+    assert "half of the backup '20261127T060000Z'" in done.stderr
+    assert "run the same `mailhub restore` again" in done.stderr
+
+
+def test_the_systems_configuration_is_found_where_there_is_none_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, here = tmp_path / "etc/config.toml", tmp_path / "here"
+    for folder in (there.parent, here):
+        folder.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(load, "SYSTEM_FILE", there)
+    assert "no config.toml: the defaults apply" in CliRunner().invoke(root, ["check"]).stdout
+    there.write_text('hostname = "there.test"\ndata = "./var"\n')
+    there.chmod(0o644)
+    assert f"{there}: ok" in CliRunner().invoke(root, ["check"]).stdout
+    assert CliRunner().invoke(root, ["config", "--value", "hostname"]).stdout == '"there.test"\n'
+    assert CliRunner().invoke(root, ["config", "-e", "hostname=new.test"]).exit_code == 0
+    assert 'hostname = "new.test"' in there.read_text()
+    assert str(tmp_path / "etc/var") in CliRunner().invoke(root, ["status"]).stderr
+    (here / "config.toml").write_text('hostname = "here.test"\n')
+    assert CliRunner().invoke(root, ["config", "--value", "hostname"]).stdout == '"here.test"\n'
