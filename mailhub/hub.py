@@ -49,6 +49,7 @@ from mailhub.policy.content_tables import ContentTables
 from mailhub.policy.guard import unlimited
 from mailhub.protocols.listener import Listener
 from mailhub.protocols.session import Sessions
+from mailhub.protocols.shedding import Shedding
 from mailhub.scanners import Services
 from mailhub.stall import StallDetector
 from mailhub.store.api import Store
@@ -204,6 +205,9 @@ class Hub:
         self._detector = StallDetector(config.log.stall_seconds)
         undo.callback(lambda: self._detector.stop())
         self._detector.start()
+        shedding = Shedding(self.sessions, clock)
+        undo.callback(shedding.stop)
+        shedding.start()
         for listener in self.listeners:
             self._watch(await listener.start())
         if config.tls.acme.directory:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mailhub.protocols.pop3 import Turns
 
 _ROOMS = {"imap": "imap.session", "pop3": "pop3", "managesieve": "managesieve", "auth": "auth.session"}
+_FIRST_REQUEST = 60.0  # seconds that a browser may take for it
 Settings = TypeVar("Settings", schema.Smtp, schema.Imap, schema.Pop3, schema.Managesieve, schema.AuthSocket)
 
 
@@ -54,8 +55,23 @@ class Speaking:
         def made(transport: asyncio.Transport, drain: Callable[[], object]) -> None:
             session.on_abort(transport.abort)
             session.on_drain(drain)
+            session.under_way = lambda: connection.answering
+            heard()
 
-        return self._hub.web.connection(session.client, made, session.end)
+        def heard() -> None:
+            session.silent_since = self._clock.monotonic()
+
+        def late() -> None:
+            if not connection.served:
+                session.abort()
+
+        def lost() -> None:
+            patience.cancel()
+            session.end()
+
+        connection = self._hub.web.connection(session.client, made, lost, heard)
+        patience = self._clock.call_later(_FIRST_REQUEST, late)
+        return connection
 
     def new_smtp(self, context: SessionContext[schema.Smtp], policy: Policy) -> SmtpSession:
         """The protocol object of an SMTP, submission or LMTP client. The test kit has one of its own."""

@@ -12,9 +12,9 @@ from typing import NamedTuple
 from mailhub.config.schema import Config
 from mailhub.config.tls import EXPIRY
 from mailhub.control import pid_file, socket_path
+from mailhub.control.backups import UNFINISHED
 from mailhub.jobs import dropped
 from mailhub.model.clock import SystemClock
-from mailhub.store.sqlite.safety import UNFINISHED
 
 from .output import octets
 

@@ -40,7 +40,9 @@ def unit(wanted: Production, file: Path, words: tuple[str, ...]) -> str:
             if name == "StateDirectoryMode":
                 continue
             name, value = "ReadWritePaths", _quoted(wanted.data)
-        elif name == "ProtectHome" and any(path.startswith(("/home/", "/root/")) for path in (words[0], wanted.data)):
+        elif name == "ProtectHome" and any(
+            path.split("/")[1:2] in (["home"], ["root"]) for path in (words[0], wanted.data)
+        ):
             value = "no"
         lines.append(f"{name}{equals}{value}")
     return "\n".join(lines) + "\n"

@@ -69,6 +69,10 @@ class Sessions(Section, frozen=True, kw_only=True):
     limit_per_client: Count = 500
     # Sessions, as a share of `limit`, from which on the server is under stress: smtp.stress_timeout and smtp.stress_error_limit hold.
     stress_level: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.8
+    # Under stress: silence after which who has not signed in is sent away (smtp.stress_timeout for SMTP), and after which others may be, those
+    # first that have been silent for longest, until the stress is over.
+    stress_timeout: Seconds = 10.0
+    stress_idle: Seconds = 60.0
     # Octets of memory in use from which on new sessions are refused and the server is under stress; 0: no limit.
     memory_limit: Annotated[int, Meta(ge=0)] = 0
     # Sessions signed in to one account.

@@ -24,6 +24,7 @@ from mailhub.store.backup.taking import clear, take
 from mailhub.store.backup.verifying import verify
 from mailhub.store.backup.whole import Restored as Restored
 from mailhub.store.backup.whole import Whole
+from mailhub.store.sqlite.safety import UNFINISHED as UNFINISHED
 
 from .errors import ControlError
 

@@ -44,12 +44,15 @@ class Session:
         "counted",
         "doing",
         "draining",
+        "farewell",
         "id",
         "label",
         "port",
         "service",
+        "silent_since",
         "started",
         "task",
+        "under_way",
     )
 
     def __init__(
@@ -67,6 +70,9 @@ class Session:
         self.counted = ""  # the client's name in the registry's counters
         self.doing = ""
         self.draining = False
+        self.farewell = "Server is going down"  # why it has to end
+        self.silent_since = 0.0  # monotonic; 0: it does not wait for its client, or does not tell
+        self.under_way: Callable[[], bool] = bool  # whether it does something all the same
         self.task: asyncio.Task[object] | None = None
         self._drain: Callable[[], object] | None = None
         self._abort: Callable[[], object] | None = None
@@ -110,6 +116,11 @@ class Session:
     def stressed(self) -> bool:
         """Whether the server has so many sessions that none should be waited for long."""
         return self._registry is not None and self._registry.stressed
+
+    @property
+    def waits(self) -> bool:
+        """For its client, and for nothing else."""
+        return self.silent_since > 0 and not self.under_way()
 
     def end(self) -> None:
         """The connection is over. May be called twice."""
@@ -192,6 +203,7 @@ class Sessions:
         self._last = 0
         self._draining = False
         self.stressed = False
+        self.on_stress: Callable[[], object] = bool  # called when it begins
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -219,8 +231,8 @@ class Sessions:
             raise TooManySessions("the server is stopping")
         if len(self._all) >= self.limits.limit:
             raise TooManySessions("sessions.limit")
-        if self._full:
-            self._look_at_stress()
+        if self.full:
+            self.look()
             raise TooManySessions("sessions.memory_limit")
         client = self._key(session.client)
         free = not session.client or self._shared(session.client)  # a unix socket has no client to be told from others
@@ -239,7 +251,7 @@ class Sessions:
         session.counted = client
         self._clients[client] += 1
         self._empty.clear()
-        self._look_at_stress()
+        self.look()
 
     def remove(self, session: Session) -> None:
         """Called by `Session.end`."""
@@ -255,16 +267,22 @@ class Sessions:
         self.signed_in(session.login, "")
         if not self._all:
             self._empty.set()
-        self._look_at_stress()
+        self.look()
 
     @property
-    def _full(self) -> bool:
+    def full(self) -> bool:
+        """Whether memory is short."""
         return 0 < self.limits.memory_limit <= self._memory()
 
-    def _look_at_stress(self) -> None:
-        """It ends a little below where it begins, so that one session more or less does not tell it anew each time."""
+    @property
+    def beyond(self) -> int:
+        """Sessions that have to go for the stress to end, as far as it is for their number."""
+        return max(0, len(self._all) - int(self.limits.limit * self.limits.stress_level * _RELIEF) + 1)
+
+    def look(self) -> None:
+        """Whether there is stress. It ends a little below where it begins, so that one session more or less does not tell it anew each time."""
         level = self.limits.limit * self.limits.stress_level
-        full = self._full
+        full = self.full
         if not self.stressed and (full or len(self._all) >= level):
             self.stressed = True
             log.warning(
@@ -272,6 +290,7 @@ class Sessions:
                 len(self._all),
                 self.limits.limit,
             )
+            self.on_stress()
         elif self.stressed and not full and len(self._all) < level * _RELIEF:
             self.stressed = False
             log.warning("the stress is over: %d sessions", len(self._all))

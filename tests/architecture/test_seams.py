@@ -49,6 +49,7 @@ FILES = {
     "moving.importing": "files of Postfix and Dovecot",
     "hub_confine": "links in the data folder",
     "net.landlock": "the kernel's handles of files",
+    "cli.setup_unit": "the unit of systemd that setup leaves",
     "cli.setup": "the config.toml of a new host",
     "cli.importing": "the config.toml that an import makes",
     "tables.files": "lookup tables of the operator",

@@ -211,11 +211,13 @@ class ImapSession:
 
     async def patiently(self, waiting: Awaitable[T]) -> T:
         """Wait for the client, as long as it may be silent. TimeoutError ends the session."""
-        seconds = self.config.idle_timeout
-        if self._account is None:
-            seconds = max(0.0, self._login_until - self.clock.monotonic())
+        record, now = self.context.session, self.clock.monotonic()
+        seconds = self.config.idle_timeout if self._account is not None else max(0.0, self._login_until - now)
+        record.silent_since = now
         async with self.clock.timeout(seconds):
-            return await waiting
+            came = await waiting
+        record.silent_since = 0.0
+        return came
 
     def goodbye(self, text: str, code: str = "") -> None:
         """BYE; the session is over after the command under way."""
@@ -261,7 +263,7 @@ class ImapSession:
             self.stream.close()
 
     def _shut(self) -> None:
-        self.goodbye("Server is going down", "UNAVAILABLE")
+        self.goodbye(self.context.session.farewell, "UNAVAILABLE")
 
     async def _next(self) -> None:
         try:

@@ -61,7 +61,7 @@ class ManagesieveSession:
             while not self._over:
                 await self._next()
                 if self._draining and not self._over:
-                    self.goodbye("Server is going down", "TRYLATER")
+                    self.goodbye(self.context.session.farewell, "TRYLATER")
             await self.flush()
         except ConnectionLost:
             log.debug("%s: connection lost", record)
@@ -82,7 +82,7 @@ class ManagesieveSession:
         """Between two commands at once, else when the command under way is answered."""
         self._draining = True
         if not self._busy:
-            self.goodbye("Server is going down", "TRYLATER")
+            self.goodbye(self.context.session.farewell, "TRYLATER")
             self.stream.close()
 
     async def _next(self) -> None:
@@ -148,9 +148,11 @@ class ManagesieveSession:
             found.append(await self._literal(literal, size))
 
     async def _line(self) -> bytes:
+        record = self.context.session
+        record.silent_since = self._clock.monotonic()
         async with self._clock.timeout(self._seconds()):
             line = await self.stream.readline(self.options.line_length_limit)
-        self._busy = True
+        self._busy, record.silent_since = True, 0.0
         return line.rstrip(b"\r\n")
 
     async def _literal(self, literal: Literal, total: int) -> bytes:

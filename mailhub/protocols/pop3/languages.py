@@ -32,6 +32,7 @@ _CHINESE = {
     "TLS is active already, or not offered here": "TLS 已启用，或此处不提供",
     "Temporary problem": "暂时故障",
     "Temporary problem, try again later": "暂时故障，请稍后再试",
+    "Too busy, try again later": "服务器太忙，请稍后再试",
     "Too many errors": "错误过多",
     "Too many failed logins": "登录失败次数过多",
     "Top of message": "邮件开头",

@@ -68,7 +68,7 @@ class Pop3Session:
             while not self._over:
                 await self._next()
                 if self._draining and not self._over:
-                    self.goodbye("[SYS/TEMP] Server is going down")
+                    self.goodbye(f"[SYS/TEMP] {self.context.session.farewell}")
             await self.flush()
         except ConnectionLost:
             log.debug("%s: connection lost", record)
@@ -89,7 +89,7 @@ class Pop3Session:
         """Between two commands at once, else when the command under way is answered."""
         self._draining = True
         if not self._busy:
-            self.goodbye("[SYS/TEMP] Server is going down")
+            self.goodbye(f"[SYS/TEMP] {self.context.session.farewell}")
             self.stream.close()
 
     async def line(self) -> bytes:
@@ -97,10 +97,11 @@ class Pop3Session:
         seconds = self.options.idle_timeout
         if self.drop is None:
             seconds = max(0.0, self._login_until - self._clock.monotonic())
-        self._busy = False
+        self._busy, record = False, self.context.session
+        record.silent_since = self._clock.monotonic()
         async with self._clock.timeout(seconds):
             line = await self.stream.readline(self.options.line_length_limit)
-        self._busy = True
+        self._busy, record.silent_since = True, 0.0
         return line.rstrip(b"\r\n")
 
     async def _next(self) -> None:
