@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mailhub.control.delegated import Delegated
 from mailhub.control.words import Status
+from mailhub.directory.browsers import Browsers
 from mailhub.directory.passkeys import Passkeys
 from mailhub.directory.second_factor import SecondFactors
 from mailhub.hub_alarms import alarms
@@ -136,7 +137,8 @@ async def serving_web(hub: "Hub", faults: Faults | None, undo: AsyncExitStack) -
     """`undo` gets how it is unmade."""
     config = hub.config
     webmail = config.web.webmail and config.mode != "capture"
-    sessions = Sessions(hub.directory, config.web, hub.clock) if webmail else None
+    browsers = Browsers(hub.store.browsers, hub.directory, config.web, hub.clock)
+    sessions = Sessions(browsers, hub.directory, config.web) if webmail else None
     access = Access(hub.control.tokens, hub.authenticator, lambda: hub.config.auth, config.web, hub.clock, sessions)
     routes: list[Route] = health.routes(lambda: hub.trouble, lambda: alarms(hub)) + trying.routes(config.web.prefix)
     delegated = Delegated(hub.control, hub.directory, _operators(hub), config.delivery.recipient_delimiter)

@@ -1,7 +1,9 @@
 """`mailhub backup` beside a running server, and `mailhub restore` of all of it."""
 
 import asyncio
+import contextlib
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,14 @@ def arrived(host: Host, account: str) -> list[int]:
     return uids
 
 
+def browsers(host: Host, *, sign_in: bool = False) -> int:
+    """How many are signed in, after one more."""
+    with contextlib.closing(sqlite3.connect(host.data / "mailhub.db", isolation_level=None, timeout=20)) as db:
+        if sign_in:
+            db.execute("insert into browser values (1, 'digest', 'id', ?, 'stamp', 1, 1, 1, '', '')", (ANN,))
+        return int(db.execute("select count(*) from browser").fetchone()[0])
+
+
 async def test_all_of_it_comes_back(tmp_path: Path) -> None:
     """Octets, UIDs, UIDVALIDITY, flags, keywords, dates; folders that are empty too."""
     old = await host(tmp_path / "old")
@@ -32,6 +42,7 @@ async def test_all_of_it_comes_back(tmp_path: Path) -> None:
         await asyncio.to_thread(old.send, BOB, *[letter(f"hello {n}") for n in range(10)])
         await old.emptied()
         before = {account: await asyncio.to_thread(old.seen, account) for account in (ANN, BOB)}
+        await asyncio.to_thread(browsers, old, sign_in=True)
         made = json.loads(await old.run("backup", str(old.backups), "--json"))
         assert made["backup"]["passed_over"] == []
         assert "whole" in await old.run("backup", str(old.backups), "--verify")
@@ -40,6 +51,7 @@ async def test_all_of_it_comes_back(tmp_path: Path) -> None:
     new = Host(tmp_path / "new")
     done = json.loads(await new.run("restore", str(old.backups), "--json"))
     assert (done["failed"], done["messages"]) == (0, 50)
+    assert await asyncio.to_thread(browsers, new) == 0, "who has signed out since stays so"
     await new.server.start()
     try:
         assert {account: await asyncio.to_thread(new.seen, account) for account in (ANN, BOB)} == before

@@ -100,14 +100,14 @@ async def test_what_opens_nothing(browser: Browser, here: Site) -> None:
     assert question["userVerification"] == "required"
 
     shown = await page.evaluate(
-        "async () => { const {shown} = await import('/static/mail/passkeys.js'); return await shown(); }"
+        "async () => { const {shown} = await import('/static/common/passkeys.js'); return await shown(); }"
     )
     await nobody.own("POST", "session/passkey", 401, json=shown)  # of another host: 127.0.0.1
     there = await here.browser(
         Host=f"localhost:{here.hub.port('http')}", Origin=f"http://localhost:{here.hub.port('http')}"
     )
     shown = await page.evaluate(
-        "async () => { const {shown} = await import('/static/mail/passkeys.js'); return await shown(); }"
+        "async () => { const {shown} = await import('/static/common/passkeys.js'); return await shown(); }"
     )
     told = await there.own("POST", "session/passkey", json=shown)
     assert told["account"] == ANN
@@ -118,6 +118,6 @@ async def test_what_opens_nothing(browser: Browser, here: Site) -> None:
     await bob.own("DELETE", f"passkeys/{row.id}", 404)
     await here.hub.directory.set_enabled(ANN, False)
     shown = await page.evaluate(
-        "async () => { const {shown} = await import('/static/mail/passkeys.js'); return await shown(); }"
+        "async () => { const {shown} = await import('/static/common/passkeys.js'); return await shown(); }"
     )
     await there.own("POST", "session/passkey", 401, json=shown)

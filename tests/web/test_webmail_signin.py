@@ -1,20 +1,22 @@
 """Signing in with a browser: who gets in, and what a stranger, another page or an old cookie gets."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp.client import URL
-from support.hubs import PASSWORD
-from support.webmail import ANN, BOB, OWN, Site, site
+from support.hubs import PASSWORD, config
+from support.webmail import ANN, BOB, DOORS, OWN, Site, site
 
 from mailhub.config.schema import Limits
 from mailhub.config.signin import Auth
 from mailhub.config.web import Web
 from mailhub.control import words
 from mailhub.directory.second_factor import STEP, SecondFactors, code
+from mailhub.hub import Hub
 from mailhub.model.clock import VirtualClock
 
 NOW = 1_800_000_000.0
@@ -229,9 +231,73 @@ async def test_sessions_end_by_time(tmp_path: Path) -> None:
         await busy.own("GET", "session", 401)
 
 
+async def test_who_is_signed_in_stays_so_over_a_restart(tmp_path: Path) -> None:
+    async with site(tmp_path, VirtualClock(NOW)) as here:
+        kept, left, ended = [await here.signed_in(), await here.signed_in(), await here.signed_in()]
+        cookies = [browser.cookies["mailhub"] for browser in (kept, left, ended)]
+        await left.own("DELETE", "session")
+        listed = await kept.own("GET", "sessions")
+        await kept.own("DELETE", f"sessions/{next(row['id'] for row in listed if not row['here'])}")
+    stored = await asyncio.to_thread(all_of_the_store, tmp_path)
+    for secret in (*cookies, kept.token):
+        assert secret.encode() not in stored, "who reads the store is nobody by that"
+    async with again(tmp_path, VirtualClock(NOW + 60)) as here:
+        back = await here.browser(Cookie=f"mailhub={cookies[0]}")
+        told = await back.own("GET", "session")
+        assert (told["account"], told["token"]) == (ANN, kept.token)
+        await back.own("DELETE", "sessions", 403)
+        await back.own("DELETE", "sessions", headers={"X-CSRF-Token": kept.token})
+        for secret in cookies[1:]:
+            await (await here.browser(Cookie=f"mailhub={secret}")).own("GET", "session", 401)
+
+
+async def test_a_restart_prolongs_nothing(tmp_path: Path) -> None:
+    web = Web(session_idle=3_600.0, session_lifetime=10_000.0)
+    async with site(tmp_path, VirtualClock(NOW), web) as here:
+        cookies = [(await here.signed_in()).cookies["mailhub"] for _ in range(2)]
+    for later, status in ((3_000.0, 200), (6_000.0, 200), (9_000.0, 200), (10_000.0, 401)):
+        async with again(tmp_path, VirtualClock(NOW + later), web) as here:
+            await (await here.browser(Cookie=f"mailhub={cookies[0]}")).own("GET", "session", status)
+    async with again(tmp_path, VirtualClock(NOW + 10_001.0), web) as here:
+        await (await here.browser(Cookie=f"mailhub={cookies[1]}")).own("GET", "session", 401)
+
+
+async def test_after_a_restart_another_password_or_an_account_made_anew_signs_out(tmp_path: Path) -> None:
+    async with site(tmp_path, VirtualClock(NOW)) as here:
+        ann, bob = await here.signed_in(), await here.signed_in(BOB)
+        await here.hub.directory.set_password(ANN, "another one entirely")
+        await here.hub.directory.remove_account(BOB)
+    async with again(tmp_path, VirtualClock(NOW + 60)) as here:
+        await here.hub.directory.add_account(BOB, PASSWORD)
+        for browser in (ann, bob):
+            await (await here.browser(Cookie=f"mailhub={browser.cookies['mailhub']}")).own("GET", "session", 401)
+
+
+async def test_a_clock_that_was_set_back_keeps_nobody_signed_in(tmp_path: Path) -> None:
+    async with site(tmp_path, VirtualClock(NOW)) as here:
+        cookies = [(await here.signed_in()).cookies["mailhub"] for _ in range(2)]
+    for earlier, secret, status in ((30.0, cookies[0], 200), (86_400.0, cookies[1], 401)):
+        async with again(tmp_path, VirtualClock(NOW - earlier)) as here:
+            await (await here.browser(Cookie=f"mailhub={secret}")).own("GET", "session", status)
+
+
+def all_of_the_store(data: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in data.glob("mailhub.db*"))
+
+
+@contextlib.asynccontextmanager
+async def again(data: Path, clock: VirtualClock, web: Web | None = None) -> AsyncIterator[Site]:
+    """The same data, served anew."""
+    options = config(data, web=web or Web(), auth=Auth(allow_plaintext=True), listener=DOORS)
+    async with contextlib.AsyncExitStack() as stack, Hub(options, clock=clock) as hub:
+        yield Site(hub, stack)
+
+
 async def test_an_account_has_so_many_and_no_more(tmp_path: Path) -> None:
-    async with site(tmp_path, web=Web(sessions_per_account=2, session_limit=3)) as here:
+    clock = VirtualClock(NOW)
+    async with site(tmp_path, clock, Web(sessions_per_account=2, session_limit=3)) as here:
         one, two = await here.signed_in(), await here.signed_in()
+        await clock.advance(301.0)
         await one.own("GET", "session")
         three = await here.signed_in()
         await two.own("GET", "session", 401)  # the one longest unused

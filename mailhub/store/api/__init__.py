@@ -12,6 +12,9 @@ Invariant: contents are opaque, rows and SQL never pass this door.
 
 from typing import Protocol
 
+from .browsers import BrowserLimits as BrowserLimits
+from .browsers import BrowserRow as BrowserRow
+from .browsers import BrowserStore as BrowserStore
 from .content import Body as Body
 from .content import BodyWriter as BodyWriter
 from .content import Content as Content
@@ -114,6 +117,9 @@ class Store(Protocol):
 
     @property
     def tokens(self) -> TokenStore: ...
+
+    @property
+    def browsers(self) -> BrowserStore: ...
 
     @property
     def history(self) -> HistoryStore: ...

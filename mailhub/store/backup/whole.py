@@ -193,6 +193,8 @@ class Whole:
             db.execute(f"update folder set modseq=modseq+{GAP}, uidnext=min(uidnext+{GAP}, {UID_LIMIT})")
             db.execute("update message set modseq=(select modseq from folder where id=message.folder)")
             db.execute("insert into expunged (folder, modseq, uid) select id, modseq, 0 from folder")
+            if db.execute("select 1 from sqlite_master where name = 'browser'").fetchone():  # not in older ones
+                db.execute("delete from browser")  # some have signed out since
             if hold:
                 db.execute(f"update recipient set state={_HOLD} where state != 4")
             self.done.queued = db.execute("select count(*) from item").fetchone()[0]

@@ -24,6 +24,7 @@ from mailhub.model.mailbox import Changed
 from ..files import Files, resolve
 from ..sqlite.texts import SqliteTexts
 from ..sqlite.traces import SqliteTraces
+from .browsers import MysqlBrowsers
 from .buckets import bucket_of
 from .collector import Collector
 from .directory import MysqlDirectory
@@ -60,6 +61,7 @@ class MysqlStore:
     dkim: MysqlDkim
     dmarc: MysqlDmarc
     tokens: MysqlTokens
+    browsers: MysqlBrowsers
     history: MysqlHistory
     webhooks: MysqlWebhooks
     guard: MysqlGuard
@@ -144,6 +146,7 @@ class MysqlStore:
     def _remembering(self) -> None:
         engine = self.engine
         self.directory, self.dkim, self.tokens = MysqlDirectory(engine), MysqlDkim(engine), MysqlTokens(engine)
+        self.browsers = MysqlBrowsers(engine)
         self.guard, self.greylist = MysqlGuard(engine), MysqlGreylist(engine)
         self.sieve, self.suppressions, self.junk = MysqlSieve(engine), MysqlSuppressions(engine), MysqlJunk(engine)
         self.dmarc, self.tls, self.webhooks = MysqlDmarc(engine), MysqlTls(engine), MysqlWebhooks(engine)

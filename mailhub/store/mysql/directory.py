@@ -15,6 +15,7 @@ _OPENS = (
     "app_password",
     "second_factor",
     "passkey",
+    "browser",
     "directory_admin",
     "sieve_script",
     "sieve_mark",

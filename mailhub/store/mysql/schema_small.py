@@ -4,7 +4,7 @@ directory_*  accounts, aliases, domains and who administers them; app_password, 
              of an account grows with each of them, so that two nodes that change one account meet
 turn         a name for whatever has a bound of its own, and how often something of it was changed: two nodes that change it meet there
 note         small durable notes
-dkim_key     keys that sign our mail; api_token: what programs show to the HTTP interface
+dkim_key     keys that sign our mail; api_token: what programs show to the HTTP interface; browser: those that are signed in
 dmarc_count, tls_session  what was found, for the reports to others; `id`: digest of what is counted alike
 sts_policy   MTA-STS policies of other domains
 history      figures of each node (by slot), by the minute and by the hour; history_delay: recipients sent, by how long they took
@@ -45,6 +45,10 @@ SMALL: tuple[str, ...] = (
     f"create table api_token (name {NAME} not null primary key, digest {WORD} not null, scopes {TEXT} not null,"
     f" created double not null, expires double not null, used double not null, client {TEXT} not null,"
     " unique key api_token_digest (digest))",
+    f"create table browser (n bigint not null auto_increment primary key, digest {WORD} not null, id {WORD} not null,"
+    f" account {ADDRESS} not null, stamp {WORD} not null, created double not null, used double not null, confirmed double not null,"
+    f" client {TEXT} not null, agent {TEXT} not null, unique key browser_digest (digest), key browser_account (account, used),"
+    " key browser_used (used))",
     f"create table dmarc_count (day int not null, id binary(32) not null, domain {LONG} not null, found {TEXT} not null,"
     " messages bigint not null, primary key (day, id), key dmarc_count_domain (day, domain))",
     f"create table sts_policy (domain {LONG} not null primary key, id {TEXT} not null, text {TEXT} not null, fetched double not null,"

@@ -25,6 +25,7 @@ from mailhub.model.errors import MailError, Permanent, Temporary
 from ..bodies import Spool
 from ..files import Files, resolve
 from ..lane import DiskLane
+from .browsers import SqliteBrowsers
 from .credentials import Statement
 from .directory import SqliteDirectory
 from .dkim import SqliteDkim
@@ -67,6 +68,7 @@ class SqliteStore:
     dkim: SqliteDkim
     dmarc: SqliteDmarc
     tokens: SqliteTokens
+    browsers: SqliteBrowsers
     history: SqliteHistory
     webhooks: SqliteWebhooks
     guard: SqliteGuard
@@ -174,6 +176,7 @@ class SqliteStore:
         self.dkim = SqliteDkim(self._writer, self._reader, glances, db)
         self.history = SqliteHistory(self._writer, self._reader, db)
         self.tokens = SqliteTokens(self._writer, self._reader, glances, db)
+        self.browsers = SqliteBrowsers(self._writer, glances)
         self.dmarc = SqliteDmarc(self._writer, self._reader, db)
         self.webhooks = SqliteWebhooks(self._writer, self._reader, db)
         self.guard = SqliteGuard(self._writer, self._reader, glances, db)

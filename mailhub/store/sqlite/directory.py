@@ -49,6 +49,7 @@ class DeleteAccount:
         db.execute("delete from app_password where account=?", (self.name,))
         db.execute("delete from second_factor where account=?", (self.name,))
         db.execute("delete from passkey where account=?", (self.name,))
+        db.execute("delete from browser where account=?", (self.name,))
         db.execute("delete from domain_admin where account=?", (self.name,))
         db.execute("delete from sieve_script where account=?", (self.name,))
         db.execute("delete from sieve_mark where account=?", (self.name,))

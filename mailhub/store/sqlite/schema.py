@@ -11,7 +11,7 @@ rendered    ENVELOPE and BODYSTRUCTURE beside them; glimpse: THREADID and PREVIE
 filed       (content, message) pairs whose file is not known to be synced; see recovery
 ban         of client networks; sent: what an account sent on a day; wrote_to: digests of whom it ever wrote to
 dkim_key    keys that sign our mail
-api_token    what programs show to the HTTP interface
+api_token    what programs show to the HTTP interface; browser: those that are signed in, by the digest of their cookies
 dmarc_count what was found of other domains' mail, for the reports to them
 passkey     what signs in to the web without a password (WebAuthn), of each account
 history     figures of the server over time, by the minute and by the hour (step); history_delay: recipients sent, by how long they took (span)
@@ -30,7 +30,7 @@ import sqlite3
 
 from mailhub.model.errors import Permanent
 
-VERSION = 26
+VERSION = 27
 
 # What orders and counts the queue. A trigger is one statement here: it holds no ";" before a line's end.
 _QUEUE_ORDER = """
@@ -128,6 +128,13 @@ create table history_delay(step integer not null, at integer not null, span inte
   primary key(step, at, span)) without rowid;
 """
 
+_BROWSER = """
+create table browser(n integer primary key autoincrement, digest text not null unique, id text not null, account text not null,
+  stamp text not null, created real not null, used real not null, confirmed real not null, client text not null, agent text not null);
+create index browser_account on browser(account, used);
+create index browser_used on browser(used);
+"""
+
 _PASSKEY = """
 create table passkey(id text primary key, account text not null, key blob not null, counter integer not null, name text not null,
   created real not null, used real not null) without rowid;
@@ -194,6 +201,7 @@ create table recipient(item integer not null, n integer not null, address text n
     + _HISTORY
     + _HISTORY_DELAY
     + _PASSKEY
+    + _BROWSER
     + """
 
 create table folder(id integer primary key, account text not null, name text not null, uidvalidity integer not null,
@@ -331,6 +339,7 @@ alter table item add column verdict text not null default '';
     24: _HISTORY,
     25: _PASSKEY,
     26: _HISTORY_DELAY,
+    27: _BROWSER,
 }
 
 

@@ -110,24 +110,24 @@ class SignIn:
     async def _end(self, request: web.Request) -> web.StreamResponse:
         await self._sessions.required(request)
         response = answered(Ended(1))
-        self._sessions.end(request, response)
+        await self._sessions.end(request, response)
         response.headers["Clear-Site-Data"] = '"cache", "storage"'
         return response
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
         session = await self._sessions.required(request)
         return answered([
-            Browser(one.id, one is session, one.created, one.used, one.client, one.agent)
-            for one in self._sessions.all(session.account)
+            Browser(one.id, one.id == session.row.id, one.created, one.used, one.client, one.agent)
+            for one in await self._sessions.all(session.account)
         ])  # fmt: skip
 
     async def _end_one(self, request: web.Request) -> web.StreamResponse:
         session = await self._sessions.required(request)
-        self._sessions.end_one(session.account, request.match_info["id"])
+        await self._sessions.end_one(session.account, request.match_info["id"])
         return answered(Ended(1))
 
     async def _end_others(self, request: web.Request) -> web.StreamResponse:
-        return answered(Ended(self._sessions.end_others(await self._sessions.required(request))))
+        return answered(Ended(await self._sessions.end_others(await self._sessions.required(request))))
 
 
 async def told(sessions: Sessions, session: Session) -> SignedIn:

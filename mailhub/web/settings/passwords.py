@@ -105,7 +105,7 @@ class Passwords:
     async def _confirm(self, request: web.Request) -> web.StreamResponse:
         session = await self._sessions.required(request)
         await self._right(request, session, (await read(request, Confirming, _BODY)).password)
-        self._sessions.confirm(session)
+        await self._sessions.confirm(session)
         return answered(words.Done())
 
     async def _change(self, request: web.Request) -> web.StreamResponse:
@@ -115,7 +115,7 @@ class Passwords:
         await self._directory.set_password(session.account, asked.new)
         response = web.Response(content_type="application/json")
         fresh = await self._sessions.begin(request, response, session.account)
-        response.body = json.encode(Changed(fresh.token, self._sessions.end_others(fresh)))
+        response.body = json.encode(Changed(fresh.token, await self._sessions.end_others(fresh)))
         return response
 
     async def _right(self, request: web.Request, session: Session, password: str) -> None:

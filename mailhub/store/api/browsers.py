@@ -1,0 +1,61 @@
+"""Browsers that are signed in."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserRow:
+    """`digest`: SHA-256 of what its cookie says, hex: that has 256 bits, so that no slow hash is needed. `id`: how it is named in lists, no
+    secret. `stamp`: of the password that opened it. `client`, `agent`: where it was last, and what it calls itself. Wall times: `used` last,
+    within minutes; `confirmed`: when the password was typed last."""
+
+    digest: str
+    id: str
+    account: str
+    stamp: str
+    created: float
+    used: float
+    confirmed: float
+    client: str
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserLimits:
+    """How many there are of an account and in all; those unused since, or begun before, are over (wall times)."""
+
+    per_account: int
+    total: int
+    unused: float
+    begun: float
+
+
+class BrowserStore(Protocol):
+    """By the digest of their cookies."""
+
+    async def found(self, digest: str) -> BrowserRow | None: ...
+
+    async def of(self, account: str) -> list[BrowserRow]:
+        """The one used last first."""
+        ...
+
+    async def put(self, row: BrowserRow, limits: BrowserLimits) -> None:
+        """One more. What is over goes, and those longest unused where there are too many."""
+        ...
+
+    async def use(self, digest: str, used: float, client: str, agent: str) -> None: ...
+
+    async def confirm(self, digest: str, confirmed: float) -> None: ...
+
+    async def end(self, digest: str) -> None:
+        """It may be gone."""
+        ...
+
+    async def end_one(self, account: str, id: str) -> None:
+        """NotFound where the account has none of that name."""
+        ...
+
+    async def end_others(self, account: str, digest: str) -> int:
+        """All of the account but that one; how many there were."""
+        ...
