@@ -51,7 +51,7 @@ def folder_dir(name: str) -> str:
 
 def folder_name(directory: str) -> str | None:
     """The folder that a directory entry `.Name` stands for; None where it is no folder, or is not spelled as we would."""
-    if not directory.startswith(".") or directory in (".", "..") or directory.startswith(".."):
+    if not directory.startswith(".") or directory == "." or directory.startswith("..") or not directory.isascii():
         return None
     name = decode_name(directory[1:])
     if name is None or encode_name(name) != directory[1:]:

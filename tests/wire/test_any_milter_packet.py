@@ -24,8 +24,6 @@ def test_a_response_or_malformed(letter: bytes, content: bytes) -> None:
         for kind in (milter.AddHeader, milter.InsertHeader, milter.ChangeHeader):
             if isinstance(told, kind):
                 assert not set(told.name) & set(" :\r\n\0")
-        if isinstance(told, milter.AddRecipient | milter.DeleteRecipient):
-            assert not set(told.address) & set("\r\n\0")
         if not isinstance(told, milter.Decision | milter.Progress):
             milter.permitted(told, milter.ALL_ACTIONS)
 
