@@ -31,15 +31,15 @@ class Browsers:
     def __init__(self, store: BrowserStore, directory: Directory, config: Web, clock: Clock) -> None:
         self._store, self._directory, self._config, self._clock = store, directory, config, clock
 
-    async def shown(self, secret: str, client: str, agent: str) -> BrowserRow | None:
-        """Whose browser that is now; its use is noted. None where nobody is signed in there."""
+    async def shown(self, secret: str, client: str, agent: str, used: bool = True) -> BrowserRow | None:
+        """Whose browser that is now; that it is `used` is noted. None where nobody is signed in there."""
         row, now = await self._store.found(_digest(secret)), self._clock.now()
         if row is None:
             return None
         if self._over(row, now) or await self._stamp(row.account) != row.stamp:
             await self._store.end(row.digest)
             return None
-        if now - row.used >= min(_NOTED, self._config.session_idle / 4):
+        if used and now - row.used >= min(_NOTED, self._config.session_idle / 4):
             row = replace(row, used=now, client=client, agent=agent[:_AGENT])
             try:
                 await self._store.use(row.digest, now, client, row.agent)

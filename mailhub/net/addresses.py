@@ -9,6 +9,25 @@ from mailhub.model.ip import network as network
 from mailhub.model.ip import parse as parse
 from mailhub.model.ip import plain as plain
 
+# what Python before 3.13 takes for public: multicast, site-local, IPv4-compatible, local NAT64, segment routing, documentation
+_PRIVATE = tuple(
+    map(
+        ipaddress.ip_network,
+        ("224.0.0.0/4", "ff00::/8", "fec0::/10", "::/96", "64:ff9b:1::/48", "5f00::/16", "3fff::/20"),
+    )
+)
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+def is_public(client: str) -> bool:
+    """Whether that is an address of the public Internet; one that stands for an IPv4 address is what that is (NAT64, 6to4, mapped)."""
+    ip = ipaddress.ip_address(client)
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else ip.ipv4_mapped or ip.sixtofour
+        if inner is not None:
+            return is_public(str(inner))
+    return ip.is_global and not any(ip in one for one in _PRIVATE)
+
 
 def block(client: str, ipv6_prefix: int) -> str:
     """Under what name a client is counted: its IPv4 address, or the IPv6 network that one customer has for himself.

@@ -3,7 +3,6 @@ more read than was asked for."""
 
 import asyncio
 import errno
-import ipaddress
 import socket
 import ssl
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mailhub.model.clock import Clock
 
+from .addresses import is_public
 from .resolver import Resolver
 
 if TYPE_CHECKING:
@@ -118,6 +118,6 @@ class Https:
 def _public_socket(address: Any) -> socket.socket:
     """A socket for an address as getaddrinfo() gives it; OSError where that is none of the public Internet."""
     family, kind, protocol, _, (host, *_) = address
-    if not ipaddress.ip_address(host.partition("%")[0]).is_global:
-        raise OSError(errno.EACCES, f"{host} is no public address")
+    if not is_public(host.partition("%")[0]):
+        raise OSError(errno.EACCES, "that is no public address")
     return socket.socket(family, kind, protocol)

@@ -58,36 +58,37 @@ class Access:
             raise _short_of(scopes, action)
         return name
 
-    async def operator(self, request: web.Request, action: str) -> str:
-        """Who may do this action on the whole server, in words for the log: an administrator's browser, or a token. Denied; Temporary."""
-        asker = await self.asker(request, action)
+    async def operator(self, request: web.Request, action: str, *, again: bool = False) -> str:
+        """Who may do this action on the whole server, in words for the log: an administrator's browser, or a token. Denied; Temporary. `again`,
+        here and below: a request that goes on is looked at once more, which does not count as one."""
+        asker = await self.asker(request, action, again=again)
         if asker.domains is not None:
             raise Denied(403, f"{action} is for who runs the whole server")
         return asker.name
 
-    async def asker(self, request: web.Request, action: str) -> Asker:
+    async def asker(self, request: web.Request, action: str, *, again: bool = False) -> Asker:
         """The same, or who may do it for some domains alone. Denied; Temporary."""
         if self._sessions is not None and "Authorization" not in request.headers:
-            session = await self._sessions.of(request)
+            session = await self._sessions.of(request, again=again)
             if session is not None:
-                self._count(session.account)
+                self._count(session.account, again)
                 scopes = await self._sessions.scopes(session)
                 asker = _asker(f"{session.account} in a browser", scopes, action)
                 if asker is None:
                     raise Denied(403, f"{session.account} is none of web.admins, and administers no domain")
                 return asker
-        name, scopes = await self._token(request)
+        name, scopes = await self._token(request, again)
         asker = _asker(f"token {name!r}", scopes, action)
         if asker is None:
             raise _short_of(scopes, action)
         return asker
 
-    async def account(self, request: web.Request) -> str:
+    async def account(self, request: web.Request, *, again: bool = False) -> str:
         """The account whose browser is signed in, or that signs in now: one with a second factor by an app password. Denied; Temporary."""
         if self._sessions is not None and "Authorization" not in request.headers:
-            session = await self._sessions.of(request)
+            session = await self._sessions.of(request, again=again)
             if session is not None:
-                self._count(session.account)
+                self._count(session.account, again)
                 return session.account
         scripted = (
             "Sec-Fetch-Mode" in request.headers
@@ -103,7 +104,7 @@ class Access:
         account = await self._authenticator.authenticate(login, password, service=SERVICE, client=client)
         if account is None:
             raise Denied(401, "wrong login or password", challenge)
-        self._count(account.name)
+        self._count(account.name, again)
         return account.name
 
     def confidential(self, request: web.Request) -> None:
@@ -111,7 +112,7 @@ class Access:
         if not (is_secret(request) or self._auth().allow_plaintext or _of_this_host(request)):
             raise Denied(403, "TLS first: nobody signs in on a connection that others may read (auth.allow_plaintext)")
 
-    async def _token(self, request: web.Request) -> tuple[str, tuple[str, ...]]:
+    async def _token(self, request: web.Request, again: bool = False) -> tuple[str, tuple[str, ...]]:
         """Name and scopes of one that opens something now."""
         shown, client = self._credentials(request, "bearer", _BEARER), client_of(request)
         login = f"token {digest(shown)[:12]}"
@@ -120,7 +121,7 @@ class Access:
         if row is None:
             await self._authenticator.failed(login, "no such token, or it has ended", service=SERVICE, client=client)
             raise Denied(401, "no such token, or it has ended", f'{_BEARER} error="invalid_token"')
-        self._count(f"token {row.name}")
+        self._count(f"token {row.name}", again)
         return row.name, row.scopes
 
     def _credentials(self, request: web.Request, scheme: str, challenge: str) -> str:
@@ -130,8 +131,8 @@ class Access:
             raise Denied(401, f"sign in: Authorization: {scheme.capitalize()} ...", challenge)
         return shown.strip()
 
-    def _count(self, who: str) -> None:
-        if self._requests.add(who, self._clock.monotonic()) > self._limit:
+    def _count(self, who: str, again: bool) -> None:
+        if not again and self._requests.add(who, self._clock.monotonic()) > self._limit:
             raise Denied(429, f"more than {self._limit} requests in a minute (web.requests_per_minute)")
 
 

@@ -25,7 +25,7 @@ _PAGE = (
 MESSAGE = (
     "sandbox allow-popups; default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
 )
-_HEADERS = {
+HEADERS = {
     "Content-Security-Policy": _PAGE,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -34,6 +34,7 @@ _HEADERS = {
     "Cache-Control": "no-store",
     "Server": "mailhub",
 }
+_INTERFACE = "/api/mailhub/"  # also what only reads: another page could measure how long an answer takes, or try passwords by links
 _STATUS_OF = {NotFound: 404, NoRight: 403, Exists: 409, OverQuota: 409, LimitReached: 429}
 _STATUS = {"usage": 400, "not_found": 404, "exists": 409, "limit": 429, "temporary": 503, "refused": 400, "denied": 403}
 
@@ -56,10 +57,13 @@ def guarded(names: Collection[str], proxies: Proxies, public: Collection[str] = 
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         request[ASKED] = asked = proxies.asked(request)
         try:
-            if not (_ours(asked.host, names) or _place(request) in public):
+            place = _place(request)
+            if not (_ours(asked.host, names) or place in public):
                 response: web.StreamResponse = failed(421, "this name is none of web.hosts")
-            elif request.method not in READING and _from_elsewhere(request, asked):
+            elif (request.method not in READING or _INTERFACE in place) and _from_elsewhere(request, asked):
                 response = failed(403, "a page of another origin may not do that")
+            elif request.headers.get("Content-Encoding", "identity").lower() != "identity":
+                response = failed(415, "a body is sent as it is")
             else:
                 response = await handler(request)
         except Denied as denied:
@@ -68,15 +72,23 @@ def guarded(names: Collection[str], proxies: Proxies, public: Collection[str] = 
             response = failed(error.status, error.reason)
         except (ControlError, MailError, ValueError) as error:
             response = failed(_status(error), str(error))
+        except ConnectionError:  # the client has left
+            raise
         except Exception:
             log.exception("%s %s failed", request.method, request.path)
             response = failed(500, "internal trouble, see the log")
-        if not response.prepared:
-            for name, value in _HEADERS.items():
-                response.headers.setdefault(name, value)
+        if not response.prepared and request.writer.output_size:
+            raise ConnectionResetError("an answer had begun, and broke off: nothing else may stand in it")
         return response
 
     return guard
+
+
+async def with_headers(_: web.BaseRequest, response: web.StreamResponse) -> None:
+    """Every answer has them, also one that is sent piece by piece."""
+    for name, value in HEADERS.items():
+        if name == "Server" or name not in response.headers:
+            response.headers[name] = value
 
 
 def _place(request: web.Request) -> str:

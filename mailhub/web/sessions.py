@@ -53,10 +53,12 @@ class Sessions:
 
     # --- asking
 
-    async def of(self, request: web.Request) -> Session | None:
-        """Whose browser sent it; None where nobody is signed in there. Denied (403) where a change comes without the token."""
+    async def of(self, request: web.Request, *, again: bool = False) -> Session | None:
+        """Whose browser sent it; None where nobody is signed in there. Denied (403) where a change comes without the token. `again`: it was
+        asked for this request before, which is no other use of the session."""
         secret = request.cookies.get(self._cookie(request), "")
-        row = await self._browsers.shown(secret, client_of(request), _agent(request)) if secret else None
+        used = client_of(request), _agent(request), not again
+        row = await self._browsers.shown(secret, *used) if secret else None
         if row is None:
             return None
         session = self._session(row, secret)

@@ -1,16 +1,18 @@
 """Server-sent events: what happens, told to whoever follows it. Who is slow misses some, is told how many, and holds nobody."""
 
 import asyncio
-from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Generic, TypeVar
 
 import msgspec
 from aiohttp import web
 
 from mailhub.model.clock import Clock
-from mailhub.model.errors import LimitReached
+from mailhub.model.errors import LimitReached, MailError
+
+from .safety import Denied
 
 T = TypeVar("T")
 _WAITING = 1_000  # events that one reader may be behind
@@ -22,7 +24,7 @@ class Feed(Generic[T]):
 
     def __init__(self) -> None:
         self._waiting: deque[T] = deque()
-        self._there = asyncio.Event()
+        self._there, self._asked = asyncio.Event(), asyncio.Event()
         self.missed = 0
 
     def put(self, value: T) -> None:
@@ -30,10 +32,17 @@ class Feed(Generic[T]):
             self.missed += 1
             return
         self._waiting.append(value)
+        self._asked.clear()
         self._there.set()
+
+    async def asked(self) -> None:
+        """Until the reader has read all that there was, and waits for more."""
+        await self._asked.wait()
 
     async def take(self) -> list[T]:
         """All that waits, once there is something."""
+        if not self._waiting:
+            self._asked.set()
         await self._there.wait()
         self._there.clear()
         taken = list(self._waiting)
@@ -42,41 +51,51 @@ class Feed(Generic[T]):
 
 
 class Readers:
-    """Those who follow, at most `limit`; more are LimitReached."""
+    """Those who follow, at most `limit`, and `each` by one name; more are LimitReached."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit, self._count = limit, 0
+    def __init__(self, limit: int, each: int = 0) -> None:
+        self._limit, self._each = limit, each or limit
+        self._count: Counter[str] = Counter()
 
     @contextmanager
-    def one(self) -> Iterator[None]:
-        if self._count >= self._limit:
+    def one(self, who: str = "") -> Iterator[None]:
+        if self._count.total() >= self._limit:
             raise LimitReached(f"{self._limit} follow already (web.waiting_limit)")
-        self._count += 1
+        if self._count[who] >= self._each:
+            raise LimitReached(f"{self._each} of {who} follow already")
+        self._count[who] += 1
         try:
             yield
         finally:
-            self._count -= 1
+            self._count[who] -= 1
+            if not self._count[who]:
+                del self._count[who]
 
 
-async def stream(request: web.Request, name: str, feed: Feed[T], real: Clock) -> web.StreamResponse:
-    """Answer with the feed's values as JSON, events of this name, until the reader goes; "missed" where some did not fit."""
+async def stream(
+    request: web.Request, name: str, feed: Feed[T], real: Clock, still: Callable[[], Awaitable[object]]
+) -> web.StreamResponse:
+    """Answer with the feed's values as JSON, events of this name, until the reader goes; "missed" where some did not fit. `still`: asked
+    now and then whether the reader may have them still; Denied, or any MailError, ends it."""
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
     await response.prepare(request)
     await response.write(b": here\n\n")
+    looked = real.monotonic()
     try:
         while True:
-            try:
+            values: list[T] = []
+            with suppress(TimeoutError):
                 async with real.timeout(_BEAT):
                     values = await feed.take()
-            except TimeoutError:
-                await response.write(b": here\n\n")
-                continue
+            if real.monotonic() - looked >= _BEAT:
+                await still()
+                looked = real.monotonic()
             told = [_event(name, value) for value in values]
             if feed.missed:
                 told.append(_event("missed", feed.missed))
                 feed.missed = 0
-            await response.write(b"".join(told))
-    except ConnectionResetError:
+            await response.write(b"".join(told) or b": here\n\n")
+    except (ConnectionResetError, Denied, MailError):
         return response
 
 

@@ -114,3 +114,26 @@ async def test_half_a_character_keeps_no_folder_from_being_listed(here: Site) ->
     async with ann.http.get(f"{here.root}{OWN}folders/INBOX/messages/2/files.zip") as answer:
         assert zipfile.ZipFile(io.BytesIO(await answer.read())).namelist() == ["half\ufffd"]
     assert (await ann.own("GET", "folders/INBOX/messages", params={"q": "half"}))["total"] == 2
+
+
+LYING = [
+    '<a href="https://bank.example/"><table><tr><td><a href="https://evil.example/">bank.example</a></td></tr></table></a>',
+    '<a href="https://evil.example/">ba\u200bnk\u00ad.example\u202e</a>',
+    '<a href="https://evil.example/"><b>bank</b><i>.example</i>/login</a>',
+    '<a href="https://evil.example/">' + "<p>" * 9_000 + "bank.example</a>",
+]
+
+
+@pytest.mark.parametrize("text", LYING)
+def test_a_link_that_lies_is_told_wherever_it_stands(text: str) -> None:
+    found = cleaned(text, {}, remote=False)
+    assert found is not None
+    assert '<b class="mailhub-true">[evil.example]</b>' in found.html
+    assert 'title="https://evil.example/"' in found.html
+
+
+def test_links_in_links_without_end_cost_what_they_are_long() -> None:
+    """What is too much to be looked at is told to lead where it leads."""
+    found = cleaned('<a href="http://far.example/"><table><td>' * 6_000, {}, remote=False)
+    assert found is not None
+    assert "[far.example]" in found.html

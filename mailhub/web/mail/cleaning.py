@@ -6,7 +6,7 @@ This is the second wall of three: the frame it is shown in has no scripts (sandb
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -39,7 +39,12 @@ _PROPERTIES = (
     "border-color border-style border-width border-radius border-collapse border-spacing width max-width min-width height max-height "
     "min-height display float clear list-style-type table-layout word-break word-wrap overflow-wrap"
 )
-_LINK = re.compile(r'<a((?: [a-z-]+="[^"]*")*)>(.*?)</a>', re.DOTALL)
+_ANCHOR = re.compile(r'<a((?: [a-z-]+="[^"]*")*)>|</a>')
+_LINKED, _NAME = (
+    4_000_000,
+    2_000,
+)  # characters between <a> and </a> that are looked at, in all; of what may be a host's name and a path
+_UNSEEN = re.compile("[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _HREF, _TITLE = re.compile(r' href="([^"]*)"'), re.compile(r' title="[^"]*"')
 _SAFE_PICTURE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,", re.IGNORECASE)
 _TAG = re.compile(r"<[^>]*>")
@@ -98,21 +103,37 @@ def cleaned(text: str, pictures: Mapping[str, str], *, remote: bool) -> Cleaned 
         filter_style_properties=set(_PROPERTIES.split()),
         set_tag_attribute_values={"a": {"target": "_blank"}},
     )
-    return Cleaned(_LINK.sub(_link, made), wanted)
+    return Cleaned("".join(_links(made)), wanted)
 
 
-def _link(found: re.Match[str]) -> str:
-    """Where the text names one host and the link leads to another, the true one stands behind it; and all say where they lead when they are
-    pointed at."""
-    attributes, inner = found.groups()
-    leads = _HREF.search(attributes)
-    if leads is None:
-        return found[0]
-    named = _LOOKS.fullmatch(html.unescape(_TAG.sub("", inner)))
-    host = _host(html.unescape(leads[1]))
-    lies = named is not None and host and not _same(named[1].lower(), host)
-    true = f' <b class="mailhub-true">[{html.escape(host)}]</b>' if lies else ""
-    return f'<a title="{leads[1]}"{_TITLE.sub("", attributes)}>{inner}</a>{true}'
+def _links(made: str) -> Iterator[str]:
+    """The same with links that tell where they lead, in pieces. In a table's cell a link may stand within a link."""
+    at, left = 0, _LINKED
+    opened: list[tuple[str, int]] = []  # where each leads, as it is written, and where its text begins
+    for found in _ANCHOR.finditer(made):
+        yield made[at : found.start()]
+        at = found.end()
+        if found[1] is not None:
+            leads = _HREF.search(found[1])
+            opened.append((leads[1] if leads else "", at))
+            yield f'<a title="{leads[1]}"{_TITLE.sub("", found[1])}>' if leads else found[0]
+            continue
+        yield found[0]
+        address, start = opened.pop() if opened else ("", at)
+        left -= found.start() - start
+        if address:
+            yield _true(address, made[start : found.start()] if left >= 0 else None)
+    yield made[at:]
+
+
+def _true(address: str, inner: str | None) -> str:
+    """Where the text names one host and the link leads to another, the true one stands behind it. `inner`: None where it is too much to be
+    looked at."""
+    host = _host(html.unescape(address))
+    text = "" if inner is None else _UNSEEN.sub("", html.unescape(_TAG.sub("", inner))).strip()
+    named = _LOOKS.fullmatch(text) if len(text) <= _NAME else None
+    lies = inner is None or (named is not None and not _same(named[1].lower(), host))
+    return f' <b class="mailhub-true">[{html.escape(host)}]</b>' if host and lies else ""
 
 
 def _host(address: str) -> str:

@@ -1,6 +1,7 @@
 """What happens in an account's folders, told to browsers as it happens (server-sent events on the change bus)."""
 
 import asyncio
+from functools import partial
 
 from aiohttp import web
 from msgspec import Struct
@@ -15,6 +16,8 @@ from ..stream import Feed, Readers, stream
 from .asked import Asked
 from .folders import FolderShown, shown
 
+_EACH = 20  # that may follow one account's folders
+
 
 class Happened(Struct, frozen=True):
     """`changed`: folders as they are now; `gone`: ids of those that are no more. `whole`: `changed` are all that there are, as it is told first."""
@@ -28,7 +31,7 @@ class Events:
     """One per hub. `real`: the clock of connections."""
 
     def __init__(self, asked: Asked, changes: ChangeBus, limit: int, real: Clock) -> None:
-        self._asked, self._changes, self._readers, self._real = asked, changes, Readers(limit), real
+        self._asked, self._changes, self._readers, self._real = asked, changes, Readers(limit, _EACH), real
 
     def routes(self) -> list[Route]:
         told = "Follow what happens in the folders"
@@ -41,10 +44,11 @@ class Events:
     async def _follow(self, request: web.Request) -> web.StreamResponse:
         mail = await self._asked.mail(request)
         feed: Feed[Happened] = Feed()
-        with self._readers.one():
+        with self._readers.one(mail.name):
             watching = asyncio.get_running_loop().create_task(self._watch(mail, feed), name=f"folders of {mail.name}")
             try:
-                return await stream(request, "folders", feed, self._real)
+                still = partial(self._asked.access.account, request, again=True)
+                return await stream(request, "folders", feed, self._real, still)
             finally:
                 watching.cancel()
                 await asyncio.gather(watching, return_exceptions=True)
@@ -66,6 +70,7 @@ class Events:
                     changed = tuple(one for one in now.values() if known.get(one.id) != one)
                     feed.put(Happened(changed, tuple(known.keys() - now.keys())))
                 known = now
+                await feed.asked()
                 await happened.wait()
                 happened.clear()
         finally:

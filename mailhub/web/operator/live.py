@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import get_args
 
 import msgspec
@@ -21,6 +23,7 @@ from ..stream import Feed, Readers, stream
 from .actions import ROOT
 
 _TEXT = 4_000  # characters of a line
+Still = Callable[[], Awaitable[object]]  # raises where who follows may do so no more
 
 
 class LogLine(msgspec.Struct, frozen=True):
@@ -60,18 +63,18 @@ class Live:
             Route("GET", ROOT + trace, self._guarded(trace, self._steps), "Steps of messages as they happen", steps, kind=kind, security="token browser"),
         ]  # fmt: skip
 
-    def _guarded(self, action: str, answer: Handler) -> Handler:
+    def _guarded(self, action: str, answer: Callable[[web.Request, Still], Awaitable[web.StreamResponse]]) -> Handler:
         async def handler(request: web.Request) -> web.StreamResponse:
             try:
                 await self._access.operator(request, action)
             except Denied as denied:
                 return denied.answer
             with self._readers.one():
-                return await answer(request)
+                return await answer(request, partial(self._access.operator, request, action, again=True))
 
         return handler
 
-    async def _lines(self, request: web.Request) -> web.StreamResponse:
+    async def _lines(self, request: web.Request, still: Still) -> web.StreamResponse:
         level = logging.getLevelNamesMapping().get(request.query.get("level", "info").upper())
         if level is None:
             raise ValueError("level: debug, info, warning or error")
@@ -80,11 +83,11 @@ class Live:
         logger = logging.getLogger("mailhub")
         logger.addHandler(tail)
         try:
-            return await stream(request, "line", feed, self._real)
+            return await stream(request, "line", feed, self._real, still)
         finally:
             logger.removeHandler(tail)
 
-    async def _steps(self, request: web.Request) -> web.StreamResponse:
+    async def _steps(self, request: web.Request, still: Still) -> web.StreamResponse:
         stage, address = request.query.get("stage", ""), request.query.get("address", "").lower()
         item, text = request.query.get("id", ""), request.query.get("text", "").lower()
         if stage and stage not in get_args(Stage):
@@ -104,7 +107,7 @@ class Live:
                 feed.put(told)  # fmt: skip
 
         with self._trace.followed(happened):
-            return await stream(request, "step", feed, self._real)
+            return await stream(request, "step", feed, self._real, still)
 
 
 class _Tail(logging.Handler):
