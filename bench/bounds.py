@@ -40,7 +40,8 @@ async def tied(process: asyncio.subprocess.Process) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        guard.kill()
+        with contextlib.suppress(ProcessLookupError):  # a signal to all of the terminal has ended it
+            guard.kill()
         await guard.wait()
         await end(process)
 

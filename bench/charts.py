@@ -104,6 +104,8 @@ def drawn(results: Iterable[dict[str, Any]]) -> dict[str, str]:
             found["growth-queue"] = _queue(result["rows"])
         for case in result.get("cases", ()):
             name, rows = case["case"], [row for row in case["rows"] if row["target"] == "mailhub"]
+            if not rows:
+                continue
             if name in ("smtp", "relay") and case["ratios"]:
                 first = "delivered_per_second" if name == "smtp" else "relayed_per_second"
                 for key, words in ((first, "a second"), ("server_cpu_ms_each", "CPU each")):

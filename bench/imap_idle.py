@@ -18,7 +18,7 @@ class Idle:
     connections: int
 
 
-FULL = (Idle(1_000), Idle(5_000), Idle(10_000))
+SIZES = (1_000, 5_000, 10_000)
 SHORT = (Idle(500),)
 _INBOX = (Load("INBOX", 100),)
 

@@ -36,7 +36,7 @@ def test_a_bar_is_as_long_as_its_ratio() -> None:
 def test_what_the_bench_wrote_is_drawn() -> None:
     smtp = {
         "case": "smtp",
-        "rows": [],
+        "rows": [{"target": "mailhub"}],
         "ratios": {"4 KB x 20": {"delivered_per_second": 2.0, "server_cpu_ms_each": 0.5}},
     }
     queue = {"case": "queue_million", "rows": [dict.fromkeys(("messages", "put_and_settle", "open", "lease_nothing", "first_page",
