@@ -53,7 +53,6 @@ protocol = "http"
 port = {http}
 tls = "none"
 """
-_LIFE = 2 / 3  # of the time until the server is killed no more
 _STEP = 1.0  # seconds between two looks at its memory
 
 
@@ -63,6 +62,7 @@ class Soak:
 
     seconds: float
     seed: int
+    kills: float = 2 / 3  # share of the time until the server is killed no more
     ledger: Ledger = field(default_factory=Ledger)
     gauge: Gauge = field(default_factory=Gauge)
 
@@ -103,7 +103,7 @@ class Soak:
         figures, wrong = self.gauge.judge(self.seconds)
         self.ledger.wrong += wrong
         return {
-            "figures": figures, "counts": dict(sorted(self.ledger.counts.items())),
+            "figures": figures, "samples": self.gauge.samples[:: max(1, len(self.gauge.samples) // 200)], "counts": dict(sorted(self.ledger.counts.items())),
             "refusals": dict(self.ledger.refusals.most_common(40)), "faults": faults.story,
         }  # fmt: skip
 
@@ -123,7 +123,7 @@ class Soak:
         fault: asyncio.Task[None] | None = None
         due, step = began + 3, self.seconds / 3
         while (now := loop.time() - began) < self.seconds:
-            fatal = now < self.seconds * _LIFE
+            fatal = now < self.seconds * self.kills
             if fault is not None and fault.done():
                 fault.result()
                 fault = None
@@ -160,9 +160,12 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--json", type=Path, default=Path(__file__).resolve().parents[1] / "out" / "soak.json")
+    parser.add_argument(
+        "--no-kills", action="store_true", help="one life: memory and file handles are judged all the time"
+    )
     parser.add_argument("--keep", action="store_true", help="leave the server's folder for a look")
     options = parser.parse_args()
-    folder, soak = folder_on_disk(), Soak(options.minutes * 60, options.seed)
+    folder, soak = folder_on_disk(), Soak(options.minutes * 60, options.seed, 0.0 if options.no_kills else 2 / 3)
     print(f"seed {options.seed}, in {folder}", file=sys.stderr, flush=True)
     try:
         result = uvloop.run(soak.run(folder))

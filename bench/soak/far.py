@@ -40,6 +40,7 @@ class FarHost:
         writer.transport.abort()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        life = len(self._ledger.ends)
         writer.write(b"421 4.3.2 Not now\r\n" if self._sometimes() else b"220 far.test ESMTP\r\n")
         recipients: list[str] = []
         while line := await reader.readline():
@@ -54,7 +55,7 @@ class FarHost:
                     writer.write(b"554 5.5.1 No recipients\r\n")
                     continue
                 writer.write(b"354 Go on\r\n")
-                await self._take(reader, writer, recipients)
+                await self._take(reader, writer, recipients, life)
             elif verb == b"EHLO":
                 writer.write(b"250-far.test\r\n250 PIPELINING\r\n")
             elif verb == b"QUIT":
@@ -66,7 +67,9 @@ class FarHost:
             if verb in (b"DATA", b"MAIL"):
                 recipients = []
 
-    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, recipients: list[str]) -> None:
+    async def _take(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, recipients: list[str], life: int
+    ) -> None:
         if self._sometimes():
             await reader.readline()
             raise Vanished
@@ -79,7 +82,7 @@ class FarHost:
         cut, found = self._sometimes(), _NUMBER.search(text)
         if found is None:
             return self._ledger.blame(f"the far host got what nobody sent: {text[:200]!r}")
-        copy = Copy(asyncio.get_running_loop().time(), cut)
+        copy = Copy(asyncio.get_running_loop().time(), cut, life)
         for recipient in recipients:
             self._ledger.copies.setdefault((int(found[1]), recipient), []).append(copy)
         if cut:

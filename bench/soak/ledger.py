@@ -19,10 +19,11 @@ class Fate:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One that the far host took. `cut`: it said so to nobody."""
+    """One that the far host took. `cut`: it said so to nobody. `life`: the server's, in which the connection was made."""
 
     time: float
     cut: bool
+    life: int = 0
 
 
 @dataclass
@@ -120,6 +121,7 @@ class Ledger:
         """A second copy is allowed where the reply to the one before it can not have been read: it was cut, or the server's life ended."""
         for one, next_one in pairwise(copies):
             self.counts["relayed twice"] += 1
-            if not one.cut and bisect_left(self.ends, one.time) == bisect_left(self.ends, next_one.time):
+            ended = bisect_left(self.ends, one.time) != bisect_left(self.ends, next_one.time)
+            if not (one.cut or ended or one.life != next_one.life):
                 self.counts["double"] += 1
                 self.blame(f"message {key} was relayed twice for no reason")

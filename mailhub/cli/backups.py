@@ -11,7 +11,22 @@ import click
 
 from mailhub.control import backups
 from mailhub.control.errors import ControlError
-from mailhub.control.words import MailboxSync, MailboxTake, QuotaGet, QuotaSet, SieveActivate, SievePut, UserRestore
+from mailhub.control.words import (
+    AliasAdd,
+    AliasList,
+    KeptFactor,
+    KeptNote,
+    KeptPassword,
+    KeywordOf,
+    MailboxSync,
+    MailboxTake,
+    QuotaGet,
+    QuotaSet,
+    SieveActivate,
+    SievePut,
+    UserParts,
+    UserRestore,
+)
 
 from .backend import Backend, backend
 from .exits import KINDS, Exit, fail
@@ -179,6 +194,8 @@ def _piece(
             if missing:
                 _account(side, account, found)
             _enter(side, account, places)
+            for place in (place for place in places if place.whole and not into):
+                _besides(side, account, found, place.name)
         return found.done
 
 
@@ -199,10 +216,35 @@ def _account(side: Backend, account: str, found: backups.Piece) -> None:
     storage, messages = found.limits()
     if (storage, messages) != (None, None):
         side.ask(QuotaSet(address=account, storage=storage, messages=messages))
+    known = found.besides
+    passwords = tuple(KeptPassword(name=name, digest=digest, services=services, created=created)
+                      for name, digest, services, created in known.app_passwords())  # fmt: skip
+    factor = None
+    if (kept := known.second_factor()) is not None:
+        factor = KeptFactor(secret=kept[0], confirmed=kept[1], counter=kept[2], recovery=kept[3])
+    side.ask(UserParts(address=account, passwords=passwords, factor=factor, notes=_notes(known, "")))
+    for address, targets in known.aliases():
+        if not any(alias.address == address for alias in side.ask(AliasList(containing=address))):
+            side.ask(AliasAdd(address=address, targets=targets))
     for script, text, active in found.scripts():
         side.ask(SievePut(account=account, name=script, text=text.decode("utf-8", "replace")))
         if active:
             side.ask(SieveActivate(account=account, name=script))
+
+
+def _notes(known: backups.Besides, folder: str) -> tuple[KeptNote, ...]:
+    return tuple(
+        KeptNote(entry=entry, value=value, private=private) for entry, value, private in known.annotations(folder)
+    )
+
+
+def _besides(side: Backend, account: str, found: backups.Piece, folder: str) -> None:
+    """What a folder that came back whole had besides mail."""
+    known = found.besides
+    rights = tuple(known.rights(folder))
+    side.ask(UserParts(address=account, folder=folder, rights=rights, notes=_notes(known, folder)))
+    for keyword, uids in known.keywords(folder):
+        side.ask(UserParts(address=account, folder=folder, keywords=(KeywordOf(keyword=keyword, uids=uids),)))
 
 
 def _enter(side: Backend, account: str, places: list[backups.Place]) -> None:

@@ -15,6 +15,7 @@ from msgspec import Struct
 from mailhub import __version__
 from mailhub.config.schema import Config
 from mailhub.model.clock import SystemClock
+from mailhub.store.backup.besides import Besides as Besides
 from mailhub.store.backup.layout import Folder, Head, Trouble, told
 from mailhub.store.backup.piece import Piece as Piece
 from mailhub.store.backup.piece import Place as Place

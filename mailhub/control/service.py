@@ -35,6 +35,7 @@ from .quarantines import Quarantines
 from .queues import Deadline, Queues
 from .quotas import Quotas
 from .reports import Reports
+from .restoring import Restoring
 from .routes import Routes
 from .scripts import Scripts
 from .sent import Sent
@@ -112,6 +113,7 @@ class Control:
             **{kind: partial(self._with_mail, action) for kind, action in MAIL_ACTIONS.items()},
             words.UserAdd: accounts.add_user,
             words.UserRestore: accounts.restore_user,
+            words.UserParts: Restoring(store).parts,
             words.UserEnable: accounts.enable,
             words.UserPasswd: accounts.set_password,
             words.UserRemove: accounts.remove_user,

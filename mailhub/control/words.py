@@ -95,6 +95,11 @@ from .request import Page as Page
 from .request import Request as Request
 from .request import answer_type as answer_type
 from .request import checked as checked
+from .restoring_words import KeptFactor as KeptFactor
+from .restoring_words import KeptNote as KeptNote
+from .restoring_words import KeptPassword as KeptPassword
+from .restoring_words import KeywordOf as KeywordOf
+from .restoring_words import UserParts as UserParts
 from .route_words import RouteShow as RouteShow
 from .route_words import Stop as Stop
 from .sent_words import SentShow as SentShow
@@ -345,7 +350,7 @@ class AliasList(Request[tuple[Alias, ...]], frozen=True, kw_only=True, tag="alia
 
 
 AnyRequest = (
-    Status | Reload | AnyMail | UserAdd | UserRestore | UserEnable | UserPasswd | UserRemove | UserList | DomainAdd | DomainAdmins | DomainRemove | DomainList
+    Status | Reload | AnyMail | UserAdd | UserRestore | UserParts | UserEnable | UserPasswd | UserRemove | UserList | DomainAdd | DomainAdmins | DomainRemove | DomainList
     | AliasAdd | AppPasswordAdd | AppPasswordList | AppPasswordRemove | SecondFactorBegin
     | SecondFactorConfirm | SecondFactorRemove | AliasRemove | AliasList | QueueList | QueueSummary | QueueShow | QueueRead | QueueRetry | QueueHold
     | QueueRelease | QueueRequeue | QueueRemove | Explain | JunkTrain | JunkExplain | JunkList | QuarantineList | QuarantineShow | QuarantineRelease | QuarantineDelete | BanList | BanAdd | BanRemove | MailboxRebuild

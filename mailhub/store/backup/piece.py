@@ -21,6 +21,7 @@ from ..sqlite.filing import FOLDER, folder_of
 from ..sqlite.homes import Homes
 from ..sqlite.incoming import letter_of
 from ..sqlite.intents import make_maildir
+from .besides import Besides
 from .layout import DATABASE, MANIFEST, Folder, Trouble
 from .manifest import Entry, entries, is_folder
 from .objects import digest_of
@@ -67,6 +68,11 @@ class Piece:
         self._db = sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)
         if self._db.execute("select 1 from folder where account=?", (self._account,)).fetchone() is None:
             raise Trouble(f"{self._backups.path / self._name}: it has no mail of {account}", "not_found")
+
+    @property
+    def besides(self) -> Besides:
+        """What it knows besides mail."""
+        return Besides(self._db, self._account)
 
     def close(self) -> None:
         self._db.close()
