@@ -25,6 +25,7 @@ from mailhub.hub_status import figures_of
 from mailhub.jobs.daily import Daily, Repeated
 from mailhub.model.clock import VirtualClock
 from mailhub.net.local import Machine
+from mailhub.policy.bans import FOLLOWED
 from mailhub.queue.manager import Manager
 from mailhub.queue.notices import Notices
 from mailhub.queue.quarantine import Quarantine
@@ -151,6 +152,8 @@ def jobs(hub: "Hub", tls: RelayTls, notices: Notices, undo: AsyncExitStack) -> I
         from mailhub.jobs.history import Recording
 
         begun.append(Recording(config.history, hub.store.history, functools.partial(figures_of, hub), clock))
+    if config.store.kind == "mysql":
+        begun.append(Repeated("bans of other nodes", hub.guard.bans.follow, clock, lambda now: now + FOLLOWED))
     if config.webhook:
         from mailhub.jobs.webhooks import hooks
         from mailhub.net.https import Https

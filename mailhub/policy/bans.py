@@ -7,6 +7,7 @@ import asyncio
 import heapq
 import ipaddress
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 
 from mailhub.config import schema
@@ -26,6 +27,8 @@ MX_ONLY = frozenset((EARLY, ERRORS))  # the mail users behind the same address d
 
 GROWTH = 4
 BATCH = 100  # bans written in one unit
+APART = 60.0  # seconds by which the clocks of nodes may differ, and until a ban is written
+FOLLOWED = 5.0  # seconds after which the bans of other nodes hold here
 
 
 class Bans:
@@ -36,6 +39,7 @@ class Bans:
         self._clock, self._store = clock, store
         self._rows: dict[tuple[int, int], dict[int, BanRow]] = {}  # by version and prefix, then by network
         self._size = 0
+        self._seen = 0.0  # when the last ban that the store told of was made
         self._changed: dict[str, BanRow | None] = {}  # still to be written; None: forget it
         self._writing: asyncio.Task[None] | None = None
 
@@ -45,11 +49,31 @@ class Bans:
 
     async def load(self) -> None:
         if self._store is not None:
-            now = self._clock.now()
-            for row in await self._store.bans():
-                late = max(0.0, row.since - now)  # it was made while the clock was wrong
-                self._keep(replace(row, since=row.since - late, until=row.until - late))
-            self._shrink()
+            self._take(await self._store.bans())
+
+    async def follow(self) -> None:
+        """Take over what other nodes have banned since the last time, and what was ended there."""
+        try:
+            rows = [] if self._store is None else await self._store.bans(self._seen - APART)
+        except MailError as error:
+            log.warning("what other nodes have banned can not be read now: %s", error)
+            return
+        self._take([row for row in rows if self._is_news(row)])
+
+    def _take(self, rows: Sequence[BanRow]) -> None:
+        now = self._clock.now()
+        for row in rows:
+            late = max(0.0, row.since - now)  # it was made while the clock was wrong
+            self._keep(replace(row, since=row.since - late, until=row.until - late))
+            self._seen = max(self._seen, row.since - late)
+        self._shrink()
+
+    def _is_news(self, row: BanRow) -> bool:
+        known = self._of(ipaddress.ip_network(row.network))
+        return known is None or row.since > known.since
+
+    def _of(self, network: Network) -> BanRow | None:
+        return self._rows.get((network.version, network.prefixlen), {}).get(_head(network[0], network.prefixlen))
 
     async def settled(self) -> None:
         """Wait until all is written."""
@@ -77,7 +101,7 @@ class Bans:
     def add(self, network: Network, cause: str, note: str, seconds: float | None = None) -> BanRow:
         """In force at once. `seconds` None: as long as the number of bans before it says."""
         now = self._clock.now()
-        before = self._rows.get((network.version, network.prefixlen), {}).get(_head(network[0], network.prefixlen))
+        before = self._of(network)
         strikes = 1 if before is None else before.strikes + 1
         longest = self.limits.ban_seconds_max
         if seconds is None:
@@ -91,19 +115,16 @@ class Bans:
         return row
 
     async def remove(self, network: Network) -> None:
-        """NotFound where it is not banned. What came of it is forgotten, too."""
-        rows = self._rows.get((network.version, network.prefixlen), {})
-        row = rows.get(_head(network[0], network.prefixlen))
-        if row is None:
+        """NotFound where it is not banned. It counts for no further ban, either."""
+        row, now = self._of(network), self._clock.now()
+        if row is None or not row.strikes:
             raise NotFound(f"no ban of {network}")
-        self._drop(row)
+        ended = replace(row, since=now, until=now, strikes=0)  # a row, so that other nodes hear of it
+        self._keep(ended)
         self._changed.pop(row.network, None)
         await self.settled()
         if self._store is not None:
-            try:
-                await self._store.remove_ban(row.network)
-            except NotFound:
-                log.debug("the ban of %s was not yet written", row.network)
+            await self._store.put_bans([ended], [])
         log.warning("ban of %s ended by the operator", row.network)
 
     # --- bounds and the store ---

@@ -15,8 +15,9 @@ from mailhub.directory import Directory
 from mailhub.directory.keys import kept_key
 from mailhub.directory.kinds import SHARED, directory_of
 from mailhub.model.clock import VirtualClock
-from mailhub.model.errors import LimitReached, MailError
+from mailhub.model.errors import LimitReached, MailError, NotFound
 from mailhub.policy import Guard, Sections
+from mailhub.policy.bans import AUTH, network_of
 from mailhub.store.api import (
     MINUTE,
     AccountRow,
@@ -194,3 +195,34 @@ async def test_what_an_account_sends_by_another_node_counts(pair: tuple[Any, Any
         sent += await guard.sent(ANN, [f"r{n}@b.test"]) is None
         await guard.settled()
     assert sent == 11  # the last word of the other node is one message old
+
+
+async def test_who_is_banned_by_one_node_is_banned_by_all(pair: tuple[Any, Any]) -> None:
+    clock = VirtualClock()
+    one, other = [Guard(Sections(), clock, store=store.guard) for store in pair]
+    network = network_of("192.0.2.66")
+    for guard in (one, other):
+        await guard.open()
+    one.ban(network, 600.0, "by hand")
+    await one.settled()
+    assert other.connected("192.0.2.66", "smtp") is None
+    await other.bans.follow()
+    assert other.connected("192.0.2.66", "smtp") is not None
+    await clock.advance(10)
+    await other.bans.remove(network)
+    assert one.connected("192.0.2.66", "smtp") is not None
+    await one.bans.follow()
+    assert one.connected("192.0.2.66", "smtp") is None
+    await clock.advance(1)
+    assert one.bans.add(network, AUTH, "again").strikes == 1
+    await one.bans.follow()
+    assert one.connected("192.0.2.66", "smtp") is not None, (
+        "what is still to be written is not undone by what the store says"
+    )
+    await one.settled()
+    await other.bans.follow()
+    with pytest.raises(NotFound):
+        await other.bans.remove(network_of("192.0.2.67"))
+    await other.bans.remove(network)
+    with pytest.raises(NotFound):
+        await other.bans.remove(network)

@@ -34,9 +34,8 @@ async def test_bans(store: Any) -> None:
     assert sorted(await store.guard.bans(), key=str) == sorted([again, two], key=str)
     await store.guard.put_bans([], [two.network])
     assert await store.guard.bans() == [again]
-    await store.guard.remove_ban(one.network)
-    with pytest.raises(NotFound):
-        await store.guard.remove_ban(one.network)
+    await store.guard.put_bans([replace(two, since=7.0)], [])
+    assert await store.guard.bans(6.5) == [replace(two, since=7.0)]
 
 
 async def test_what_an_account_sent_is_added_up_by_day(store: Any) -> None:

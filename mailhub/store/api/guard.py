@@ -21,16 +21,12 @@ class BanRow:
 class GuardStore(Protocol):
     """Rows of the guard. Reads by key are those of one row."""
 
-    async def bans(self) -> list[BanRow]:
-        """All of them, those that are over too."""
+    async def bans(self, since: float = 0.0) -> list[BanRow]:
+        """Those that were made from then on, those that are over too."""
         ...
 
     async def put_bans(self, rows: Sequence[BanRow], dropped: Sequence[str]) -> None:
         """Set the bans of those networks, and forget those of the `dropped` ones."""
-        ...
-
-    async def remove_ban(self, network: str) -> None:
-        """NotFound where there is none."""
         ...
 
     async def sent(self, account: str, day: int) -> tuple[int, int]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from ..api import BanRow
 from . import bounds
-from .credentials import Change
 from .engine import Engine, Tx
 
 _BAN = "network, cause, since, until, strikes, note"
@@ -64,15 +63,12 @@ class MysqlGuard:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    async def bans(self) -> list[BanRow]:
-        rows = await self._engine.all(f"select {_BAN} from ban")
+    async def bans(self, since: float = 0.0) -> list[BanRow]:
+        rows = await self._engine.all(f"select {_BAN} from ban where since >= %s", since)
         return [BanRow(network.decode(), *rest) for network, *rest in rows]
 
     async def put_bans(self, rows: Sequence[BanRow], dropped: Sequence[str]) -> None:
         await self._engine.do(PutBans(tuple(rows), tuple(dropped)), again=True)
-
-    async def remove_ban(self, network: str) -> None:
-        await self._engine.do(Change("delete from ban where network = %s", (network,), f"no ban of {network}"))
 
     async def sent(self, account: str, day: int) -> tuple[int, int]:
         return await _sent(self._engine, account, day)

@@ -65,7 +65,7 @@ SMALL: tuple[str, ...] = (
     f" at double not null, due double not null, attempts int not null default 0, said {TEXT} not null, body mediumblob not null,"
     " unique key webhook_event_once (hook, event), key webhook_event_due (hook, due, id), key webhook_event_age (hook, id))",
     f"create table ban (network {WORD} not null primary key, cause {TEXT} not null, since double not null,"
-    f" until double not null, strikes int not null, note {TEXT} not null)",
+    f" until double not null, strikes int not null, note {TEXT} not null, key ban_since (since))",
     f"create table sent (account {ADDRESS} not null, day int not null, messages bigint not null, fresh bigint not null,"
     " primary key (account, day))",
     f"create table wrote_to (account {ADDRESS} not null, recipient varbinary(64) not null, day int not null,"

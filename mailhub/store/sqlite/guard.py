@@ -8,7 +8,6 @@ from typing import Any
 
 from ..api import BanRow
 from ..lane import Lane
-from .credentials import Statement
 from .writer import Told, Writer, insert_rows
 
 _MARKS = 200  # recipients in one statement
@@ -73,18 +72,16 @@ class SqliteGuard:
     def __init__(self, writer: Writer, reader: Lane, db: sqlite3.Connection, lists: sqlite3.Connection) -> None:
         self._writer, self._reader, self._db, self._lists = writer, reader, db, lists
 
-    def _rows(self, text: str) -> list[tuple[Any, ...]]:
-        return self._lists.execute(text).fetchall()
+    def _rows(self, since: float) -> list[tuple[Any, ...]]:
+        text = "select network, cause, since, until, strikes, note from ban where since >= ?"
+        return self._lists.execute(text, (since,)).fetchall()
 
-    async def bans(self) -> list[BanRow]:
-        rows = await self._reader.call(self._rows, "select network, cause, since, until, strikes, note from ban")
+    async def bans(self, since: float = 0.0) -> list[BanRow]:
+        rows = await self._reader.call(self._rows, since)
         return [BanRow(*row) for row in rows]
 
     async def put_bans(self, rows: Sequence[BanRow], dropped: Sequence[str]) -> None:
         await self._writer.do(PutBans(rows, dropped))
-
-    async def remove_ban(self, network: str) -> None:
-        await self._writer.do(Statement("delete from ban where network=?", (network,), f"no ban of {network}"))
 
     async def sent(self, account: str, day: int) -> tuple[int, int]:
         row = self._db.execute("select messages, new from sent where account=? and day=?", (account, day)).fetchone()
