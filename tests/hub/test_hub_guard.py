@@ -7,7 +7,7 @@ import json
 import poplib
 import smtplib
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from click.testing import CliRunner
@@ -16,6 +16,9 @@ from support.hubs import PASSWORD, config, running
 from mailhub.cli.root import root
 from mailhub.config import schema
 from mailhub.hub import Hub
+from mailhub.model.errors import Temporary
+
+T = TypeVar("T")
 
 ANN = "ann@mailhub.test"
 OPEN = schema.Auth(allow_plaintext=True, failure_delay=0.0, failure_limit=100)
@@ -130,3 +133,45 @@ async def test_an_account_that_sends_too_much_is_stopped_and_told_of(
         "alert account-recipient-limit",
         "alert account-message-limit",
     ]
+
+
+class Away:
+    """A store that can not say what was sent, at the moments that are named."""
+
+    def __init__(self, *moments: str) -> None:
+        self.moments = moments
+
+    async def sent(self, account: str, day: int) -> tuple[int, int]:
+        return self._said("sent", (0, 0))
+
+    async def wrote_to(self, account: str, recipient: bytes) -> bool:
+        return self._said("wrote_to", False)
+
+    def _said(self, moment: str, answer: T) -> T:
+        if moment in self.moments:
+            raise Temporary("the store is away")
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("moment", "codes"), [("sent", [451]), ("wrote_to", [250, 451]), ("at the end", [250, 250, 451])]
+)
+async def test_where_it_can_not_be_told_what_an_account_sent_mail_is_put_off(
+    tmp_path: Path, moment: str, codes: list[int]
+) -> None:
+    async with running(tmp_path / "var", ANN, auth=OPEN) as hub:
+        away: Any = Away(moment)
+        hub.guard.accounts._store = away
+
+        def send() -> list[int]:
+            with smtplib.SMTP("127.0.0.1", hub.port("submission")) as client:
+                client.login(ANN, PASSWORD)
+                said = [client.mail(ANN)[0], client.rcpt(ANN)[0]]
+                if said == [250, 250]:
+                    hub.guard.accounts._days.clear()  # too many others were there meanwhile
+                    away.moments = ("sent",)
+                    said.append(client.data(b"Subject: x\r\n\r\nx\r\n")[0])
+                return said if said[0] == 250 else said[:1]
+
+        assert await asyncio.to_thread(send) == codes
+        assert (await hub.store.queue.counts()).items == 0

@@ -7,6 +7,7 @@ import pytest
 from support.dsn_reader import read
 from support.queue_world import LATER, NEVER, TAKEN, World, world
 
+from mailhub.model.errors import Temporary
 from mailhub.model.reply import Reply
 from mailhub.queue.suppression import Suppressions
 from mailhub.store.api import SuppressionRow
@@ -115,3 +116,36 @@ async def test_off_means_off_but_for_what_the_operator_named(tmp_path: Path) -> 
         assert (
             refusal.text == "<There@far.test> is on the suppression list:\nput there by the operator (he asked us to)"
         )
+
+
+class Away:
+    """A list that can not be asked after some answers."""
+
+    def __init__(self, answers: int) -> None:
+        self.answers = answers
+
+    async def find(self, address: str) -> None:
+        self.answers -= 1
+        if self.answers < 0:
+            raise Temporary("the store is away")
+
+
+async def test_a_list_that_can_not_be_asked_puts_mail_off(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        suppressions = w.manager._shared.suppressions
+        suppressions._store, kept = Away(0), suppressions._store
+        assert await send(w, "there@far.test") == []
+        assert w.hosts.calls == []
+        suppressions._store = kept
+        await w.clock.advance(DAY)
+        assert w.hosts.addresses() == ["there@far.test"]
+
+
+async def test_a_list_that_can_not_be_asked_any_more_keeps_nothing_from_being_recorded(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.manager._shared.suppressions._store = Away(1)
+        assert await send(w, "there@far.test") == []
+        await w.clock.advance(DAY)
+        assert w.hosts.addresses() == ["there@far.test"]
+        assert len(w.hosts.calls) == 1
+        assert (await w.store.queue.counts()).items == 0
