@@ -36,7 +36,7 @@ class Browsers:
         row, now = await self._store.found(_digest(secret)), self._clock.now()
         if row is None:
             return None
-        if self._over(row, now) or await self._stamp(row.account) != row.stamp:
+        if self._over(row, now) or not await self._holds(row):
             await self._store.end(row.digest)
             return None
         if used and now - row.used >= min(_NOTED, self._config.session_idle / 4):
@@ -89,6 +89,14 @@ class Browsers:
     def _over(self, row: BrowserRow, now: float) -> bool:
         idle, lifetime = self._config.session_idle, self._config.session_lifetime
         return now - row.used >= idle or now - row.created >= lifetime or row.created - now > _BACK
+
+    async def _holds(self, row: BrowserRow) -> bool:
+        """Whether the password is the one it signed in with. What is remembered of it may be older than the browser, where that signed
+        in at another node: nobody is signed out for that."""
+        if await self._stamp(row.account) == row.stamp:
+            return True
+        self._directory.forget(row.account)
+        return await self._stamp(row.account) == row.stamp
 
     async def _stamp(self, account: str) -> str:
         """Another one once the password is changed; "" where the account may not sign in."""

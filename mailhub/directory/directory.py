@@ -119,6 +119,10 @@ class Directory:
         name = key(address)
         return await self._accounts.get(name, self._store.account) if names.possible(name) else None
 
+    def forget(self, address: str) -> None:
+        """What is remembered of the account: the next question is answered by the store."""
+        self._accounts.drop(key(address))
+
     async def alias(self, address: str) -> tuple[str, ...] | None:
         """What the alias of exactly that address stands for; None where there is none."""
         name = key(address)

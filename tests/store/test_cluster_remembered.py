@@ -12,6 +12,7 @@ from support.stores import emptied
 
 from mailhub.config import schema
 from mailhub.directory import Directory
+from mailhub.directory.browsers import Browsers
 from mailhub.directory.keys import kept_key
 from mailhub.directory.kinds import SHARED, directory_of
 from mailhub.model.clock import VirtualClock
@@ -182,6 +183,27 @@ async def test_what_another_node_changes_in_the_directory_is_seen(pair: tuple[An
     await one.add_account(ANN, None)
     await clock.advance(86_400)
     assert await alone.account(ANN) is None, "an embedded store has nobody else who writes"
+
+
+async def test_who_signs_in_with_a_new_password_is_known_at_once_where_the_old_one_is_remembered(
+    pair: tuple[Any, Any],
+) -> None:
+    clock, hasher = VirtualClock(), CountingHasher(1, 5)
+    config = schema.Config(domains=("a.test",), store=schema.Store(kind="mysql"))
+    here, there = [await directory_of(config, store.directory, hasher, clock) for store in pair]
+    await here.add_account(ANN, "old")
+    one, other = [
+        Browsers(store.browsers, directory, config.web, clock)
+        for store, directory in zip(pair, (here, there), strict=True)
+    ]
+    _, before = await one.begin(ANN, "192.0.2.1", "")
+    assert await other.shown(before, "192.0.2.1", "") is not None
+    await here.set_password(ANN, "new")
+    _, after = await one.begin(ANN, "192.0.2.1", "")
+    assert await other.shown(after, "192.0.2.1", "") is not None
+    assert await one.shown(before, "192.0.2.1", "") is None
+    assert await other.shown(before, "192.0.2.1", "") is None
+    assert [row.digest for row in await other.of(ANN)] == [row.digest for row in await one.of(ANN)]
 
 
 async def test_what_an_account_sends_by_another_node_counts(pair: tuple[Any, Any]) -> None:

@@ -87,11 +87,12 @@ def mariadb() -> Iterator[Mariadb]:
         pytest.skip("mariadb-server is not installed")
     folder = Path(tempfile.mkdtemp(prefix="mariadb"))
     try:
-        subprocess.run(
+        installed = subprocess.run(
             [install, "--no-defaults", f"--datadir={folder}/data", "--auth-root-authentication-method=normal",
              "--skip-test-db", *_user()],
-            check=True, capture_output=True, timeout=60,
+            check=False, capture_output=True, text=True, timeout=180,
         )  # fmt: skip
+        assert installed.returncode == 0, installed.stdout + installed.stderr
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]

@@ -46,6 +46,9 @@ class OutsideDirectory(Directory):
         name = key(address)
         return (await self.source.name(name)).account if _askable(name) and not name.startswith("@") else None
 
+    def forget(self, address: str) -> None:
+        self.source.forget(key(address))
+
     async def alias(self, address: str) -> tuple[str, ...] | None:
         name = key(address)
         return (await self.source.name(name)).targets or None if _askable(name) else None
