@@ -167,6 +167,15 @@ async def test_lists_have_nothing_of_others(hub: Hub, delegated: Delegated) -> N
         assert await delegated.perform(kind(), frozenset()) == ()
 
 
+async def test_the_records_of_a_domain_tell_nothing_of_the_server(hub: Hub, delegated: Delegated) -> None:
+    asked = words.DnsShow(domain="a.test")
+    whole, theirs = await hub.control.perform(asked), await delegated.perform(asked, MINE)
+    assert whole.notes
+    assert (theirs.records, theirs.notes) == (whole.records, ())
+    assert "setup.ports" in whole.zone
+    assert "setup.ports" not in theirs.zone
+
+
 async def test_lists_are_read_over_what_others_have(hub: Hub, delegated: Delegated) -> None:
     for n in range(1_100):
         await hub.store.directory.put_account(AccountRow(f"b{n:04}@b.test", ""))

@@ -28,7 +28,7 @@ export async function show(holder) {
     say("newToken"),
     [
       { name: "name", label: say("name"), required: true, hint: say("tokenNameHint") },
-      { name: "scopes", label: say("scopes"), type: "textarea", required: true, placeholder: "queue:read", hint: say("scopesHint") },
+      { name: "scopes", label: say("mayDo"), type: "textarea", required: true, placeholder: "queue:read", hint: say("scopesHint") },
       { name: "days", label: say("days"), type: "number", hint: say("forEverHint") },
     ],
     async ({ name, scopes, days }) => {

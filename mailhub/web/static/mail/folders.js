@@ -5,7 +5,7 @@ import { byId, element } from "../common/dom.js";
 import { size } from "../common/format.js";
 import { tell, wrong } from "../common/toast.js";
 import { say } from "../common/words.js";
-import { folderName } from "./names.js";
+import { folderName, sharedName } from "./names.js";
 import { place, state } from "./state.js";
 
 const list = byId("folder-list");
@@ -89,11 +89,12 @@ function rank(folder) {
 /** @param {import("./state.js").Folder} folder */
 function drawn(folder) {
   const here = folder.id === state.folder?.id;
+  const own = folder.owner === state.account;
   const count = folder.use === "\\Drafts" ? folder.messages : folder.unread;
-  const link = element("a", { href: `#${folder.id}`, title: folder.name, ...(here ? { "aria-current": "page" } : {}) }, element("span", { class: "name" }, folder.owner === state.account ? folderName(folder) : folder.name));
+  const link = element("a", { href: `#${folder.id}`, title: folder.name, ...(here ? { "aria-current": "page" } : {}) }, element("span", { class: "name" }, own ? folderName(folder) : sharedName(folder), ...(own ? [] : [element("small", {}, ` ${folder.owner}`)])));
   if (count) link.append(element("span", { class: "unread", "aria-label": say("unreadCount", { count }) }, String(count)));
   const more = element("button", { type: "button", class: "more", "aria-label": say("folderMenu", { name: folder.name }) }, "⋯");
-  const depth = Math.min(4, folder.name.split(".").length - 1);
+  const depth = own ? Math.min(4, folder.name.split(".").length - 1) : 0;
   return element("li", { "data-id": folder.id, class: `${here ? "here " : ""}deep-${depth}` }, link, more);
 }
 

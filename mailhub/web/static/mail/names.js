@@ -25,3 +25,14 @@ export function folderName(folder) {
   if (use && !folder.name.includes(".")) return say(use);
   return folder.name.slice(folder.name.lastIndexOf(".") + 1);
 }
+
+/**
+ * What a folder of somebody else is called there: without what stands before it in its own list.
+ * @param {import("./state.js").Folder} folder
+ */
+export function sharedName(folder) {
+  const owner = `.${folder.owner.replaceAll(".", "^")}.`;
+  const at = folder.name.indexOf(owner);
+  const name = at < 0 ? folder.name : folder.name.slice(at + owner.length);
+  return name === "INBOX" ? say("inbox") : name;
+}

@@ -67,8 +67,10 @@ async function show() {
   const asked = location.hash.slice(HASH.length + 1);
   const [name, section] = SECTIONS.find(([one]) => one === asked) ?? /** @type {(typeof SECTIONS)[0]} */ (SECTIONS[0]);
   for (const tab of dialog.querySelectorAll("nav a")) {
-    if (tab.getAttribute("data-section") === name) tab.setAttribute("aria-current", "page");
-    else tab.removeAttribute("aria-current");
+    if (tab.getAttribute("data-section") === name) {
+      tab.setAttribute("aria-current", "page");
+      tab.scrollIntoView({ block: "nearest", inline: "nearest" });
+    } else tab.removeAttribute("aria-current");
   }
   told.textContent = "";
   const old = /** @type {HTMLElement} */ (dialog.querySelector(".section"));

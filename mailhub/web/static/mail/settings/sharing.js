@@ -4,7 +4,7 @@ import { confirm } from "../../common/asking.js";
 import { element } from "../../common/dom.js";
 import { say } from "../../common/words.js";
 import { load as loadFolders } from "../folders.js";
-import { folderName } from "../names.js";
+import { folderName, sharedName } from "../names.js";
 import { place, state } from "../state.js";
 import { button, check, field, form, input, select, tell, wrong } from "./parts.js";
 
@@ -115,7 +115,7 @@ async function drawTheirs(holder) {
     };
     const way = WAYS.find(([rights]) => rights === letters(one.rights));
     const rights = way ? say(way[1]) : say("s-otherRights", { rights: letters(one.rights) });
-    return element("li", {}, element("span", {}, element("b", {}, one.name), element("small", {}, say("s-sharedBy", { who: one.owner, rights }))), shown.label);
+    return element("li", {}, element("span", {}, element("b", {}, sharedName(one)), element("small", {}, say("s-sharedBy", { who: one.owner, rights }))), shown.label);
   });
   holder.replaceChildren(element("h4", {}, say("s-theirs")), others.length ? element("ul", { class: "rows" }, ...rows) : element("p", { class: "hint" }, say("s-nothingForMe")));
 }
