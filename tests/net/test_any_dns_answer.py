@@ -66,6 +66,19 @@ async def told(answer: tuple[int, list[bytes], bytes, bool]) -> None:
         transport.close()
 
 
+async def test_what_is_told_is_heard() -> None:
+    """Else the test below would try nothing."""
+    transport, liar = await asyncio.get_running_loop().create_datagram_endpoint(Liar, ("127.0.0.1", 0))
+    liar.answer = (0, [b"\xc0\x0c" + struct.pack(">HHIHH", 15, 1, 60, 5, 10) + b"\x01a\0"], b"", True)
+    server = f"127.0.0.1:{transport.get_extra_info('sockname')[1]}"
+    config = schema.Resolver(nameservers=(server,), timeout=5, tries=1)
+    resolver, validating = DnsResolver(config, SystemClock()), ValidatingResolver(config, SystemClock())
+    assert await resolver.mx("a.test") == [(10, "a")]
+    assert len((await validating.ask("a.test", "MX")).records) == 1
+    await resolver.close()
+    transport.close()
+
+
 @fuzz(25)
 @given(answer=_ANSWER)
 def test_records_or_the_errors_of_dns(answer: tuple[int, list[bytes], bytes, bool]) -> None:
