@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mailhub.model.clock import Clock
 from mailhub.model.errors import Temporary
 
 CONNECT = 10.0  # seconds for a connection
@@ -13,9 +14,17 @@ class Away(Temporary):
     """The database can not be reached, or does not answer in time; other troubles are those of one query."""
 
 
-async def connect(hosts: Sequence[str], login: Mapping[str, str], first: str = "", *, flags: int = 0) -> Any:
+async def connect(
+    hosts: Sequence[str],
+    login: Mapping[str, str],
+    clock: Clock,
+    first: str = "",
+    *,
+    flags: int = 0,
+    seconds: float = CONNECT,
+) -> Any:
     """A connection of aiomysql to the first of `hosts` ("inet:HOST:PORT", "unix:PATH" or HOST) that takes one. `login`: user,
-    password, db. `first`: what it says first. `flags`: of the client (pymysql's CLIENT). Away where none does."""
+    password, db. `first`: what it says first. `flags`: of the client (pymysql's CLIENT). `seconds`: for each host. Away where none does."""
     import aiomysql
 
     class Quiet(aiomysql.Cursor):  # type: ignore[misc]
@@ -31,16 +40,17 @@ async def connect(hosts: Sequence[str], login: Mapping[str, str], first: str = "
     trouble: Exception = Temporary("no hosts")
     for host in hosts:
         try:
-            return await aiomysql.connect(
-                **_place(host),
-                **login,
-                charset="utf8mb4",
-                autocommit=True,
-                connect_timeout=CONNECT,
-                init_command=first or None,
-                client_flag=flags,
-                cursorclass=Quiet,
-            )
+            async with clock.timeout(seconds):
+                return await aiomysql.connect(
+                    **_place(host),
+                    **login,
+                    charset="utf8mb4",
+                    autocommit=True,
+                    connect_timeout=None,  # by asyncio.wait_for, which in Python 3.11 loses a cancellation now and then
+                    init_command=first or None,
+                    client_flag=flags,
+                    cursorclass=Quiet,
+                )
         except Exception as error:
             trouble = error
     raise Away(f"mysql {' '.join(hosts)}: {trouble}")

@@ -60,7 +60,7 @@ class Pool:
         while self._idle:
             with contextlib.suppress(Away):
                 return await self._run(self._idle.pop(), text, values)
-        return await self._run(await connect(self._hosts, self._login, self._first), text, values)
+        return await self._run(await connect(self._hosts, self._login, self._clock, self._first), text, values)
 
     async def _run(self, connection: Any, text: str, values: Sequence[str]) -> Answer:
         done = False

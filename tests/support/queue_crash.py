@@ -7,6 +7,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from mailhub.config import schema
@@ -96,7 +97,7 @@ class Machine(World):
         self.files.crash_at = crash_at
         self.hosts.files = self.files
 
-        with mortal_writer(self.files):
+        with self.mortal():
             await super().open()
         plain = self.directory.alias
 
@@ -124,15 +125,27 @@ class Machine(World):
         self.crashes += 1
         with contextlib.suppress(ValueError):
             self.clock.detach(self.manager.idle)
-        tasks = [self.running, *self.manager._active.values(), self.store._filer._task]
+        tasks = [
+            task for task in (self.running, *self.manager._active.values(), *self.background()) if task is not None
+        ]
         for task in tasks:
-            if task is not None:
-                task.cancel()
+            task.cancel()
         self.manager._shared.close()
-        await asyncio.gather(*(task for task in tasks if task is not None), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         self.mailboxes.close()
         self.hasher.close()
+        await self.end_store()
+
+    def background(self) -> "list[asyncio.Task[None] | None]":
+        """What the store does by itself."""
+        return [self.store._filer._task]
+
+    async def end_store(self) -> None:
         await end_threads(self.store)
+
+    def mortal(self) -> AbstractContextManager[None]:
+        """Commits of a store that is opened inside are moments, too."""
+        return mortal_writer(self.files)
 
     async def switch_on(self, crash_at: int | None = None) -> None:
         """With what the disk holds; that is checked before anything else happens. It may crash once more meanwhile."""
@@ -141,7 +154,7 @@ class Machine(World):
             await self.open(crash_at)
         except MailError:
             self.crashes, self.points = self.crashes + 1, self.points + self.files.points
-            await end_threads(self.store)
+            await self.end_store()
             self._find_what_survived()
             await self.open()
         self.files.crash_at = None

@@ -84,6 +84,12 @@ class MysqlStore:
         self._lock = -1
 
     async def open(self) -> None:
+        try:
+            await self._open()
+        except OSError as error:
+            raise Permanent(f"cannot open the store in {self._data}: {error}") from error
+
+    async def _open(self) -> None:
         for name in ("", "/cache"):
             self._files.make_dirs(self._data + name)
         self._take_lock()
