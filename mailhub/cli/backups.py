@@ -30,7 +30,7 @@ from mailhub.control.words import (
 
 from .backend import Backend, backend
 from .exits import KINDS, Exit, fail
-from .options import common, read_config
+from .options import common, embedded_config
 from .output import harmless, moment, octets, print_json, print_table
 
 _FOLDER = click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
@@ -94,7 +94,7 @@ def backup(
         raise click.UsageError("--at names a backup to --verify")
     else:
         with _told(), _bar("backup") as show:
-            made = backups.back_up(read_config(config), folder, keep or 0, show)
+            made = backups.back_up(embedded_config(config), folder, keep or 0, show)
         _made(made, as_json)
 
 
@@ -172,7 +172,7 @@ def restore(
         raise click.UsageError("--hold-queue is for a restore of all")
     if account is None:
         with _told(), _bar("restore") as show:
-            found, done = backups.restore_all(read_config(config), folder, at, hold=hold_queue, progress=show)
+            found, done = backups.restore_all(embedded_config(config), folder, at, hold=hold_queue, progress=show)
     else:
         found, done = account, _piece(folder, at, account, name, message, into, config)
     _restored(found, done, as_json)
@@ -181,7 +181,7 @@ def restore(
 def _piece(
     folder: Path, at: float | None, account: str, name: str, message: str, into: str, config: Path | None
 ) -> backups.Restored:
-    settings = read_config(config)
+    settings = embedded_config(config)
     with _told(), backups.piece(settings, folder, at, account) as found:
         with backend(config) as side:
             side.ask(MailboxSync())

@@ -17,7 +17,7 @@ from mailhub.moving.sending import to_maildir, to_mbox
 
 from .backend import backend
 from .exits import Exit, fail
-from .options import config_option, json_option, read_config
+from .options import config_option, embedded_config, json_option, read_config
 from .output import print_json
 
 _TIMEOUT = 300.0  # seconds of silence of an IMAP server
@@ -74,7 +74,7 @@ def _index(config: Path | None, account: str, target: Incoming) -> None:
 
 def _target(config: Path | None, account: str) -> Incoming:
     """Of an account that exists."""
-    settings = read_config(config)
+    settings = embedded_config(config)
     with backend(config) as side:
         side.ask(MailboxSync())
         side.ask(QuotaGet(address=account))  # says whether there is such an account
@@ -184,7 +184,7 @@ def _session(host: str, tls: str, *, insecure: bool, limit: int) -> imaplib.IMAP
 @json_option
 def export(account: str, target: Path, mbox: bool, config: Path | None, as_json: bool) -> None:
     """Copy all mail of ACCOUNT to TARGET, a folder that is not there yet: a Maildir that Dovecot, Courier and mutt read, or mbox files."""
-    settings: Config = read_config(config)
+    settings: Config = embedded_config(config)
     with backend(config) as side:
         side.ask(MailboxSync())
         side.ask(MailboxRepair(address=account))

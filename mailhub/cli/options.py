@@ -43,6 +43,14 @@ def read_config(path: Path | None) -> Config:
         fail(str(error))
 
 
+def embedded_config(path: Path | None) -> Config:
+    """The same of a server with mail in its data folder; the end of the program on a cluster, which has none."""
+    config = read_config(path)
+    if config.store.kind != "sqlite":
+        fail('store.kind is "mysql": a cluster has no Maildirs and no database of its own; see docs/cluster.md')
+    return config
+
+
 def under_environment(config: Config, but: frozenset[str]) -> Config:
     """The same with the options of the environment but those, or the end of the program with what is wrong with them."""
     from mailhub.config.load import ConfigError, under
