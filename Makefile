@@ -9,7 +9,7 @@ WORKERS = 2
 MINUTES = 5
 ROUNDS = 5
 
-.PHONY: man run test lint fresh deb flake fuzz soak cluster imap-stress bench bench-short profile bench-junk bench-queue screenshots crash lock setup packages second clean help
+.PHONY: man run test lint fresh deb flake fuzz soak cluster imap-stress bench bench-short profile bench-junk bench-queue bench-cluster screenshots crash lock setup packages second clean help
 .NOTPARALLEL:
 
 run:  ## serve on ./config.toml
@@ -70,6 +70,9 @@ bench-queue: setup  ## a million deferred messages, a mailing beside other mail,
 
 screenshots: setup packages  ## the pages as they look now, in docs/images/
 	$(BIN)/python scripts/screenshots
+
+bench-cluster: setup packages  ## what a message costs a Galera cluster, and how many one, two and three nodes take
+	$(BIN)/python -m bench.cluster --json bench/out/cluster.json
 
 crash: setup  ## queue and mailbox through thousands of crashes, and kill -9, some minutes; writes docs/DURABILITY.md
 	@mkdir -p bench/out && : >bench/out/crash.jsonl

@@ -43,12 +43,12 @@ def counters(nodes: Sequence[Node]) -> dict[str, int]:
     return sums
 
 
-def cpu(hubs: Sequence[Hub]) -> float:
-    """Seconds of the mailhubs."""
+def cpu(processes: Sequence[Hub | Node]) -> float:
+    """Seconds of mailhubs, or of servers."""
     ticks = 0
-    for hub in hubs:
-        assert hub.process is not None
-        fields = Path(f"/proc/{hub.process.pid}/stat").read_text().rpartition(")")[2].split()
+    for one in processes:
+        assert one.process is not None
+        fields = Path(f"/proc/{one.process.pid}/stat").read_text().rpartition(")")[2].split()
         ticks += int(fields[11]) + int(fields[12])
     return ticks / os.sysconf("SC_CLK_TCK")
 
@@ -70,7 +70,8 @@ def delivered(hub: Hub) -> int:
 
 
 def run(hubs: Sequence[Hub], nodes: Sequence[Node], messages: int, sessions: int) -> dict[str, float]:
-    before, there, started, work = counters(nodes), delivered(hubs[0]), time.perf_counter(), cpu(hubs)
+    before, there, started = counters(nodes), delivered(hubs[0]), time.perf_counter()
+    work, servers = cpu(hubs), cpu(nodes)
     asyncio.run(load(hubs, messages, sessions))
     accepted = time.perf_counter() - started
     while delivered(hubs[0]) < there + messages:
@@ -80,7 +81,8 @@ def run(hubs: Sequence[Hub], nodes: Sequence[Node], messages: int, sessions: int
     after = counters(nodes)
     cost = {name: round((after[name] - before[name]) / messages, 2) for name in COUNTERS}
     return {"accepted_per_s": round(messages / accepted, 1), "delivered_per_s": round(messages / seconds, 1),
-            "cpu_ms": round((cpu(hubs) - work) / messages * 1000, 2), **cost}  # fmt: skip
+            "cpu_ms": round((cpu(hubs) - work) / messages * 1000, 2),
+            "database_cpu_ms": round((cpu(nodes) - servers) / messages * 1000, 2), **cost}  # fmt: skip
 
 
 async def idle(hub: Hub, sessions: int) -> None:

@@ -13,14 +13,15 @@ from mailhub.cli.root import root
     [
         ["backup", "copies"],
         ["restore", "copies"],
-        ["import", "maildir", ".", "a@example.org"],
-        ["export", "maildir", "a@example.org", "out"],
+        ["import", "maildir", "MAILDIR", "a@example.org"],
+        ["export", "a@example.org", "out"],
     ],
 )
 def test_what_belongs_to_the_embedded_store(words: list[str], tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text('domains = ["example.org"]\n[store]\nkind = "mysql"\nobjects = "/objects"\n')
-    (tmp_path / "copies").mkdir()
+    (tmp_path / "copies/cur").mkdir(parents=True)
+    words = [str(tmp_path / "copies") if word == "MAILDIR" else word for word in words]
     done = CliRunner().invoke(root, ["--config", str(config), *words])
     assert done.exit_code != 0
     assert "docs/cluster.md" in done.output, done.output
