@@ -83,14 +83,18 @@ async def test_a_settling_that_comes_twice_makes_one_bounce(store: Any) -> None:
 
 async def test_expansion_replaces_the_recipient(store: Any) -> None:
     put = await store.queue.put(queued(store, "list@example.org"))
-    children = (NewRecipient(1, "x@example.org", depth=1, path=("list@example.org",)), NewRecipient(2, "y@example.org"))
+    number = (1 << 62) + 5  # they are made of digests
+    children = (
+        NewRecipient(number, "x@example.org", depth=1, parent=0, path=("list@example.org",)),
+        NewRecipient(number + 1, "y@example.org"),
+    )
     await store.queue.settle(
         Settle(put.id, put.lease, (Outcome(0, Fate.EXPANDED, OK, due=CLOCK.now(), children=children),))
     )
     (found,) = await store.queue.lease(CLOCK.now(), 10)
     assert [(r.n, r.address, r.path) for r in found.recipients] == [
-        (1, "x@example.org", ("list@example.org",)),
-        (2, "y@example.org", ()),
+        (number, "x@example.org", ("list@example.org",)),
+        (number + 1, "y@example.org", ()),
     ]
 
 

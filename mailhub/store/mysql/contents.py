@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from mailhub.model.errors import Temporary
 
 from ..api import Body, NewContent
-from .engine import Tx
+from .engine import KEPT, Tx
 from .objects import key_of, object_of
 
 
@@ -23,7 +23,7 @@ async def refer(tx: Tx, bodies: Sequence[tuple[bytes, Body]]) -> None:
         "insert into body (id, size, refs, object)", rows, "on duplicate key update refs = refs + values(refs)"
     )
     octets = [(key, body.data) for key, body in sorted(given.items()) if object_of(body) is None]
-    await tx.insert("insert ignore into octets (id, data)", octets)
+    await tx.insert("insert into octets (id, data)", octets, KEPT.format("id"))
 
 
 async def refer_again(tx: Tx, keys: Mapping[bytes, int]) -> None:
@@ -43,7 +43,9 @@ async def let_go(tx: Tx, keys: Iterable[bytes]) -> None:
     gone = await tx.all("select id, object from body where id in %s and refs <= 0", list(counts))
     for _, name in gone:
         if name is not None:
-            await tx.run("insert ignore into doomed (object, since) values (%s, unix_timestamp(now(6)))", name)
+            await tx.run(
+                f"insert into doomed (object, since) values (%s, unix_timestamp(now(6))) {KEPT.format('object')}", name
+            )
     if gone:
         await tx.run("delete from body where id in %s", [key for key, _ in gone])
         await tx.run("delete from octets where id in %s", [key for key, name in gone if name is None])

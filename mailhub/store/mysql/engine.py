@@ -48,6 +48,11 @@ _SETTINGS = (
 _CAUSAL = "set session wsrep_sync_wait = 7"
 
 
+KEPT = "on duplicate key update {0} = values({0})"
+"""Behind an INSERT: a row that is there already stays as it is. {0}: a column of the key. INSERT IGNORE would pass over what does not fit,
+too: that cost recipients their mail in a test."""
+
+
 class UnknownCommit(Temporary):
     """The connection was lost while COMMIT was under way."""
 

@@ -16,7 +16,7 @@ from mailhub.model.mailbox import KEYWORD_SHIFT, MAX_KEYWORDS, SEEN, SEPARATOR, 
 from .. import maildir
 from ..api import Filing, NewContent
 from .contents import refer, refer_again
-from .engine import Tx
+from .engine import KEPT, Tx
 from .objects import key_of
 
 UID_LIMIT = (1 << 32) - 2
@@ -99,7 +99,9 @@ async def make_folder(tx: Tx, account: str, name: str, now: int, special_use: st
 
 
 async def subscribe(tx: Tx, account: str, names: Iterable[str]) -> None:
-    await tx.insert("insert ignore into subscription (account, name)", [(account, name) for name in names])
+    await tx.insert(
+        "insert into subscription (account, name)", [(account, name) for name in names], KEPT.format("name")
+    )
 
 
 async def keyword_bits(tx: Tx, folder: Folder, keywords: Sequence[str]) -> tuple[int, Folder]:

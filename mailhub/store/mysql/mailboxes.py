@@ -28,7 +28,7 @@ from ..api import Body, Content, Copied, Disagreement, Filing, MessageFile, NewM
 from ..bodies import OpenContent, ReadFile, StoredContent
 from . import looking
 from .checkup import Checkup
-from .engine import Engine, Tx
+from .engine import KEPT, Engine, Tx
 from .filing import find_folder, get_folder
 from .folder_units import Create, Delete, Empty, Inbox, RemoveAccount, Rename, Subscribe
 from .mailbox_units import Append, Copy, Expunge, SetFlags, TakeRecent
@@ -304,7 +304,7 @@ async def _never(content: int) -> bytes:
 
 async def _url_key(tx: Tx, folder: int, key: bytes) -> bytes:
     await get_folder(tx, folder)
-    await tx.run("insert ignore into url_key (folder, secret) values (%s, %s)", folder, key)
+    await tx.run(f"insert into url_key (folder, secret) values (%s, %s) {KEPT.format('folder')}", folder, key)
     found = await tx.one("select secret from url_key where folder = %s", folder)
     assert found is not None
     return bytes(found[0])

@@ -13,7 +13,7 @@ from mailhub.model.errors import Temporary
 from ..api import Fate, Filing, NewContent, NewItem, Outcome, Settle, State
 from ..queue_rows import HELD, domain, parameters_text, row, verdict_text
 from .contents import drop_contents, insert_contents, refer_contents
-from .engine import Tx
+from .engine import KEPT, Tx
 from .filing import Source, file_messages, source_of
 from .sieve import fresh, remember_marks
 from .suppressions import remember
@@ -79,7 +79,7 @@ def _first_state(item: NewItem, leases: Collection[int]) -> State:
 async def insert_recipients(tx: Tx, rows: Sequence[tuple[object, ...]]) -> None:
     """Rows as `queue_rows.row` makes them, with their lease."""
     whole = [(*one[:-1], flow_of(str(one[16]), str(one[17])), one[-1]) for one in rows]
-    await tx.insert(f"insert ignore into recipient ({_COLUMNS})", whole)
+    await tx.insert(f"insert into recipient ({_COLUMNS})", whole, KEPT.format("n"))
     waiting = [
         (one[21], one[16], one[17], float(str(one[9]))) for one in whole if one[8] in (State.INCOMING, State.DEFERRED)
     ]
@@ -146,7 +146,9 @@ class Record:
         for outcome in outcomes:
             if outcome.fate == Fate.DEFERRED:
                 await _defer(tx, item, outcome, states[outcome.n])
-        await tx.insert("insert ignore into reached (item, address)", [(item, address) for address in unit.reached])
+        await tx.insert(
+            "insert into reached (item, address)", [(item, address) for address in unit.reached], KEPT.format("item")
+        )
         await self._expand(tx, outcomes)
         filings = [filing for outcome in outcomes for filing in outcome.filings]
         if filings:

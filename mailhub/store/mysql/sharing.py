@@ -8,7 +8,7 @@ from mailhub.model.errors import LimitReached
 from mailhub.model.mailbox import FlagOp, Folder
 
 from ..api import AnnotationLimits, Entries, Place
-from .engine import Engine, Tx
+from .engine import KEPT, Engine, Tx
 from .filing import FOLDER, folder_of, get_folder, listing
 from .mailbox_units import entry_key
 
@@ -81,8 +81,8 @@ class Annotate:
 async def copy_annotations(tx: Tx, source: int, target: int) -> None:
     """RFC 5464 section 4.1: INBOX keeps its annotations when it is renamed, and the new folder has them too."""
     await tx.run(
-        "insert ignore into annotation (holder, folder, private, place, entry, value)"
-        " select holder, %s, private, place, entry, value from annotation where folder = %s",
+        "insert into annotation (holder, folder, private, place, entry, value)"
+        f" select holder, %s, private, place, entry, value from annotation where folder = %s {KEPT.format('folder')}",
         target, source,
     )  # fmt: skip
 
