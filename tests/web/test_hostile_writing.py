@@ -60,6 +60,16 @@ def test_no_text_stands_for_a_message_that_is_enclosed() -> None:
     assert made.count(line.encode()) == 10
 
 
+async def test_of_windows_that_write_one_draft_at_once_none_loses_its_text(here: Site) -> None:
+    """Seven of eight were told 404."""
+    ann = await here.signed_in()
+    draft = (await ann.own("POST", "drafts", json={"subject": "first"}))["uid"]
+    texts = [f"text {number}" for number in range(8)]
+    await asyncio.gather(*[ann.own("POST", "drafts", json={"subject": one, "draft": draft}) for one in texts])
+    kept = (await ann.own("GET", "folders/Drafts/messages"))["messages"]
+    assert sorted(one["subject"] for one in kept) == texts
+
+
 async def test_a_text_has_a_bound_and_its_pictures_do_not_count(here: Site) -> None:
     ann = await here.signed_in()
     for writing in ({"text": "\n" * 2_000_001}, {"html": "<p>" * 700_000}):

@@ -7,6 +7,7 @@ from mailhub.mailbox.service import AccountMail, FolderView
 from mailhub.message.compose import composed
 from mailhub.message.parts import parse
 from mailhub.message.shown import leaves
+from mailhub.model.errors import NotFound
 from mailhub.model.mailbox import DRAFT, SEEN, Folder
 
 from ..own.signed import OWN
@@ -50,7 +51,10 @@ class Drafts:
         async with self._writer.reading(mail.name, request) as writing:
             letter = await self._writer.letter(mail.name, writing, draft=True)
             message = await self._asked.mailboxes.lane.call(composed, letter)
-            return answered(await self._put(mail, message, writing.draft, letter.html))
+            try:
+                return answered(await self._put(mail, message, writing.draft, letter.html))
+            except NotFound:  # another window was quicker: both texts are kept
+                return answered(await self._put(mail, message, 0, letter.html))
 
     async def _put(self, mail: AccountMail, message: bytes, before: int, html: str) -> Drafted:
         """In place of the one before, in the same moment."""
