@@ -52,6 +52,7 @@ _COMMANDS = {
     "export": ("moving_mail:export", "Copy an account's mail out, as a Maildir or as mbox files."),
     "backup": ("backups:backup", "Copy accounts, queue and mail of a running server; list and verify copies."),
     "restore": ("backups:restore", "Bring back all of a backup, an account, a folder or one message."),
+    "store": ("stores:store", "Move a site from SQLite and Maildirs to a cluster, and back."),
     "config": ("config:show", "Show and set options; lookup tables and ways to sign in that there are."),
     "table": ("tables:table", "Ask lookup tables."),
     "as": ("names.install:as_name", "Be sendmail, mailq, postqueue, ...: the commands people know."),

@@ -12,6 +12,7 @@ from mailhub.model.clock import VirtualClock
 from mailhub.net.stream import Stream, pair
 from mailhub.protocols.imap import serve
 from mailhub.protocols.session import SessionContext
+from mailhub.store.api import Store
 from mailhub.store.sqlite import SqliteStore
 
 from .imap_transcripts import one_password
@@ -83,6 +84,16 @@ async def imap_memory(directory: Path, config: schema.Config | None = None) -> A
     clock = VirtualClock()
     store = SqliteStore(directory, config.store, clock, config.hostname)
     await store.open()
+    try:
+        async with served(store, config, clock) as server:
+            yield server
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def served(store: Store, config: schema.Config, clock: VirtualClock) -> AsyncIterator[MemoryServer]:
+    """A store that is open."""
     server = MemoryServer(config, clock, Mailboxes(store, config.mailbox, clock))
     try:
         yield server
@@ -93,5 +104,4 @@ async def imap_memory(directory: Path, config: schema.Config | None = None) -> A
             asyncio.gather(*(talk.session for talk in server.talks), return_exceptions=True), 20
         )
         server.mailboxes.close()
-        await store.close()
     assert [error for error in ended if error is not None] == []

@@ -40,7 +40,7 @@ from .nodes import Nodes
 from .objects import Objects
 from .polling import Poll
 from .queue import MysqlQueue
-from .schema import migrate
+from .schema import migrate, refuse_half
 from .sharing import MysqlSharing
 from .sieve import MysqlSieve
 from .suppressions import MysqlSuppressions
@@ -83,13 +83,14 @@ class MysqlStore:
         self._files = files or Files()
         self._lock = -1
 
-    async def open(self) -> None:
+    async def open(self, *, moving: bool = False) -> None:
+        """`moving`: half of a migration may be in it."""
         try:
-            await self._open()
+            await self._open(moving=moving)
         except OSError as error:
             raise Permanent(f"cannot open the store in {self._data}: {error}") from error
 
-    async def _open(self) -> None:
+    async def _open(self, *, moving: bool) -> None:
         for name in ("", "/cache"):
             self._files.make_dirs(self._data + name)
         self._take_lock()
@@ -98,6 +99,8 @@ class MysqlStore:
         try:
             await self.engine.open()
             await migrate(self.engine)
+            if not moving:
+                await refuse_half(self.engine)
             await self._start()
         except BaseException:
             await self.engine.close()

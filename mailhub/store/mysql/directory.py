@@ -114,7 +114,7 @@ class MysqlDirectory(MysqlCredentials):
         text = (
             "select address from directory_alias where sole = %s and address not like '@%%' order by address limit %s"
         )
-        return [row[0].decode() for row in await self._engine.all(text, _sole((target,)), limit)]
+        return [row[0].decode() for row in await self._engine.all(text, sole_of((target,)), limit)]
 
     async def domains(self) -> list[str]:
         return [row[0].decode() for row in await self._engine.all("select name from directory_domain order by name")]
@@ -142,7 +142,7 @@ class MysqlDirectory(MysqlCredentials):
 
     async def put_alias(self, row: AliasRow) -> None:
         text = "replace into directory_alias (address, targets, sole) values (%s, %s, %s)"
-        sole = _sole(row.targets) if len(row.targets) == 1 else None
+        sole = sole_of(row.targets) if len(row.targets) == 1 else None
         await self._engine.do(Change(text, (row.address, json.dumps(row.targets), sole)), again=True)
 
     async def delete_alias(self, address: str) -> None:
@@ -188,6 +188,6 @@ class MysqlDirectory(MysqlCredentials):
             return await self._engine.do(KeepMeta(key, value), again=True)
 
 
-def _sole(targets: tuple[str, ...]) -> bytes:
+def sole_of(targets: tuple[str, ...]) -> bytes:
     """The same in any case of ASCII."""
     return bounds.digest(json.dumps(targets).lower())

@@ -85,6 +85,15 @@ async def keep_last(tx: Tx, slot: int, last: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class RaiseIds:
+    last: int
+
+    async def apply(self, tx: Tx) -> None:
+        for slot in range(SLOTS):
+            await keep_last(tx, slot, self.last)
+
+
+@dataclass(frozen=True, slots=True)
 class TakeBack:
     """Some of what a node had leased waits again; whether that was all. `flows`: it waits under these."""
 
@@ -171,6 +180,12 @@ class Nodes:
         if self._last > self._reserved:
             raise Temporary("store: no ids are left until the database answers")
         return self._last * SLOTS + self.slot
+
+    async def raise_ids(self, last: int) -> None:
+        """No id up to this one, of another store, is given here by any node."""
+        self._last = max(self._last, last // SLOTS + 1)
+        await self._engine.do(RaiseIds(last + SLOTS), again=True)
+        await self._beat()
 
     async def bury(self) -> None:
         """Take off nodes that are silent, and take up what they were delivering. What a node that ended by itself, or one that took

@@ -104,3 +104,14 @@ async def migrate(engine: Engine) -> None:
         for statement in MIGRATIONS[number]:
             await engine.all(statement.replace("create table ", "create table if not exists ", 1))
         await engine.all("replace into meta values ('version', %s)", str(number))
+
+
+async def refuse_half(engine: Engine) -> None:
+    """Permanent where a migration from an embedded store was broken off."""
+    there = "select 1 from information_schema.tables where table_schema = database() and table_name = 'migrated'"
+    if await engine.one(there):
+        row = await engine.one("select value from migrated where name = ''")
+        source = row[0] if row is not None else "elsewhere"
+        raise Permanent(
+            f"the store holds half of what is moved from {source}: run the same `mailhub store migrate` again, it goes on"
+        )

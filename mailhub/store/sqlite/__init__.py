@@ -39,7 +39,7 @@ from .junk import SqliteJunk
 from .mailboxes import SqliteMailboxes
 from .queue import SqliteQueue
 from .queue_changes import RELEASE_ALL
-from .safety import refuse_unfinished, safety_copy
+from .safety import refuse_half, refuse_unfinished, safety_copy
 from .schema import VERSION, connect, migrate
 from .sharing import SqliteSharing
 from .sieve import SqliteSieve
@@ -88,11 +88,12 @@ class SqliteStore:
         self._lock = -1
         self._connections: list[sqlite3.Connection] = []
 
-    async def open(self) -> None:
+    async def open(self, *, moving: bool = False) -> None:
+        """`moving`: half of a migration may be in it."""
         try:
             self._take_lock()
             database = f"{self._data}/mailhub.db"
-            self._prepare(database)
+            self._prepare(database, moving=moving)
             await self._start(database)
         except (OSError, sqlite3.Error, Temporary) as error:
             self._drop_lock()
@@ -117,7 +118,7 @@ class SqliteStore:
             os.close(self._lock)
             self._lock = -1
 
-    def _prepare(self, database: str) -> None:
+    def _prepare(self, database: str, *, moving: bool) -> None:
         refuse_unfinished(self._files, self._data)
         copy = safety_copy(self._files, database)
         if copy is not None:
@@ -125,6 +126,8 @@ class SqliteStore:
         db = connect(database)
         try:
             migrate(db)
+            if not moving:
+                refuse_half(db, self._data)
             self._in_step = db.execute("delete from meta where key = 'in_step' returning 1").fetchone() is not None
             self._interrupted = tuple(db.execute(RELEASE_ALL).fetchall()[:_INTERRUPTED])
             self._clear_spool(db)

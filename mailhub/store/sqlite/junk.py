@@ -98,7 +98,7 @@ class SqliteJunk:
     def _open(self) -> sqlite3.Connection:
         if self._db is None:
             try:
-                self._db = _connected(self._path)
+                self._db = connected(self._path)
             except sqlite3.DatabaseError as error:
                 if isinstance(error, sqlite3.OperationalError):
                     raise
@@ -106,11 +106,12 @@ class SqliteJunk:
                 for suffix in ("", "-wal", "-shm"):
                     with contextlib.suppress(FileNotFoundError):
                         os.unlink(self._path + suffix)
-                self._db = _connected(self._path)
+                self._db = connected(self._path)
         return self._db
 
 
-def _connected(path: str) -> sqlite3.Connection:
+def connected(path: str) -> sqlite3.Connection:
+    """The database, made where it is missing."""
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         db.execute("pragma busy_timeout=5000")

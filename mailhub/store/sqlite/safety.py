@@ -18,6 +18,15 @@ def refuse_unfinished(files: Files, data: str) -> None:
         raise Permanent(f"{data} holds half of the backup {name!r}: run the same `mailhub restore` again, it goes on")
 
 
+def refuse_half(db: sqlite3.Connection, data: str) -> None:
+    """Permanent where a migration from a cluster was broken off."""
+    if db.execute("select 1 from sqlite_master where name = 'migrated'").fetchone():
+        (source,) = db.execute("select value from migrated where name = ''").fetchone()
+        raise Permanent(
+            f"{data} holds half of what is moved from {source}: run the same `mailhub store migrate` again, it goes on"
+        )
+
+
 def safety_copy(files: Files, database: str) -> str | None:
     """Before an upgrade: DATA/mailhub.db.before-N, synced, beside the store that is about to be changed; its path, None where nothing is
     to be changed. That of an upgrade that was broken off stays: it has the store as it was. That of an earlier one goes."""
