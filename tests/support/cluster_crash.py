@@ -67,6 +67,7 @@ class ClusterMachine(Machine):
         config = schema.Store(
             kind="mysql", hosts=(f"unix:{self._server.socket}",), user="root", database=self._database, free_space_floor=0,
             objects=f"{self.path}/objects", inline_limit=1_000, connections=4,
+            lease_seconds=3_600, poll_seconds=60,  # hours pass here
         )  # fmt: skip
         return MysqlStore(self.path, config, self.clock, "mx.test", self.files)
 
