@@ -18,6 +18,7 @@ import pytest
 
 PROVIDER = Path("/usr/lib/galera/libgalera_smm.so")
 START = 60.0  # seconds
+_LETTERS = iter("abcdefghijklmnopqrstuvwxyz")  # one for each cluster of this process
 
 
 @dataclass
@@ -138,8 +139,9 @@ def _ip(*words: str) -> None:
 @contextlib.contextmanager
 def _network(count: int) -> Iterator[list[tuple[str, str]]]:
     """Namespaces, each with an address, on one bridge; named after this process, so that two runs do not meet."""
-    run, made = os.getpid(), []
-    net, bridge = f"10.{64 + run // 250 % 64}.{run % 250}", f"mh{run}"
+    run, made = f"{os.getpid()}{next(_LETTERS)}", []
+    place = os.getpid() + 7_919 * ord(run[-1])
+    net, bridge = f"10.{64 + place // 250 % 64}.{place % 250}", f"mh{run}"
     with contextlib.ExitStack() as undo:
         _ip("link", "add", bridge, "type", "bridge")
         undo.callback(_ip, "link", "del", bridge)

@@ -18,6 +18,7 @@ from ..files import Files
 T = TypeVar("T")
 _PART = 1_048_576  # octets taken from the net at a time
 _PAGE = 1_000
+_CLOCK = "zz-clock"  # behind all bodies
 
 
 class Bucket(Protocol):
@@ -36,7 +37,11 @@ class Bucket(Protocol):
         ...
 
     async def page(self, after: str) -> list[tuple[str, float]]:
-        """Some names above `after`, ascending, and when each was written (wall time); none: there are no more."""
+        """Some names above `after`, ascending, and when each was written, by the clock of where they lie; none: there are no more."""
+        ...
+
+    async def now(self) -> float:
+        """What that clock shows: when something was written that was written now."""
         ...
 
 
@@ -86,6 +91,15 @@ class Folder:
 
     async def delete(self, name: str) -> None:
         await self._do(self._files.unlink, self._path(name))
+
+    async def now(self) -> float:
+        return await self._do(self._now)
+
+    def _now(self) -> float:
+        path = self._path(_CLOCK)
+        self._files.make_dirs(os.path.dirname(path))
+        self._files.replace_text(path, b"")
+        return float(self._files.modified(path))
 
     async def page(self, after: str) -> list[tuple[str, float]]:
         return await self._do(self._page, after)
@@ -144,6 +158,14 @@ class S3:
             return
         except Exception as error:
             raise self._trouble(error) from error
+
+    async def now(self) -> float:
+        try:
+            await self._obstore.put_async(self._store, self._key(_CLOCK), b"")
+            found = await self._obstore.head_async(self._store, self._key(_CLOCK))
+        except Exception as error:
+            raise self._trouble(error) from error
+        return float(found["last_modified"].timestamp())
 
     async def page(self, after: str) -> list[tuple[str, float]]:
         try:

@@ -42,7 +42,7 @@ class Collector:
                 await self.collect(_GRACE)
                 if self._clock.monotonic() >= next_sweep:
                     next_sweep += _SWEEP
-                    await self.sweep(self._clock.now() - _SWEEP)
+                    await self.sweep(_SWEEP)
             except MailError as error:
                 log.warning("bodies can not be collected now: %s", error)
 
@@ -60,9 +60,10 @@ class Collector:
             if len(rows) < _PART:
                 return done
 
-    async def sweep(self, before: float) -> int:
-        """Delete objects that were written before that time and that no row names; how many."""
-        done, after = 0, ""
+    async def sweep(self, age: float) -> int:
+        """Delete objects that are older, in seconds, and that no row names; how many. Only the clock of the object store is asked: where this
+        node's goes wrong, nothing is older by that."""
+        done, after, before = 0, "", await self._objects.bucket.now() - age
         while page := await self._objects.bucket.page(after):
             after = page[-1][0]
             old = [name for name, written in page if written < before and len(name) > HEX]

@@ -38,6 +38,7 @@ _PAUSE = 0.02  # seconds, times the number of the try, times chance
 _LISTS = (list, tuple, set, frozenset)
 _VALUES = 500  # rows of one INSERT
 _OCTETS = 4_194_304  # and about so many octets; MariaDB takes 16 MiB
+_CHANGE = "start transaction"
 _SETTINGS = (
     "set session transaction isolation level read committed",
     "set session sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION'",
@@ -220,7 +221,7 @@ class Engine:
         return await self.transact(unit.apply, again=again)
 
     async def transact(self, change: Callable[[Tx], Coroutine[Any, Any, T]], *, again: bool = False) -> T:
-        task = asyncio.get_running_loop().create_task(self._trying(change, "start transaction", again=again))
+        task = asyncio.get_running_loop().create_task(self._trying(change, _CHANGE, again=again))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         try:
@@ -260,10 +261,12 @@ class Engine:
                 if begin:
                     await connection.query(begin)
                 result = await work(tx)
-                if begin:
+                if begin == _CHANGE:
                     step.committing = True
                     await self._commit(connection)
                     step.committing = False
+                elif begin:
+                    await connection.rollback()
         except MailError:
             raise
         except TimeoutError:
@@ -280,7 +283,7 @@ class Engine:
                 self._still.set()
         self.trouble = ""
         self.statements += tx.statements
-        if begin:
+        if begin == _CHANGE:
             self.commits += 1
         if tx.told.changed:
             self._after(tx.told)
