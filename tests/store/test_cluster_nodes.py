@@ -286,3 +286,16 @@ async def test_others_work_is_noticed(stores: Stores) -> None:
         a.queue._looked = float("-inf")
         await a.queue.look()
         assert woken == [1]
+
+
+async def test_mail_whose_flow_has_lost_its_turn_is_found(stores: Stores) -> None:
+    async with nodes(stores, "a", "b") as (a, b):
+        lost = await a.queue.put(queued(a, "x@one.test", due=CLOCK.now() + 10))
+        late = await a.queue.put(queued(a, "x@two.test", due=CLOCK.now() + 10))
+        assert not lost.lease
+        stores.run("delete from flow where domain = 'one.test'")
+        stores.run(f"update flow set due = {CLOCK.now() + 3_600} where domain = 'two.test'")
+        assert await b.queue.lease(CLOCK.now() + 20, 10) == []
+        b.queue.watch(lambda: None)
+        await b.queue.look()
+        assert {item.id for item in await b.queue.lease(CLOCK.now() + 20, 10)} == {lost.id, late.id}

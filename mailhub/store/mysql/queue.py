@@ -34,7 +34,7 @@ from . import queue_reads as reads
 from .engine import Engine, UnknownCommit
 from .nodes import Nodes, lease_of
 from .objects import Objects, ObjectWriter
-from .queue_changes import Change, Corrupt, Release, Take
+from .queue_changes import Change, Corrupt, Mend, Release, Take
 from .queue_reads import LEASED, Damaged
 from .queue_units import Put, Record
 
@@ -43,6 +43,7 @@ _UNKNOWN = (UnknownCommit, asyncio.CancelledError)  # after these nobody knows w
 _NO_ROOM = Reply(452, "4.3.1", "Insufficient system storage")
 _SPACE_CHECK = 1.0  # seconds between two looks at the free space
 _LOOK = 2.0  # seconds between two looks at what others have left
+_MEND = 30.0  # seconds between two looks for flows without a turn
 _COUNTED = 5.0  # seconds for which counts are good enough: they go over an index of the whole queue
 
 
@@ -70,7 +71,7 @@ class MysqlQueue:
         self._inodes: int | None = None
         self._counts: tuple[float, QueueCounts] | None = None
         self._watchers: list[Callable[[], None]] = []
-        self._looked = float("-inf")
+        self._looked = self._mended = float("-inf")
 
     def watch(self, listener: Callable[[], None]) -> None:
         self._watchers.append(listener)
@@ -80,6 +81,9 @@ class MysqlQueue:
         now = self._clock.monotonic()
         if self._watchers and now - self._looked >= _LOOK:
             self._looked = now
+            if now - self._mended >= _MEND:
+                self._mended = now
+                await self._engine.do(Mend(self._clock.now()), again=True)
             due = await self.next_due()
             if due is not None and due <= self._clock.now():
                 for listener in self._watchers:

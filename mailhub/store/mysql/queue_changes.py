@@ -12,6 +12,7 @@ from .queue_units import drop_items, flows_of, tidy, turn
 
 _LEASED = f"state in (1, {HELD})"
 _WAITS = "state in (0, 2)"
+_MENDED = 1_000  # flows
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,43 @@ class Take:
                 rows = await tx.all("select n from recipient where item = %s and lease = %s order by n", item, lease)
                 taken[item] = [n for (n,) in rows]
         for flow in sorted(self.flows):
+            await tx.one(
+                "select due from flow where id = %s for update", flow
+            )  # who puts mail into it comes before or after
             row = await tx.one("select min(due) from recipient where flow = %s", flow)
             if row is None or row[0] is None:
                 await tidy(tx, [flow])
             else:
                 await tx.run("update flow set due = %s where id = %s", max(self.now, float(row[0])), flow)
         return taken
+
+
+@dataclass(frozen=True, slots=True)
+class Mend:
+    """Flows that have lost their turn, or have it too late, get it: how many. Who puts mail into a flow writes its row only where the turn
+    comes sooner by that, so that another node's Take, at the same moment, may not have seen the one, and the other not the Take."""
+
+    now: float
+
+    async def apply(self, tx: Tx) -> int:
+        lost = await tx.all(
+            "select waiting.flow from (select distinct flow from recipient where flow is not null) waiting"
+            " left join flow on flow.id = waiting.flow where flow.id is null limit %s",
+            _MENDED,
+        )  # fmt: skip
+        late = await tx.all(
+            "select flow.id from flow join recipient on recipient.flow = flow.id where flow.due > %s"
+            " group by flow.id, flow.due having min(recipient.due) < flow.due limit %s",
+            self.now, _MENDED,
+        )  # fmt: skip
+        flows = {flow for (flow,) in (*lost, *late)}
+        if flows:
+            rows = await tx.all(
+                "select flow, domain, sender, min(due) from recipient where flow in %s group by flow, domain, sender",
+                flows,
+            )
+            await turn(tx, [(flow, domain, sender, float(due)) for flow, domain, sender, due in rows])
+        return len(flows)
 
 
 @dataclass(frozen=True, slots=True)
