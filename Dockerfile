@@ -8,6 +8,7 @@ COPY requirements/run.txt requirements/run.txt
 RUN python3 -m venv /opt/mailhub && /opt/mailhub/bin/pip install --no-cache-dir --require-hashes -r requirements/run.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY mailhub mailhub
+COPY examples/systemd examples/systemd
 RUN /opt/mailhub/bin/pip install --no-cache-dir --no-deps . && /opt/mailhub/bin/python -m compileall -q /opt/mailhub
 
 FROM ${BASE}
