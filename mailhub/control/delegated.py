@@ -131,8 +131,10 @@ class Delegated:
         name = key(address)
         local, domain = split(name)
         _among(domain, domains)
+        if key(name) != name:  # somebody else's, once more quotes are taken away
+            raise ControlError("denied", f"{address!r} is no plain address")
         user, _ = without_detail(local, self._delimiter)
-        for one in {name, f"{user}@{domain}"}:
+        for one in {name, key(f"{user}@{domain}")}:
             if one in self._operators:
                 raise ControlError("denied", f"{one} belongs to those who run the whole server: only they change it")
             if set(await self._directory.administered(one)) - domains:

@@ -171,8 +171,7 @@ class Directory:
 
     async def set_password(self, address: str, password: str) -> None:
         """NotFound where there is no such account."""
-        name = key(address)
-        await self._existing(name)
+        name = (await self._existing(address)).name
         stored = await self._hashed(password)
         try:
             await self._store.set_password(name, stored)
@@ -181,7 +180,7 @@ class Directory:
 
     async def set_enabled(self, address: str, enabled: bool) -> None:
         """Whether the account may sign in; its mail comes all the same. NotFound."""
-        row = await self._existing(key(address))
+        row = await self._existing(address)
         try:
             await self._store.set_enabled(row.name, enabled)
         finally:
@@ -227,14 +226,14 @@ class Directory:
     async def forward(self, address: str) -> Forward:
         """Where the account's mail goes beside, or instead of, its mailbox: an alias of its own name. NotFound where there is no
         account."""
-        name = (await self._existing(key(address))).name
+        name = (await self._existing(address)).name
         targets = await self.alias(name) or ()
         others = tuple(target for target in targets if key(target) != name)
         return Forward(name, others, keep=len(others) < len(targets) or not targets)
 
     async def set_forward(self, address: str, targets: Iterable[str], *, keep: bool) -> Forward:
         """`keep`: the account gets a copy, too. No targets end it. NotFound, Permanent."""
-        name = (await self._existing(key(address))).name
+        name = (await self._existing(address)).name
         others = [target for target in targets if key(target) != name]
         if others:
             await self.set_alias(name, [name, *others] if keep else others)
@@ -284,16 +283,17 @@ class Directory:
     async def add_admin(self, domain: str, account: str) -> None:
         """NotFound where the domain is not ours, or there is no such account."""
         await self._require_domain(domain.lower())
-        await self._store.put_admin(domain.lower(), (await self._existing(key(account))).name)
+        await self._store.put_admin(domain.lower(), (await self._existing(account)).name)
 
     async def remove_admin(self, domain: str, account: str) -> None:
         """NotFound."""
         await self._store.delete_admin(domain.lower(), key(account))
 
-    async def _existing(self, name: str) -> AccountRow:
-        row = await self.stored(name)
+    async def _existing(self, address: str) -> AccountRow:
+        """By the address as it came: a second round of `key` would take more quotes away, and find somebody else."""
+        row = await self.stored(address)
         if row is None:
-            raise NotFound(f"no account {name}")
+            raise NotFound(f"no account {key(address)}")
         return row
 
     async def _hashed(self, password: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, get_args
 
+import msgspec
 import pytest
 from msgspec import inspect
 from support.hubs import config, send
@@ -72,6 +73,11 @@ SCOPED: dict[type, tuple[list[Any], list[Any]]] = {
     words.QuarantineRelease: ([words.QuarantineRelease(account=BEN, which=WHICH)], [words.QuarantineRelease(account=one, which=WHICH) for one in ("", CARL, ROOT)]),
     words.QuarantineDelete: ([words.QuarantineDelete(account=BEN, which=WHICH)], [words.QuarantineDelete(account=one, which=WHICH) for one in ("", CARL, ROOT)]),
 }  # fmt: skip
+QUOTED = ('""root""@a.test', '"\\"root\\""@a.test')
+"""What is root's after one more round of quotes taken away."""
+for _kind, (_, _denied) in SCOPED.items():
+    for _field in {"address", "account"} & set(_kind.__struct_fields__) if _denied else ():
+        _denied += [msgspec.structs.replace(_denied[0], **{_field: one}) for one in QUOTED]
 EVERY: tuple[type[words.Request[Any]], ...] = get_args(words.AnyRequest)
 
 

@@ -77,6 +77,20 @@ async def test_an_account_comes_and_goes(directory: Directory) -> None:
         await directory.remove_account("bob@a.test")
 
 
+@pytest.mark.parametrize("address", ['""ann""@a.test', '"\\"ann\\""@a.test'])
+async def test_quotes_are_taken_away_once(directory: Directory, address: str) -> None:
+    """Who judges an address by its key form and who acts upon it mean the same account."""
+    await directory.add_account("ann@a.test", "secret")
+    for change in (
+        directory.set_enabled(address, False), directory.set_password(address, "other"), directory.forward(address),
+        directory.set_forward(address, ["x@far.test"], keep=False), directory.add_admin("a.test", address),
+    ):  # fmt: skip
+        with pytest.raises(NotFound):
+            await change
+    assert await directory.account("ann@a.test") == Account("ann@a.test")
+    assert await directory.alias("ann@a.test") is None
+
+
 async def test_aliases_and_the_catch_all(directory: Directory) -> None:
     assert await directory.alias("info@a.test") is None
     made = await directory.set_alias("Info@a.test", ["bob@a.test", "Eve@X.example", "bob@a.test"])
