@@ -9,6 +9,7 @@ import hmac
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
@@ -16,7 +17,7 @@ from mailhub.config import schema
 from mailhub.model.address import key
 from mailhub.model.clock import Clock
 from mailhub.model.errors import Exists, NotFound, Permanent, Temporary
-from mailhub.store.api import DirectoryStore
+from mailhub.store.api import AccountRow, DirectoryStore
 from mailhub.wire.sasl import MECHANISMS, Apop
 
 from . import digests, passwords
@@ -47,6 +48,14 @@ class Tokens(Protocol):
 
 LoginHook = Callable[[str, str, str], Awaitable[str]]
 Factor = Callable[[str, str], Awaitable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An account whose password was right. `stored`: what the directory had of it then."""
+
+    account: Account
+    stored: str = field(repr=False)
 
 
 class Authenticator:
@@ -86,10 +95,15 @@ class Authenticator:
         """Take over a new configuration."""
         self._auth = auth
 
-    async def authenticate(
+    async def authenticate(self, login: str, password: str, *, service: str, client: str) -> Account | None:
+        """The account that `login` names, where `password` opens it for `service`; else None, late."""
+        opened = await self.opened(login, password, service=service, client=client)
+        return None if opened is None else opened.account
+
+    async def opened(
         self, login: str, password: str, *, service: str, client: str, typed: str = "", factor: Factor | None = None
-    ) -> Account | None:
-        """The account that `login` names, where `password` opens it for `service`; else None, late.
+    ) -> Opened | None:
+        """The same with what was stored, for what is to last as long as that password.
 
         `client` (an address) is for the log and for the list of app passwords. `factor` says why what was `typed` beside the password does
         not open that account, "" where it does; what it raises goes on, and nobody has signed in or failed then.
@@ -97,7 +111,8 @@ class Authenticator:
         began = self._clock.monotonic()
         self.admit(login, service=service, client=client)
         login = self._full(login)
-        name, why = await self._identify(login, password, service, client)
+        row = await self._directory.stored(login)
+        name, why = await self._identify(login, row, password, service, client)
         if name:
             name, why = await self._usable(name, resident=service in _WITH_MAILBOX)
         if name:
@@ -106,10 +121,22 @@ class Authenticator:
             why = await factor(name, typed)
             name = "" if why else name
         if name:
-            return self.succeeded(name, service=service, client=client)
+            if row is None or row.name != name:  # another provider's, whose passwords are not ours
+                row = await self._directory.stored(name)
+            return Opened(self.succeeded(name, service=service, client=client), "" if row is None else row.password)
         attempt = hmac.digest(self._key, f"{password}\0{typed}".encode("utf-8", "surrogatepass"), "sha256")
         await self.failed(login, why or "not enabled", attempt, service=service, client=client, began=began)
         return None
+
+    async def holds(self, opened: Opened, password: str, client: str) -> Opened | None:
+        """With what is stored now, where that is the same password, which may have been written anew since; None where it is another."""
+        row = await self._directory.stored(opened.account.name)
+        if row is None:
+            return None
+        secret = password.encode("utf-8", "surrogatepass")
+        if row.password != opened.stored and not await self._hasher.verify(row.password or self._decoy, secret, client):
+            return None
+        return Opened(opened.account, row.password)
 
     def admit(self, login: str, *, service: str, client: str) -> None:
         """To be asked before a secret is looked at: Temporary where that client has tried too much."""
@@ -236,9 +263,10 @@ class Authenticator:
 
     # --- passwords ---
 
-    async def _identify(self, login: str, password: str, service: str, client: str) -> tuple[str, str]:
-        """The name of the account, and why there is none."""
-        row = await self._directory.stored(login)
+    async def _identify(
+        self, login: str, row: AccountRow | None, password: str, service: str, client: str
+    ) -> tuple[str, str]:
+        """The name of the account, and why there is none. `row`: what the directory has of that login."""
         if row is not None and service != WEB and await self._apps.right(row.name, password, service, client):
             return row.name, ""
         secret = password.encode("utf-8", "surrogatepass")

@@ -47,10 +47,11 @@ class Browsers:
                 log.warning("use of a browser of %s not noted: %s", row.account, error)
         return row
 
-    async def begin(self, account: str, client: str, agent: str) -> tuple[BrowserRow, str]:
-        """One that is signed in from now on, and what it has to show. NotFound where the account is gone meanwhile."""
-        stamp, now, config = await self._stamp(account), self._clock.now(), self._config
-        if not stamp:
+    async def begin(self, account: str, stored: str, client: str, agent: str) -> tuple[BrowserRow, str]:
+        """One that is signed in from now on, and what it has to show. `stored`: the account's password as it was stored when it was found
+        right. NotFound where the account is gone meanwhile, or has another password."""
+        stamp, now, config = _stamp(stored), self._clock.now(), self._config
+        if await self._stamp(account) != stamp:
             raise NotFound(f"{account} may not sign in")
         secret = secrets.token_urlsafe(32)
         name = secrets.token_hex(8)
@@ -101,7 +102,11 @@ class Browsers:
     async def _stamp(self, account: str) -> str:
         """Another one once the password is changed; "" where the account may not sign in."""
         row = await self._directory.stored(account)
-        return hashlib.sha256(b"\1" + row.password.encode()).hexdigest() if row is not None and row.enabled else ""
+        return _stamp(row.password) if row is not None and row.enabled else ""
+
+
+def _stamp(stored: str) -> str:
+    return hashlib.sha256(b"\1" + stored.encode()).hexdigest()
 
 
 def _digest(secret: str) -> str:

@@ -97,10 +97,11 @@ class Sessions:
 
     # --- signing in and out
 
-    async def begin(self, request: web.Request, response: web.StreamResponse, account: str) -> Session:
-        """A new one, under a new name; the one that the browser had is over. NotFound where the account is gone meanwhile."""
+    async def begin(self, request: web.Request, response: web.StreamResponse, account: str, stored: str) -> Session:
+        """A new one, under a new name; the one that the browser had is over. NotFound where the account is gone meanwhile, or has another
+        password than was `stored`."""
         await self.end(request, response)
-        row, secret = await self._browsers.begin(account, client_of(request), _agent(request))
+        row, secret = await self._browsers.begin(account, stored, client_of(request), _agent(request))
         response.set_cookie(self._cookie(request), secret, **self._attributes(request))
         return self._session(row, secret)
 

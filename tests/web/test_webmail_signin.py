@@ -15,9 +15,11 @@ from mailhub.config.schema import Limits
 from mailhub.config.signin import Auth
 from mailhub.config.web import Web
 from mailhub.control import words
+from mailhub.directory.browsers import Browsers
 from mailhub.directory.second_factor import STEP, SecondFactors, code
 from mailhub.hub import Hub
 from mailhub.model.clock import VirtualClock
+from mailhub.model.errors import NotFound
 
 NOW = 1_800_000_000.0
 
@@ -207,6 +209,28 @@ async def test_another_password_signs_everybody_out(here: Site) -> None:
     await browser.sign_in(ANN, password="another one entirely")
     await here.hub.directory.set_enabled(ANN, False)
     await browser.own("GET", "session", 401)
+
+
+async def test_a_password_that_is_changed_while_somebody_signs_in_with_it_opens_nothing(here: Site) -> None:
+    async def changing(name: str, service: str, client: str) -> str:
+        await here.hub.directory.set_password(ANN, "another one entirely")
+        return ""
+
+    here.hub.authenticator.hook = changing  # asked when the password was found right
+    browser = await here.browser()
+    await browser.sign_in(ANN, 401)
+    assert "Set-Cookie" not in browser.answer.headers
+    assert await here.hub.store.browsers.of(ANN) == []
+
+
+async def test_a_session_lasts_as_long_as_the_password_that_opened_it(here: Site) -> None:
+    row = await here.hub.directory.stored(ANN)
+    assert row is not None
+    browsers = Browsers(here.hub.store.browsers, here.hub.directory, Web(), here.hub.clock)
+    await browsers.begin(ANN, row.password, "192.0.2.1", "")
+    await here.hub.directory.set_password(ANN, "another one entirely")
+    with pytest.raises(NotFound):
+        await browsers.begin(ANN, row.password, "192.0.2.1", "")
 
 
 async def test_a_password_written_anew_signs_nobody_out(here: Site) -> None:

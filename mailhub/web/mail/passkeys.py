@@ -92,7 +92,7 @@ class PasskeyRoutes:
         account = self._authenticator.succeeded(name, service=WEB, client=client)
         response = web.Response(content_type="application/json")
         response.body = json.encode(
-            await told(self._sessions, await self._sessions.begin(request, response, account.name))
+            await told(self._sessions, await self._sessions.begin(request, response, account.name, row.password))
         )
         return response
 

@@ -90,17 +90,22 @@ class SignIn:
             raise web.HTTPUnsupportedMediaType
         asked = await read(request, SigningIn, _BODY)
         try:
-            account = await self._authenticator.authenticate(
+            opened = await self._authenticator.opened(
                 asked.login, asked.password, service=WEB, client=client_of(request), typed=asked.code, factor=self._factor
             )  # fmt: skip
         except CodeWanted as wanted:
             return answered({"error": str(wanted), "code": True}, 401)
-        if account is None:
+        if opened is not None:
+            await self._stored()
+            opened = await self._authenticator.holds(opened, asked.password, client_of(request))
+        if opened is None:
             raise Denied(401, "wrong login, password or code")
-        await self._stored()
         response = web.Response(content_type="application/json")
         response.body = json.encode(
-            await told(self._sessions, await self._sessions.begin(request, response, account.name))
+            await told(
+                self._sessions,
+                await self._sessions.begin(request, response, opened.account.name, opened.stored),
+            )
         )
         return response
 

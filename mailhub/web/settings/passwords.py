@@ -10,8 +10,8 @@ from msgspec import Meta, Struct, json
 from mailhub.control import words
 from mailhub.control.request import Request
 from mailhub.control.service import Control
-from mailhub.directory import Authenticator, Directory
-from mailhub.directory.authenticator import WEB
+from mailhub.directory import Account, Authenticator, Directory
+from mailhub.directory.authenticator import WEB, Opened
 from mailhub.directory.second_factor import SecondFactors
 
 from ..own.signed import OWN
@@ -114,7 +114,11 @@ class Passwords:
         await self._right(request, session, asked.password)
         await self._directory.set_password(session.account, asked.new)
         response = web.Response(content_type="application/json")
-        fresh = await self._sessions.begin(request, response, session.account)
+        client, unknown = client_of(request), Opened(Account(session.account), "")
+        opened = await self._authenticator.holds(unknown, asked.new, client)
+        if opened is None:
+            raise Denied(403, "the password was changed by another at the same time")
+        fresh = await self._sessions.begin(request, response, session.account, opened.stored)
         response.body = json.encode(Changed(fresh.token, await self._sessions.end_others(fresh)))
         return response
 
