@@ -62,6 +62,19 @@ async def test_what_is_over_goes_with_the_next(store: Any) -> None:
     assert await names(store) == ["9", "2"]
 
 
+async def test_they_end_when_their_account_is_disabled(store: Any) -> None:
+    for account in (ANN, BOB):
+        await store.directory.put_account(AccountRow(account, ""))
+        await store.browsers.put(replace(ONE, digest=account, account=account), WIDE)
+    await store.directory.set_enabled(ANN, True)
+    assert await names(store) == ["one"]
+    await store.directory.set_enabled(ANN, False)
+    await store.directory.set_enabled(ANN, True)
+    assert (await names(store), await names(store, BOB)) == ([], ["one"])
+    with pytest.raises(NotFound):
+        await store.directory.set_enabled("nobody@a.test", False)
+
+
 async def test_they_go_with_their_account(store: Any) -> None:
     await store.directory.put_account(AccountRow(ANN, ""))
     await store.browsers.put(ONE, WIDE)
