@@ -89,7 +89,7 @@ class DirectoryStore(Protocol):
         ...
 
     async def set_enabled(self, name: str, enabled: bool) -> None:
-        """NotFound."""
+        """One that is disabled is signed in with no browser any more. NotFound."""
         ...
 
     async def delete_account(self, name: str) -> None:

@@ -25,6 +25,21 @@ _OPENS = (
 
 
 @dataclass(frozen=True, slots=True)
+class SetEnabled:
+    """Browsers that were signed in are not when the account is enabled again."""
+
+    name: str
+    enabled: bool
+
+    async def apply(self, tx: Tx) -> None:
+        text = "update directory_account set enabled = %s, changes = changes + 1 where name = %s"
+        if not await tx.run(text, self.enabled, self.name):
+            raise NotFound(f"no account {self.name}")
+        if not self.enabled:
+            await tx.run("delete from browser where account = %s", self.name)
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteAccount:
     """With all that opens it, and what is remembered of it."""
 
@@ -130,8 +145,7 @@ class MysqlDirectory(MysqlCredentials):
         await self._engine.do(SetPassword(name, password, known), again=True)
 
     async def set_enabled(self, name: str, enabled: bool) -> None:
-        text = "update directory_account set enabled = %s, changes = changes + 1 where name = %s"
-        await self._engine.do(Change(text, (enabled, name), f"no account {name}"), again=True)
+        await self._engine.do(SetEnabled(name, enabled), again=True)
 
     async def delete_account(self, name: str) -> None:
         """What is remembered of it may be much, and goes in steps before."""

@@ -38,6 +38,20 @@ class SetPassword:
 
 
 @dataclass(frozen=True, slots=True)
+class SetEnabled:
+    """Browsers that were signed in are not when the account is enabled again."""
+
+    name: str
+    enabled: bool
+
+    def apply(self, db: sqlite3.Connection, told: Told) -> None:
+        if not db.execute("update account set enabled=? where name=?", (self.enabled, self.name)).rowcount:
+            raise NotFound(f"no account {self.name}")
+        if not self.enabled:
+            db.execute("delete from browser where account=?", (self.name,))
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteAccount:
     """With all that opens it."""
 
@@ -134,8 +148,7 @@ class SqliteDirectory(SqliteCredentials):
         await self._writer.do(SetPassword(name, password, known))
 
     async def set_enabled(self, name: str, enabled: bool) -> None:
-        text = "update account set enabled=? where name=?"
-        await self._writer.do(Statement(text, (enabled, name), f"no account {name}"))
+        await self._writer.do(SetEnabled(name, enabled))
 
     async def delete_account(self, name: str) -> None:
         await self._writer.do(DeleteAccount(name))
