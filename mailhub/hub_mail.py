@@ -89,7 +89,9 @@ async def moving_mail(hub: "Hub", machine: Machine, undo: AsyncExitStack) -> Mov
     undo.push_async_callback(transports.close)
     main = (*config.domains, config.hostname)[0]
     forwarding = Forwarding(await kept_key(store.directory, SRS_KEY), main, clock)
-    router = Router(hub.directory, config.delivery, main, hub.tables, forwarding, config.aliases, routing)
+    router = Router(
+        hub.directory, config.delivery, main, hub.tables, forwarding, config.aliases, routing, config.web.admins
+    )
     suppressions = Suppressions(store.suppressions, config.suppression, clock)
     notices = Notices(config.webhook, clock)
     if lost := await store.webhooks.forget(tuple(config.webhook)):

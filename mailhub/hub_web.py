@@ -141,7 +141,8 @@ async def serving_web(hub: "Hub", faults: Faults | None, undo: AsyncExitStack) -
     sessions = Sessions(browsers, hub.directory, config.web) if webmail else None
     access = Access(hub.control.tokens, hub.authenticator, lambda: hub.config.auth, config.web, hub.clock, sessions)
     routes: list[Route] = health.routes(lambda: hub.trouble, lambda: alarms(hub)) + trying.routes(config.web.prefix)
-    delegated = Delegated(hub.control, hub.directory, _operators(hub), config.delivery.recipient_delimiter)
+    delimiter = config.delivery.recipient_delimiter
+    delegated = Delegated(hub.control, hub.directory, hub.router, _operators(hub), delimiter)
     routes += actions.routes(hub.control, delegated, access) + quarantine.routes(hub.control, access)
     writer = Writer(hub.mailboxes, hub.spool.new_id, hub.clock, lambda: hub.policy.config.message_size_limit)
     routes += Sending(hub.control, hub.policy, hub.mailboxes, writer, access, hub.clock).routes()

@@ -16,6 +16,7 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
+from mailhub.delivery.router import Router
 from mailhub.directory import Directory
 from mailhub.model.address import domain_of, key, split, without_detail
 
@@ -36,8 +37,11 @@ class Delegated:
     """One per hub. `operators`: names in key form that no administrator of a domain touches, whether they are there or not;
     `delimiter`: of tags behind a user's name."""
 
-    def __init__(self, control: Control, directory: Directory, operators: Collection[str], delimiter: str) -> None:
-        self._control, self._directory, self._operators, self._delimiter = control, directory, operators, delimiter
+    def __init__(
+        self, control: Control, directory: Directory, router: Router, operators: Collection[str], delimiter: str
+    ) -> None:
+        self._control, self._directory, self._router = control, directory, router
+        self._operators, self._delimiter = operators, delimiter
 
     async def perform(self, request: words.Request[Answer], domains: Domains) -> Answer:
         """As `Control.perform`, for who administers these `domains`, in small letters; ControlError "denied" for what is not theirs."""
@@ -48,6 +52,8 @@ class Delegated:
     async def account(self, request: Any, domains: Domains) -> Any:
         """About one account or alias, by its address."""
         await self._theirs(request.address, domains)
+        if isinstance(request, words.UserAdd | words.AliasAdd):
+            await self._postmaster_first(domain_of(key(request.address)))
         return await self._control.perform(request)
 
     async def alias(self, request: words.AliasAdd | words.ForwardSet, domains: Domains) -> Any:
@@ -125,6 +131,14 @@ class Delegated:
         return tuple(theirs for one in first if (theirs := _of_theirs(one, domains)).recipients)
 
     # ---
+
+    async def _postmaster_first(self, domain: str) -> None:
+        """Who makes names where nobody was named postmaster could make one that gets the server's own mail."""
+        if domain == self._router.domain and not await self._router.has_postmaster():
+            name = f"postmaster@{domain}"
+            raise ControlError(
+                "denied", f"who runs the server names a postmaster first: mailhub alias add {name} ADDRESS"
+            )
 
     async def _theirs(self, address: str, domains: Domains) -> None:
         """Denied for an address of another domain, and for one of somebody who may do more than who asks."""

@@ -70,7 +70,8 @@ class Offline:
         forwarding = Forwarding(self._runner.run(kept_key(self._store.directory, SRS_KEY)), main, clock)
         self._tables = Tables(clock)
         self._lane = HeavyLane()
-        router = Router(directory, config.delivery, main, self._tables, forwarding, config.aliases)
+        admins = config.web.admins
+        router = Router(directory, config.delivery, main, self._tables, forwarding, config.aliases, admins=admins)
         zones = Zones(lambda: config, directory, self._store.dkim, machine)
         self._resolver = DnsResolver(config.resolver, clock)
         self._control = Control(

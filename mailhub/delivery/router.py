@@ -6,6 +6,7 @@ elsewhere. Directory troubles come out as its own errors (Temporary): the caller
 """
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -51,14 +52,15 @@ class Known(Enum):
 
 class Router:
     """Reads the directory and decides. `domain`: the one that `postmaster` alone belongs to (RFC 5321 section 4.5.1). `system`: where
-    users of the system have mail."""
+    users of the system have mail. `admins`: who is postmaster where nobody was named, the first who is there."""
 
     def __init__(
         self, directory: Directory, config: Delivery, domain: str, tables: Tables, forwarding: Forwarding | None = None,
-        aliases: Aliases | None = None, system: "SystemRouting | None" = None,
+        aliases: Aliases | None = None, system: "SystemRouting | None" = None, admins: Iterable[str] = (),
     ) -> None:  # fmt: skip
         self._directory, self.domain, self._tables = directory, domain.lower(), tables
         self._forwarding, self._aliases, self._system = forwarding, aliases or Aliases(), system
+        self._admins, self._first = tuple(admins), ""
         self.configure(config)
 
     def configure(self, config: Delivery, aliases: Aliases | None = None) -> None:
@@ -225,12 +227,38 @@ class Router:
         targets = await self._directory.catch_all(domain)
         return Expand(targets) if targets else None
 
+    async def has_postmaster(self) -> bool:
+        """Whether mail for the main domain's postmaster goes to somebody who was named for it, or for all that is for nobody else."""
+        address = f"postmaster@{self.domain}"
+        return (
+            await self._names.virtual(address, (), ours=True) is not None
+            or await self._account(address, ()) is not None
+            or await self._catch_all(self.domain) is not None
+            or await self._admin() is not None
+        )
+
     async def _postmaster(self, domain: str) -> Route | None:
         """Every domain of ours has a postmaster (RFC 5321 section 4.5.1). Where nobody was named, it is that of the main
-        domain, and there the first account of the domain, or the first of all, by name."""
+        domain, and there the first of `admins` who has a mailbox, or the first account of that domain."""
         if domain != self.domain:
             return Expand((f"postmaster@{self.domain}",))
-        accounts = await self._directory.accounts()
-        names = [account.name for account in accounts]
-        ours = [name for name in names if addresses.domain_of(name) == domain]
-        return Local((ours or names)[0]) if names else None
+        return await self._admin() or await self._first_account()
+
+    async def _admin(self) -> Local | None:
+        for name in self._admins:
+            if (account := await self._directory.account(name)) is not None:
+                return Local(account.name)
+        return None
+
+    async def _first_account(self) -> Local | None:
+        """Remembered, so that not every stranger's RCPT reads over all accounts; and who comes before it later does not get its mail."""
+        if self._first and await self._directory.account(self._first) is not None:
+            return Local(self._first)
+        after = ""
+        while page := await self._directory.accounts(after):
+            for account in page:
+                if addresses.domain_of(account.name) == self.domain:
+                    self._first = account.name
+                    return Local(account.name)
+            after = page[-1].name
+        return None

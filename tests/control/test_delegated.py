@@ -11,6 +11,7 @@ from msgspec import inspect
 from support.hubs import config, send
 
 from mailhub.config.schema import Delivery, Listener
+from mailhub.config.web import Web
 from mailhub.control import words
 from mailhub.control.delegated import ACTIONS, RULES, Delegated
 from mailhub.control.errors import ControlError
@@ -83,7 +84,11 @@ EVERY: tuple[type[words.Request[Any]], ...] = get_args(words.AnyRequest)
 
 @pytest.fixture
 async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
-    options: dict[str, Any] = {"domains": ("a.test",), "delivery": Delivery(relayhost="[127.0.0.1]:1")}
+    options: dict[str, Any] = {
+        "domains": ("a.test",),
+        "delivery": Delivery(relayhost="[127.0.0.1]:1"),
+        "web": Web(admins=(ROOT,)),
+    }
     listeners = (Listener(protocol="smtp"),)
     async with Hub(config(tmp_path, listener=listeners, **options), clock=VirtualClock(1_800_000_000.0)) as hub:
         await hub.directory.add_domain("b.test")
@@ -99,7 +104,7 @@ async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
 
 @pytest.fixture
 def delegated(hub: Hub) -> Delegated:
-    return Delegated(hub.control, hub.directory, {ROOT, "boss@a.test", "postmaster@a.test", "@a.test"}, "+")
+    return Delegated(hub.control, hub.directory, hub.router, {ROOT, "boss@a.test", "postmaster@a.test", "@a.test"}, "+")
 
 
 def made(kind: inspect.Type) -> Any:
@@ -158,6 +163,20 @@ async def test_what_has_one_is_held_to_the_domains(delegated: Delegated) -> None
     for done, _ in SCOPED.values():
         for request in done:
             assert not await refused(delegated, request), request
+
+
+async def test_where_nobody_is_named_postmaster_no_name_of_the_main_domain_is_made(
+    hub: Hub, delegated: Delegated
+) -> None:
+    """It could be the one that gets the mail."""
+    await hub.directory.remove_account(ROOT)
+    first = words.UserAdd(address="0@a.test", password="p"), words.AliasAdd(address="info@a.test", targets=(BEN,))
+    for request in first:
+        assert await refused(delegated, request)
+    assert not await refused(delegated, words.UserAdd(address="0@b.test", password="p"), frozenset({"b.test"}))
+    await hub.directory.set_alias("postmaster@a.test", [DORA])
+    for request in first:
+        assert not await refused(delegated, request)
 
 
 LISTS = {words.UserList, words.AliasList, words.DomainList, words.QueueList}

@@ -1,5 +1,6 @@
 """Which way mail goes, on a real directory."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -119,12 +120,35 @@ async def test_every_domain_of_ours_has_a_postmaster(router: Router, directory: 
     assert await router.route("postmaster@b.test") == Local("postmaster@b.test")
 
 
-async def test_a_main_domain_without_accounts_gives_its_postmaster_to_the_first_of_all(directory: Directory) -> None:
-    for name in ("alice@a.test", "zoe@a.test"):
-        await directory.remove_account(name)
-    router = Router(directory, schema.Delivery(), "a.test", Tables(VirtualClock()))
+async def test_where_nobody_was_named_an_administrator_of_the_server_is_postmaster(directory: Directory) -> None:
+    admins = ("gone@a.test", "Carol@b.test", "zoe@a.test")
+    router = Router(directory, schema.Delivery(), "a.test", Tables(VirtualClock()), admins=admins)
     assert await router.route("postmaster") == Local("carol@b.test")
-    await directory.remove_account("carol@b.test")
+    assert await router.has_postmaster()
+    await directory.set_alias("postmaster@a.test", ["zoe@a.test"])
+    assert await router.route("postmaster") == Expand(("zoe@a.test",))
+
+
+async def test_who_is_named_postmaster(router: Router, directory: Directory) -> None:
+    assert not await router.has_postmaster()
+    for name in ("postmaster@a.test", "@a.test"):
+        await directory.set_alias(name, ["zoe@a.test"])
+        assert await router.has_postmaster()
+        await directory.remove_alias(name)
+    assert not await router.has_postmaster()
+    await directory.add_account("postmaster@a.test", None)
+    assert await router.has_postmaster()
+
+
+async def test_other_domains_get_nothing_of_the_main_domains_postmaster(router: Router, directory: Directory) -> None:
+    await asyncio.gather(*(directory.add_account(f"a{n:04}@b.test", None) for n in range(1_100)))
+    assert await router.route("postmaster") == Local("alice@a.test")
+    await directory.add_account("0@a.test", None)
+    assert await router.route("postmaster") == Local("alice@a.test"), "who comes later gets no mail of who was there"
+    await directory.remove_account("alice@a.test")
+    await directory.remove_account("0@a.test")
+    assert await router.route("postmaster") == Local("zoe@a.test")
+    await directory.remove_account("zoe@a.test")
     assert await router.route("postmaster") == Refuse(UNKNOWN)
 
 
