@@ -114,6 +114,16 @@ async def test_what_opens_nothing(browser: Browser, here: Site) -> None:
     await there.own("POST", "session/passkey", 401, json=shown)  # once more
     assert kept["credentialId"]
 
+    async def nobody_may(name: str, service: str, client: str) -> str:
+        return f"{name} may not"
+
+    here.hub.authenticator.hook = nobody_may
+    shown = await page.evaluate(
+        "async () => { const {shown} = await import('/static/common/passkeys.js'); return await shown(); }"
+    )
+    await there.own("POST", "session/passkey", 401, json=shown)
+    here.hub.authenticator.hook = None
+
     bob = await here.signed_in(BOB)
     await bob.own("DELETE", f"passkeys/{row.id}", 404)
     await here.hub.directory.set_enabled(ANN, False)

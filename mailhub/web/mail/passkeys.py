@@ -10,6 +10,7 @@ from mailhub.directory import Authenticator
 from mailhub.directory.authenticator import WEB
 from mailhub.directory.directory import Directory
 from mailhub.directory.passkeys import PasskeyRow, Passkeys, Place
+from mailhub.directory.signin import Peer
 from mailhub.model.errors import MailError, NotFound, Permanent, Temporary
 
 from ..access import Access
@@ -89,7 +90,9 @@ class PasskeyRoutes:
         except MailError as error:
             await self._authenticator.failed("passkey", str(error), service=WEB, client=client)
             raise Denied(401, str(error)) from error
-        account = self._authenticator.succeeded(name, service=WEB, client=client)
+        account = await self._authenticator.accept(name, Peer(WEB, client), "passkey")
+        if account is None:
+            raise Denied(401, "the account may not sign in")
         response = web.Response(content_type="application/json")
         response.body = json.encode(
             await told(self._sessions, await self._sessions.begin(request, response, account.name, row.password))
