@@ -86,7 +86,7 @@ def confirm(address: str, code: str, config: Path | None, as_json: bool) -> None
 @click.argument("address")
 @common
 def remove_factor(address: str, config: Path | None, as_json: bool) -> None:
-    """Ask for no code any more."""
+    """Ask for no code any more; passkeys of ADDRESS go, too."""
     _do(config, words.SecondFactorRemove(address=address), as_json)
 
 

@@ -57,4 +57,6 @@ class SecondFactorConfirm(Request[Done], frozen=True, kw_only=True, tag="second-
 
 
 class SecondFactorRemove(Request[Done], frozen=True, kw_only=True, tag="second-factor.remove"):
+    """The account's passkeys go, too."""
+
     address: Address

@@ -36,5 +36,5 @@ class Credentials:
         return words.Done()
 
     async def remove_second_factor(self, request: words.SecondFactorRemove) -> words.Done:
-        await self._factors.remove(request.address)
+        await self._factors.remove_all(request.address)
         return words.Done()

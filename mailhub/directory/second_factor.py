@@ -100,8 +100,12 @@ class SecondFactors:
         return "" if await self.active(account) and await self.right(account, typed) else "wrong code"
 
     async def remove(self, account: str) -> None:
-        """NotFound where there is none."""
+        """NotFound where there is none. Passkeys stay."""
         await self._store.delete_second_factor(key(account))
+
+    async def remove_all(self, account: str) -> None:
+        """With the account's passkeys: its password opens it alone. NotFound where there is nothing of both."""
+        await self._store.delete_factors(key(account))
 
     def _step(self, row: SecondFactorRow, typed: str) -> int | None:
         """The time step whose code that is, within what clocks may differ and above the last one taken."""

@@ -200,6 +200,19 @@ async def test_passkeys(rows: Any) -> None:
             await rows.delete_passkey(account, id)
 
 
+async def test_second_factor_and_passkeys_go_together(rows: Any) -> None:
+    for name in (ANN, BOB):
+        await rows.put_account(AccountRow(name, ""))
+        await rows.put_passkey(PasskeyRow(name, name, b"k", 0, "x", 1.0), 5)
+    await rows.delete_factors(ANN)
+    assert (await rows.passkeys(ANN), len(await rows.passkeys(BOB))) == ([], 1)
+    await rows.put_second_factor(SecondFactorRow(BOB, "A", True))
+    await rows.delete_factors(BOB)
+    assert (await rows.passkeys(BOB), await rows.second_factor(BOB)) == ([], None)
+    with pytest.raises(NotFound):
+        await rows.delete_factors(BOB)
+
+
 async def test_all_that_opens_an_account_goes_with_it(store: Any) -> None:
     rows = store.directory
     for name in (ANN, BOB):

@@ -20,6 +20,7 @@ from mailhub.directory.second_factor import STEP, SecondFactors, code
 from mailhub.hub import Hub
 from mailhub.model.clock import VirtualClock
 from mailhub.model.errors import NotFound
+from mailhub.store.api import PasskeyRow
 
 NOW = 1_800_000_000.0
 
@@ -87,6 +88,27 @@ async def test_who_has_a_second_factor_is_asked_for_it(here: Site) -> None:
     await (await here.browser()).sign_in(ANN, 401, code=right)
     await (await here.browser()).sign_in(ANN, code=made.recovery[0])
     await (await here.browser()).sign_in(ANN, 401, code=made.recovery[0])
+
+
+async def test_who_has_lost_a_passkey_is_helped_by_an_administrator(here: Site) -> None:
+    keys = here.hub.store.directory
+    await keys.put_passkey(PasskeyRow("id", ANN, b"k", 0, "Laptop", NOW), 5)
+    browser = await here.browser()
+    await browser.sign_in(ANN, 401)
+    await here.hub.control.perform(words.SecondFactorRemove(address=ANN))
+    await browser.sign_in(ANN)
+    assert await keys.passkeys(ANN) == []
+
+
+async def test_who_gives_up_the_code_keeps_the_passkeys(here: Site) -> None:
+    keys = here.hub.store.directory
+    browser = await here.signed_in()
+    factors = SecondFactors(keys, here.hub.clock, "mailhub.test")
+    await factors.confirm(ANN, code((await factors.begin(ANN)).secret, int(NOW) // STEP))
+    await keys.put_passkey(PasskeyRow("id", ANN, b"k", 0, "Laptop", NOW), 5)
+    await browser.own("DELETE", "second-factor")
+    assert not await factors.active(ANN)
+    assert len(await keys.passkeys(ANN)) == 1
 
 
 async def test_guesses_of_a_code_are_counted_though_the_password_is_right(tmp_path: Path) -> None:

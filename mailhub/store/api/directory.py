@@ -158,6 +158,10 @@ class DirectoryStore(Protocol):
 
     async def delete_second_factor(self, account: str) -> None: ...
 
+    async def delete_factors(self, account: str) -> None:
+        """The second factor and all passkeys. NotFound where there is none of both."""
+        ...
+
     async def passkey(self, id: str) -> PasskeyRow | None: ...
 
     async def passkeys(self, account: str) -> list[PasskeyRow]:

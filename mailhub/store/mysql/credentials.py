@@ -72,6 +72,16 @@ class PutSecondFactor:
 
 
 @dataclass(frozen=True, slots=True)
+class DeleteFactors:
+    account: str
+
+    async def apply(self, tx: Tx) -> None:
+        codes = await tx.run("delete from second_factor where account = %s", self.account)
+        if not await tx.run("delete from passkey where account = %s", self.account) and not codes:
+            raise NotFound(f"{self.account} has no second factor and no passkey")
+
+
+@dataclass(frozen=True, slots=True)
 class Spend:
     account: str
     counter: int
@@ -156,6 +166,9 @@ class MysqlCredentials:
     async def delete_second_factor(self, account: str) -> None:
         text = "delete from second_factor where account = %s"
         await self._engine.do(Change(text, (account,), f"{account} has no second factor"))
+
+    async def delete_factors(self, account: str) -> None:
+        await self._engine.do(DeleteFactors(account))
 
     async def passkey(self, id: str) -> PasskeyRow | None:
         row = await self._engine.one(f"select {_KEY} from passkey where id = %s", id)

@@ -63,6 +63,16 @@ class PutSecondFactor:
 
 
 @dataclass(frozen=True, slots=True)
+class DeleteFactors:
+    account: str
+
+    def apply(self, db: sqlite3.Connection, told: Told) -> None:
+        codes = db.execute("delete from second_factor where account=?", (self.account,)).rowcount
+        if not db.execute("delete from passkey where account=?", (self.account,)).rowcount and not codes:
+            raise NotFound(f"{self.account} has no second factor and no passkey")
+
+
+@dataclass(frozen=True, slots=True)
 class Spend:
     account: str
     counter: int
@@ -150,6 +160,9 @@ class SqliteCredentials:
     async def delete_second_factor(self, account: str) -> None:
         text = "delete from second_factor where account=?"
         await self._writer.do(Statement(text, (account,), f"{account} has no second factor"))
+
+    async def delete_factors(self, account: str) -> None:
+        await self._writer.do(DeleteFactors(account))
 
     async def passkey(self, id: str) -> PasskeyRow | None:
         row = self._db.execute("select * from passkey where id=?", (id,)).fetchone()

@@ -165,7 +165,8 @@ class Passwords:
 
     async def _end_factor(self, request: web.Request) -> web.StreamResponse:
         session = await self._sessions.fresh(request)
-        return await self._done(words.SecondFactorRemove(address=session.account))
+        await self._factors.remove(session.account)  # passkeys stay
+        return answered(words.Done())
 
     async def _done(self, what: Request[words.Done] | Request[words.Generated]) -> web.StreamResponse:
         return answered(await self._control.perform(what))
