@@ -128,9 +128,18 @@ def mail_routes(hub: "Hub", access: Access, writer: Writer, undo: AsyncExitStack
 
 
 def _operators(hub: "Hub") -> frozenset[str]:
-    """Who runs the server, and who has the mail that is for it."""
-    main = hub.router.domain
-    return frozenset([*map(key, hub.config.web.admins), f"postmaster@{main}", f"@{main}"])
+    """Who runs the server, and who gets what is for nobody in its main domain."""
+    return frozenset([*map(key, hub.config.web.admins), f"@{hub.router.domain}"])
+
+
+def _servers_mail(hub: "Hub") -> frozenset[str]:
+    """Addresses of the mail that is for the server itself."""
+    config, main = hub.config, hub.router.domain
+    told = (
+        "postmaster", "mailer-daemon", f"postmaster@{config.hostname}", config.queue.double_bounce_recipient, config.setup.reports,
+        config.tls_reports.contact, config.dmarc_reports.contact, *config.tls.acme.contact,
+    )  # fmt: skip
+    return frozenset(key(one if "@" in one else f"{one}@{main}") for one in told if one)
 
 
 async def serving_web(hub: "Hub", faults: Faults | None, undo: AsyncExitStack) -> WebServer:
@@ -142,7 +151,7 @@ async def serving_web(hub: "Hub", faults: Faults | None, undo: AsyncExitStack) -
     access = Access(hub.control.tokens, hub.authenticator, lambda: hub.config.auth, config.web, hub.clock, sessions)
     routes: list[Route] = health.routes(lambda: hub.trouble, lambda: alarms(hub)) + trying.routes(config.web.prefix)
     delimiter = config.delivery.recipient_delimiter
-    delegated = Delegated(hub.control, hub.directory, hub.router, _operators(hub), delimiter)
+    delegated = Delegated(hub.control, hub.directory, hub.router, _operators(hub), _servers_mail(hub), delimiter)
     routes += actions.routes(hub.control, delegated, access) + quarantine.routes(hub.control, access)
     writer = Writer(hub.mailboxes, hub.spool.new_id, hub.clock, lambda: hub.policy.config.message_size_limit)
     routes += Sending(hub.control, hub.policy, hub.mailboxes, writer, access, hub.clock).routes()

@@ -5,7 +5,7 @@ table is refused, so that a new one is open to nobody by forgetting.
 
 Invariants
 - Each rule names the domain that the request is about, and that domain is one of the asker's.
-- Nothing is told and nothing is done to accounts of operators, and of those who administer a domain that the asker does not: nobody
+- Nothing is told and nothing is done to accounts of operators and of those who get the server's own mail, and of those who administer a domain that the asker does not: nobody
   raises himself by the password, the forward or the alias of somebody who may do more.
 - Lists have what lies in the asker's domains, and nothing of others: no counts, no recipients, no words of other hosts.
 """
@@ -22,6 +22,7 @@ from mailhub.model.address import domain_of, key, split, without_detail
 
 from . import words
 from .errors import ControlError
+from .routes import Routes
 from .scopes import name as action_name
 from .service import Control
 from .setup import zone
@@ -34,14 +35,15 @@ _NO_ADDRESS = ("\\", "|", "/", ":", '"')  # how the local part of what is more t
 
 
 class Delegated:
-    """One per hub. `operators`: names in key form that no administrator of a domain touches, whether they are there or not;
-    `delimiter`: of tags behind a user's name."""
+    """One per hub. `operators`: names in key form that no administrator of a domain touches, whether they are there or not; `mail`: addresses
+    of the server's own mail, of which the same is true, and of all that it goes by; `delimiter`: of tags behind a user's name."""
 
     def __init__(
-        self, control: Control, directory: Directory, router: Router, operators: Collection[str], delimiter: str
-    ) -> None:
-        self._control, self._directory, self._router = control, directory, router
-        self._operators, self._delimiter = operators, delimiter
+        self, control: Control, directory: Directory, router: Router, operators: Collection[str], mail: Collection[str],
+        delimiter: str,
+    ) -> None:  # fmt: skip
+        self._control, self._directory, self._router, self._routes = control, directory, router, Routes(router)
+        self._operators, self._mail, self._delimiter = operators, mail, delimiter
 
     async def perform(self, request: words.Request[Answer], domains: Domains) -> Answer:
         """As `Control.perform`, for who administers these `domains`, in small letters; ControlError "denied" for what is not theirs."""
@@ -140,6 +142,10 @@ class Delegated:
                 "denied", f"who runs the server names a postmaster first: mailhub alias add {name} ADDRESS"
             )
 
+    async def _above(self) -> set[str]:
+        """Names of those who run the server, and of those who have its mail."""
+        return {*self._operators, *self._mail} | await self._routes.passed(self._mail)
+
     async def _theirs(self, address: str, domains: Domains) -> None:
         """Denied for an address of another domain, and for one of somebody who may do more than who asks."""
         name = key(address)
@@ -148,8 +154,9 @@ class Delegated:
         if key(name) != name:  # somebody else's, once more quotes are taken away
             raise ControlError("denied", f"{address!r} is no plain address")
         user, _ = without_detail(local, self._delimiter)
+        above = await self._above()
         for one in {name, key(f"{user}@{domain}")}:
-            if one in self._operators:
+            if one in above:
                 raise ControlError("denied", f"{one} belongs to those who run the whole server: only they change it")
             if set(await self._directory.administered(one)) - domains:
                 raise ControlError("denied", f"{one} administers another domain, too: only an operator changes it")

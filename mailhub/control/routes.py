@@ -1,10 +1,11 @@
 """The way of an address, as the router tells it, aliases followed."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
 from mailhub.delivery.router import Router
 from mailhub.delivery.routes import Expand, Hold, Local, Refuse, Relay, Route
 from mailhub.model import steps
+from mailhub.model.address import key
 
 from .route_words import RouteShow, Stop
 
@@ -30,6 +31,16 @@ class Routes:
         """Whether mail for the address comes into the account's mailbox and goes nowhere else."""
         ends = [route async for _, route, _ in self._followed(address, "") if not isinstance(route, Expand)]
         return bool(ends) and all(isinstance(end, Local) and end.account == account for end in ends)
+
+    async def passed(self, addresses: Iterable[str]) -> set[str]:
+        """Keys of all that mail for these addresses goes by, and the accounts it ends in."""
+        found: set[str] = set()
+        for first in addresses:
+            async for address, route, _ in self._followed(first, ""):
+                found.add(key(address))
+                if isinstance(route, Local):
+                    found.add(route.account)
+        return found
 
     async def _followed(self, first: str, sender: str) -> AsyncIterator[tuple[str, Route, str]]:
         """Address, way, and the line of a table that said so."""

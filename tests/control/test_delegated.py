@@ -104,7 +104,9 @@ async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
 
 @pytest.fixture
 def delegated(hub: Hub) -> Delegated:
-    return Delegated(hub.control, hub.directory, hub.router, {ROOT, "boss@a.test", "postmaster@a.test", "@a.test"}, "+")
+    return Delegated(
+        hub.control, hub.directory, hub.router, {ROOT, "boss@a.test", "@a.test"}, {"postmaster@a.test"}, "+"
+    )
 
 
 def made(kind: inspect.Type) -> Any:
@@ -177,6 +179,15 @@ async def test_where_nobody_is_named_postmaster_no_name_of_the_main_domain_is_ma
     await hub.directory.set_alias("postmaster@a.test", [DORA])
     for request in first:
         assert not await refused(delegated, request)
+
+
+async def test_nobody_on_the_way_of_the_servers_mail_is_touched(hub: Hub, delegated: Delegated) -> None:
+    reset = words.UserPasswd(address=BEN, password="p")
+    assert not await refused(delegated, reset)
+    await hub.directory.set_alias("postmaster@a.test", ["Team@a.test", "far@far.test"])
+    for request in (reset, words.AliasAdd(address="team@a.test", targets=(ANN,)), words.UserPasswd(address="ben+x@a.test", password="p")):  # fmt: skip
+        assert await refused(delegated, request)
+    assert not await refused(delegated, words.UserPasswd(address=ANN, password="p"))
 
 
 LISTS = {words.UserList, words.AliasList, words.DomainList, words.QueueList}

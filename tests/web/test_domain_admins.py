@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from support.webmail import ANN, BOB, Browser, Site, site
 
+from mailhub.config.queueing import Queue
+from mailhub.config.relaying import TlsReports
 from mailhub.config.schema import Delivery
 from mailhub.config.signin import Auth
 from mailhub.config.web import Web
@@ -76,6 +78,19 @@ async def test_and_nothing_else(here: Site) -> None:
         await do(ann, action, 403, **fields)
     assert await here.hub.authenticator.authenticate(BOB, "mine now", service="imap", client="192.0.2.1") is None
     assert await here.hub.directory.admins("mailhub.test") == []
+
+
+async def test_addresses_of_the_servers_own_mail_are_nobodys_to_make(tmp_path: Path) -> None:
+    web, auth = Web(admins=(BOB,)), Auth(allow_plaintext=True, failure_delay=0.0)
+    queue, reports = Queue(double_bounce_recipient="bounces@a.test"), TlsReports(contact="tls@a.test")
+    async with site(tmp_path, web=web, auth=auth, queue=queue, tls_reports=reports) as here:
+        await here.hub.directory.add_domain("a.test")
+        for domain in ("a.test", "mailhub.test"):
+            await here.hub.directory.add_admin(domain, ANN)
+        ann = await here.signed_in(ANN)
+        for name in ("bounces@a.test", "tls@a.test", "mailer-daemon@mailhub.test", "postmaster@mailhub.test"):
+            await do(ann, "user.add", 403, address=name, password="mine")
+        await do(ann, "user.add", address="other@mailhub.test", password="a new password")
 
 
 async def test_a_change_needs_the_token_of_the_session(here: Site) -> None:
