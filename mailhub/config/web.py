@@ -30,6 +30,7 @@ class Web(Section, frozen=True, kw_only=True):
     # A browser that signed in has to do it again after so long without a request, and after so long in any case.
     session_idle: Annotated[float, Meta(ge=60, le=366 * 86400)] = 43_200.0
     session_lifetime: Annotated[float, Meta(ge=60, le=366 * 86400)] = 604_800.0
-    # Browsers signed in at one time, of an account and in all; one more, and the one longest unused is signed out.
+    # Browsers signed in at one time, of an account and in all; one more, and the one longest unused is signed out: of the account,
+    # or of the account that has most, but of none of web.admins.
     sessions_per_account: Count = 20
     session_limit: Count = 10_000

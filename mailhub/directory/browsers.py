@@ -10,6 +10,7 @@ import secrets
 from dataclasses import replace
 
 from mailhub.config.web import Web
+from mailhub.model.address import key
 from mailhub.model.clock import Clock
 from mailhub.model.errors import MailError, NotFound
 from mailhub.store.api import BrowserLimits, BrowserStore
@@ -57,7 +58,11 @@ class Browsers:
         name = secrets.token_hex(8)
         row = BrowserRow(_digest(secret), name, account, stamp, now, now, now, client, agent[:_AGENT])
         limits = BrowserLimits(
-            config.sessions_per_account, config.session_limit, now - config.session_idle, now - config.session_lifetime
+            config.sessions_per_account,
+            config.session_limit,
+            now - config.session_idle,
+            now - config.session_lifetime,
+            tuple(map(key, config.admins)),
         )
         await self._store.put(row, limits)
         return row, secret

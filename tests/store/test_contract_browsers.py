@@ -8,7 +8,7 @@ import pytest
 from mailhub.model.errors import NotFound
 from mailhub.store.api import AccountRow, BrowserLimits, BrowserRow
 
-ANN, BOB = "ann@a.test", "bob@a.test"
+ANN, BOB, EVE = "ann@a.test", "bob@a.test", "eve@a.test"
 WIDE = BrowserLimits(100, 100, -1.0, -1.0)
 ONE = BrowserRow("d1", "one", ANN, "stamp", 10.0, 10.0, 10.0, "192.0.2.1", "Firefox")
 
@@ -52,6 +52,28 @@ async def test_those_longest_unused_make_room(store: Any) -> None:
     for n, (account, used) in enumerate([(ANN, 5.0), (ANN, 1.0), (ANN, 3.0), (BOB, 2.0), (BOB, 4.0), (BOB, 6.0)]):
         await store.browsers.put(replace(ONE, digest=f"d{n}", id=f"{n}", account=account, used=used), limits)
     assert (await names(store), await names(store, BOB)) == (["0"], ["5", "4"])
+
+
+async def test_room_is_made_by_whoever_has_most(store: Any) -> None:
+    limits = BrowserLimits(9, 5, -1.0, -1.0)
+    for n, (account, used) in enumerate([(BOB, 1.0), (ANN, 20.0), (ANN, 10.0), (ANN, 30.0), (EVE, 2.0)]):
+        await store.browsers.put(replace(ONE, digest=f"d{n}", id=f"{n}", account=account, used=used), limits)
+    await store.browsers.put(replace(ONE, digest="d5", id="5", account=EVE, used=40.0), limits)
+    assert [await names(store, who) for who in (BOB, ANN, EVE)] == [["0"], ["3", "1"], ["5", "4"]]
+    await store.browsers.put(replace(ONE, digest="d6", id="6", account=BOB, used=40.0), limits)
+    assert [await names(store, who) for who in (BOB, ANN, EVE)] == [["6", "0"], ["3", "1"], ["5"]]
+
+
+async def test_no_administrator_makes_room(store: Any) -> None:
+    limits = BrowserLimits(9, 3, -1.0, -1.0, kept=(ANN,))
+    for n, (account, used) in enumerate([(ANN, 1.0), (ANN, 2.0), (BOB, 3.0), (EVE, 4.0)]):
+        await store.browsers.put(replace(ONE, digest=f"d{n}", id=f"{n}", account=account, used=used), limits)
+    assert [await names(store, who) for who in (ANN, BOB, EVE)] == [["1", "0"], [], ["3"]]
+    for n in (4, 5):
+        await store.browsers.put(replace(ONE, digest=f"d{n}", id=f"{n}", used=5.0), limits)
+    assert [await names(store, who) for who in (ANN, BOB, EVE)] == [["5", "4", "1", "0"], [], []], (
+        "theirs is the other bound"
+    )
 
 
 async def test_what_is_over_goes_with_the_next(store: Any) -> None:

@@ -23,12 +23,14 @@ class BrowserRow:
 
 @dataclass(frozen=True, slots=True)
 class BrowserLimits:
-    """How many there are of an account and in all; those unused since, or begun before, are over (wall times)."""
+    """How many there are of an account and in all; those unused since, or begun before, are over (wall times). `kept`: accounts that make no room
+    for others."""
 
     per_account: int
     total: int
     unused: float
     begun: float
+    kept: tuple[str, ...] = ()
 
 
 class BrowserStore(Protocol):
@@ -41,7 +43,7 @@ class BrowserStore(Protocol):
         ...
 
     async def put(self, row: BrowserRow, limits: BrowserLimits) -> None:
-        """One more. What is over goes, and those longest unused where there are too many."""
+        """One more. What is over goes, and where there are too many, those longest unused: of its account, and in all of whoever has most."""
         ...
 
     async def use(self, digest: str, used: float, client: str, agent: str) -> None: ...

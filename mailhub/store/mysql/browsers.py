@@ -9,6 +9,11 @@ from .credentials import Change
 from .engine import Engine, Tx
 
 _COLUMNS = "digest, id, account, stamp, created, used, confirmed, client, agent"
+_OF_MOST = (
+    "delete from browser where n in (select n from (select n from (select n, used,"
+    " row_number() over (partition by account order by used desc, n desc) as place from browser where account not in %s)"
+    " ranked order by place desc, used, n limit %s) gone)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +29,7 @@ class PutBrowser:
         if own:
             await tx.run("delete from browser where account = %s order by used, n limit %s", account, own)
         if every := await bounds.excess(tx, limits.total - 1, "browser"):
-            await tx.run("delete from browser order by used, n limit %s", every)
+            await tx.run(_OF_MOST, (*limits.kept, ""), every)
         await tx.insert(f"insert into browser ({_COLUMNS})", [astuple(self.row)])
 
 

@@ -8,7 +8,11 @@ from .credentials import Statement
 from .writer import Told, Writer
 
 _COLUMNS = "digest, id, account, stamp, created, used, confirmed, client, agent"
-_OLDEST = "delete from browser where n in (select n from browser {} order by used desc, n desc limit -1 offset ?)"
+_OLDEST = "delete from browser where n in (select n from browser where account = ? order by used desc, n desc limit -1 offset ?)"
+_OF_MOST = (
+    "delete from browser where n in (select n from (select n, used, row_number() over (partition by account order by used desc, n desc)"
+    " as place from browser where account not in ({})) order by place desc, used, n limit ?)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +23,10 @@ class PutBrowser:
     def apply(self, db: sqlite3.Connection, told: Told) -> None:
         limits = self.limits
         db.execute("delete from browser where used <= ? or created <= ?", (limits.unused, limits.begun))
-        db.execute(_OLDEST.format("where account = ?"), (self.row.account, limits.per_account - 1))
-        db.execute(_OLDEST.format(""), (limits.total - 1,))
+        db.execute(_OLDEST, (self.row.account, limits.per_account - 1))
+        excess = db.execute("select count(*) from browser").fetchone()[0] - (limits.total - 1)
+        if excess > 0:
+            db.execute(_OF_MOST.format(",".join("?" * len(limits.kept))), (*limits.kept, excess))
         db.execute(f"insert into browser({_COLUMNS}) values (?,?,?,?,?,?,?,?,?)", astuple(self.row))
 
 
