@@ -71,6 +71,13 @@ def lost(error: Exception) -> bool:
     return number in _STOPPING or 2000 <= number < 3000
 
 
+def is_of_driver(error: Exception) -> bool:
+    """Whether the driver raised it, with or without a number."""
+    from pymysql.err import MySQLError
+
+    return isinstance(error, MySQLError)
+
+
 def code(error: Exception) -> int | None:
     """The server's or the client's number of it; None for what is no error of MySQL's."""
     from pymysql.err import MySQLError

@@ -87,6 +87,7 @@ async def test_expansion_replaces_the_recipient(store: Any) -> None:
     children = (
         NewRecipient(number, "x@example.org", depth=1, parent=0, path=("list@example.org",)),
         NewRecipient(number + 1, "y@example.org"),
+        NewRecipient(number + 2, f"|/bin/do {'x' * 900}"),
     )
     await store.queue.settle(
         Settle(put.id, put.lease, (Outcome(0, Fate.EXPANDED, OK, due=CLOCK.now(), children=children),))
@@ -95,6 +96,7 @@ async def test_expansion_replaces_the_recipient(store: Any) -> None:
     assert [(r.n, r.address, r.path) for r in found.recipients] == [
         (number, "x@example.org", ("list@example.org",)),
         (number + 1, "y@example.org", ()),
+        (number + 2, f"|/bin/do {'x' * 900}", ()),
     ]
 
 

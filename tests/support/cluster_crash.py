@@ -10,12 +10,21 @@ from typing import Any
 from unittest import mock
 
 from mailhub.config import schema
+from mailhub.model.errors import Temporary
 from mailhub.store.mysql import MysqlStore
 from mailhub.store.mysql.engine import Engine, Tx
 
-from .crash_files import CrashFiles
+from .crash_files import Crashed, CrashFiles
 from .mariadb import Mariadb
 from .queue_crash import ALICE, BOB, Machine
+
+
+def _point(files: CrashFiles, kind: str) -> None:
+    """A process that is gone tries nothing again."""
+    try:
+        files.point(kind)
+    except Crashed as error:
+        raise Temporary(str(error)) from error
 
 
 class _Mortal(Tx):
@@ -24,7 +33,7 @@ class _Mortal(Tx):
     files: CrashFiles
 
     async def run(self, text: str, *values: object) -> int:
-        self.files.point("statement")
+        _point(self.files, "statement")
         return await super().run(text, *values)
 
 
@@ -32,9 +41,9 @@ class _MortalEngine(Engine):
     files: CrashFiles
 
     async def _commit(self, connection: Any) -> None:
-        self.files.point("commit")
+        _point(self.files, "commit")
         await super()._commit(connection)
-        self.files.point("commit")
+        _point(self.files, "commit")
 
 
 @contextlib.contextmanager
@@ -99,7 +108,7 @@ class ClusterMachine(Machine):
 
     def _find_what_survived(self) -> None:
         super()._find_what_survived()
-        self._server.run("update node set alive_until = 1", self._database)
+        self._server.run("delete from node", self._database)  # as others would
 
     def _detach(self) -> None:
         with contextlib.suppress(ValueError):

@@ -4,6 +4,7 @@ Gives to: `hub` and `control`'s offline commands, as a `store.api.Store`. Any no
 has anything of its own but copies (`cache/`), texts to be searched and its trace.
 
     DATA/mailhub.lock   held by the one process that uses this folder
+    DATA/node           what tells this node from others of its name
     DATA/cache/         bodies on their way to the object store, and copies of those read last
     DATA/search/        text of messages, to be searched; may be thrown away
     DATA/trace.db       what this node did
@@ -12,6 +13,7 @@ has anything of its own but copies (`cache/`), texts to be searched and its trac
 import asyncio
 import contextlib
 import os
+import secrets
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -49,6 +51,7 @@ from .tokens import MysqlTokens
 from .webhooks import MysqlWebhooks
 
 _POOL = 4  # threads for files
+_LIMITS = 5.0  # seconds between two looks whether any node has set limits of accounts
 
 
 class MysqlStore:
@@ -82,6 +85,7 @@ class MysqlStore:
         self._data, self._config, self._clock, self._hostname = resolve(data), config, clock, hostname
         self._files = files or Files()
         self._lock = -1
+        self._limits_seen = float("-inf")
 
     async def open(self, *, moving: bool = False) -> None:
         """`moving`: half of a migration may be in it."""
@@ -122,6 +126,13 @@ class MysqlStore:
             os.close(self._lock)
             self._lock = -1
 
+    def _name(self) -> str:
+        """Of this node, the same in its next life: made when the folder is used first."""
+        path = f"{self._data}/node"
+        if not self._files.exists(path):
+            self._files.replace_text(path, secrets.token_hex(8).encode())
+        return f"{self._hostname} {self._files.read(path).decode('ascii', 'replace')}"[:255]
+
     def _password(self) -> str:
         name = self._config.password_file
         try:
@@ -136,7 +147,7 @@ class MysqlStore:
             bucket, f"{self._data}/cache", files, self._pool, config.inline_limit, config.cache_limit, self._load
         )
         self._objects.open()
-        self.nodes = Nodes(self.engine, clock, self._hostname, config.lease_seconds, self._fenced)
+        self.nodes = Nodes(self.engine, clock, self._name(), config.lease_seconds, self._fenced)
         self.poll = Poll(self.engine, clock, config.poll_seconds, self._theirs, self._besides)
         self.queue = MysqlQueue(self.engine, self.nodes, self._objects, clock, files, config)
         self.mailboxes = MysqlMailboxes(self.engine, self._objects, clock, self._hostname, self.queue.new_id, self.poll)
@@ -176,6 +187,10 @@ class MysqlStore:
         self.mailboxes.tell(changed)
 
     async def _besides(self) -> None:
+        now = self._clock.monotonic()
+        if now - self._limits_seen >= _LIMITS:
+            self._limits_seen = now
+            await self.mailboxes.refresh_limits()
         await self.queue.look()
 
     def _fenced(self) -> None:

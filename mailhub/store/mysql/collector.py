@@ -7,6 +7,7 @@ touched.
 
 import asyncio
 import logging
+import re
 
 from mailhub.model.clock import Clock
 from mailhub.model.errors import MailError
@@ -19,6 +20,7 @@ _GRACE = 300.0  # seconds
 _PART = 200  # objects
 _EVERY = 60.0
 _SWEEP = 86_400.0
+_BODY = re.compile(r"[0-9a-f]{64}\.body")
 
 
 class Collector:
@@ -45,6 +47,8 @@ class Collector:
                     await self.sweep(_SWEEP)
             except MailError as error:
                 log.warning("bodies can not be collected now: %s", error)
+            except Exception:
+                log.exception("bodies can not be collected")
 
     async def collect(self, grace: float) -> int:
         """Delete objects that were doomed so many seconds ago; how many."""
@@ -66,11 +70,12 @@ class Collector:
         done, after, before = 0, "", await self._objects.bucket.now() - age
         while page := await self._objects.bucket.page(after):
             after = page[-1][0]
-            old = [name for name, written in page if written < before and len(name) > HEX]
+            old = [name for name, written in page if written < before and _BODY.fullmatch(name)]
             if old:
+                keys = [bytes.fromhex(name[:HEX]) for name in old]
                 named = await self._engine.all(
-                    "select object from body where object in %s union select object from doomed where object in %s",
-                    old,
+                    "select object from body where id in %s union select object from doomed where object in %s",
+                    keys,
                     old,
                 )
                 for name in set(old) - {name for (name,) in named}:

@@ -18,7 +18,7 @@ from mailhub.config.schema import Store as StoreConfig
 from mailhub.model.clock import Clock
 from mailhub.model.errors import MailError, Permanent, Temporary
 from mailhub.model.mailbox import Changed
-from mailhub.net.mysql import CONNECT, Away, code, connect, lost
+from mailhub.net.mysql import CONNECT, Away, code, connect, is_of_driver, lost
 
 log = logging.getLogger("mailhub.store")
 T = TypeVar("T")
@@ -231,6 +231,7 @@ class Engine:
             raise
 
     async def _trying(self, work: Callable[[Tx], Coroutine[Any, Any, T]], begin: str, *, again: bool) -> T:
+        unsure = False  # a commit before may have been made
         for attempt in range(_TRIES):
             pause = _PAUSE * attempt * self._chance.random() if attempt > _AT_ONCE else 0.0
             try:
@@ -246,9 +247,13 @@ class Engine:
             except UnknownCommit:
                 if not again:
                     raise
-                cause = Temporary("a commit whose outcome nobody knows, again and again")
+                unsure, cause = True, Temporary("a commit whose outcome nobody knows, again and again")
+            except MailError as error:
+                if unsure:
+                    raise UnknownCommit(str(error)) from error
+                raise
         self.trouble = str(cause)
-        raise Temporary(f"store: given up after {_TRIES} tries: {cause}")
+        raise (UnknownCommit if unsure else Temporary)(f"store: given up after {_TRIES} tries: {cause}")
 
     async def _once(self, work: Callable[[Tx], Coroutine[Any, Any, T]], begin: str, pause: float) -> T:
         step = _Step()
@@ -258,6 +263,8 @@ class Engine:
                 tx = Tx(connection)
                 if pause:  # by the database's time, as it is its trouble; a test's clock may stand still
                     await tx.run("do sleep(%s)", pause)
+                if begin and begin != _CHANGE:  # at another level nothing is held still
+                    await connection.query("set transaction isolation level repeatable read")
                 if begin:
                     await connection.query(begin)
                 result = await work(tx)
@@ -296,14 +303,18 @@ class Engine:
         number = code(error)
         if number in _AGAIN:
             return _Repeat(error)
-        if number is None and not isinstance(error, (OSError, EOFError)):
+        if number is None and not (isinstance(error, (OSError, EOFError)) or is_of_driver(error)):
             return error  # a mistake of ours, or a row that is not as it should be
         if number in _ELSEWHERE or lost(error):
             self._drop()
+            if number in _ELSEWHERE:
+                self._hosts = (*self._hosts[1:], self._hosts[0])
             return UnknownCommit(f"store: {error}") if step.committing else _Repeat(error)
         if number == _DUPLICATE:
             return Duplicate(f"store: {error}")
         log.error("store: %s", error)
+        if step.committing:
+            return UnknownCommit(f"store: {error}")
         return Temporary(f"store: {error}")
 
     @contextlib.asynccontextmanager
@@ -315,9 +326,10 @@ class Engine:
             try:
                 yield connection
                 whole = True
-            except MailError:
-                await connection.rollback()  # the unit said no, and the connection is as good as ever
-                whole = True
+            except Exception as error:
+                if isinstance(error, MailError) or code(error) in _AGAIN:  # the connection is as good as ever
+                    await connection.rollback()
+                    whole = True
                 raise
             finally:
                 if whole and not self._closed:

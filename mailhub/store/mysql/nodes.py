@@ -24,12 +24,17 @@ LEASED = 5  # leased, and to be held when it comes back: see store.sqlite.queue_
 BACK = "case when state = 5 then 3 when attempts = 0 then 0 else 2 end"
 _BEATS = 4  # signs of life in the time after which a node counts as dead
 _TAKEN = 1_000  # recipients that one unit takes back
+_SOON = 1.0  # seconds after a sign of life that was not heard
 _BITS = 32  # of a lease's number, below that of its node
 
 
 def lease_of(node: int, number: int) -> int:
     """A lease that no other node ever gives."""
     return (node << _BITS) + number
+
+
+def node_of(lease: int) -> int:
+    return lease >> _BITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +48,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
+    """`name`: nobody else's, now; a node of that name is an earlier life, and has ended."""
+
     name: str
     seconds: float
 
     async def apply(self, tx: Tx) -> Place:
+        await tx.run("delete from node where name = %s", self.name)
         taken = {row[0] for row in await tx.all("select slot from node")}
         slot = next((slot for slot in range(SLOTS) if slot not in taken), None)
         if slot is None:
@@ -131,6 +139,9 @@ class Nodes:
         self._engine, self._clock, self._name, self._seconds, self._fenced = engine, clock, name, seconds, fenced
         self.number = self.slot = 0
         self._last = self._reserved = 0  # ids, in steps of SLOTS
+        self._beaten = self._patient = float(
+            "-inf"
+        )  # by our clock: the last sign of life, and until when nobody is taken off
         self._task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -151,8 +162,10 @@ class Nodes:
         raise Temporary("store: no slot for this node")
 
     async def _live(self) -> None:
+        pause = self._seconds / _BEATS
         while True:
-            await self._clock.sleep(self._seconds / _BEATS)
+            await self._clock.sleep(pause)
+            pause = self._seconds / _BEATS
             try:
                 if not await self._beat():
                     log.error("store: other mailhubs have taken this one for dead; it begins anew")
@@ -161,14 +174,26 @@ class Nodes:
                 await self.bury()
             except MailError as error:
                 log.warning("store: %s", error)
+                pause = min(pause, _SOON)
+            except Exception:
+                log.exception("store: a sign of life could not be given")
+                pause = min(pause, _SOON)
 
     async def _beat(self) -> bool:
         """Ids up to some time ahead are this node's: none of them is given again after a crash, whatever the clock shows then."""
         ahead = max(self._last, self._step()) + int(2 * self._seconds * 1_000_000) // SLOTS
+        asked = self._clock.monotonic()
         lives = await self._engine.do(Beat(self.number, self.slot, self._seconds, ahead * SLOTS), again=True)
         if lives:
-            self._reserved = ahead
+            if asked - self._beaten > self._seconds / 2:  # the database was away: others could not speak, either
+                self._patient = asked + self._seconds
+            self._reserved, self._beaten = ahead, asked
         return lives
+
+    @property
+    def sure(self) -> bool:
+        """Nobody can have taken this node for dead."""
+        return self._clock.monotonic() - self._beaten < self._seconds
 
     def _step(self) -> int:
         return int(self._clock.now() * 1_000_000) // SLOTS
@@ -190,14 +215,15 @@ class Nodes:
     async def bury(self) -> None:
         """Take off nodes that are silent, and take up what they were delivering. What a node that ended by itself, or one that took
         another off and died, has left leased is found by having no node."""
-        for (number,) in await self._engine.all(f"select id from node where alive_until < {NOW}"):
+        silent = await self._engine.all(f"select id from node where alive_until < {NOW}")
+        for (number,) in silent if self._clock.monotonic() >= self._patient else ():
             if await self._engine.do(TakeOff(number)):
                 log.warning("store: mailhub %d is silent; what it was delivering is taken up", number)
         for (number,) in await self._engine.all(
             f"select distinct lease >> {_BITS} from recipient where lease is not null and lease >> {_BITS} not in (select id from node)"
         ):
             while not await self._engine.do(TakeBack(number)):
-                pass
+                await self._beat()  # there may be much of it
 
     async def others(self) -> list[tuple[int, str, float]]:
         """All nodes: number, name, seconds since the last sign of life."""
@@ -210,7 +236,10 @@ class Nodes:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+        await self._engine.all(
+            "update slot set last = %s where slot = %s and exists (select 1 from node where id = %s)",
+            self._last * SLOTS + self.slot, self.slot, self.number,
+        )  # fmt: skip
         await self._engine.all("delete from node where id = %s", self.number)
-        await self._engine.all("update slot set last = %s where slot = %s", self._last * SLOTS + self.slot, self.slot)
         while not await self._engine.do(TakeBack(self.number)):
             pass

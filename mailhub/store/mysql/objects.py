@@ -152,8 +152,7 @@ class ObjectWriter(SpoolWriter):
         self._objects.hold(name, body.size)
         return Body(body.size, spool=name)
 
-    async def _discard(self) -> None:
-        await super()._discard()
-        if self._object:
-            with contextlib.suppress(Temporary):  # what no row names is swept away later
-                await self._objects.delete(self._object)
+    def abort(self) -> None:
+        """An object that is stored stays: who gives up may not know that it was committed. What no row names is swept away in time."""
+        if not self._object:
+            super().abort()

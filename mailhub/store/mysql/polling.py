@@ -6,7 +6,6 @@ told), as far as there is room. One question for all of them: about 1 us of the 
 """
 
 import asyncio
-import contextlib
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
@@ -70,9 +69,13 @@ class Poll:
     async def _run(self) -> None:
         while True:
             await self._clock.sleep(self._seconds)
-            with contextlib.suppress(MailError):  # the database is away: its own log says so
+            try:
                 await self.look()
                 await self._besides()
+            except MailError:  # the database is away: its own log says so
+                continue
+            except Exception:
+                log.exception("store: what other nodes do can not be looked at")
 
     async def look(self) -> None:
         """Compare once, and tell."""
@@ -96,7 +99,7 @@ class Poll:
                 before = self._accounts.get(name)
                 if name in self._accounts:
                     self._accounts[name] = listing
-                if before is not None and before != listing:
+                if before != listing:  # not known before: what happened since the list was read is told, too
                     changed.append(Changed(name, None))
         if changed:
             self._tell(changed)

@@ -32,7 +32,7 @@ from ..bodies import StoredContent
 from ..files import Files
 from . import queue_reads as reads
 from .engine import Engine, UnknownCommit
-from .nodes import Nodes, lease_of
+from .nodes import Nodes, lease_of, node_of
 from .objects import Objects, ObjectWriter
 from .queue_changes import Change, Corrupt, Mend, Release, Take
 from .queue_reads import LEASED, Damaged
@@ -118,8 +118,9 @@ class MysqlQueue:
 
     async def put(self, item: NewItem) -> Item:
         at_once = not (item.held or item.in_line) and len(item.recipients) <= LEASED
-        leased = at_once and item.due <= self._clock.now()
-        lease = self._new_lease() if leased else 0
+        leased = at_once and item.due <= self._clock.now() and self._nodes.sure
+        again = next((unit.lease for unit in self._unsure if unit.item == item.id), 0)  # given again, it is the same
+        lease = (again or self._new_lease()) if leased else 0
         numbers = [recipient.n for recipient in item.recipients]
         self._counts = None
         try:
@@ -127,14 +128,28 @@ class MysqlQueue:
         except _UNKNOWN:
             self._unsure.append(Release(item.id, lease, numbers))
             raise
+        self._unsure = [unit for unit in self._unsure if unit.item != item.id]
         if isinstance(item.content, int):
-            (found,) = await self._engine.look(partial(self._reads.shown, numbers=[item.id]))
+            found = await self._shown(item.id, lease, numbers)
         else:
             found = self._put(item, item.content.id, leased=leased)
         if not leased:
             return found
         self._leases[lease] = _Lease(item.id, set(numbers))
         return replace(found, lease=lease, whole=True)
+
+    async def _shown(self, number: int, lease: int, recipients: Sequence[int]) -> Item:
+        """What was just put, of content that is there."""
+        try:
+            shown = await self._engine.look(partial(self._reads.shown, numbers=[number]))
+        except BaseException:
+            if lease:
+                self._unsure.append(Release(number, lease, recipients))
+            raise
+        if shown:
+            return shown[0]
+        content = self._content(0, b"", Body(0, b""), b"")  # another node has been quicker, and all of it is delivered
+        return Item(number, content, "", self._clock.now(), ())
 
     def _put(self, item: NewItem, content: int, *, leased: bool) -> Item:
         assert not isinstance(item.content, int)
@@ -157,6 +172,8 @@ class MysqlQueue:
             except BaseException:
                 self._unsure.append(unit)
                 raise
+        if not self._nodes.sure:
+            return []
         chosen, flows = await self._engine.look(partial(reads.turns, now=now, limit=limit, busy=busy))
         if not flows:
             return []
@@ -193,6 +210,11 @@ class MysqlQueue:
 
     async def settle(self, unit: Settle) -> None:
         lease = self._leases.get(unit.lease)
+        if (
+            lease is None and node_of(unit.lease) != self._nodes.number
+        ):  # it was taken for dead meanwhile, and forgot all leases
+            log.warning("queue item %s: another mailhub has it, and delivers it again", ids.text(unit.item))
+            return
         if lease is None or lease.item != unit.item:
             raise Temporary(f"queue item {ids.text(unit.item)}: the lease is gone")
         self._counts = None

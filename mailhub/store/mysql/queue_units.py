@@ -21,6 +21,7 @@ from .webhooks import notify
 
 QUARANTINED = '{"action":3,'  # how the verdict of mail begins that is held because of it
 _WAITS = "state in (0, 2)"
+_KEY = 500  # characters of what a row is found by
 _COLUMNS = (
     "item, n, address, orcpt, notify, depth, parent, path, state, due, attempts, code, enhanced, reply, remote, warned,"
     " domain, sender, priority, tls, tried, flow_id, lease"
@@ -78,12 +79,23 @@ def _first_state(item: NewItem, leases: Collection[int]) -> State:
 
 async def insert_recipients(tx: Tx, rows: Sequence[tuple[object, ...]]) -> None:
     """Rows as `queue_rows.row` makes them, with their lease."""
-    whole = [(*one[:-1], flow_of(str(one[16]), str(one[17])), one[-1]) for one in rows]
+    whole = [
+        (*one[:16], (filed := _short(str(one[16]))), *one[17:-1], flow_of(filed, str(one[17])), one[-1]) for one in rows
+    ]
     await tx.insert(f"insert into recipient ({_COLUMNS})", whole, KEPT.format("n"))
     waiting = [
         (one[21], one[16], one[17], float(str(one[9]))) for one in whole if one[8] in (State.INCOMING, State.DEFERRED)
     ]
     await turn(tx, waiting)
+
+
+def _short(text: str) -> str:
+    """What a key has room for: commands and files in alias lists may be longer, and are no addresses."""
+    return (
+        text
+        if len(text) <= _KEY
+        else f"{text[: _KEY - 40]} {hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:39]}"
+    )
 
 
 async def turn(tx: Tx, flows: Iterable[tuple[object, object, object, float]]) -> None:
@@ -147,7 +159,9 @@ class Record:
             if outcome.fate == Fate.DEFERRED:
                 await _defer(tx, item, outcome, states[outcome.n])
         await tx.insert(
-            "insert into reached (item, address)", [(item, address) for address in unit.reached], KEPT.format("item")
+            "insert into reached (item, address)",
+            [(item, _short(address)) for address in unit.reached],
+            KEPT.format("item"),
         )
         await self._expand(tx, outcomes)
         filings = [filing for outcome in outcomes for filing in outcome.filings]
@@ -195,12 +209,13 @@ async def _children(
     state, sender, priority = found
     queued = await tx.all(
         "select n, address, path from recipient where item = %s and domain in %s",
-        item, {domain(child.address) for child in outcome.children},
+        item, {_short(domain(child.address)) for child in outcome.children},
     )  # fmt: skip
     names = {steps.name(child.address, child.path): child for child in outcome.children}
-    reached = await tx.all("select address from reached where item = %s and address in %s", item, list(names))
+    shorts = {_short(name): name for name in names}
+    reached = await tx.all("select address from reached where item = %s and address in %s", item, list(shorts))
     waiting = {steps.name(address, tuple(path.split("\n"))) for n, address, path in queued if n not in leaving}
-    taken = named | waiting | {one[0] for one in reached}
+    taken = named | waiting | {shorts[one[0]] for one in reached}
     named.update(names)
     first = State.HOLD if state in (State.HOLD, HELD) else State.INCOMING
     return [

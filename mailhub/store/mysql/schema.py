@@ -40,7 +40,7 @@ _QUEUE = (
     f"create table item (id bigint not null primary key, node bigint not null, content bigint not null, sender {LONG} not null,"
     f" created double not null, priority int not null, parameters {TEXT} not null, origin {TEXT} not null, filter {LONG} not null,"
     f" verdict {TEXT} not null, quarantined bigint, settled int not null default 0, key item_quarantined (quarantined))",
-    f"create table recipient (item bigint not null, n bigint not null, address {LONG} not null, orcpt {LONG}, notify int not null,"
+    f"create table recipient (item bigint not null, n bigint not null, address {TEXT} not null, orcpt {TEXT}, notify int not null,"
     f" depth int not null, parent bigint, path {TEXT} not null, state tinyint not null, due double not null, attempts int not null,"
     f" code int, enhanced varchar(20), reply {TEXT}, remote {LONG}, warned tinyint not null, domain {LONG} not null,"
     f" sender {LONG} not null, priority int not null, tls {LONG} not null, tried double not null, lease bigint,"
