@@ -107,12 +107,29 @@ class Delegated:
     async def domains(self, request: words.DomainList, domains: Domains) -> tuple[words.Domain, ...]:
         return tuple(one for one in await self._control.perform(request) if one.name in domains)
 
-    async def listed(self, request: words.UserList | words.AliasList, domains: Domains) -> tuple[Any, ...]:
-        """Accounts or aliases; others are read over."""
+    async def users(self, request: words.UserList, domains: Domains) -> tuple[Any, ...]:
+        async def is_theirs(row: Any) -> bool:
+            return domain_of(row.address) in domains
+
+        return await self._listed(request, is_theirs)
+
+    async def aliases(self, request: words.AliasList, domains: Domains) -> tuple[Any, ...]:
+        """Those that they may change: where operators' mail goes is not told."""
+        above = await self._above()
+
+        async def is_theirs(row: Any) -> bool:
+            return domain_of(row.address) in domains and await self._is_theirs(row.address, domains, above)
+
+        return await self._listed(request, is_theirs)
+
+    async def _listed(
+        self, request: words.UserList | words.AliasList, is_theirs: Callable[[Any], Awaitable[bool]]
+    ) -> tuple[Any, ...]:
+        """Others are read over."""
         found: list[Any] = []
         looked: Any = msgspec.structs.replace(request, limit=_LOOKED)
         while page := await self._control.perform(looked):
-            found += [row for row in page if domain_of(row.address) in domains]
+            found += [row for row in page if await is_theirs(row)]
             if len(found) >= request.limit or len(page) < _LOOKED:
                 break
             looked = msgspec.structs.replace(looked, after=page[-1].address)
@@ -147,19 +164,22 @@ class Delegated:
         return {*self._operators, *self._mail} | await self._routes.passed(self._mail)
 
     async def _theirs(self, address: str, domains: Domains) -> None:
-        """Denied for an address of another domain, and for one of somebody who may do more than who asks."""
+        """Denied for an address of another domain, and for one of somebody who may do more than who asks: which of them is not told."""
+        _among(domain_of(key(address)), domains)
+        if not await self._is_theirs(address, domains, await self._above()):
+            raise ControlError("denied", f"{address}: only who runs the whole server changes that name")
+
+    async def _is_theirs(self, address: str, domains: Domains, above: Collection[str]) -> bool:
+        """Of an address in the domains."""
         name = key(address)
-        local, domain = split(name)
-        _among(domain, domains)
         if key(name) != name:  # somebody else's, once more quotes are taken away
-            raise ControlError("denied", f"{address!r} is no plain address")
+            return False
+        local, domain = split(name)
         user, _ = without_detail(local, self._delimiter)
-        above = await self._above()
-        for one in {name, key(f"{user}@{domain}")}:
-            if one in above:
-                raise ControlError("denied", f"{one} belongs to those who run the whole server: only they change it")
-            if set(await self._directory.administered(one)) - domains:
-                raise ControlError("denied", f"{one} administers another domain, too: only an operator changes it")
+        every = {name, key(f"{user}@{domain}")}
+        return every.isdisjoint(above) and not any(
+            [set(await self._directory.administered(one)) - domains for one in every]
+        )
 
 
 def _among(domain: str, domains: Domains) -> None:
@@ -200,12 +220,12 @@ RULES: dict[type, Rule] = {
     words.UserEnable: Delegated.account,
     words.UserPasswd: Delegated.account,
     words.UserRemove: Delegated.account,
-    words.UserList: Delegated.listed,
+    words.UserList: Delegated.users,
     words.DomainList: Delegated.domains,
     words.DomainAdmins: Delegated.admins,
     words.AliasAdd: Delegated.alias,
     words.AliasRemove: Delegated.account,
-    words.AliasList: Delegated.listed,
+    words.AliasList: Delegated.aliases,
     words.ForwardGet: Delegated.account,
     words.ForwardSet: Delegated.alias,
     words.AppPasswordList: Delegated.account,

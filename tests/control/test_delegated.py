@@ -190,6 +190,20 @@ async def test_nobody_on_the_way_of_the_servers_mail_is_touched(hub: Hub, delega
     assert not await refused(delegated, words.UserPasswd(address=ANN, password="p"))
 
 
+async def test_aliases_of_those_who_may_do_more_are_not_listed_and_not_told_apart(
+    hub: Hub, delegated: Delegated
+) -> None:
+    for address in (ROOT, DORA, "@a.test", "postmaster@a.test", "mine@a.test"):
+        await hub.directory.set_alias(address, ["far@far.test"])
+    assert [one.address for one in await delegated.perform(words.AliasList(), MINE)] == ["mine@a.test", "team@a.test"]
+    said = set()
+    for address in (ROOT, DORA, "root+x@a.test", "boss@a.test", *QUOTED):
+        with pytest.raises(ControlError) as caught:
+            await delegated.perform(words.ForwardGet(address=address), MINE)
+        said.add(str(caught.value).replace(address, "NAME"))
+    assert len(said) == 1
+
+
 LISTS = {words.UserList, words.AliasList, words.DomainList, words.QueueList}
 
 
