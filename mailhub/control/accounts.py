@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from mailhub.directory import Directory, Forward
 from mailhub.model.address import key
-from mailhub.store.api import MailboxStore, TextStore, TokenStore
+from mailhub.store.api import BrowserStore, MailboxStore, TextStore, TokenStore
 
 from . import words
 from .errors import ControlError
@@ -17,8 +17,16 @@ _LOOKED = 500  # rows in one look
 class Accounts:
     """The actions on the directory; a removed account's index goes with it, its Maildir stays."""
 
-    def __init__(self, directory: Directory, mailboxes: MailboxStore, texts: TextStore, tokens: TokenStore) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        mailboxes: MailboxStore,
+        texts: TextStore,
+        tokens: TokenStore,
+        browsers: BrowserStore,
+    ) -> None:
         self._directory, self._mailboxes, self._texts, self._tokens = directory, mailboxes, texts, tokens
+        self._browsers = browsers
 
     async def add_user(self, request: words.UserAdd) -> words.Done:
         await self._directory.add_account(request.address, request.password)
@@ -34,6 +42,8 @@ class Accounts:
 
     async def enable(self, request: words.UserEnable) -> words.Done:
         await self._directory.set_enabled(request.address, request.enabled)
+        if not request.enabled:  # of a database of others, which knows no browsers
+            await self._browsers.end_others(key(request.address), "")
         return words.Done()
 
     async def remove_user(self, request: words.UserRemove) -> words.Done:

@@ -96,7 +96,8 @@ class Control:
         self.mail: Mail | None = None  # where a server runs
         self._mailboxes = Mailboxes(directory, store.mailboxes)
         quotas = Quotas(directory, store.mailboxes)
-        accounts, traces = Accounts(directory, store.mailboxes, store.texts, store.tokens), Traces(store.traces, trace)
+        accounts = Accounts(directory, store.mailboxes, store.texts, store.tokens, store.browsers)
+        traces = Traces(store.traces, trace)
         queues = Queues(store.queue, clock, wake, deadline, traces)
         bans, suppressions = Bans(guard), Suppressions(store.suppressions, clock)
         reports = Reports(directory, store.mailboxes, clock)

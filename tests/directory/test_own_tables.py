@@ -12,12 +12,15 @@ from support.mariadb import Mariadb, mariadb
 from mailhub.cli.root import root
 from mailhub.config import schema
 from mailhub.config.schema import Directory as Section
+from mailhub.control import words
+from mailhub.control.accounts import Accounts
 from mailhub.directory import Directory, Hasher
 from mailhub.directory.outside import own
 from mailhub.directory.outside.own import OwnDirectory
 from mailhub.directory.outside.source import opened
 from mailhub.model.clock import SystemClock
 from mailhub.model.errors import Exists, NotFound, Permanent, Temporary
+from mailhub.store.api import BrowserLimits, BrowserRow
 from mailhub.store.sqlite import SqliteStore
 
 CLEAN = "drop database if exists own; create database own;"
@@ -160,6 +163,20 @@ async def test_names_that_differ_by_an_accent_are_two(directory: Directory) -> N
     await directory.add_account("zoe@conf.test", None)
     assert await directory.account("zoé@conf.test") is None
     assert await directory.account("' or 1=1 -- @conf.test") is None
+
+
+async def test_who_is_disabled_is_signed_in_nowhere(directory: Directory, tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "browsers", schema.Store(free_space_floor=0), SystemClock(), "mx.test")
+    await store.open()
+    await directory.add_account("Ann@conf.test", None)
+    accounts = Accounts(directory, store.mailboxes, store.texts, store.tokens, store.browsers)
+    row = BrowserRow("d", "one", "ann@conf.test", "stamp", 1.0, 1.0, 1.0, "", "")
+    await store.browsers.put(row, BrowserLimits(9, 9, -1.0, -1.0))
+    await accounts.enable(words.UserEnable(address="Ann@conf.test", enabled=True))
+    assert await store.browsers.found("d") == row
+    await accounts.enable(words.UserEnable(address="Ann@conf.test", enabled=False))
+    assert await store.browsers.found("d") is None
+    await store.close()
 
 
 async def test_it_serves_what_it_knows_while_the_database_is_away(server: Mariadb, tmp_path: Path) -> None:
