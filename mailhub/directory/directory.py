@@ -274,11 +274,13 @@ class Directory:
         """Whether the account may change the accounts and aliases of that domain; of none else but those that it was named for, its
         own not excepted. One that may not sign in may change nothing."""
         row = await self.stored(account)
-        return row is not None and row.enabled and await self._store.administers(row.name, domain.lower())
+        named = row is not None and row.enabled and await self._store.administers(row.name, domain.lower())
+        return named and await self.domain(domain)
 
     async def administered(self, account: str) -> tuple[str, ...]:
-        """The domains that the account was named for, by name; whether it may sign in, and even whether it is there, does not matter."""
-        return tuple(await self._store.administered(key(account)))
+        """The domains of ours that the account was named for, by name; whether it may sign in, and even whether it is there, does not
+        matter. One that the config file has no more is none of ours."""
+        return tuple([name for name in await self._store.administered(key(account)) if await self.domain(name)])
 
     async def add_admin(self, domain: str, account: str) -> None:
         """NotFound where the domain is not ours, or there is no such account."""

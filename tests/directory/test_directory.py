@@ -77,6 +77,15 @@ async def test_an_account_comes_and_goes(directory: Directory) -> None:
         await directory.remove_account("bob@a.test")
 
 
+async def test_a_domain_that_the_config_has_no_more_is_administered_by_nobody(directory: Directory) -> None:
+    await directory.add_account("ann@a.test", "secret")
+    await directory.add_admin("a.test", "ann@a.test")
+    assert await directory.administered("ann@a.test") == ("a.test",)
+    directory.configure(AUTH, ["c.test"])
+    assert await directory.administered("ann@a.test") == ()
+    assert not await directory.administers("ann@a.test", "a.test")
+
+
 @pytest.mark.parametrize("address", ['""ann""@a.test', '"\\"ann\\""@a.test'])
 async def test_quotes_are_taken_away_once(directory: Directory, address: str) -> None:
     """Who judges an address by its key form and who acts upon it mean the same account."""

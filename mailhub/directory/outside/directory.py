@@ -111,7 +111,8 @@ class OutsideDirectory(Directory):
 
     async def administered(self, account: str) -> tuple[str, ...]:
         name = key(account)
-        return tuple(await self.source.tables.administered(self.source.ask, name)) if _askable(name) else ()
+        found = await self.source.tables.administered(self.source.ask, name) if _askable(name) else []
+        return tuple([domain for domain in found if await self.domain(domain)])
 
     async def add_admin(self, domain: str, account: str) -> None:
         _refuse()
