@@ -45,9 +45,14 @@ class Delegated:
         self._control, self._directory, self._router, self._routes = control, directory, router, Routes(router)
         self._operators, self._mail, self._delimiter = operators, mail, delimiter
 
-    async def perform(self, request: words.Request[Answer], domains: Domains) -> Answer:
-        """As `Control.perform`, for who administers these `domains`, in small letters; ControlError "denied" for what is not theirs."""
-        return cast(Answer, await rule(type(request))(self, request, domains))
+    async def perform(self, request: words.Request[Answer], domains: Domains, whole: Domains | None = None) -> Answer:
+        """As `Control.perform`, for who administers these `domains`, in small letters; ControlError "denied" for what is not theirs. `whole`:
+        those of them where all may be done that an administrator may, None for each; who may do less touches no administrator."""
+        judged = rule(type(request))
+        named = getattr(request, "address", "") or getattr(request, "account", "")
+        if whole is not None and domain_of(named) in domains - whole:
+            await self._theirs(named, domains, whole)
+        return cast(Answer, await judged(self, request, domains))
 
     # --- what a request is about
 
@@ -163,14 +168,14 @@ class Delegated:
         """Names of those who run the server, and of those who have its mail."""
         return {*self._operators, *self._mail} | await self._routes.passed(self._mail)
 
-    async def _theirs(self, address: str, domains: Domains) -> None:
+    async def _theirs(self, address: str, domains: Domains, whole: Domains | None = None) -> None:
         """Denied for an address of another domain, and for one of somebody who may do more than who asks: which of them is not told."""
         _among(domain_of(key(address)), domains)
-        if not await self._is_theirs(address, domains, await self._above()):
+        if not await self._is_theirs(address, domains if whole is None else whole, await self._above()):
             raise ControlError("denied", f"{address}: only who runs the whole server changes that name")
 
     async def _is_theirs(self, address: str, domains: Domains, above: Collection[str]) -> bool:
-        """Of an address in the domains."""
+        """Of an address that is in one of them, or of who may do less."""
         name = key(address)
         if key(name) != name:  # somebody else's, once more quotes are taken away
             return False

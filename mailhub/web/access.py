@@ -29,10 +29,12 @@ _CREDENTIALS = 4_096  # characters of Authorization
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asks, in words for the log. `domains`: what he asks for has to lie there; None: anywhere."""
+    """Who asks, in words for the log. `domains`: what he asks for has to lie there; None: anywhere. `whole`: those of them where he may do
+    all that an administrator may."""
 
     name: str
     domains: frozenset[str] | None = None
+    whole: frozenset[str] = frozenset()
 
 
 class Access:
@@ -144,7 +146,7 @@ def _asker(name: str, scopes: Collection[str], action: str) -> Asker | None:
     if allowed(scopes, action):
         return Asker(name)
     found = domains(scopes, action)
-    return Asker(name, found) if found else None
+    return Asker(name, found, frozenset(one for one in found if f"*:write@{one}" in scopes)) if found else None
 
 
 def _short_of(scopes: Collection[str], action: str) -> Denied:

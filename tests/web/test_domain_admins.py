@@ -127,3 +127,16 @@ async def test_a_token_of_a_domain_is_held_to_it(here: Site) -> None:
     for path in ("/metrics", API + "log.follow", API + "trace.follow", API + "status", API + "queue.summary"):
         await program.ask("GET", path, 403, headers=everything)
     assert await program.ask("GET", API + "queue.list", headers=everything) == []
+
+
+async def test_a_token_for_a_part_of_a_domain_touches_no_administrator(here: Site) -> None:
+    """It would be all that he may do."""
+    await here.hub.directory.add_admin("a.test", EVE)
+    await here.hub.directory.add_account("new@a.test", None)
+    program = await here.browser()
+    for scope, status in (("user:write@a.test", 403), ("*:write@a.test", 200)):
+        made = await here.hub.control.perform(words.TokenAdd(name=scope[0], scopes=(scope, "*:write@b.test")))
+        headers = {"Authorization": f"Bearer {made.token}"}
+        for address, wanted in ((EVE, status), ("eve+x@a.test", 403 if status == 403 else 404), ("new@a.test", 200)):
+            asked = {"address": address, "password": "another password"}
+            await program.ask("POST", API + "user.passwd", wanted, json=asked, headers=headers)

@@ -50,7 +50,7 @@ def _handler(
             log.info("http: %s by %s from %s", action, who.name, client_of(request))
         if who.domains is None:
             return answered(await control.perform(asked))
-        return answered(await delegated.perform(asked, who.domains))
+        return answered(await delegated.perform(asked, who.domains, who.whole))
 
     return do
 
