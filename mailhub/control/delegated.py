@@ -50,7 +50,7 @@ class Delegated:
         those of them where all may be done that an administrator may, None for each; who may do less touches no administrator."""
         judged = rule(type(request))
         named = getattr(request, "address", "") or getattr(request, "account", "")
-        if whole is not None and domain_of(named) in domains - whole:
+        if whole is not None and split(named)[0] and domain_of(named) in domains - whole:
             await self._theirs(named, domains, whole)
         return cast(Answer, await judged(self, request, domains))
 

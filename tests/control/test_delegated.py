@@ -308,3 +308,10 @@ async def test_pages_of_the_queue_follow_each_other(hub: Hub, delegated: Delegat
     while page := await delegated.perform(words.QueueList(limit=3, after=found[-1] if found else ""), MINE):
         found += [one.id for one in page]
     assert found == sent
+
+
+async def test_who_may_do_less_is_told_of_a_whole_domain_all_the_same(delegated: Delegated) -> None:
+    quota = await delegated.perform(words.QuotaGet(address="@a.test"), MINE, frozenset())
+    assert quota.storage_limit == 1_000
+    with pytest.raises(ControlError):
+        await delegated.perform(words.QuotaGet(address=ANN), MINE, frozenset())
