@@ -114,8 +114,13 @@ async def test_a_disk_that_is_full_to_the_last_octet(tmp_path: Path) -> None:
             filler = small.fill()
             codes = [await mail.send(50_000) for _ in range(20)]
             assert codes[-1] // 100 == 4
-            status = await mail.status()
-            assert "database" in status.alarms or "files" in status.alarms, status.alarms
+            told: set[str] = set()
+            for _ in range(20):  # what is small may find room for a moment, and ends the alarm
+                told |= set((await mail.status()).alarms)
+                if told & {"database", "files"}:
+                    break
+                await mail.send(50_000)
+            assert told & {"database", "files"}, told
             filler.unlink()
             status = await mail.until(lambda status: not status.alarms)
             assert status.log_lost > 0, "its log lies there, too"

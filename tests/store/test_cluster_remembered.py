@@ -185,6 +185,12 @@ async def test_what_another_node_changes_in_the_directory_is_seen(pair: tuple[An
     assert await alone.account(ANN) is None, "an embedded store has nobody else who writes"
 
 
+async def stored(pair: tuple[Any, Any]) -> str:
+    """Ann's password, as the store has it."""
+    row = await pair[0].directory.account(ANN)
+    return str(row.password)
+
+
 async def test_who_signs_in_with_a_new_password_is_known_at_once_where_the_old_one_is_remembered(
     pair: tuple[Any, Any],
 ) -> None:
@@ -196,10 +202,10 @@ async def test_who_signs_in_with_a_new_password_is_known_at_once_where_the_old_o
         Browsers(store.browsers, directory, config.web, clock)
         for store, directory in zip(pair, (here, there), strict=True)
     ]
-    _, before = await one.begin(ANN, "192.0.2.1", "")
+    _, before = await one.begin(ANN, await stored(pair), "192.0.2.1", "")
     assert await other.shown(before, "192.0.2.1", "") is not None
     await here.set_password(ANN, "new")
-    _, after = await one.begin(ANN, "192.0.2.1", "")
+    _, after = await one.begin(ANN, await stored(pair), "192.0.2.1", "")
     assert await other.shown(after, "192.0.2.1", "") is not None
     assert await one.shown(before, "192.0.2.1", "") is None
     assert await other.shown(before, "192.0.2.1", "") is None
