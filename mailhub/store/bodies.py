@@ -49,6 +49,9 @@ class Spool:
         self.names = Names(files, folder)
         self.trouble = ""  # why the last body could not be kept
         self.failed: Callable[[], object] = bool  # called on the loop where one could not
+        self.let_go: Callable[[str], Awaitable[object]] | None = (
+            None  # removes a finished body that no row names; the store sets it
+        )
         self._count = 0
 
     def path(self, name: str) -> str:
@@ -97,7 +100,7 @@ class SpoolWriter:
         self._descriptor: int | None = None
         self._writing: asyncio.Task[None] | None = None
         self._error: OSError | None = None
-        self._aborted = False
+        self._aborted = self._finished = False
 
     @property
     def backlog(self) -> int:
@@ -148,6 +151,7 @@ class SpoolWriter:
             self.abort()
             raise self._spool.refused(self._name, error) from error
         self._spool.trouble = ""
+        self._finished = True
         return Body(self.size, spool=self._name)
 
     async def _make_safe(self) -> None:
@@ -171,6 +175,10 @@ class SpoolWriter:
     async def _discard(self) -> None:
         with contextlib.suppress(Temporary):
             await self.drain()
+        if self._finished and self._spool.let_go is not None:
+            with contextlib.suppress(Temporary):  # who gives up may not know that it was committed: the store knows
+                await self._spool.let_go(self._name)
+            return
         with contextlib.suppress(OSError):  # the next opening removes a file that no row names
             await asyncio.get_running_loop().run_in_executor(self._spool.pool, self._drop)
 

@@ -1,5 +1,6 @@
 """The mailbox half of the store contract, on both stores. What becomes of files is in test_store_mailboxes.py."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -213,6 +214,26 @@ async def test_a_large_message_is_whole_and_goes_with_its_last_copy(store: Any, 
     await stores.tidy(store)
     await store.mailboxes.sync()
     assert stores.bodies() == []
+
+
+async def test_who_gives_up_a_body_that_was_committed_takes_nothing_away(store: Any, stores: Stores) -> None:
+    """A browser that leaves while its draft is saved, or an answer that could not be read after the commit."""
+    folder = await inbox(store)
+    for committed in (True, False):
+        writer = store.queue.body_writer()
+        writer.feed(b"%d" % committed * 100_000)
+        new = NewMessage(await writer.finish(), 1, b"E", b"B")
+        if committed:
+            saving = asyncio.ensure_future(store.mailboxes.append(folder, [new]))
+            await asyncio.sleep(0)
+            saving.cancel()
+        writer.abort()
+    while not (await store.mailboxes.view(folder)).uids:
+        await asyncio.sleep(0)
+    assert await text(store, folder, 1) == b"1" * 100_000
+    if stores.server is None:
+        await store.mailboxes.sync()
+        assert stores.bodies() == []
 
 
 async def test_limits_hold_for_what_comes_not_for_what_is_there(store: Any) -> None:

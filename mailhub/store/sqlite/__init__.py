@@ -30,6 +30,7 @@ from .credentials import Statement
 from .directory import SqliteDirectory
 from .dkim import SqliteDkim
 from .dmarc import SqliteDmarc
+from .file_units import LetGo
 from .filer import Filer
 from .greylist import SqliteGreylist
 from .guard import SqliteGuard
@@ -158,6 +159,7 @@ class SqliteStore:
         self._syncs = ThreadPoolExecutor(_SYNCS, "mailhub-sync")
         spool = Spool(files, f"{self._data}/spool", self._pool, self._syncs, self._config.inline_limit)
         self._writer, self._reader = Writer(database, self._told), DiskLane("mailhub-reader")
+        spool.let_go = lambda name: self._writer.do(LetGo(name))
         db = self._reading(database)
         location = self._config.mail_location
         homes = Homes(files, mail, location)

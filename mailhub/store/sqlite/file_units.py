@@ -24,6 +24,18 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class LetGo:
+    """A spool file that somebody gave up goes, unless a unit that was given before has made it part of a message."""
+
+    patient: ClassVar[bool] = True
+    spool: str
+
+    def apply(self, db: sqlite3.Connection, told: Told) -> None:
+        if db.execute("select 1 from content where spool=?", (self.spool,)).fetchone() is None:
+            told.spools.append(self.spool)
+
+
+@dataclass(frozen=True, slots=True)
 class Placed:
     """Record places. A file whose row went away meanwhile is to be unlinked."""
 
