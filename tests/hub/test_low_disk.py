@@ -48,7 +48,7 @@ def fill(disk: Path, what: str) -> list[Path]:
 
 def looked_at_anew(hub: Hub) -> None:
     """As if a second had passed since the last look."""
-    hub.store.queue._space_checked = float("-inf")  # type: ignore[attr-defined]
+    hub.store.queue._space.looked = float("-inf")  # type: ignore[attr-defined]
 
 
 async def refused(hub: Hub) -> tuple[int, bytes]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from mailhub.model.errors import Exists, Permanent
-from mailhub.model.mailbox import SEPARATOR, Folder
+from mailhub.model.mailbox import SEEN, SEPARATOR, Folder
 
 from .contents import let_go
 from .engine import Tx
@@ -132,28 +132,35 @@ class Empty:
         if row is None:
             return False
         folder = await get_folder(tx, row[0])
-        rows = await tx.all("select uid, body from message where folder = %s order by uid limit %s", folder.id, _PART)
-        uids = [uid for uid, _ in rows]
+        rows = await tx.all(
+            "select uid, flags, size, body from message where folder = %s order by uid limit %s", folder.id, _PART
+        )
+        uids = [uid for uid, *_ in rows]
         for table in ("message", "rendered", "glimpse", "former"):
             await tx.run(f"delete from {table} where folder = %s and uid in %s", folder.id, uids)
-        await let_go(tx, [body for _, body in rows])
+        await let_go(tx, [body for *_, body in rows])
         await tx.run(
-            "update folder set modseq = modseq + 1, messages = messages - %s where id = %s", len(uids), folder.id
-        )
+            "update folder set modseq = modseq + 1, messages = messages - %s, unseen = unseen - %s, size = size - %s where id = %s",
+            len(rows), sum(not flags & SEEN for _, flags, _, _ in rows), sum(size for *_, size, _ in rows), folder.id,
+        )  # fmt: skip
         return True
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveAccount:
-    """What is left of an account without messages."""
+    """What is left of an account without messages. False, and nothing done: some came meanwhile."""
 
     account: str
 
-    async def apply(self, tx: Tx) -> None:
+    async def apply(self, tx: Tx) -> bool:
         await listing(tx, self.account)
-        for (number,) in await tx.all("select id from folder where account = %s order by id for update", self.account):
+        folders = await tx.all("select id from folder where account = %s order by id for update", self.account)
+        if await tx.one("select 1 from message where folder in %s limit 1", [number for (number,) in folders]):
+            return False
+        for (number,) in folders:
             await _erase(tx, number)
         if not self.account.startswith("-"):  # that entry is another's
             await tx.run("delete from acl where identifier in %s", [self.account, f"-{self.account}"])
         await tx.run("delete from annotation where holder = %s", self.account)
         await tx.run("delete from subscription where account = %s", self.account)
+        return True

@@ -243,9 +243,11 @@ class MysqlMailboxes:
         """The settling unit takes all that the message is made of."""
 
     async def remove_account(self, account: str) -> None:
-        while await self._engine.do(Empty(account), again=True):
-            pass
-        await self._engine.do(RemoveAccount(account), again=True)
+        gone = False
+        while not gone:
+            while await self._engine.do(Empty(account), again=True):
+                pass
+            gone = await self._engine.do(RemoveAccount(account), again=True)
 
     # --- upkeep ------------------------------------------------------------------------------------------------------
 

@@ -11,8 +11,7 @@ from functools import partial
 from mailhub.config import schema
 from mailhub.model import ids
 from mailhub.model.clock import Clock
-from mailhub.model.errors import LimitReached, Temporary
-from mailhub.model.reply import Reply
+from mailhub.model.errors import Temporary
 
 from ..api import (
     NOBODY,
@@ -30,6 +29,7 @@ from ..api import (
 )
 from ..bodies import StoredContent
 from ..files import Files
+from ..space import Space
 from . import queue_reads as reads
 from .engine import Engine, UnknownCommit
 from .nodes import Nodes, lease_of, node_of
@@ -40,8 +40,6 @@ from .queue_units import Put, Record
 
 log = logging.getLogger("mailhub.store")
 _UNKNOWN = (UnknownCommit, asyncio.CancelledError)  # after these nobody knows whether a unit was committed
-_NO_ROOM = Reply(452, "4.3.1", "Insufficient system storage")
-_SPACE_CHECK = 1.0  # seconds between two looks at the free space
 _LOOK = 2.0  # seconds between two looks at what others have left
 _MEND = 30.0  # seconds between two looks for flows without a turn
 _COUNTED = 5.0  # seconds for which counts are good enough: they go over an index of the whole queue
@@ -59,16 +57,13 @@ class MysqlQueue:
     def __init__(
         self, engine: Engine, nodes: Nodes, objects: Objects, clock: Clock, files: Files, config: schema.Store
     ) -> None:
-        self._engine, self._nodes, self._objects, self._clock, self._files = engine, nodes, objects, clock, files
-        self._floor, self._inode_floor = config.free_space_floor, config.inode_floor
+        self._engine, self._nodes, self._objects, self._clock = engine, nodes, objects, clock
+        self._space = Space(objects.folder, files, clock, config)
         self._reads = reads.ItemReads(self._content)
         self._leases: dict[int, _Lease] = {}
         self._numbers = itertools.count(1)
         self._unsure: list[Release] = []  # what may be leased in the store and is to nobody
         self.interrupted: Sequence[tuple[int, str]] = ()
-        self._space_checked = float("-inf")
-        self._space = 0
-        self._inodes: int | None = None
         self._counts: tuple[float, QueueCounts] | None = None
         self._watchers: list[Callable[[], None]] = []
         self._looked = self._mended = float("-inf")
@@ -102,14 +97,7 @@ class MysqlQueue:
         return StoredContent(number, prefix, body, self._objects, _never, tail)
 
     def check_space(self) -> None:
-        now = self._clock.monotonic()
-        if now - self._space_checked >= _SPACE_CHECK:
-            self._space_checked, self._space = now, self._files.free_space(self._objects.folder)
-            self._inodes = self._files.free_inodes(self._objects.folder)
-        if self._space < self._floor:
-            raise LimitReached(f"{self._space} octets free, store.free_space_floor is {self._floor}", _NO_ROOM)
-        if self._inodes is not None and self._inodes < self._inode_floor:
-            raise LimitReached(f"{self._inodes} inodes free, store.inode_floor is {self._inode_floor}", _NO_ROOM)
+        self._space.check()
 
     # --- leases ----------------------------------------------------------------------------------------------------
 

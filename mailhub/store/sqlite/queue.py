@@ -12,8 +12,7 @@ from typing import TypeVar
 from mailhub.config import schema
 from mailhub.model import ids
 from mailhub.model.clock import Clock
-from mailhub.model.errors import LimitReached, Temporary
-from mailhub.model.reply import Reply
+from mailhub.model.errors import Temporary
 
 from ..api import (
     NOBODY,
@@ -32,6 +31,7 @@ from ..api import (
 from ..bodies import Spool, SpoolWriter, StoredContent
 from ..files import Files
 from ..lane import Lane
+from ..space import Space
 from .queue_changes import Change, Corrupt, Release, Take
 from .queue_reads import LEASED, Damaged, QueueReads
 from .queue_units import Put, Record
@@ -39,8 +39,6 @@ from .writer import CommitError, Writer
 
 log = logging.getLogger("mailhub.store")
 _UNKNOWN = (CommitError, asyncio.CancelledError)  # after these nobody knows whether a unit was committed
-_NO_ROOM = Reply(452, "4.3.1", "Insufficient system storage")
-_SPACE_CHECK = 1.0  # seconds between two looks at the free space
 T = TypeVar("T")
 
 
@@ -60,7 +58,7 @@ class SqliteQueue:
                  files: Files, config: schema.Store) -> None:  # fmt: skip
         self._writer, self._reader = writer, reader
         self._spool, self._clock, self._files = spool, clock, files
-        self._floor, self._inode_floor = config.free_space_floor, config.inode_floor
+        self._space = Space(spool.folder, files, clock, config)
         self._reads = QueueReads(db, self._content)
         highest = db.execute(
             "select max(coalesce((select max(id) from item), 0), coalesce((select max(id) from content), 0),"
@@ -71,9 +69,6 @@ class SqliteQueue:
         self._numbers = itertools.count(1)
         self._unsure: list[Release] = []  # what may be leased in the store and is to nobody
         self.interrupted: Sequence[tuple[int, str]] = ()
-        self._space_checked = float("-inf")
-        self._space = 0
-        self._inodes: int | None = None
 
     def watch(self, listener: Callable[[], None]) -> None:
         """Nobody shares this store."""
@@ -104,21 +99,7 @@ class SqliteQueue:
             raise Temporary(f"store: {error}") from error
 
     def check_space(self) -> None:
-        now = self._clock.monotonic()
-        if now - self._space_checked >= _SPACE_CHECK:
-            try:
-                self._space, self._inodes = (
-                    self._files.free_space(self._spool.folder),
-                    self._files.free_inodes(self._spool.folder),
-                )
-            except OSError as error:
-                raise Temporary(f"{self._spool.folder}: {error.strerror or error}") from error
-            self._space_checked = now
-        if self._space < self._floor:
-            raise LimitReached(f"{self._space} octets free, store.free_space_floor is {self._floor}",
-                               _NO_ROOM)  # fmt: skip
-        if self._inodes is not None and self._inodes < self._inode_floor:
-            raise LimitReached(f"{self._inodes} inodes free, store.inode_floor is {self._inode_floor}", _NO_ROOM)
+        self._space.check()
 
     # --- leases ----------------------------------------------------------------------------------------------------
 
