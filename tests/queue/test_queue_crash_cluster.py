@@ -52,7 +52,7 @@ def test_random_lives_of_a_node(server: Mariadb) -> None:
 
     COUNTS.clear()
     steps = settings(
-        max_examples=max(3, LIVES // 3), stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck), database=None,
+        max_examples=max(12, LIVES // 3), stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck), database=None,
         phases=[Phase.generate],
     )  # fmt: skip
     run_state_machine_as_test(Lives, settings=steps)

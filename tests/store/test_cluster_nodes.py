@@ -342,3 +342,17 @@ async def test_mail_whose_flow_has_lost_its_turn_is_found(stores: Stores) -> Non
         b.queue.watch(lambda: None)
         await b.queue.look()
         assert {item.id for item in await b.queue.lease(CLOCK.now() + 20, 10)} == {lost.id, late.id}
+
+
+async def test_a_lease_that_nobody_holds_is_given_back(stores: Stores) -> None:
+    """Of a node that lives: a COMMIT whose answer was lost may have made it."""
+    async with nodes(stores, "a", "b") as (a, b):
+        put = await a.queue.put(queued(a, "x@one.test"))
+        kept = await a.queue.put(queued(a, "x@two.test"))
+        del a.queue._leases[put.lease]
+        await a.queue.give_back_lost()
+        assert await b.queue.lease(CLOCK.now(), 10) == [], "it may be on its way"
+        await a.queue.give_back_lost()
+        assert [item.id for item in await b.queue.lease(CLOCK.now(), 10)] == [put.id]
+        await a.queue.settle(Settle(kept.id, kept.lease, (Outcome(0, Fate.RELAYED, OK),)))
+        assert stores.count("item") == 1

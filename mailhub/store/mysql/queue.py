@@ -2,9 +2,10 @@
 node has taken up, or has been given, is not this one's to settle."""
 
 import asyncio
+import contextlib
 import itertools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -41,6 +42,7 @@ from .queue_units import Put, Record
 log = logging.getLogger("mailhub.store")
 _UNKNOWN = (UnknownCommit, asyncio.CancelledError)  # after these nobody knows whether a unit was committed
 _LOOK = 2.0  # seconds between two looks at what others have left
+_LOST = 50_000  # recipients that one look for lost leases takes in
 _MEND = 30.0  # seconds between two looks for flows without a turn
 _COUNTED = 5.0  # seconds for which counts are good enough: they go over an index of the whole queue
 
@@ -62,6 +64,8 @@ class MysqlQueue:
         self._reads = reads.ItemReads(self._content)
         self._leases: dict[int, _Lease] = {}
         self._numbers = itertools.count(1)
+        self._taking: set[int] = set()  # numbers of leases that are being taken
+        self._lost: set[tuple[int, int]] = set()  # items and leases that nobody held when it was looked last
         self._unsure: list[Release] = []  # what may be leased in the store and is to nobody
         self.interrupted: Sequence[tuple[int, str]] = ()
         self._counts: tuple[float, QueueCounts] | None = None
@@ -78,6 +82,7 @@ class MysqlQueue:
             self._looked = now
             if now - self._mended >= _MEND:
                 self._mended = now
+                await self.give_back_lost()
                 await self._engine.do(Mend(self._clock.now()), again=True)
             due = await self.next_due()
             if due is not None and due <= self._clock.now():
@@ -104,11 +109,25 @@ class MysqlQueue:
     def _new_lease(self) -> int:
         return lease_of(self._nodes.number, next(self._numbers))
 
+    @contextlib.contextmanager
+    def _being_taken(self, leases: Collection[int]) -> Iterator[None]:
+        """They stand in rows before anybody holds them."""
+        self._taking.update(leases)
+        try:
+            yield
+        finally:
+            self._taking.difference_update(leases)
+
     async def put(self, item: NewItem) -> Item:
         at_once = not (item.held or item.in_line) and len(item.recipients) <= LEASED
         leased = at_once and item.due <= self._clock.now() and self._nodes.sure
         again = next((unit.lease for unit in self._unsure if unit.item == item.id), 0)  # given again, it is the same
         lease = (again or self._new_lease()) if leased else 0
+        with self._being_taken([lease]):
+            return await self._put_leased(item, lease)
+
+    async def _put_leased(self, item: NewItem, lease: int) -> Item:
+        """`lease` 0: it is not."""
         numbers = [recipient.n for recipient in item.recipients]
         self._counts = None
         try:
@@ -120,8 +139,8 @@ class MysqlQueue:
         if isinstance(item.content, int):
             found = await self._shown(item.id, lease, numbers)
         else:
-            found = self._put(item, item.content.id, leased=leased)
-        if not leased:
+            found = self._put(item, item.content.id, leased=bool(lease))
+        if not lease:
             return found
         self._leases[lease] = _Lease(item.id, set(numbers))
         return replace(found, lease=lease, whole=True)
@@ -166,10 +185,15 @@ class MysqlQueue:
         if not flows:
             return []
         leases = {item: self._new_lease() for item in chosen}
+        with self._being_taken(leases.values()):
+            return await self._take(Take(now, chosen, flows, leases))
+
+    async def _take(self, unit: Take) -> list[Item]:
+        leases = unit.leases
         try:
-            taken = await self._engine.do(Take(now, chosen, flows, leases))
+            taken = await self._engine.do(unit)
         except _UNKNOWN:
-            self._unsure += [Release(item, leases[item], numbers) for item, numbers in chosen.items()]
+            self._unsure += [Release(item, leases[item], numbers) for item, numbers in unit.chosen.items()]
             raise
         items = []
         for number, recipients in taken.items():
@@ -192,6 +216,24 @@ class MysqlQueue:
             log.error("queue item %s is damaged and set aside: %s", ids.text(number), error)
             await self._engine.do(Corrupt(number, lease), again=True)
             return None
+
+    async def give_back_lost(self) -> None:
+        """Leases of this node in rows that nothing here holds are given back, when they were seen so once before: what a COMMIT made whose answer
+        was lost, or who was cut off between it and the reading of what he had taken."""
+        node = self._nodes.number
+        rows = await self._engine.all(
+            "select item, n, lease from recipient where lease between %s and %s limit %s",
+            lease_of(node, 0), lease_of(node + 1, -1), _LOST,
+        )  # fmt: skip
+        held: dict[tuple[int, int], list[int]] = {}
+        for item, n, lease in rows:
+            if lease not in self._leases and lease not in self._taking:
+                held.setdefault((item, lease), []).append(n)
+        for (item, lease), numbers in held.items():
+            if (item, lease) in self._lost and lease not in self._leases and lease not in self._taking:
+                log.warning("queue item %s: a lease that nobody holds is given back", ids.text(item))
+                await self._engine.do(Release(item, lease, numbers), again=True)
+        self._lost = set(held)
 
     async def next_due(self, busy: Busy = NOBODY) -> float | None:
         return await self._engine.look(partial(reads.next_due, busy=busy))
