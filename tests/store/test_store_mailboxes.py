@@ -1,4 +1,4 @@
-"""The mailbox half of the store contract, on the embedded store and real Maildirs."""
+"""What is the embedded store's own about mailboxes, with real Maildirs; the contract is in test_contract_mailboxes.py."""
 
 import contextlib
 import sqlite3
@@ -200,21 +200,6 @@ async def test_rebuild_keeps_uids_flags_and_uidvalidity(store: SqliteStore) -> N
     assert seen[-1] == (4, 4)
     rows = await store.mailboxes.rows(folder, [1, 5], rendered=True)
     assert [row.envelope[:12] for row in rows] == [b'(NIL "0" NIL', b'(NIL "4" NIL']
-
-
-async def test_recent_is_given_once(store: SqliteStore) -> None:
-    folder = await inbox(store)
-    await store.mailboxes.append(folder, [message(), message()])
-    assert await store.mailboxes.take_recent(folder) == 1
-    assert await store.mailboxes.take_recent(folder) == 3
-
-
-async def test_subscriptions_outlive_folders(store: SqliteStore) -> None:
-    await inbox(store)
-    await store.mailboxes.set_subscribed(WHO, "Ghost", True)
-    assert "Ghost" in await store.mailboxes.subscriptions(WHO)
-    await store.mailboxes.set_subscribed(WHO, "Ghost", False)
-    assert "Ghost" not in await store.mailboxes.subscriptions(WHO)
 
 
 @pytest.mark.parametrize("crashed", [False, True])
