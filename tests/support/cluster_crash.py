@@ -75,6 +75,7 @@ class ClusterMachine(Machine):
             kind="mysql", hosts=(f"unix:{self._server.socket}",), user="root", database=self._database, free_space_floor=0,
             objects=f"{self.path}/objects", inline_limit=1_000, connections=4,
             lease_seconds=3_600, poll_seconds=60,  # hours pass here
+            timeout=600,  # other deadlines come before it, and each waits for what is in flight
         )  # fmt: skip
         return MysqlStore(self.path, config, self.clock, "mx.test", self.files)
 
