@@ -132,6 +132,12 @@ def _operators(hub: "Hub") -> frozenset[str]:
     return frozenset([*map(key, hub.config.web.admins), f"@{hub.router.domain}"])
 
 
+async def _runs(hub: "Hub", name: str) -> bool:
+    """Whether an account is there, may sign in, and is one of web.admins."""
+    account = await hub.directory.account(name) if name in map(key, hub.config.web.admins) else None
+    return account is not None and account.enabled
+
+
 def _servers_mail(hub: "Hub") -> frozenset[str]:
     """Addresses of the mail that is for the server itself."""
     config, main = hub.config, hub.router.domain
@@ -148,7 +154,9 @@ async def serving_web(hub: "Hub", faults: Faults | None, undo: AsyncExitStack) -
     webmail = config.web.webmail and config.mode != "capture"
     browsers = Browsers(hub.store.browsers, hub.directory, config.web, hub.clock)
     sessions = Sessions(browsers, hub.directory, config.web) if webmail else None
-    access = Access(hub.control.tokens, hub.authenticator, lambda: hub.config.auth, config.web, hub.clock, sessions)
+    access = Access(
+        hub.control.tokens, hub.authenticator, lambda: hub.config.auth, config.web, hub.clock, partial(_runs, hub), sessions
+    )  # fmt: skip
     routes: list[Route] = health.routes(lambda: hub.trouble, lambda: alarms(hub)) + trying.routes(config.web.prefix)
     delimiter = config.delivery.recipient_delimiter
     delegated = Delegated(hub.control, hub.directory, hub.router, _operators(hub), _servers_mail(hub), delimiter)

@@ -44,10 +44,10 @@ def list_tokens(config: Path | None, as_json: bool) -> None:
         return print_json(found)
     rows = [
         (one.name, " ".join(one.scopes), moment(one.created), moment(one.expires) if one.expires else "never",
-         moment(one.used) if one.used else "never", one.client)
+         moment(one.used) if one.used else "never", one.client, one.maker)
         for one in found
     ]  # fmt: skip
-    return print_table(("NAME", "MAY", "MADE", "ENDS", "LAST USED", "FROM"), rows)
+    return print_table(("NAME", "MAY", "MADE", "ENDS", "LAST USED", "FROM", "BY"), rows)
 
 
 @token.command()

@@ -50,6 +50,9 @@ class Accounts:
         await self._directory.remove_account(request.address)
         await self._texts.forget(key(request.address))
         await self._mailboxes.remove_account(key(request.address))
+        for token in await self._tokens.page():
+            if token.maker == key(request.address):
+                await self._tokens.remove(token.name)
         return words.Done()
 
     async def users(self, request: words.UserList) -> tuple[words.User, ...]:

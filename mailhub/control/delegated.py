@@ -54,6 +54,15 @@ class Delegated:
             await self._theirs(named, domains, whole)
         return cast(Answer, await judged(self, request, domains))
 
+    async def spare(self, request: words.Request[Any]) -> None:
+        """Of a change on the whole server by a token for less than all of it ("user:write"): denied where it is done to who may do more than
+        the token, or says who administers what."""
+        if isinstance(request, words.DomainAdmins) and (request.add or request.remove):
+            raise ControlError("denied", "who administers a domain is said by who runs the whole server: *:write")
+        named = getattr(request, "address", "") or getattr(request, "account", "")
+        if split(named)[0] and not await self._is_theirs(named, frozenset(), await self._above()):
+            raise ControlError("denied", f"{named}: only who runs the whole server changes that name: *:write")
+
     # --- what a request is about
 
     async def account(self, request: Any, domains: Domains) -> Any:

@@ -45,6 +45,11 @@ def allowed(scopes: Iterable[str], action: str) -> bool:
     return any(scope in _covering(action) for scope in scopes)
 
 
+def is_whole(scopes: Iterable[str]) -> bool:
+    """Whether they are as good as an operator's browser: what is less touches no administrator (`delegated.spare`)."""
+    return "*:write" in scopes
+
+
 def domains(scopes: Iterable[str], action: str) -> frozenset[str]:
     """The domains that the scopes cover it for, one by one."""
     parts = [scope.partition("@") for scope in scopes]

@@ -37,13 +37,15 @@ class Tokens:
         token, now = _MARK + secrets.token_urlsafe(32), self._clock.now()
         expires = now + request.lifetime if request.lifetime else 0.0
         wanted = tuple(sorted({scope.lower() for scope in request.scopes}))
-        await self._store.put(TokenRow(request.name, digest(token), wanted, now, expires), LIMIT)
+        row = TokenRow(request.name, digest(token), wanted, now, expires, maker=request.maker)
+        await self._store.put(row, LIMIT)
         return words.MadeToken(token=token)
 
     async def page(self, request: words.TokenList) -> tuple[words.Token, ...]:
         return tuple(
             words.Token(
-                name=row.name, scopes=row.scopes, created=row.created, expires=row.expires, used=row.used, client=row.client
+                name=row.name, scopes=row.scopes, created=row.created, expires=row.expires, used=row.used, client=row.client,
+                maker=row.maker,
             )
             for row in await self._store.page()
         )  # fmt: skip

@@ -3,14 +3,14 @@
 import base64
 import binascii
 import ipaddress
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
 from aiohttp import web
 
 from mailhub.config.signin import Auth
 from mailhub.config.web import Web
-from mailhub.control.scopes import allowed, domains
+from mailhub.control.scopes import allowed, domains, is_whole
 from mailhub.control.tokens import Tokens, digest
 from mailhub.directory import Authenticator
 from mailhub.model.clock import Clock
@@ -30,15 +30,16 @@ _CREDENTIALS = 4_096  # characters of Authorization
 @dataclass(frozen=True, slots=True)
 class Asker:
     """Who asks, in words for the log. `domains`: what he asks for has to lie there; None: anywhere. `whole`: those of them where he may do
-    all that an administrator may."""
+    all that an administrator may. `is_operator`: he may do all that there is."""
 
     name: str
     domains: frozenset[str] | None = None
     whole: frozenset[str] = frozenset()
+    is_operator: bool = False
 
 
 class Access:
-    """One per hub. `auth`: [auth] as it is now."""
+    """One per hub. `auth`: [auth] as it is now. `stands`: whether an account whose browser made tokens runs the server still."""
 
     def __init__(
         self,
@@ -47,8 +48,10 @@ class Access:
         auth: Callable[[], Auth],
         web: Web,
         clock: Clock,
+        stands: Callable[[str], Awaitable[bool]],
         sessions: Sessions | None = None,
     ) -> None:
+        self._stands = stands
         self._tokens, self._authenticator, self._auth, self._clock = tokens, authenticator, auth, clock
         self._sessions, self._limit = sessions, web.requests_per_minute
         self._requests: Counters[str] = Counters(_MINUTE, _TABLE)
@@ -120,6 +123,8 @@ class Access:
         login = f"token {digest(shown)[:12]}"
         self._authenticator.admit(login, service=SERVICE, client=client)
         row = await self._tokens.shown(shown, client)
+        if row is not None and row.maker and not await self._stands(row.maker):
+            row = None
         if row is None:
             await self._authenticator.failed(login, "no such token, or it has ended", service=SERVICE, client=client)
             raise Denied(401, "no such token, or it has ended", f'{_BEARER} error="invalid_token"')
@@ -144,7 +149,7 @@ def _of_this_host(request: web.Request) -> bool:
 
 def _asker(name: str, scopes: Collection[str], action: str) -> Asker | None:
     if allowed(scopes, action):
-        return Asker(name)
+        return Asker(name, is_operator=is_whole(scopes))
     found = domains(scopes, action)
     return Asker(name, found, frozenset(one for one in found if f"*:write@{one}" in scopes)) if found else None
 

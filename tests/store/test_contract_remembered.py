@@ -96,7 +96,7 @@ async def test_keys_of_a_domain(store: Any) -> None:
 
 
 async def test_tokens(store: Any) -> None:
-    one = TokenRow("monitor é", "ab" * 32, ("queue:read",), 1.5, 99.0)
+    one = TokenRow("monitor é", "ab" * 32, ("queue:read",), 1.5, 99.0, maker="ö@a.test")
     await store.tokens.put(one, 2)
     with pytest.raises(Exists):
         await store.tokens.put(replace(one, digest="x"), 2)

@@ -4,13 +4,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from support.hubs import PASSWORD
 from support.webmail import ANN, BOB, Site, site
 
 from mailhub.config.signin import Auth
 from mailhub.config.web import Web
 from mailhub.control import words
-from mailhub.control.scopes import ACTIONS, FOLLOWED, reads
+from mailhub.control.scopes import ACTIONS, FOLLOWED, SUBJECTS, reads
 from mailhub.model.clock import VirtualClock
 from mailhub.store.api import AccountRow
 
@@ -136,3 +137,56 @@ async def test_the_pages_tell_strangers_nothing_of_this_server(here: Site) -> No
     assert "script-src 'self'" in nobody.answer.headers["Content-Security-Policy"]
     assert "mailhub.test" not in text
     assert not {"style=", "onclick="} & set(text.split())
+
+
+async def test_a_token_ends_with_the_right_of_its_maker(here: Site) -> None:
+    """Whoever runs the server no more leaves no door open; and who has his name next does not open it again."""
+    bob = await here.signed_in(BOB)
+    wanted = {"name": "backup", "scopes": ["*:write"], "maker": ANN}
+    token = (await bob.ask("POST", API + "token.add", json=wanted))["token"]
+    (row,) = await bob.ask("POST", API + "token.list", json={})
+    assert row["maker"] == BOB, "not who is named"
+    program = await here.browser(Authorization=f"Bearer {token}")
+    await program.ask("GET", API + "queue.summary")
+    await here.hub.control.perform(words.UserEnable(address=BOB, enabled=False))
+    await program.ask("GET", API + "queue.summary", 401)
+    await here.hub.control.perform(words.UserEnable(address=BOB, enabled=True))
+    await program.ask("GET", API + "queue.summary")
+    config = here.hub.config
+    here.hub.config = replace(config, web=replace(config.web, admins=(ANN,)))
+    await program.ask("GET", API + "queue.summary", 401)
+    here.hub.config = config
+    await here.hub.control.perform(words.UserRemove(address=BOB))
+    await here.hub.control.perform(words.UserAdd(address=BOB, password=PASSWORD))
+    await program.ask("GET", API + "queue.summary", 401)
+    assert await here.hub.control.perform(words.TokenList()) == ()
+
+
+async def test_a_token_for_less_than_all_touches_no_administrator(here: Site) -> None:
+    """ "user:write" would be "*:write" else: by the password of somebody who may do all."""
+    control = here.hub.control
+    await control.perform(words.DomainAdd(name="shop.test"))
+    await control.perform(words.UserAdd(address="eve@shop.test", password=PASSWORD))
+    await control.perform(words.DomainAdmins(name="shop.test", add="eve@shop.test"))
+    scopes = tuple(f"{subject}:write" for subject in SUBJECTS)
+    less = (await control.perform(words.TokenAdd(name="less", scopes=scopes))).token
+    program = await here.browser(Authorization=f"Bearer {less}")
+    changes: tuple[tuple[str, dict[str, object]], ...] = (
+        ("user.passwd", {"password": "mine by now"}), ("user.enable", {"enabled": False}), ("user.remove", {}),
+        ("alias.add", {"targets": [ANN]}), ("forward.set", {"targets": [ANN]}), ("second-factor.remove", {}),
+        ("app-password.add", {"name": "mine"}), ("sieve.put", {"account": BOB, "name": "x", "text": "keep;"}),
+    )  # fmt: skip
+    for action, fields in changes:
+        for name in (BOB, "eve@shop.test", BOB.replace("@", "+x@")):
+            said = await program.ask("POST", API + action, 403, json=_about(action, fields, name))
+            assert "*:write" in said["error"]
+    await program.ask("POST", API + "domain.admins", 403, json={"name": "shop.test", "add": ANN})
+    await program.ask("POST", API + "user.passwd", json={"address": ANN, "password": "another one"})
+    whole = (await control.perform(words.TokenAdd(name="whole", scopes=("*:write",)))).token
+    program = await here.browser(Authorization=f"Bearer {whole}")
+    await program.ask("POST", API + "user.passwd", json={"address": BOB, "password": "another one"})
+
+
+def _about(action: str, fields: dict[str, object], name: str) -> dict[str, object]:
+    field = "account" if action.startswith("sieve.") else "address"
+    return {**fields, field: name}

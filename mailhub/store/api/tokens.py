@@ -7,7 +7,7 @@ from typing import Protocol
 @dataclass(frozen=True, slots=True)
 class TokenRow:
     """`digest`: SHA-256 of the token, hex. `scopes`: what it may do ("queue:read"). Times are wall times; `expires` 0: never; `used`: last,
-    to the hour, by `client`; 0: never."""
+    to the hour, by `client`; 0: never. `maker`: the account whose browser made it, "" where a command did."""
 
     name: str
     digest: str
@@ -16,6 +16,7 @@ class TokenRow:
     expires: float = 0.0
     used: float = 0.0
     client: str = ""
+    maker: str = ""
 
 
 class TokenStore(Protocol):

@@ -18,12 +18,14 @@ former      ids that POP3 gave of messages at another server
 acl, annotation, subscription, url_key, quota: as in store.sqlite
 """
 
+from dataclasses import dataclass
+
 from mailhub.model.errors import Permanent
 
 from .engine import Engine
 from .schema_small import SMALL
 
-VERSION = 1
+VERSION = 2
 
 ADDRESS = "varchar(320) character set utf8mb4 collate utf8mb4_bin"  # of an account, a recipient, a sender
 LONG = "varchar(512) character set utf8mb4 collate utf8mb4_bin"
@@ -86,7 +88,25 @@ _NODES = (
     "create table slot (slot int not null primary key, last bigint not null)",
 )
 
-MIGRATIONS: dict[int, tuple[str, ...]] = {1: (*_NODES, *_QUEUE, *_MAILBOXES, *SMALL)}
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One that a later version has. It has a default: nodes of the version before write rows without it."""
+
+    table: str
+    name: str
+    definition: str
+
+    async def add(self, engine: Engine) -> None:
+        there = "select 1 from information_schema.columns where table_schema = database() and table_name = %s and column_name = %s"
+        if not await engine.one(there, self.table, self.name):
+            await engine.all(f"alter table {self.table} add column {self.name} {self.definition}")
+
+
+MIGRATIONS: dict[int, tuple[str | Column, ...]] = {
+    1: (*_NODES, *_QUEUE, *_MAILBOXES, *SMALL),
+    2: (Column("api_token", "maker", f"{ADDRESS} not null default ''"),),
+}
 
 
 async def migrate(engine: Engine) -> None:
@@ -102,7 +122,10 @@ async def migrate(engine: Engine) -> None:
         raise Permanent(f"the store has version {found}, this mailhub knows {VERSION}: start a newer mailhub")
     for number in range(found + 1, VERSION + 1):
         for statement in MIGRATIONS[number]:
-            await engine.all(statement.replace("create table ", "create table if not exists ", 1))
+            if isinstance(statement, Column):
+                await statement.add(engine)
+            else:
+                await engine.all(statement.replace("create table ", "create table if not exists ", 1))
         await engine.all("replace into meta values ('version', %s)", str(number))
 
 

@@ -11,7 +11,7 @@ from . import bounds
 from .credentials import Change
 from .engine import Engine, Tx
 
-_COLUMNS = "name, digest, scopes, created, expires, used, client"
+_COLUMNS = "name, digest, scopes, created, expires, used, client, maker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,8 @@ class PutToken:
             raise Exists(f"there is a token {row.name!r}")
         if not await bounds.room(tx, self.limit, "api_token"):
             raise LimitReached(f"there are {self.limit} tokens: remove one")
-        values = (row.name, row.digest, json.dumps(row.scopes), row.created, row.expires, row.used, row.client)
+        times = row.created, row.expires, row.used
+        values = (row.name, row.digest, json.dumps(row.scopes), *times, row.client, row.maker)
         await tx.insert(f"insert into api_token ({_COLUMNS})", [values])
 
 
@@ -54,5 +55,5 @@ class MysqlTokens:
 
 
 def _token(row: tuple[Any, ...]) -> TokenRow:
-    name, digest, scopes, *rest = row
-    return TokenRow(name.decode(), digest.decode(), tuple(json.loads(scopes)), *rest)
+    name, digest, scopes, created, expires, used, client, maker = row
+    return TokenRow(name.decode(), digest.decode(), tuple(json.loads(scopes)), created, expires, used, client, maker)

@@ -30,7 +30,7 @@ import sqlite3
 
 from mailhub.model.errors import Permanent
 
-VERSION = 27
+VERSION = 28
 
 # What orders and counts the queue. A trigger is one statement here: it holds no ";" before a line's end.
 _QUEUE_ORDER = """
@@ -105,6 +105,9 @@ create index domain_admin_account on domain_admin(account);
 _API_TOKEN = """
 create table api_token(name text primary key, digest text not null unique, scopes text not null, created real not null,
   expires real not null, used real not null, client text not null) without rowid;
+"""
+_TOKEN_MAKER = """
+alter table api_token add column maker text not null default '';
 """
 _WEBHOOK_EVENT = """
 create table webhook_event(id integer primary key autoincrement, hook text not null, event text not null, at real not null,
@@ -196,6 +199,7 @@ create table recipient(item integer not null, n integer not null, address text n
     + _DKIM
     + _DOMAIN_ADMIN
     + _API_TOKEN
+    + _TOKEN_MAKER
     + _WEBHOOK_EVENT
     + _DMARC_COUNT
     + _HISTORY
@@ -340,6 +344,7 @@ alter table item add column verdict text not null default '';
     25: _PASSKEY,
     26: _HISTORY_DELAY,
     27: _BROWSER,
+    28: _TOKEN_MAKER,
 }
 
 

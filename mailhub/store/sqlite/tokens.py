@@ -12,7 +12,7 @@ from ..lane import Lane
 from .credentials import Statement
 from .writer import Told, Writer
 
-_COLUMNS = "name, digest, scopes, created, expires, used, client"
+_COLUMNS = "name, digest, scopes, created, expires, used, client, maker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,9 @@ class PutToken:
             raise Exists(f"there is a token {row.name!r}")
         if len(names) >= self.limit:
             raise LimitReached(f"there are {self.limit} tokens: remove one")
-        values = (row.name, row.digest, json.dumps(row.scopes), row.created, row.expires, row.used, row.client)
-        db.execute(f"insert into api_token({_COLUMNS}) values (?,?,?,?,?,?,?)", values)
+        times = row.created, row.expires, row.used
+        values = (row.name, row.digest, json.dumps(row.scopes), *times, row.client, row.maker)
+        db.execute(f"insert into api_token({_COLUMNS}) values (?,?,?,?,?,?,?,?)", values)
 
 
 class SqliteTokens:

@@ -2,6 +2,7 @@
 
 import logging
 
+import msgspec
 from aiohttp import web
 
 from mailhub.control import words
@@ -35,7 +36,7 @@ class TokenRoutes:
     async def _add(self, request: web.Request) -> web.StreamResponse:
         session = _administrator(await self._sessions.required(request))
         await self._sessions.fresh(request)
-        asked = await read(request, words.TokenAdd)
+        asked = msgspec.structs.replace(await read(request, words.TokenAdd), maker=session.account)
         made = await self._control.perform(asked)
         _note(request, session, "token.add", asked.name, " ".join(asked.scopes))
         return answered(made)

@@ -8,7 +8,7 @@ import { act, at, badge, button, copyButton, filled, heading, ifDone, list, noti
 const PAGE = 1000; // all that there may be
 const DAY = 86_400;
 
-/** @typedef {{name: string, scopes: string[], created: number, expires: number, used: number, client: string}} Token */
+/** @typedef {{name: string, scopes: string[], created: number, expires: number, used: number, client: string, maker: string}} Token */
 
 /** @type {import("./main.js").Show} */
 export async function show(holder) {
@@ -18,7 +18,7 @@ export async function show(holder) {
   const columns = [
     { name: say("name"), cell: (/** @type {Token} */ one) => one.name },
     { name: say("scopes"), cell: (/** @type {Token} */ one) => one.scopes.map((scope) => element("div", {}, element("code", {}, scope))) },
-    { name: say("made"), cell: (/** @type {Token} */ one) => at(one.created) },
+    { name: say("made"), cell: (/** @type {Token} */ one) => (one.maker ? `${at(one.created)} (${one.maker})` : at(one.created)) },
     { name: say("until"), cell: (/** @type {Token} */ one) => (one.expires ? (one.expires * 1000 < Date.now() ? badge("bad", say("ended")) : at(one.expires)) : say("forEver")) },
     { name: say("lastUsed"), cell: (/** @type {Token} */ one) => (one.used ? `${at(one.used)} (${one.client})` : say("never")) },
     { name: say("actions"), kind: "tight acts", cell: (/** @type {Token} */ one) => button(say("remove"), () => remove(one.name), "danger") },
