@@ -10,11 +10,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from support.galera import Node
+from support.radosgw import Radosgw
 from support.server import REPOSITORY
 
 SMTP, IMAP = 2525, 1143
@@ -68,7 +69,8 @@ class Hub:
 
     node: Node
     folder: Path
-    objects: Path
+    objects: str  # where bodies lie
+    environment: Mapping[str, str] = field(default_factory=dict)
     process: "subprocess.Popen[bytes] | None" = None
 
     @property
@@ -87,12 +89,15 @@ class Hub:
             objects=self.objects, address=self.address, smtp=SMTP, imap=IMAP,
         ))  # fmt: skip
 
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "PYTHONPATH": str(REPOSITORY), **self.environment}
+
     def command(self, *words: str, text: str = "") -> str:
         """An operator's command; the server is down, or answers by its socket."""
         done = subprocess.run(
             self.node.command(sys.executable, "-m", "mailhub", "--config", str(self.config), *words),
             input=text, text=True, capture_output=True, check=False, timeout=60, cwd=REPOSITORY,
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+            env=self._environment(),
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -101,7 +106,7 @@ class Hub:
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 self.node.command(sys.executable, "-m", "mailhub", "--config", str(self.config), "serve"),
-                stdout=log, stderr=log, cwd=REPOSITORY, start_new_session=True, env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+                stdout=log, stderr=log, cwd=REPOSITORY, start_new_session=True, env=self._environment(),
             )  # fmt: skip
 
     def wait(self) -> None:
@@ -141,6 +146,14 @@ class Hub:
             except subprocess.TimeoutExpired:
                 self.kill()
 
+    def send(self, account: str, number: int) -> int:
+        """The answer to the message of that number."""
+        with smtplib.SMTP(self.address, SMTP, timeout=60) as client:
+            client.ehlo("out.test")
+            client.mail("sender@out.test")
+            assert client.rcpt(account)[0] == 250
+            return client.data(letter(number))[0]
+
     def imap(self, account: str) -> imaplib.IMAP4:
         client = imaplib.IMAP4(self.address, IMAP, timeout=30)
         client.login(account, PASSWORD)
@@ -148,10 +161,14 @@ class Hub:
 
 
 @contextlib.contextmanager
-def cluster(folder: Path, nodes: Sequence[Node], *accounts: str) -> Iterator[list[Hub]]:
-    """Running, with these accounts."""
+def cluster(
+    folder: Path, nodes: Sequence[Node], *accounts: str, objects: "Radosgw | None" = None
+) -> Iterator[list[Hub]]:
+    """Running, with these accounts. `objects`: the server of bodies; else they lie in a folder that all share."""
     nodes[0].run("drop database if exists mailhub; create database mailhub character set utf8mb4 collate utf8mb4_bin")
-    hubs = [Hub(node, folder / f"hub{node.number}", folder / "objects") for node in nodes]
+    where = str(folder / "objects") if objects is None else objects.bucket("mail")
+    environment = {} if objects is None else objects.environment
+    hubs = [Hub(node, folder / f"hub{node.number}", where, environment) for node in nodes]
     for hub in hubs:
         hub.write()
     hubs[0].start()
@@ -167,6 +184,13 @@ def cluster(folder: Path, nodes: Sequence[Node], *accounts: str) -> Iterator[lis
     finally:
         for hub in hubs:
             hub.stop()
+
+
+def letter(number: int) -> str:
+    """Some are objects."""
+    size = 20_000 if number % 7 == 0 else 300
+    start = f"Subject: message {number}\r\nMessage-ID: <{number}@out.test>\r\n\r\n"
+    return start + ("x" * 70 + "\r\n") * (size // 70)
 
 
 @dataclass
@@ -205,12 +229,7 @@ class Senders:
         at = first
         while not self._ended.is_set():
             number = self._number()
-            size = 20_000 if number % 7 == 0 else 300  # some are objects
-            text = (
-                f"Subject: message {number}\r\nMessage-ID: <{number}@out.test>\r\n\r\n"
-                + "x" * 70
-                + "\r\n" * (size // 70)
-            )
+            text = letter(number)
             while not self._ended.is_set():
                 at += 1
                 if self._try(self.hubs[at % len(self.hubs)], number, text):

@@ -18,6 +18,7 @@ import pytest
 
 PROVIDER = Path("/usr/lib/galera/libgalera_smm.so")
 START = 60.0  # seconds
+_OUTSIDE = 254  # this side's number on the bridge
 _LETTERS = iter("abcdefghijklmnopqrstuvwxyz")  # one for each cluster of this process
 
 
@@ -35,6 +36,11 @@ class Node:
     @property
     def socket(self) -> Path:
         return self.folder / "s"
+
+    @property
+    def side(self) -> str:
+        """The address by which the node finds who looks on from outside."""
+        return f"{self.address.rpartition('.')[0]}.{_OUTSIDE}"
 
     def command(self, *rest: str) -> list[str]:
         """Something that runs in the node's namespace."""
@@ -146,7 +152,7 @@ def _network(count: int) -> Iterator[list[tuple[str, str]]]:
         _ip("link", "add", bridge, "type", "bridge")
         undo.callback(_ip, "link", "del", bridge)
         _ip("link", "set", bridge, "up")
-        _ip("address", "add", f"{net}.254/24", "dev", bridge)  # this side looks on from here
+        _ip("address", "add", f"{net}.{_OUTSIDE}/24", "dev", bridge)  # this side looks on from here
         for number in range(1, count + 1):
             space = f"mh{run}-{number}"
             _ip("netns", "add", space)

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import obstore
+from obstore.store import from_url
 
 from mailhub.config.schema import Store as StoreConfig
 from mailhub.model.clock import Clock, VirtualClock
@@ -31,6 +33,7 @@ class Stores:
     clock: Clock = CLOCK
     config: StoreConfig = field(default_factory=lambda: StoreConfig(free_space_floor=0, sync_interval=0.01))
     database: str = "mailhub"
+    objects: str = ""  # of a cluster, where it is not the folder "objects": "s3://BUCKET/PREFIX"
 
     def make(self, node: str = "a", **options: object) -> Any:
         config = msgspec.structs.replace(self.config, **options)
@@ -38,7 +41,7 @@ class Stores:
             return SqliteStore(self.path, config, self.clock, "mx.test")
         config = msgspec.structs.replace(
             config, kind="mysql", hosts=self._hosts(node), user="root", database=self.database,
-            objects=str(self.path / "objects"),
+            objects=self.objects or str(self.path / "objects"),
         )  # fmt: skip
         return MysqlStore(self.path / node, config, self.clock, f"{node}.mx.test")
 
@@ -76,10 +79,13 @@ class Stores:
         else:
             await store.collector.collect(-1.0)
 
-    def bodies(self) -> list[Path]:
-        """Files that hold large bodies."""
+    def bodies(self) -> list[str]:
+        """Names of what holds large bodies."""
+        if self.objects:
+            pages = obstore.list(from_url(self.objects, client_options={"allow_http": True}))
+            return [found["path"] for page in pages for found in page if found["path"].endswith(".body")]
         folder = self.path / ("spool" if self.server is None else "objects")
-        return [path for path in folder.rglob("*") if path.is_file()]
+        return [path.name for path in folder.rglob("*") if path.is_file()]
 
 
 def queued(
@@ -98,7 +104,7 @@ def queued(
 
 
 @contextmanager
-def emptied(server: Mariadb | Node, path: Path, database: str = "mailhub") -> Iterator[Stores]:
+def emptied(server: Mariadb | Node, path: Path, database: str = "mailhub", objects: str = "") -> Iterator[Stores]:
     """A database as new. Its tables stay from test to test: to make them takes a second, to empty them a few milliseconds."""
     server.run(f"create database if not exists {database} character set utf8mb4 collate utf8mb4_bin")
     names = server.run(
@@ -106,4 +112,4 @@ def emptied(server: Mariadb | Node, path: Path, database: str = "mailhub") -> It
     ).split()
     statements = [f"delete from `{name}`;" for name in names]
     server.run("\n".join([*statements, "delete from meta where name != 'version';" if names else ""]), database)
-    yield Stores(path, server, database=database)
+    yield Stores(path, server, database=database, objects=objects)

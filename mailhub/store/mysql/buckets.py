@@ -18,6 +18,7 @@ from ..files import Files
 T = TypeVar("T")
 _PART = 1_048_576  # octets taken from the net at a time
 _PAGE = 1_000
+TIMEOUT = "60s"  # of one request, whole; there are two more where it fails
 _CLOCK = "zz-clock"  # behind all bodies
 
 
@@ -122,7 +123,7 @@ class S3:
         from obstore.store import from_url
 
         self._obstore: Any = obstore
-        options: Any = {"timeout": "60s", "connect_timeout": "5s", "allow_http": True}
+        options: Any = {"timeout": TIMEOUT, "connect_timeout": "5s", "allow_http": True}
         retries: Any = {"max_retries": 2}
         self._store: Any = from_url(url, client_options=options, retry_config=retries)
         self._url = url

@@ -177,6 +177,7 @@ class MysqlMailboxes:
         if name is None:
             return ReadFile(file, head + data + tail, size)
         body = Body(octets, spool=name)
+        await self._objects.here(name)  # who has been told its size can not be told any more that it is away
         return OpenContent(file, head, StoredContent(0, b"", body, self._objects, _never, tail))
 
     # --- changing ----------------------------------------------------------------------------------------------------

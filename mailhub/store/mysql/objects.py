@@ -69,10 +69,11 @@ class Objects:
     async def read(self, name: str, offset: int, length: int) -> bytes:
         if len(name) == HEX:
             return (await self._load(bytes.fromhex(name)))[offset : offset + length]
-        await self._here(name)
+        await self.here(name)
         return await self._spool.read(name, offset, length)
 
-    async def _here(self, name: str) -> None:
+    async def here(self, name: str) -> None:
+        """A copy is in the folder when this returns; Temporary."""
         if name in self._held:
             self._held.move_to_end(name)
             return
@@ -87,13 +88,14 @@ class Objects:
         path = self._spool.path(name)
         part = f"{path}.part"
         try:
-            with contextlib.suppress(OSError):
-                self._files.unlink(part)
+            self._unlink(part)
             await self.bucket.get(name, part)
             self._files.rename(part, path)
             self.hold(name, self._files.size(path) or 0)
         except OSError as error:
             raise Temporary(f"copy of object {name}: {error}") from error
+        finally:
+            self._unlink(part)  # half of it is of no use, and no bound counts it
 
     def hold(self, name: str, size: int) -> None:
         """A copy is in the folder; older ones make room."""
@@ -107,8 +109,11 @@ class Objects:
         size = self._held.pop(name, None)
         if size is not None:
             self._sum -= size
-            with contextlib.suppress(OSError):
-                self._files.unlink(self._spool.path(name))
+            self._unlink(self._spool.path(name))
+
+    def _unlink(self, path: str) -> None:
+        with contextlib.suppress(OSError):
+            self._files.unlink(path)
 
     async def delete(self, name: str) -> None:
         self.drop(name)
