@@ -30,6 +30,7 @@ from .setup import zone
 Answer = TypeVar("Answer")
 Domains = frozenset[str]
 _LOOKED = words.PAGE  # rows in one look
+_STEP = 100  # messages of one step of an action
 _CODES = re.compile(r"\A[245][0-9]{2}(?: [245]\.[0-9]{1,3}\.[0-9]{1,3})?")
 _NO_ADDRESS = ("\\", "|", "/", ":", '"')  # how the local part of what is more than an address begins
 
@@ -112,9 +113,49 @@ class Delegated:
         return await self._control.perform(request)
 
     async def quarantine(self, request: Any, domains: Domains) -> Any:
-        """What is held for one account alone."""
-        await self._theirs(request.account, domains)
-        return await self._control.perform(request)
+        """What is held for one account alone; or, without one, for addresses in the domains and for nobody else."""
+        if request.account:
+            await self._theirs(request.account, domains)
+            return await self._control.perform(request)
+        if isinstance(request, words.QuarantineList):
+            return await self._held(request.which, request.after, request.limit, domains)
+        if isinstance(request, words.QuarantineShow):
+            if not await self._held(words.Which(ids=(request.id,)), "", 1, domains):
+                raise ControlError("not_found", f"no message {request.id} in quarantine")
+            return await self._control.perform(request)
+        limit = len(request.which.ids) or _STEP
+        ids = tuple([one.message.id for one in await self._held(request.which, request.after, limit, domains)])
+        if not ids:
+            return words.Touched(messages=0)
+        touched = await self._control.perform(msgspec.structs.replace(request, which=words.Which(ids=ids), after=""))
+        more = not request.which.ids and len(ids) == limit
+        return msgspec.structs.replace(touched, seen=len(ids), after=ids[-1] if more else "")
+
+    async def _held(
+        self, which: words.Which, after: str, limit: int, domains: Domains
+    ) -> tuple[words.Quarantined, ...]:
+        """Oldest first. Not what is for somebody who may do more: that it is there is not told."""
+        above, found = await self._above(), dict[str, words.Quarantined]()
+        for domain in sorted(domains):
+            if domain_of(which.recipient or f"@{domain}") != domain:
+                continue
+            looked = words.QuarantineList(which=msgspec.structs.replace(which, recipient=which.recipient or f"@{domain}"), after=after, limit=_LOOKED)  # fmt: skip
+            own = 0
+            while page := await self._control.perform(looked):
+                for one in page:
+                    if await self._all_theirs(one.message, domains, above):
+                        found[one.message.id] = one
+                        own += 1
+                if own >= limit or len(page) < _LOOKED:
+                    break
+                looked = msgspec.structs.replace(looked, after=page[-1].message.id)
+        return tuple(sorted(found.values(), key=lambda one: (len(one.message.id), one.message.id))[:limit])
+
+    async def _all_theirs(self, message: words.QueuedMessage, domains: Domains, above: Collection[str]) -> bool:
+        for to in message.recipients:
+            if domain_of(to.address) not in domains or not await self._is_theirs(to.address, domains, above):
+                return False
+        return True
 
     # --- lists
 
@@ -214,8 +255,8 @@ def _narrowed(which: words.Which, domain: str) -> list[words.Which]:
 
 
 def _of_theirs(message: words.QueuedMessage, domains: Domains) -> words.QueuedMessage:
-    """What a sender's administrator may know: whole recipients in his domains, of others the domain and the codes of what was said; a
-    recipient's administrator: those in his domains, for a sender tells none of the others."""
+    """What a sender's administrator may know: whole recipients in his domains, of others the domain that the sender wrote to and the codes
+    of what was said; a recipient's administrator: those in his domains, for a sender tells none of the others."""
     told = [one for one in message.recipients if not one.address.startswith(_NO_ADDRESS)]
     own = [one for one in told if domain_of(one.address) in domains]
     if domain_of(message.sender) in domains:
@@ -224,8 +265,9 @@ def _of_theirs(message: words.QueuedMessage, domains: Domains) -> words.QueuedMe
 
 
 def _masked(to: words.QueuedTo) -> words.QueuedTo:
-    codes = _CODES.match(to.last)
-    return msgspec.structs.replace(to, address=f"@{domain_of(to.address)}", last=codes[0] if codes else "")
+    """Where somebody else's alias leads, and which host said it, is not told."""
+    codes, written = _CODES.match(to.last), f"@{domain_of(to.named or to.address)}"
+    return msgspec.structs.replace(to, address=written, named="", last=codes[0] if codes else "", remote="", tls="")
 
 
 Rule = Callable[[Delegated, Any, Domains], Awaitable[Any]]

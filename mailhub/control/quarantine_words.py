@@ -32,7 +32,8 @@ class QuarantineText(Struct, frozen=True, kw_only=True):
 
 
 class QuarantineList(Request[tuple[Quarantined, ...]], frozen=True, kw_only=True, tag="quarantine.list"):
-    """Oldest first. `account` in all of these: only what is for its addresses and nobody else's; "": everything."""
+    """Oldest first. `account` in all of these: only what is for its addresses and nobody else's; "": everything, and for who
+    administers domains what is for those and nobody else."""
 
     account: Address = ""
     which: Which = Which()

@@ -22,7 +22,7 @@ class Which(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class QueuedTo(Struct, frozen=True, kw_only=True):
     """A recipient in the queue. `due`: wall time of the next attempt; `last`: what the last one came to,
     `tried` when and by which `tls`; `deadline`: an attempt
-    that fails from then on is the last one."""
+    that fails from then on is the last one. `named`: the address that the sender gave, where an alias led on from there; else ""."""
 
     address: str
     state: str
@@ -33,6 +33,7 @@ class QueuedTo(Struct, frozen=True, kw_only=True):
     deadline: float
     tls: str = ""
     tried: float = 0.0
+    named: str = ""
 
 
 class QueuedMessage(Struct, frozen=True, kw_only=True):

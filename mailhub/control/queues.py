@@ -148,4 +148,5 @@ def _recipient(recipient: QueuedRecipient, deadline: float) -> words.QueuedTo:
         deadline=deadline,
         tls=recipient.tls,
         tried=recipient.tried,
+        named=recipient.path[0] if recipient.path else "",
     )

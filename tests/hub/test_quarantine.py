@@ -7,28 +7,16 @@ from typing import Any
 
 from click.testing import CliRunner
 from support.hubs import messages, running, send
+from support.suspicion import REASON, Suspicion
 
 from mailhub.cli.root import root
-from mailhub.config.schema import Check, Filter, Quarantine
+from mailhub.config.schema import Filter, Quarantine
 from mailhub.hub import Hub
 from mailhub.model.clock import VirtualClock
-from mailhub.model.verdict import Action
-from mailhub.policy.check import Stage, Statement
 from mailhub.policy.inspection import Inspection
-from mailhub.policy.visit import Visit
 from mailhub.store.api import QueueFilter
 
 ANN = "ann@mailhub.test"
-
-
-class Suspicion:
-    """A check that wants everything held."""
-
-    name, after, config = "suspicion", frozenset[str](), Check()
-    stage: Stage = "content"
-
-    async def ask(self, visit: Visit) -> Statement:
-        return Statement("bad", 7.5, "it looks odd", Action.QUARANTINE)
 
 
 def suspicious(hub: Hub) -> None:
@@ -54,7 +42,7 @@ async def test_it_is_listed_shown_let_go_and_deleted(tmp_path: Path) -> None:
             await send(hub, sender, ANN)
         listed = await command(tmp_path, "quarantine", "list")
         assert [one["message"]["sender"] for one in listed] == ["one@far.test", "two@far.test", "three@far.test"]
-        assert listed[0]["found"] == [{"check": "suspicion", "result": "bad", "score": 7.5, "reason": "it looks odd"}]
+        assert listed[0]["found"] == [{"check": "suspicion", "result": "bad", "score": 7.5, "reason": REASON}]
         first = listed[0]["message"]["id"]
         shown = await command(tmp_path, "quarantine", "show", first)
         assert "X-Mailhub-Verdict: quarantine, score 7.5;" in shown["text"]["header"]

@@ -10,15 +10,13 @@ from support.admin_pages import administered, agree, fill, go, opened
 from support.browser import CHROMIUM, chromium
 from support.hubs import messages, running, send
 from support.server import free_port
+from support.suspicion import Suspicion
 from support.webmail import ANN, BOB, Site
 
-from mailhub.config.filters import Check, Filter
+from mailhub.config.filters import Filter
 from mailhub.config.schema import Delivery, Listener
 from mailhub.control import words
-from mailhub.model.verdict import Action
-from mailhub.policy.check import Stage, Statement
 from mailhub.policy.inspection import Inspection
-from mailhub.policy.visit import Visit
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM, reason="no chromium")]
 NOBODY = Delivery(relayhost="[127.0.0.1]:1")  # where nobody listens
@@ -34,16 +32,6 @@ async def browser() -> AsyncIterator[Browser]:
 async def here(tmp_path: Path) -> AsyncIterator[Site]:
     async with administered(tmp_path, delivery=NOBODY) as made:
         yield made
-
-
-class Suspicion:
-    """A check that wants everything held."""
-
-    name, after, config = "suspicion", frozenset[str](), Check()
-    stage: Stage = "content"
-
-    async def ask(self, visit: Visit) -> Statement:
-        return Statement("bad", 7.5, "it <b>looks</b> odd", Action.QUARANTINE)
 
 
 async def stuck(here: Site, count: int = 1) -> list[str]:

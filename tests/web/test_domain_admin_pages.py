@@ -8,11 +8,14 @@ from playwright.async_api import Browser, expect
 from support.accessible import trouble
 from support.admin_pages import ADMIN, administered, agree, fill, go, opened
 from support.browser import CHROMIUM, chromium
-from support.hubs import PASSWORD, send
+from support.hubs import PASSWORD, messages, send
+from support.suspicion import Suspicion
 from support.webmail import ANN, BOB, Site
 
+from mailhub.config.filters import Filter
 from mailhub.config.schema import Delivery
 from mailhub.control import words
+from mailhub.policy.inspection import Inspection
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM, reason="no chromium")]
 EVE, CHIEF = "eve@a.test", "chief@a.test"
@@ -47,7 +50,7 @@ async def test_a_day_of_an_administrator(browser: Browser, here: Site) -> None:
     page = await opened(browser, here, account=ANN)
     await expect(page.locator("#view h1")).to_have_text("Domains")
     links = page.locator("#menu a")
-    await expect(links).to_have_text(["Domains", "Accounts", "Aliases", "Queue"])
+    await expect(links).to_have_text(["Domains", "Accounts", "Aliases", "Queue", "Quarantine"])
     await expect(page.locator("tbody tr")).to_have_count(1)
     await expect(page.get_by_role("button", name="New domain")).to_have_count(0)
     await page.locator("#view").get_by_role("link", name="a.test").click()
@@ -93,6 +96,26 @@ async def test_who_may_do_more_is_not_touched(browser: Browser, here: Site) -> N
     assert account.enabled
 
 
+async def test_what_is_held_for_the_domain(browser: Browser, here: Site) -> None:
+    hub = here.hub
+    hub.policy.inspection = Inspection((Suspicion(),), Filter(), "mx.test", hub.clock, hub.mailboxes.lane)
+    for recipient in (EVE, EVE, CHIEF, BOB):
+        await send(hub, "carl@far.test", recipient)
+    await hub.queue.idle()
+    page = await opened(browser, here, "quarantine", account=ANN)
+    rows = page.get_by_role("table", name="Quarantine").locator("tbody tr")
+    await expect(rows).to_have_count(2)
+    await expect(rows.first).to_contain_text("it <b>looks</b> odd")
+    await rows.first.get_by_role("checkbox").check()
+    await page.get_by_role("button", name="Release").click()
+    await expect(rows).to_have_count(1)
+    await page.get_by_role("button", name="Delete").click()  # all that there are
+    await agree(page)
+    await expect(page.get_by_text("Nothing is in quarantine.")).to_be_visible()
+    assert len(await messages(hub, EVE)) == 1
+    assert len(await hub.control.perform(words.QuarantineList())) == 2, "of others"
+
+
 @pytest.mark.parametrize(("locale", "scheme", "width"), [("en-GB", "light", 1280), ("zh-CN", "dark", 390)])
 async def test_nothing_serious(browser: Browser, here: Site, locale: str, scheme: str, width: int) -> None:
     await send(here.hub, EVE, "carl@far.test")
@@ -100,7 +123,17 @@ async def test_nothing_serious(browser: Browser, here: Site, locale: str, scheme
     page = await opened(
         browser, here, account=ANN, locale=locale, color_scheme=scheme, viewport={"width": width, "height": 800}
     )
-    for name in ("domains", "domains/a.test", "accounts", f"accounts/{EVE}", "aliases", "queue", "overview", "log"):
+    for name in (
+        "domains",
+        "domains/a.test",
+        "accounts",
+        f"accounts/{EVE}",
+        "aliases",
+        "queue",
+        "quarantine",
+        "overview",
+        "log",
+    ):
         await page.goto(f"{here.root}/admin#/{name}")
         await page.locator(f'#view > div[data-drawn="#/{name}"]').wait_for()
         assert await trouble(page) == [], name

@@ -9,8 +9,9 @@ from typing import Any, get_args
 import aiohttp
 import pytest
 from support.hubs import PASSWORD, running, send
+from support.suspicion import REASON, Suspicion
 
-from mailhub.config.filters import Check, Filter
+from mailhub.config.filters import Filter
 from mailhub.config.schema import Limits, Listener, Smtp
 from mailhub.config.signin import Auth
 from mailhub.config.web import Web
@@ -18,25 +19,12 @@ from mailhub.control import words
 from mailhub.control.scopes import ACTIONS, name
 from mailhub.directory.second_factor import STEP, code
 from mailhub.hub import Hub
-from mailhub.model.verdict import Action
-from mailhub.policy.check import Stage, Statement
 from mailhub.policy.inspection import Inspection
-from mailhub.policy.visit import Visit
 
 API = "/api/mailhub/v1/"
 ANN, BOB = "ann@mailhub.test", "bob@mailhub.test"
 DOORS = (Listener(protocol="smtp"), Listener(protocol="http", tls="none"))
 OWN = API + "own/quarantine"
-
-
-class Suspicion:
-    """A check that wants everything held."""
-
-    name, after, config = "suspicion", frozenset[str](), Check()
-    stage: Stage = "content"
-
-    async def ask(self, visit: Visit) -> Statement:
-        return Statement("bad", 7.5, "it looks odd", Action.QUARANTINE)
 
 
 class Site:
@@ -222,7 +210,7 @@ async def test_the_owner_has_his_part_of_the_quarantine(site: Site) -> None:
         await site.ask("POST", f"{OWN}/{foreign}/release", 404, owner=ann)
         await site.ask("DELETE", f"{OWN}/{foreign}", 404, owner=ann)
     shown = await site.ask("GET", f"{OWN}/{ids['1@far.test']}", owner=ann)
-    assert shown["quarantined"]["found"][0]["reason"] == "it looks odd"
+    assert shown["quarantined"]["found"][0]["reason"] == REASON
     assert (await site.ask("POST", f"{OWN}/{ids['2@far.test']}/release", owner=ann))["messages"] == 1
     assert (await site.ask("DELETE", f"{OWN}/{ids['5@far.test']}", owner=ann))["messages"] == 1
     await hub.queue.idle()

@@ -11,6 +11,7 @@ from support.hubs import PASSWORD
 from support.webmail import ANN, BOB, Site, site
 
 from mailhub.config.signin import Auth
+from mailhub.model.clock import VirtualClock
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM, reason="no chromium")]
 
@@ -113,6 +114,14 @@ async def test_what_opens_nothing(browser: Browser, here: Site) -> None:
     assert told["account"] == ANN
     await there.own("POST", "session/passkey", 401, json=shown)  # once more
     assert kept["credentialId"]
+
+    shown = await page.evaluate(
+        "async () => { const {shown} = await import('/static/common/passkeys.js'); return await shown(); }"
+    )
+    assert isinstance(here.hub.clock, VirtualClock)
+    await here.hub.clock.advance(301)
+    said = await there.own("POST", "session/passkey", 401, json=shown)
+    assert "too late" in said["error"]
 
     async def nobody_may(name: str, service: str, client: str) -> str:
         return f"{name} may not"

@@ -71,7 +71,7 @@ class PasskeyRoutes:
     async def _question(self, request: web.Request) -> web.StreamResponse:
         self._access.confidential(request)
         self._authenticator.admit("passkey", service=WEB, client=client_of(request))
-        return answered(self._passkeys.ask(_place(request)))
+        return answered(await self._passkeys.ask(_place(request)))
 
     async def _sign_in(self, request: web.Request) -> web.StreamResponse:
         self._access.confidential(request)

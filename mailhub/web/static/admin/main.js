@@ -23,7 +23,7 @@ const PAGES = {
   aliases: { needs: "alias.list", show: () => import("./aliases.js") },
   queue: { needs: "queue.list", show: () => import("./queue.js"), one: () => import("./message.js"), apart: true },
   trace: { needs: "trace.find", show: () => import("./trace.js") },
-  quarantine: { needs: "", show: () => import("./quarantine.js") },
+  quarantine: { needs: "quarantine.list", show: () => import("./quarantine.js") },
   figures: { needs: "history.show", show: () => import("./figures.js"), apart: true },
   reports: { needs: "reports.dmarc", show: () => import("./reports.js") },
   guard: { needs: "ban.list", show: () => import("./guard.js"), apart: true },

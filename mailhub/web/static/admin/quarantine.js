@@ -3,6 +3,7 @@ import { element } from "../common/dom.js";
 import { say } from "../common/words.js";
 import { act, badge, button, heading, ifDone, link, list, number, place, shortly } from "./parts.js";
 import { box, many, selectAll } from "./queue.js";
+import { may } from "./who.js";
 
 const PAGE = 100;
 
@@ -13,7 +14,7 @@ export async function show(holder) {
   const body = element("div");
   const columns = [
     { name: say("select"), kind: "tight acts", cell: (/** @type {any} */ one) => box(one.message.id, chosen) },
-    { name: say("message"), kind: "tight", cell: (/** @type {any} */ one) => link(place("queue", one.message.id), one.message.id) },
+    { name: say("message"), kind: "tight", cell: (/** @type {any} */ one) => (may("queue.show") ? link(place("queue", one.message.id), one.message.id) : element("code", {}, one.message.id)) },
     { name: say("arrived"), kind: "tight", cell: (/** @type {any} */ one) => shortly(one.message.created) },
     { name: say("sender"), cell: (/** @type {any} */ one) => one.message.sender || "<>" },
     { name: say("recipients"), cell: (/** @type {any} */ one) => one.message.recipients.map((/** @type {any} */ to) => to.address).join(", ") },
