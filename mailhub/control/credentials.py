@@ -1,5 +1,6 @@
 """App passwords and second factors of accounts."""
 
+from mailhub.directory import Directory
 from mailhub.directory.app_passwords import AppPasswords
 from mailhub.directory.second_factor import SecondFactors
 from mailhub.model.clock import Clock
@@ -11,10 +12,12 @@ from . import words
 class Credentials:
     """The actions on what opens an account beside its password. `hostname`: what authenticator programs show."""
 
-    def __init__(self, store: DirectoryStore, clock: Clock, hostname: str) -> None:
+    def __init__(self, directory: Directory, store: DirectoryStore, clock: Clock, hostname: str) -> None:
+        self._directory = directory
         self._apps, self._factors = AppPasswords(store, clock), SecondFactors(store, clock, hostname)
 
     async def add_app_password(self, request: words.AppPasswordAdd) -> words.Generated:
+        await self._directory.hold(request.address)
         return words.Generated(password=await self._apps.add(request.address, request.name, request.services))
 
     async def app_passwords(self, request: words.AppPasswordList) -> tuple[words.AppPassword, ...]:
@@ -28,6 +31,7 @@ class Credentials:
         return words.Done()
 
     async def begin_second_factor(self, request: words.SecondFactorBegin) -> words.Enrolment:
+        await self._directory.hold(request.address)
         begun = await self._factors.begin(request.address)
         return words.Enrolment(secret=begun.secret, uri=begun.uri, recovery=begun.recovery)
 

@@ -107,7 +107,7 @@ class Control:
         junk = Junk(directory, store.junk, learnt)
         dkim = Dkim(directory, store.dkim, clock)
         self.tokens = tokens = Tokens(store.tokens, clock)
-        credentials = Credentials(store.directory, clock, hostname)
+        credentials = Credentials(directory, store.directory, clock, hostname)
         self._actions: dict[type, Callable[..., Awaitable[Any]]] = {
             words.Status: status,
             words.Reload: self._reload,

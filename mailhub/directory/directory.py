@@ -202,6 +202,10 @@ class Directory:
         finally:
             self._accounts.drop(name)
 
+    async def hold(self, address: str) -> None:
+        """To be called before something that opens the account besides its password is kept in the embedded store, which keeps such things with the
+        account's row and no longer. Permanent where the directory has its accounts elsewhere, and does not hear when they end."""
+
     async def set_alias(self, address: str, targets: Iterable[str]) -> Alias:
         """Make the alias, or give it these targets. Permanent where a name can not be used."""
         name = names.alias(address)

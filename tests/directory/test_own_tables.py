@@ -14,7 +14,9 @@ from mailhub.config import schema
 from mailhub.config.schema import Directory as Section
 from mailhub.control import words
 from mailhub.control.accounts import Accounts
+from mailhub.control.credentials import Credentials
 from mailhub.directory import Directory, Hasher
+from mailhub.directory.app_passwords import AppPasswords
 from mailhub.directory.outside import own
 from mailhub.directory.outside.own import OwnDirectory
 from mailhub.directory.outside.source import opened
@@ -43,21 +45,28 @@ def section(server: Mariadb, folder: Path) -> Section:
     )  # fmt: skip
 
 
+@pytest.fixture
+async def kept(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    """The embedded store, which has what opens accounts besides passwords."""
+    store = SqliteStore(tmp_path / "var", schema.Store(free_space_floor=0), SystemClock(), "mx.test")
+    await store.open()
+    yield store
+    await store.close()
+
+
 @pytest.fixture(params=["embedded", "mysql"])
-async def directory(request: pytest.FixtureRequest, server: Mariadb, tmp_path: Path) -> AsyncIterator[Directory]:
+async def directory(
+    request: pytest.FixtureRequest, server: Mariadb, kept: SqliteStore, tmp_path: Path
+) -> AsyncIterator[Directory]:
     """The same contract on both."""
     hasher, auth = Hasher(1, 100), schema.Auth(scheme="PLAIN", scram=())
     if request.param == "embedded":
-        store = SqliteStore(tmp_path / "var", schema.Store(free_space_floor=0), SystemClock(), "mx.test")
-        await store.open()
-        yield Directory(store.directory, auth, hasher, domains=["conf.test"])
-        await store.close()
+        yield Directory(kept.directory, auth, hasher, domains=["conf.test"])
     else:
         server.run(CLEAN)
         source = await opened(section(server, tmp_path), SystemClock())
         await own.migrate(source.pool)
-        nothing: Any = None
-        made = OwnDirectory(nothing, auth, hasher, domains=["conf.test"]).read(source)
+        made = OwnDirectory(kept.directory, auth, hasher, domains=["conf.test"]).read(source)
         yield made
         made.close()
     hasher.close()
@@ -177,6 +186,23 @@ async def test_who_is_disabled_is_signed_in_nowhere(directory: Directory, tmp_pa
     await accounts.enable(words.UserEnable(address="Ann@conf.test", enabled=False))
     assert await store.browsers.found("d") is None
     await store.close()
+
+
+async def test_what_else_opens_an_account_ends_with_it(directory: Directory, kept: SqliteStore) -> None:
+    """Who has the name next is somebody else."""
+    credentials = Credentials(directory, kept.directory, SystemClock(), "mx.test")
+    with pytest.raises(NotFound):
+        await credentials.add_app_password(words.AppPasswordAdd(address="ann@conf.test", name="phone"))
+    await directory.add_account("Ann@conf.test", "x")
+    made = await credentials.add_app_password(words.AppPasswordAdd(address="Ann@conf.test", name="phone"))
+    await credentials.begin_second_factor(words.SecondFactorBegin(address="ann@conf.test"))
+    apps = AppPasswords(kept.directory, SystemClock())
+    assert await apps.right("ann@conf.test", made.password, "imap", "192.0.2.1")
+    await directory.remove_account("ann@conf.test")
+    await directory.add_account("ann@conf.test", "another")
+    assert not await apps.right("ann@conf.test", made.password, "imap", "192.0.2.1")
+    assert await kept.directory.second_factor("ann@conf.test") is None
+    assert await credentials.app_passwords(words.AppPasswordList(address="ann@conf.test")) == ()
 
 
 async def test_it_serves_what_it_knows_while_the_database_is_away(server: Mariadb, tmp_path: Path) -> None:

@@ -13,6 +13,11 @@ from .source import Source
 
 READ_ONLY = "the directory is a database of others ([directory] kind), which is read and never written: change it there"
 
+NO_CREDENTIALS = (
+    "no app passwords, second factors or passkeys: the directory is a database of others ([directory] kind), which does not"
+    " tell when an account ends"
+)
+
 
 class OutsideDirectory(Directory):
     """Changes are refused in words."""
@@ -90,6 +95,9 @@ class OutsideDirectory(Directory):
 
     async def remove_account(self, address: str) -> None:
         _refuse()
+
+    async def hold(self, address: str) -> None:
+        raise Permanent(NO_CREDENTIALS)
 
     async def set_alias(self, address: str, targets: Iterable[str]) -> Alias:
         _refuse()

@@ -1,9 +1,11 @@
 """mailhub's own tables in a MySQL or MariaDB database (`[directory] schema = "mailhub"`): made by `mailhub directory init`, brought forward
 by `mailhub directory migrate`, and written by the same commands as the embedded directory."""
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from mailhub.model.address import key
 from mailhub.model.errors import Exists, NotFound, Permanent
 from mailhub.store.api import AccountRow, AliasRow
 from mailhub.tables.mysql import Pool
@@ -183,6 +185,7 @@ class OwnDirectory(OutsideDirectory):
 
     def read(self, source: Source) -> "OwnDirectory":
         super().read(source)
+        self._embedded = self._store
         rows: Any = Rows(source)
         forgotten: Any = _Forgotten(source)
         self._store = rows
@@ -206,6 +209,14 @@ class OwnDirectory(OutsideDirectory):
 
     async def remove_account(self, address: str) -> None:
         await Directory.remove_account(self, address)
+        with contextlib.suppress(NotFound):
+            await self._embedded.delete_account(key(address))
+
+    async def hold(self, address: str) -> None:
+        """By a row of the embedded store that opens nothing: accounts are asked for in the tables alone."""
+        if (row := await self.stored(address)) is not None:
+            with contextlib.suppress(Exists):
+                await self._embedded.put_account(AccountRow(row.name, "", enabled=False))
 
     async def set_alias(self, address: str, targets: Iterable[str]) -> Alias:
         return await Directory.set_alias(self, address, targets)

@@ -110,6 +110,7 @@ class PasskeyRoutes:
     async def _add(self, request: web.Request) -> web.StreamResponse:
         session = await self._sessions.fresh(request)
         asked = await read(request, NewPasskey, _BODY)
+        await self._directory.hold(session.account)
         return answered(_shown(await self._passkeys.add(session.account, asked.name, asked.answer, _place(request))))
 
     async def _remove(self, request: web.Request) -> web.StreamResponse:
