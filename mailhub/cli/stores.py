@@ -8,11 +8,12 @@ import click
 from mailhub.control.errors import ControlError
 from mailhub.control.migrating import Moved
 from mailhub.control.migrating import migrate as move
+from mailhub.control.migrating import reopen as let_in
 from mailhub.model.errors import MailError
 
 from .backend import acting
 from .exits import KINDS, Exit, fail
-from .options import json_option, read_config
+from .options import common, json_option, read_config
 from .output import harmless, octets, print_json
 
 _SHOWN = 50
@@ -34,7 +35,7 @@ def migrate(old: Path, new: Path, dry_run: bool, as_json: bool) -> None:
     """Move accounts, mail, queue and all that is remembered from SQLite and Maildirs to a cluster, or back, while no server runs.
 
     UIDs, flags, dates and passwords stay, and each message is read again where it came to. What was broken off goes on by the same command;
-    until it is through no server starts on the new store. The old one keeps all it has: do not start it again once the new one runs.
+    until it is through no server starts on the new store, and then none on the old one, which keeps all it has (`mailhub store reopen`).
     """
     source, target = read_config(old), read_config(new)
     try:
@@ -55,6 +56,25 @@ def migrate(old: Path, new: Path, dry_run: bool, as_json: bool) -> None:
     _told(moved, as_json)
     if moved.wrong:
         raise SystemExit(int(Exit.FAILED))
+
+
+@store.command()
+@common
+def reopen(config: Path | None, as_json: bool) -> None:
+    """Let a server start again on a store that all was moved away from, as after a trial: not while one runs on the new store, since what waits
+    in the queue is in both, and would be sent twice. Exit 3 where nothing was moved away from it."""
+    settings = read_config(config)
+    try:
+        with acting(settings):
+            target = let_in(settings)
+    except ControlError as error:
+        fail(str(error), KINDS[error.kind])
+    except MailError as error:
+        fail(str(error))
+    if as_json:
+        print_json({"moved_to": target})
+        return
+    click.echo(f"may be used again; it had been moved to {target}")
 
 
 def _told(moved: Moved, as_json: bool) -> None:

@@ -1,17 +1,22 @@
 """`mailhub store migrate`: a site moves to a cluster and back, and nothing of it is another than before."""
 
 import asyncio
+import contextlib
 import os
+import re
+import secrets
 import signal
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import msgspec
 import pytest
+from support.galera import Node
 from support.mariadb import Mariadb
 from support.migrating import ALICE, BOB, CAROL, fill, fill_tables, put, rows_of, seen, waiting
 from support.stores import Stores, emptied
@@ -19,7 +24,7 @@ from support.stores import Stores, emptied
 from mailhub.config.schema import Store as StoreConfig
 from mailhub.model.clock import VirtualClock
 from mailhub.model.errors import Permanent, Temporary
-from mailhub.store.migrate import Moved, Site, migrate
+from mailhub.store.migrate import Moved, Site, migrate, reopen
 from mailhub.store.migrate.tables import TABLES
 from mailhub.store.mysql import MysqlStore
 from mailhub.store.sqlite import SqliteStore
@@ -30,13 +35,13 @@ WHO = (ALICE, BOB, CAROL)
 class World:
     """A site in `old`, a cluster, and a place for what comes back."""
 
-    def __init__(self, path: Path, server: Mariadb) -> None:
+    def __init__(self, path: Path, server: Mariadb | Node, objects: str) -> None:
         self.path, self.clock = path, VirtualClock()
-        self.stores = Stores(path, server, database="moving")
+        self.stores = Stores(path, server, database="moving", objects=objects)
         embedded = StoreConfig(free_space_floor=0, sync_interval=0.01)
         cluster = msgspec.structs.replace(
-            embedded, kind="mysql", hosts=(f"unix:{server.socket}",), user="root", database="moving",
-            objects=str(path / "objects"),
+            embedded, kind="mysql", hosts=self.stores.hosts("a"), user="root", database="moving",
+            objects=objects or str(path / "objects"),
         )  # fmt: skip
         self.old = Site(path / "old", embedded, "mx.test")
         self.new = Site(path / "node", cluster, "mx.test")
@@ -80,11 +85,14 @@ def different(before: Looked, after: Looked) -> list[object]:
     return found[:6] or ([] if before == after else ["one is longer"])
 
 
-@pytest.fixture
-def world(mariadb_server: Mariadb, tmp_path: Path) -> Iterator[World]:
-    with emptied(mariadb_server, tmp_path, "moving"):
-        mariadb_server.run("drop table if exists migrated", "moving")
-        yield World(tmp_path, mariadb_server)
+@pytest.fixture(params=["mariadb_server", pytest.param("galera_node", marks=pytest.mark.slow)])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    """On Galera large bodies lie in S3."""
+    server = request.getfixturevalue(request.param)
+    objects = next(request.getfixturevalue("places")) if request.param == "galera_node" else ""
+    with emptied(server, tmp_path, "moving"):
+        server.run("drop table if exists migrated", "moving")
+        yield World(tmp_path, server, objects)
 
 
 def files(data: Path) -> dict[str, tuple[bytes, int]]:
@@ -104,6 +112,9 @@ async def test_there_and_back_again(world: World) -> None:
     assert all(told.rows.values()), "each table has some"
     assert different(before, await world.looked_at(world.new)) == []
     again = await world.move(world.new, world.back)
+    for site in (world.old, world.new):
+        with pytest.raises(Permanent, match="was moved to"):
+            await world.store(site).open()
     assert (again.wrong, again.messages, again.octets, again.rows) == ((), told.messages, told.octets, told.rows)
     assert rows_of(world.back.data) == rows_of(world.old.data)
     assert files(world.back.data) == files(world.old.data)
@@ -199,18 +210,23 @@ def taken(done: "subprocess.CompletedProcess[str]") -> int:
 
 @pytest.mark.slow
 async def test_killed_ten_times_it_goes_on(world: World, tmp_path: Path) -> None:
-    """At moments all over its way, there and back; what comes out is what there was."""
+    """At moments all over its way, there and back, others each time; what comes out is what there was."""
+    seed = secrets.randbits(32)
+    print(f"seed {seed}")
+    chance = Random(seed)
     await world.filled()
     before = await world.looked_at(world.old)
     probe = Site(tmp_path / "probe", world.new.config, "mx.test")
     steps = await asyncio.to_thread(lambda: taken(run(world.old, probe, 0)))
+    await reopen(world.old, world.clock)
     with emptied(world.stores.server, tmp_path, "moving"):  # type: ignore[arg-type]
         pass
     for source, target in ((world.old, world.new), (world.new, world.back)):
         killed = 0
         for n in range(10):
             # each gets further than the one before, and all of them together not to the end
-            done = await asyncio.to_thread(run, source, target, 120 + steps * n // 60)
+            step = 120 + steps * n // 60 + chance.randrange(max(1, steps // 60))
+            done = await asyncio.to_thread(run, source, target, step)
             assert done.returncode in (0, -signal.SIGKILL), done.stderr
             killed += done.returncode == -signal.SIGKILL
             if done.returncode == 0:
@@ -223,6 +239,21 @@ async def test_killed_ten_times_it_goes_on(world: World, tmp_path: Path) -> None
         assert different(before, await world.looked_at(target)) == []
     assert rows_of(world.back.data) == rows_of(world.old.data)
     assert files(world.back.data) == files(world.old.data)
+
+
+async def test_who_was_left_behind_may_be_told_to_go_on(world: World) -> None:
+    await world.filled()
+    assert await reopen(world.old, world.clock) == ""
+    before = await world.looked_at(world.old)
+    await world.move(world.old, world.new)
+    for site, target in ((world.old, world.new), (world.new, world.back)):
+        if site is world.new:
+            await world.move(site, target)
+        with pytest.raises(Permanent, match="mailhub store reopen") as told:
+            await world.store(site).open()
+        assert target.where in str(told.value)
+        assert await reopen(site, world.clock) == target.where
+        assert different(before, await world.looked_at(site)) == []
 
 
 async def test_it_moves_into_an_empty_store_alone(world: World) -> None:
@@ -310,14 +341,19 @@ async def _opened(data: Path) -> None:
     await store.close()
 
 
-async def test_the_command(world: World, tmp_path: Path) -> None:
-    await world.filled()
+def written(world: World, folder: Path) -> None:
+    """Their configurations."""
     for name, site in (("old", world.old), ("new", world.new)):
         options = {key: value for key, value in msgspec.to_builtins(site.config).items() if key != "mail_location"}
         lines = [f"{key} = {msgspec.json.encode(value).decode()}" for key, value in options.items()]
-        (tmp_path / f"{name}.toml").write_text(
+        (folder / f"{name}.toml").write_text(
             "\n".join([f'data = "{site.data}"', 'hostname = "mx.test"', "[store]", *lines])
         )
+
+
+async def test_the_command(world: World, tmp_path: Path) -> None:
+    await world.filled()
+    written(world, tmp_path)
     command = [sys.executable, "-m", "mailhub", "store", "migrate", "--from", f"{tmp_path}/old.toml", "--to",
                f"{tmp_path}/new.toml"]  # fmt: skip
 
@@ -336,3 +372,38 @@ async def test_the_command(world: World, tmp_path: Path) -> None:
     again = await asyncio.to_thread(said)
     assert again.returncode == 1
     assert "not empty" in again.stderr
+    reopened = await asyncio.to_thread(_said, "reopen", "--config", f"{tmp_path}/old.toml")
+    assert reopened.returncode == 0, reopened
+    assert world.new.where in reopened.stdout
+    assert (await asyncio.to_thread(_said, "reopen", "--config", f"{tmp_path}/old.toml")).returncode == 3
+
+
+def _said(*words: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "mailhub", "store", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+async def test_at_a_terminal_there_is_a_bar(world: World, tmp_path: Path) -> None:
+    await world.filled()
+    written(world, tmp_path)
+    words = ("migrate", "--from", f"{tmp_path}/old.toml", "--to", f"{tmp_path}/new.toml")
+    status, shown = await asyncio.to_thread(_shown, *words)
+    assert status == 0, shown
+    steps = [int(step) for step in re.findall(rb"migrate  \[[#-]+\] +(\d+)%", shown)]
+    assert steps == sorted(steps)
+    assert (steps[0], steps[-1]) == (0, 100)
+    assert len(set(steps)) > 4, shown
+
+
+def _shown(*words: str) -> tuple[int, bytes]:
+    """The exit code, and what came on a terminal."""
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "mailhub", "store", *words]
+    with subprocess.Popen(command, stderr=theirs, stdout=subprocess.DEVNULL) as moving:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # EIO: the other end is closed
+            while part := os.read(ours, 65_536):
+                shown += part
+        os.close(ours)
+    return moving.returncode, shown

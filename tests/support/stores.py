@@ -40,12 +40,12 @@ class Stores:
         if self.server is None:
             return SqliteStore(self.path, config, self.clock, "mx.test")
         config = msgspec.structs.replace(
-            config, kind="mysql", hosts=self._hosts(node), user="root", database=self.database,
+            config, kind="mysql", hosts=self.hosts(node), user="root", database=self.database,
             objects=self.objects or str(self.path / "objects"),
         )  # fmt: skip
         return MysqlStore(self.path / node, config, self.clock, f"{node}.mx.test")
 
-    def _hosts(self, node: str) -> tuple[str, ...]:
+    def hosts(self, node: str) -> tuple[str, ...]:
         """ "a" asks the first server, "b" the second; then the others."""
         assert self.server is not None
         servers = [self.server, *(self.server.others if isinstance(self.server, Node) else ())]

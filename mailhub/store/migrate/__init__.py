@@ -11,9 +11,10 @@ Invariants
 - All progress is in the target: its table `migrated` is made first and goes last, and no store opens that has it. Whoever was killed
   goes on by the same command.
 - What is there is passed over, never doubled; what came is compared with its beginning, octet by octet, before it counts as moved.
-- The source keeps all it has.
+- The source keeps all it has, and a mark by which no store opens it again.
 """
 
 from .moving import Moved as Moved
 from .moving import migrate as migrate
+from .moving import reopen as reopen
 from .sides import Site as Site

@@ -8,6 +8,7 @@ from mailhub.model.clock import Clock
 from mailhub.model.errors import Permanent, Temporary
 
 from ..api import Body, MessageFile, NewContent, QueueStore
+from ..left import LEFT
 from ..mysql import MysqlStore
 from ..mysql.contents import insert_contents, refer
 from ..mysql.engine import Tx
@@ -126,6 +127,16 @@ class Cluster:
         )
         assert row is not None
         return max(row[0], row[1]), row[2]
+
+    async def left(self) -> str:
+        row = await self._engine.one("select value from meta where name = %s", LEFT)
+        return "" if row is None else str(row[0])
+
+    async def leave(self, target: str) -> None:
+        if target:
+            await self._engine.all("replace into meta (name, value) values (%s, %s)", LEFT, target)
+        else:
+            await self._engine.all("delete from meta where name = %s", LEFT)
 
     # --- progress ----------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from .. import maildir
 from ..api import Body, MessageFile, QueueStore
 from ..files import Files, resolve
 from ..lane import DiskLane
+from ..left import LEFT
 from ..sqlite import SqliteStore
 from ..sqlite.junk import connected
 from ..sqlite.queue_units import remember_id
@@ -156,6 +157,17 @@ class Embedded(Maildirs):
         ((last,),), ((uidvalidity,),) = await self._rows(text, "last_id"), await self._rows(text, "uidvalidity")
         ((item,),) = await self._rows("select coalesce(max(id), 0) from item")
         return max(int(str(last)), int(str(item))), int(str(uidvalidity))
+
+    async def left(self) -> str:
+        return "".join([str(value) for (value,) in await self._rows("select value from meta where key = ?", LEFT)])
+
+    async def leave(self, target: str) -> None:
+        def change(db: sqlite3.Connection) -> None:
+            db.execute("delete from meta where key = ?", (LEFT,))
+            if target:
+                db.execute("insert into meta values (?, ?)", (LEFT, target))
+
+        await self._change(change)
 
     # --- progress ----------------------------------------------------------------------------------------------------
 

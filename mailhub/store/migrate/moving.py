@@ -48,11 +48,24 @@ async def migrate(source: Site, target: Site, clock: Clock, progress: Progress, 
         new = _side(target, clock)
         await new.open()
         try:
-            return await _Move(old, new, progress).run(source.where)
+            return await _Move(old, new, progress).run(source.where, target.where)
         finally:
             await new.close()
     finally:
         await old.close()
+
+
+async def reopen(site: Site, clock: Clock) -> str:
+    """Let a store that all was moved away from be used again; where that was moved to, "": nowhere. MailError."""
+    side = _side(site, clock)
+    await side.open()
+    try:
+        target = await side.left()
+        if target:
+            await side.leave("")
+        return target
+    finally:
+        await side.close()
 
 
 def _side(site: Site, clock: Clock) -> Target:
@@ -78,7 +91,7 @@ class _Move:
             self._rows[table.name], _ = await table_sum(self._source, table)
         return self._said(accounts, dry=True, went_on=False)
 
-    async def run(self, name: str) -> Moved:
+    async def run(self, name: str, target: str) -> Moved:
         notes = await self._target.progress()
         if notes is None:
             if not await self._target.vacant():
@@ -101,6 +114,9 @@ class _Move:
         for table in TABLES:
             self._found(await of_table(self._source, self._target, table))
         if not self._wrong:
+            await self._source.leave(
+                target
+            )  # first: whoever is killed between the two goes on, and no two stores are open
             await self._target.end()
         return self._said(accounts, dry=False, went_on=len(self._notes) > 1)
 

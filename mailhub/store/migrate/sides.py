@@ -134,6 +134,14 @@ class Side(Protocol):
 
     async def content(self, number: int) -> ContentRow: ...
 
+    async def left(self) -> str:
+        """Where all of it was moved to; "": it was not, or is used again."""
+        ...
+
+    async def leave(self, target: str) -> None:
+        """No mailhub opens it any more; "": it may."""
+        ...
+
     async def highest(self) -> tuple[int, int]:
         """The highest queue id and the highest UIDVALIDITY that may have been given."""
         ...

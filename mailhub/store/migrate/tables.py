@@ -102,7 +102,7 @@ TABLES = (
     _table("app passwords", "app_password", "account:t name:t digest:t services:t created:r used:r client:t", 2),
     _table("second factors", "second_factor", "account:t secret:t confirmed:n counter:n recovery:t"),
     _table("passkeys", "passkey", "id:t account:t key=public_key:b counter:n name:t created:r used:r"),
-    _table("notes", "meta=note", "key=name:t value:t", only="key not in ('last_id', 'in_step', 'uidvalidity')"),
+    _table("notes", "meta=note", "key=name:t value:t", only="key not in ('last_id', 'in_step', 'uidvalidity', 'left')"),
     _table("DKIM keys", "dkim_key", "domain:t selector:t kind:t pem:b state:t since:r", 2),
     _table("tokens", "api_token", "name:t digest:t scopes:t created:r expires:r used:r client:t"),
     _table(

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 from mailhub.model.errors import Permanent
 
+from ..left import LEFT, left_behind
 from .engine import Engine
 from .schema_small import SMALL
 
@@ -130,7 +131,7 @@ async def migrate(engine: Engine) -> None:
 
 
 async def refuse_half(engine: Engine) -> None:
-    """Permanent where a migration from an embedded store was broken off."""
+    """Permanent where a migration from an embedded store was broken off, or all was moved away."""
     there = "select 1 from information_schema.tables where table_schema = database() and table_name = 'migrated'"
     if await engine.one(there):
         row = await engine.one("select value from migrated where name = ''")
@@ -138,3 +139,5 @@ async def refuse_half(engine: Engine) -> None:
         raise Permanent(
             f"the store holds half of what is moved from {source}: run the same `mailhub store migrate` again, it goes on"
         )
+    if row := await engine.one("select value from meta where name = %s", LEFT):
+        raise Permanent(left_behind("the store", row[0]))

@@ -6,6 +6,7 @@ import sqlite3
 from mailhub.model.errors import Permanent
 
 from ..files import Files
+from ..left import LEFT, left_behind
 from .schema import VERSION
 
 UNFINISHED = "restore.unfinished"  # in the data folder: the name of the backup that is being restored into it
@@ -19,12 +20,14 @@ def refuse_unfinished(files: Files, data: str) -> None:
 
 
 def refuse_half(db: sqlite3.Connection, data: str) -> None:
-    """Permanent where a migration from a cluster was broken off."""
+    """Permanent where a migration from a cluster was broken off, or all was moved away."""
     if db.execute("select 1 from sqlite_master where name = 'migrated'").fetchone():
         (source,) = db.execute("select value from migrated where name = ''").fetchone()
         raise Permanent(
             f"{data} holds half of what is moved from {source}: run the same `mailhub store migrate` again, it goes on"
         )
+    for (target,) in db.execute("select value from meta where key = ?", (LEFT,)):
+        raise Permanent(left_behind(f"SQLite in {data}", target))
 
 
 def safety_copy(files: Files, database: str) -> str | None:
