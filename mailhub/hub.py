@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
+from mailhub import heap
 from mailhub.config import schema
 from mailhub.control import demo
 from mailhub.control.server import ControlServer
@@ -97,8 +98,9 @@ class Hub:
         self.store: Store = store or store_of(self.data, config.store, self.clock, config.hostname)
         self.guard: Guard  # after `start`
         self.sessions = Sessions(
-            config.sessions, lambda client: self.guard.key(client), lambda client: self.guard.shared(client), resident
-        )
+            config.sessions, lambda client: self.guard.key(client), lambda client: self.guard.shared(client), resident,
+            heap.Reserve(self.clock).use,
+        )  # fmt: skip
         self.tls = ServerTls(config.tls, self.data, config.hostname, self.clock)
         self.listeners: list[Listener] = []
         self._own_tls: list[ServerTls] = []  # of listeners with [listener.tls_options]

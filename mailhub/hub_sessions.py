@@ -2,11 +2,9 @@
 
 import asyncio
 import logging
-import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from mailhub.model.clock import Clock
 from mailhub.net.stream import Stream
 from mailhub.protocols.session import Session
 
@@ -15,7 +13,7 @@ log = logging.getLogger("mailhub.hub")
 _LINGER = 30.0  # seconds for a client to take the last words of a session
 
 
-def begin(clock: Clock, session: Session, talk: Callable[[Stream], Coroutine[Any, Any, None]], stream: Stream) -> None:
+def begin(session: Session, talk: Callable[[Stream], Coroutine[Any, Any, None]], stream: Stream) -> None:
     """A session on a stream: a task of its own, whose end closes the connection."""
 
     async def run() -> None:
@@ -24,19 +22,8 @@ def begin(clock: Clock, session: Session, talk: Callable[[Stream], Coroutine[Any
         except Exception:
             log.exception("%s: the session crashed", session)
         finally:
-            _close(clock, stream)
+            stream.close()
+            stream.cut_after(_LINGER)
 
     session.on_abort(stream.abort)
     session.own(asyncio.get_running_loop().create_task(run(), name=str(session)))
-
-
-def _close(clock: Clock, stream: Stream) -> None:
-    """Close when the client has taken what was said to it, or does not take it. A stream that is gone is not kept."""
-    stream.close()
-    leftover = weakref.ref(stream)
-
-    def cut() -> None:
-        if (stream := leftover()) is not None:
-            stream.abort()
-
-    clock.call_later(_LINGER, cut)

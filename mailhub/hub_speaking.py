@@ -49,7 +49,7 @@ class Speaking:
         else:
             policy = self._hub.policy_of(door.label)
             return self.new_smtp(self._context(door, tls, session, policy.config), policy)
-        return self.new_stream(session, functools.partial(begin, self._clock, session, talk))
+        return self.new_stream(session, functools.partial(begin, session, talk))
 
     def _http(self, session: Session) -> asyncio.BaseProtocol:
         def made(transport: asyncio.Transport, drain: Callable[[], object]) -> None:

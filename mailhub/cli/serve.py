@@ -19,7 +19,7 @@ from typing import Any
 import click
 import msgspec
 
-from mailhub import __version__, log
+from mailhub import __version__, heap, log
 from mailhub.config.load import ConfigError, load, usual
 from mailhub.config.schema import Config
 from mailhub.control.pid_file import NAME as PID_FILE
@@ -53,6 +53,7 @@ def serve(ready: int | None, config: Path | None) -> None:
     SIGTERM ends it when sessions and deliveries have ended, a second one at once; SIGHUP reads the configuration and the
     certificates again.
     """
+    heap.few_arenas()
     config = config or usual()
     settings = read_config(config)
     if settings.local.system_users and not settings.user and not os.geteuid():
@@ -158,13 +159,14 @@ class _Server:
         if self._hub.inherited is not None:
             self._hub.inherited.close()
         self._notify.ready(self._state())
-        watched = asyncio.ensure_future(self._signs_of_life())
+        beside = [asyncio.ensure_future(one) for one in (self._signs_of_life(), heap.tidy(self._hub.clock))]
         ends: tuple[asyncio.Future[Any], ...] = (asyncio.ensure_future(self._stop.wait()), self._hub.failed)
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         ends[0].cancel()
         self._notify.stopping(self._state())
         await self._hub.stop(self._hub.config.sessions.drain_timeout)
-        watched.cancel()
+        for one in beside:
+            one.cancel()
         if self._hub.failed.done():
             fail("a part of the server failed; the log says which")
         logger.info("stopped")

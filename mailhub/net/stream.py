@@ -35,13 +35,15 @@ class Stream(asyncio.Protocol):
     """`on_connect(stream)` is called when the connection stands. One reader and one writer at a time."""
 
     def __init__(self, clock: Clock, on_connect: "Callable[[Stream], object]") -> None:
-        self._clock, self._on_connect = clock, on_connect
+        self._clock = clock
+        self._on_connect: Callable[[Stream], object] | None = on_connect  # until then
+        self._on_lost: Callable[[], object] = bool
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
         self._at_hand = 0  # lines read one after another without waiting for the peer
         self._arrival: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
-        self._eof = self._lost = self._paused = self._full = self._connected = self._secured = False
+        self._eof = self._lost = self._paused = self._full = self._secured = False
         self._deflate: Deflate | None = None
         self.peer: tuple[str, int] = ("", 0)
         self.local: tuple[str, int] = ("", 0)
@@ -53,9 +55,9 @@ class Stream(asyncio.Protocol):
         self.peer = _address(transport.get_extra_info("peername"))
         self.local = _address(transport.get_extra_info("sockname"))
         self._secured = transport.get_extra_info("ssl_object") is not None
-        if not self._connected:
-            self._connected = True
-            self._on_connect(self)
+        if (connected := self._on_connect) is not None:
+            self._on_connect = None
+            connected(self)
 
     def data_received(self, data: bytes) -> None:
         if self._deflate is None:
@@ -76,6 +78,8 @@ class Stream(asyncio.Protocol):
         self._eof = self._lost = True
         self._wake()
         self.resume_writing()
+        self._on_lost()
+        self._on_lost = bool
 
     def pause_writing(self) -> None:
         self._full = True
@@ -258,6 +262,11 @@ class Stream(asyncio.Protocol):
         """Close at once."""
         if self._transport is not None:
             self._transport.abort()
+
+    def cut_after(self, seconds: float) -> None:
+        """Close at once if it is not closed by then: what was written is not taken."""
+        if self._transport is not None and not self._lost:
+            self._on_lost = self._clock.call_later(seconds, self.abort).cancel
 
 
 def _address(name: Any) -> tuple[str, int]:

@@ -123,10 +123,13 @@ class Session:
         return self.silent_since > 0 and not self.under_way()
 
     def end(self) -> None:
-        """The connection is over. May be called twice."""
+        """The connection is over. May be called twice. What leads from here to the connection and back is cut, so that a session and the
+        view of its folder go at once, and not when Python next looks for garbage."""
         if self._registry is not None:
             self._registry.remove(self)
             self._registry = None
+        self._drain = self._abort = self.task = None
+        self.under_way = bool
 
     def drain(self) -> None:
         if not self.draining:
@@ -193,8 +196,9 @@ class Sessions:
         key: Callable[[str], str] = str,
         shared: Callable[[str], bool] = lambda client: False,
         memory: Callable[[], int] = lambda: 0,
+        spare: Callable[[], object] = bool,
     ) -> None:
-        self._memory = memory  # octets in use
+        self._memory, self._spare = memory, spare  # octets in use; to give back those that are not needed
         self.limits, self._key, self._shared = limits, key, shared
         self._all: dict[int, Session] = {}
         self._clients: Counter[str] = Counter()
@@ -272,7 +276,11 @@ class Sessions:
     @property
     def full(self) -> bool:
         """Whether memory is short."""
-        return 0 < self.limits.memory_limit <= self._memory()
+        limit = self.limits.memory_limit
+        if not limit or self._memory() < limit:
+            return False
+        self._spare()
+        return self._memory() >= limit
 
     @property
     def beyond(self) -> int:

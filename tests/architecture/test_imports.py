@@ -11,6 +11,7 @@ BELOW: dict[str, tuple[str, ...]] = {
     "log_output": ("config",),
     "log": ("log_output", "model", "config"),
     "stall": (),
+    "heap": ("model",),
     "hooks": ("stall", "model", "config"),
     "trace": ("log", "model", "config"),
     "wire": ("model",),
@@ -73,7 +74,7 @@ BELOW["web"] = (
     "config",
 )
 BELOW["hub_reload"] = ("config",)
-BELOW["hub_sessions"] = ("protocols", "net", "model")  # a part of hub
+BELOW["hub_sessions"] = ("protocols", "net")  # a part of hub
 BELOW["hub_local"] = ("delivery", "directory", "deputy", "model", "config")  # a part of hub
 BELOW["hub_confine"] = ("store", "deputy", "net", "model", "config")  # a part of hub
 BELOW["hub_signin"] = tuple(BELOW)  # a part of hub

@@ -119,3 +119,17 @@ async def test_where_memory_is_short_nobody_comes_in_and_those_there_are_not_wai
     second = session("192.0.2.2")
     sessions.enter(second)
     assert not second.stressed
+
+
+async def test_what_lies_free_is_given_back_before_anybody_is_refused() -> None:
+    used = 200
+
+    def spare() -> None:
+        nonlocal used
+        used = 50
+
+    sessions = Sessions(schema.Sessions(memory_limit=100), memory=lambda: used, spare=spare)
+    first = session()
+    sessions.enter(first)
+    assert not first.stressed
+    assert used == 50

@@ -254,6 +254,7 @@ class ImapSession:
             self.deselect()
             self.stream.close()
             record.end()
+            del self.reader  # it leads back here
 
     def _drain(self) -> None:
         """The server stops. A command under way ends first; a client that is silent, or in IDLE, is told at once."""
