@@ -7,11 +7,31 @@ from mailhub.model.clock import Clock
 from mailhub.model.errors import Temporary
 
 CONNECT = 10.0  # seconds for a connection
+_ASIDE = 60.0  # seconds that a host which hung is asked after the others
 _STOPPING = (0, 1053, 1927)  # the server shuts down, or has killed the connection
 
 
 class Away(Temporary):
     """The database can not be reached, or does not answer in time; other troubles are those of one query."""
+
+
+class Hosts:
+    """Servers in the order in which they are asked. Who hangs costs its whole time again and again: it is asked last for a while."""
+
+    def __init__(self, hosts: Sequence[str], clock: Clock) -> None:
+        self._configured = self._now = tuple(hosts)
+        self._clock, self._until = clock, 0.0
+
+    def order(self) -> tuple[str, ...]:
+        if self._clock.monotonic() >= self._until:
+            self._now = self._configured
+        return self._now
+
+    def leave(self, host: str) -> None:
+        """It did not answer, or has lost the others."""
+        if host in self._now:
+            self._now = (*(one for one in self._now if one != host), host)
+            self._until = self._clock.monotonic() + _ASIDE
 
 
 async def connect(
@@ -41,7 +61,7 @@ async def connect(
     for host in hosts:
         try:
             async with clock.timeout(seconds):
-                return await aiomysql.connect(
+                connection = await aiomysql.connect(
                     **_place(host),
                     **login,
                     charset="utf8mb4",
@@ -51,6 +71,8 @@ async def connect(
                     client_flag=flags,
                     cursorclass=Quiet,
                 )
+                connection.place = host
+                return connection
         except Exception as error:
             trouble = error
     raise Away(f"mysql {' '.join(hosts)}: {trouble}")

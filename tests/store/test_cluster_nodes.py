@@ -121,6 +121,16 @@ async def test_nobody_is_taken_off_while_none_could_speak(stores: Stores) -> Non
         assert [item.id for item in await b.queue.lease(CLOCK.now(), 10)] == [put.id]
 
 
+async def test_signs_of_life_stand_in_no_line(stores: Stores) -> None:
+    """All connections wait for an answer: nobody takes the node for dead all the same."""
+    async with nodes(stores, "a", connections=2) as (a,):
+        slow = [asyncio.create_task(a.engine.all("select sleep(5)")) for _ in range(2)]
+        await asyncio.sleep(0.5)
+        assert await a.nodes._beat()
+        assert not any(task.done() for task in slow)
+        await asyncio.gather(*slow)
+
+
 async def test_a_node_that_may_be_taken_for_dead_takes_no_work(stores: Stores) -> None:
     async with nodes(stores, "a") as (a,):
         put = await a.queue.put(queued(a, "x@example.org"))

@@ -18,7 +18,7 @@ from mailhub.config.schema import Store as StoreConfig
 from mailhub.model.clock import Clock
 from mailhub.model.errors import MailError, Permanent, Temporary
 from mailhub.model.mailbox import Changed
-from mailhub.net.mysql import CONNECT, Away, code, connect, is_of_driver, lost
+from mailhub.net.mysql import CONNECT, Away, Hosts, code, connect, is_of_driver, lost
 
 log = logging.getLogger("mailhub.store")
 T = TypeVar("T")
@@ -152,7 +152,7 @@ class Engine:
     """The database of one node. `after(told)` is called on the loop after each commit that has something to tell."""
 
     def __init__(self, config: StoreConfig, password: str, clock: Clock, after: Callable[[Told], None]) -> None:
-        self._hosts = config.hosts
+        self._hosts = Hosts(config.hosts, clock)
         self._login = {"user": config.user, "password": password, "db": config.database}
         self._clock, self._after, self._seconds = clock, after, config.timeout
         self._idle: list[Any] = []
@@ -216,12 +216,15 @@ class Engine:
         """Questions that all see the same."""
         return await self._trying(questions, "start transaction with consistent snapshot", again=True)
 
-    async def do(self, unit: Unit[T], *, again: bool = False) -> T:
-        """Commit a unit. `again`: done twice it is as done once, so that it is given again where nobody knows about a commit."""
-        return await self.transact(unit.apply, again=again)
+    async def do(self, unit: Unit[T], *, again: bool = False, within: float = 0.0) -> T:
+        """Commit a unit. `again`: done twice it is as done once, so that it is given again where nobody knows about a commit. `within`:
+        each try has so many seconds, and stands in no line."""
+        return await self.transact(unit.apply, again=again, within=within)
 
-    async def transact(self, change: Callable[[Tx], Coroutine[Any, Any, T]], *, again: bool = False) -> T:
-        task = asyncio.get_running_loop().create_task(self._trying(change, _CHANGE, again=again))
+    async def transact(
+        self, change: Callable[[Tx], Coroutine[Any, Any, T]], *, again: bool = False, within: float = 0.0
+    ) -> T:
+        task = asyncio.get_running_loop().create_task(self._trying(change, _CHANGE, again=again, within=within))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         try:
@@ -230,12 +233,14 @@ class Engine:
             task.add_done_callback(_seen)  # it goes on, and nobody waits for it
             raise
 
-    async def _trying(self, work: Callable[[Tx], Coroutine[Any, Any, T]], begin: str, *, again: bool) -> T:
+    async def _trying(
+        self, work: Callable[[Tx], Coroutine[Any, Any, T]], begin: str, *, again: bool, within: float = 0.0
+    ) -> T:
         unsure = False  # a commit before may have been made
         for attempt in range(_TRIES):
             pause = _PAUSE * attempt * self._chance.random() if attempt > _AT_ONCE else 0.0
             try:
-                return await self._once(work, begin, pause)
+                return await self._once(work, begin, pause, within)
             except _Repeat as repeat:
                 self.repeated += 1
                 cause = repeat.cause
@@ -255,11 +260,11 @@ class Engine:
         self.trouble = str(cause)
         raise (UnknownCommit if unsure else Temporary)(f"store: given up after {_TRIES} tries: {cause}")
 
-    async def _once(self, work: Callable[[Tx], Coroutine[Any, Any, T]], begin: str, pause: float) -> T:
-        step = _Step()
+    async def _once(self, work: Callable[[Tx], Coroutine[Any, Any, T]], begin: str, pause: float, within: float) -> T:
+        step, seconds = _Step(), within or self._seconds
         self._busy += 1
         try:
-            async with self._clock.timeout(self._seconds), self._connection() as connection:
+            async with self._clock.timeout(seconds), self._connection(step, aside=bool(within)) as connection:
                 tx = Tx(connection)
                 if pause:  # by the database's time, as it is its trouble; a test's clock may stand still
                     await tx.run("do sleep(%s)", pause)
@@ -278,10 +283,11 @@ class Engine:
             raise
         except TimeoutError:
             self._drop()  # they hang, too
+            self._hosts.leave(step.host)
             if step.committing:
                 raise UnknownCommit("store: no answer to COMMIT") from None
-            self.trouble = f"no answer in {self._seconds:g} seconds"
-            raise Away(f"store: no answer in {self._seconds:g} seconds") from None
+            self.trouble = f"no answer in {seconds:g} seconds"
+            raise Away(f"store: no answer in {seconds:g} seconds") from None
         except Exception as error:
             raise self._meaning(error, step) from error
         finally:
@@ -308,7 +314,7 @@ class Engine:
         if number in _ELSEWHERE or lost(error):
             self._drop()
             if number in _ELSEWHERE:
-                self._hosts = (*self._hosts[1:], self._hosts[0])
+                self._hosts.leave(step.host)
             return UnknownCommit(f"store: {error}") if step.committing else _Repeat(error)
         if number == _DUPLICATE:
             return Duplicate(f"store: {error}")
@@ -318,10 +324,11 @@ class Engine:
         return Temporary(f"store: {error}")
 
     @contextlib.asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Any]:
+    async def _connection(self, step: "_Step", *, aside: bool) -> AsyncIterator[Any]:
         """It is used again where all went well with it; else its transaction ends with it."""
-        async with self._room:
+        async with contextlib.nullcontext() if aside else self._room:
             connection = self._idle.pop() if self._idle else await self._connect()
+            step.host = connection.place
             whole = False
             try:
                 yield connection
@@ -339,8 +346,12 @@ class Engine:
 
     async def _reach(self) -> Any:
         """All hosts are tried within the time for an answer."""
-        each = min(CONNECT, self._seconds / (len(self._hosts) + 1))
-        return await connect(self._hosts, self._login, self._clock, flags=_FOUND_ROWS, seconds=each)
+        hosts = self._hosts.order()
+        each = min(CONNECT, self._seconds / (len(hosts) + 1))
+        connection = await connect(hosts, self._login, self._clock, flags=_FOUND_ROWS, seconds=each)
+        if connection.place != hosts[0]:
+            self._hosts.leave(hosts[0])
+        return connection
 
     async def _connect(self) -> Any:
         connection = await self._reach()
@@ -360,6 +371,7 @@ class Engine:
 @dataclass(slots=True)
 class _Step:
     committing: bool = False
+    host: str = ""  # which is asked
 
 
 @dataclass(frozen=True, slots=True)

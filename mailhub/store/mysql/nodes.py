@@ -183,7 +183,8 @@ class Nodes:
         """Ids up to some time ahead are this node's: none of them is given again after a crash, whatever the clock shows then."""
         ahead = max(self._last, self._step()) + int(2 * self._seconds * 1_000_000) // SLOTS
         asked = self._clock.monotonic()
-        lives = await self._engine.do(Beat(self.number, self.slot, self._seconds, ahead * SLOTS), again=True)
+        beat = Beat(self.number, self.slot, self._seconds, ahead * SLOTS)
+        lives = await self._engine.do(beat, again=True, within=self._seconds / _BEATS)
         if lives:
             if asked - self._beaten > self._seconds / 2:  # the database was away: others could not speak, either
                 self._patient = asked + self._seconds
