@@ -1,6 +1,7 @@
 """The queue half of the store contract, on both stores."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -37,6 +38,19 @@ async def test_what_was_put_is_there_after_a_restart(stores: Stores) -> None:
     assert [r.address for r in found.recipients] == ["b@example.org", "c@example.org"]
     assert await found.content.read(0, 1000) == b"Received: here\r\nSubject: x\r\n\r\nhello\r\n"
     await store.close()
+
+
+async def test_what_is_put_is_told_as_it_is_leased(store: Any) -> None:
+    """A recipient whose reverse-path is the owner's of a list has it at once, and later."""
+    new = queued(store, "x@example.org", "y@example.org")
+    owned = replace(new.recipients[1], sender="owner@example.org")
+    put = await store.queue.put(replace(new, recipients=(new.recipients[0], owned)))
+    assert put.recipients[1].sender == "owner@example.org"
+    await store.queue.release(put.id, put.lease)
+    (leased,) = await store.queue.lease(CLOCK.now(), 1)
+    assert [(one.address, one.sender) for one in leased.recipients] == [
+        (one.address, one.sender) for one in put.recipients
+    ]
 
 
 async def test_a_lease_is_given_once_and_comes_back_by_release(store: Any) -> None:

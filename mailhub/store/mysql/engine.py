@@ -58,8 +58,8 @@ class UnknownCommit(Temporary):
     """The connection was lost while COMMIT was under way."""
 
 
-class Duplicate(Permanent):
-    """A row with that key is there."""
+class Duplicate(Temporary):
+    """A row with that key is there, again and again. Who makes rows that people name says so in words of his own."""
 
 
 @dataclass(slots=True)

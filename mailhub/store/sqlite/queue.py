@@ -118,7 +118,9 @@ class SqliteQueue:
         new = item.content
         state = State.HOLD if item.held else State.ACTIVE if leased else State.INCOMING
         recipients = tuple(
-            QueuedRecipient(r.n, r.address, r.orcpt, r.notify, r.depth, r.path, state, item.due, parent=r.parent)
+            QueuedRecipient(
+                r.n, r.address, r.orcpt, r.notify, r.depth, r.path, state, item.due, parent=r.parent, sender=r.sender
+            )
             for r in item.recipients
         )
         put = Item(item.id, self._content(new.id, new.prefix, new.body, new.tail), item.sender, item.created, recipients,
