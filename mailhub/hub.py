@@ -277,6 +277,8 @@ class Hub:
         if self._stopping:
             return
         self._stopping = True
+        if grace and not self.failed.done():
+            await self.clock.sleep(self.config.sessions.leave_delay)
         for listener in self.listeners:
             listener.close()
         self.sessions.drain()

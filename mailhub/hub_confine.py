@@ -59,6 +59,8 @@ def needed(config: Config, file: Path | None) -> Files:
     write = {data, *_links(data), *config.landlock_write, "/dev/null"}
     if config.store.mail_location:
         write |= {root(config.store.mail_location), *_former(data)}
+    if config.store.kind == "mysql" and config.store.objects.startswith("/"):
+        write.add(config.store.objects)
     if config.maildrop.path:
         write.add(config.maildrop.path)
     if config.log.output.startswith("/"):

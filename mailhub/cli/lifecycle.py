@@ -145,7 +145,8 @@ def _server(settings: Config) -> Iterator[Running | None]:
 
 def _stop(settings: Config, timeout: float | None) -> int | None:
     """The process that has ended; None where none ran."""
-    patience = settings.sessions.drain_timeout + _SLACK if timeout is None else timeout
+    sessions = settings.sessions
+    patience = sessions.leave_delay + sessions.drain_timeout + _SLACK if timeout is None else timeout
     with _server(settings) as running:
         if running is None:
             return None

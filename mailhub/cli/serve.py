@@ -1,7 +1,7 @@
 """`mailhub serve`: the server in the foreground, and what the signals do.
 
-SIGTERM and SIGINT: sessions and deliveries end within `sessions.drain_timeout`, exit code 0; a second one: exit at once,
-code 1. SIGHUP: configuration and certificates are read again, sessions go on.
+SIGTERM and SIGINT: after `sessions.leave_delay` sessions and deliveries end within `sessions.drain_timeout`, exit code 0; a second one: exit
+at once, code 1. SIGHUP: configuration and certificates are read again, sessions go on.
 """
 
 import asyncio

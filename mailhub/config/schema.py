@@ -79,7 +79,9 @@ class Sessions(Section, frozen=True, kw_only=True):
     limit_per_account: Count = 200
     # Time that TLS handshakes may take.
     handshake_timeout: Seconds = 30.0
-    # Time for sessions and deliveries to finish after SIGTERM.
+    # Time after SIGTERM in which clients are still served as before and /health/ready says 503 already, for a balancer to hear of it; then
+    # time for sessions and deliveries to finish.
+    leave_delay: Seconds = 0.0
     drain_timeout: Seconds = 20.0
 
 

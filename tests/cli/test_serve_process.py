@@ -137,6 +137,23 @@ async def test_sigterm_lets_a_transaction_end_and_says_goodbye(tmp_path: Path) -
     assert not (tmp_path / "var" / "control.sock").exists()
 
 
+async def test_a_balancer_hears_of_the_end_before_anybody_is_turned_away(tmp_path: Path) -> None:
+    more = '[sessions]\nleave_delay = 3600.0\n[[listener]]\nprotocol = "http"\ntls = "none"'
+    async with serving(tmp_path, more) as program:
+        program.process.terminate()
+        await program.logged("asked to stop")
+        reader, writer = await asyncio.open_connection("127.0.0.1", program.port("http"))
+        writer.write(b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"the server is stopping" in answer
+        writer.close()
+        reader, writer = await asyncio.open_connection("127.0.0.1", program.port("smtp"))
+        assert (await reader.readline()).startswith(b"220 ")
+        writer.close()
+        program.process.kill()
+
+
 async def test_a_second_sigterm_ends_it_at_once(tmp_path: Path) -> None:
     async with serving(tmp_path, "[sessions]\ndrain_timeout = 3600.0") as program:
         reader, writer = await asyncio.open_connection("127.0.0.1", program.port("smtp"))

@@ -229,3 +229,12 @@ def test_which_files_are_its_own(tmp_path: Path) -> None:
     assert str(tmp_path / "etc") in found.read
     assert "/" not in found.read
     assert "/var/mail" not in found.read
+
+
+def test_a_cluster_may_write_the_folder_of_its_objects(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    for place, written in ((f"{tmp_path}/shared/objects", str(tmp_path / "shared")), ("s3://mail", None)):
+        store = Store(kind="mysql", objects=place)
+        assert needed(Config(store=store, data=str(tmp_path / "data")), None).write - {"/dev/null", str(tmp_path)} == (
+            {written} if written else set()
+        )

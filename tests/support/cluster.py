@@ -14,11 +14,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from support.balancer import Balancer
 from support.galera import Node
 from support.radosgw import Radosgw
 from support.server import REPOSITORY
 
-SMTP, IMAP = 2525, 1143
+SMTP, IMAP, HTTP = 2525, 1143, 8080
+BEHIND = 10_000  # to be added to the ports where a balancer is expected
 PASSWORD = "between three machines"
 _START = 60.0  # seconds
 _CONFIG = """
@@ -30,7 +32,7 @@ allow_plaintext = true
 failure_delay = 0
 [smtp]
 greet_pause = 0
-mynetworks = ["10.0.0.0/8"]
+mynetworks = ["10.0.0.0/8", "127.0.0.0/8"]
 [spf]
 enabled = false
 [dmarc]
@@ -61,6 +63,31 @@ address = "{address}"
 port = {imap}
 tls = "none"
 """
+_BEHIND = """
+[[listener]]
+name = "smtp-behind"
+protocol = "smtp"
+address = "{address}"
+port = {smtp}
+tls = "none"
+proxy_protocol = true
+proxy_networks = ["{balancer}/32"]
+[[listener]]
+name = "imap-behind"
+protocol = "imap"
+address = "{address}"
+port = {imap}
+tls = "none"
+proxy_protocol = true
+proxy_networks = ["{balancer}/32"]
+[[listener]]
+protocol = "http"
+address = "{address}"
+port = {http}
+tls = "none"
+[sessions]
+leave_delay = 2
+"""
 
 
 @dataclass
@@ -71,7 +98,9 @@ class Hub:
     folder: Path
     objects: str  # where bodies lie
     environment: Mapping[str, str] = field(default_factory=dict)
+    behind: bool = False  # a balancer may be in front
     process: "subprocess.Popen[bytes] | None" = None
+    port: int = SMTP
 
     @property
     def config(self) -> Path:
@@ -84,7 +113,10 @@ class Hub:
     def write(self) -> None:
         self.folder.mkdir()
         hosts = [f"unix:{self.node.socket}", *(f"inet:{other.address}:3306" for other in self.node.others)]
-        self.config.write_text(_CONFIG.format(
+        behind = _BEHIND.format(
+            address=self.address, smtp=BEHIND + SMTP, imap=BEHIND + IMAP, http=HTTP, balancer=self.node.side
+        )
+        self.config.write_text((_CONFIG + (behind if self.behind else "")).format(
             name=f"n{self.node.number}", folder=self.folder, hosts=", ".join(f'"{host}"' for host in hosts),
             objects=self.objects, address=self.address, smtp=SMTP, imap=IMAP,
         ))  # fmt: skip
@@ -162,13 +194,13 @@ class Hub:
 
 @contextlib.contextmanager
 def cluster(
-    folder: Path, nodes: Sequence[Node], *accounts: str, objects: "Radosgw | None" = None
+    folder: Path, nodes: Sequence[Node], *accounts: str, objects: "Radosgw | None" = None, behind: bool = False
 ) -> Iterator[list[Hub]]:
     """Running, with these accounts. `objects`: the server of bodies; else they lie in a folder that all share."""
     nodes[0].run("drop database if exists mailhub; create database mailhub character set utf8mb4 collate utf8mb4_bin")
     where = str(folder / "objects") if objects is None else objects.bucket("mail")
     environment = {} if objects is None else objects.environment
-    hubs = [Hub(node, folder / f"hub{node.number}", where, environment) for node in nodes]
+    hubs = [Hub(node, folder / f"hub{node.number}", where, environment, behind) for node in nodes]
     for hub in hubs:
         hub.write()
     hubs[0].start()
@@ -198,7 +230,7 @@ class Senders:
     """Send messages to whichever node takes them, until told to stop. What was answered with 250 is `promised`; what may have been taken,
     because the answer never came, is `unknown`, too, and was sent again under the same number."""
 
-    hubs: Sequence[Hub]
+    hubs: Sequence["Hub | Balancer"]
     account: str
     promised: set[int] = field(default_factory=set)
     unknown: set[int] = field(default_factory=set)
@@ -237,10 +269,10 @@ class Senders:
                 self._ended.wait(0.1)
             self._ended.wait(0.05)
 
-    def _try(self, hub: Hub, number: int, text: str) -> bool:
+    def _try(self, hub: "Hub | Balancer", number: int, text: str) -> bool:
         handed = False
         try:
-            with smtplib.SMTP(hub.address, SMTP, timeout=8) as client:
+            with smtplib.SMTP(hub.address, hub.port, timeout=8) as client:
                 client.ehlo("out.test")
                 client.mail("sender@out.test")
                 if client.rcpt(self.account)[0] != 250:
@@ -262,11 +294,11 @@ class Senders:
         return True
 
 
-def numbers(hub: Hub, account: str) -> list[tuple[int, int]]:
-    """(UID, number of the message) of all in the account's INBOX, as that node shows it."""
+def numbers(hub: Hub, account: str, folder: str = "INBOX") -> list[tuple[int, int]]:
+    """(UID, number of the message) of all in a folder of the account, as that node shows it."""
     client = hub.imap(account)
     try:
-        client.select("INBOX", readonly=True)
+        client.select(folder, readonly=True)
         _, found = client.uid("FETCH", "1:*", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
         pairs = []
         for part in found:
