@@ -19,7 +19,8 @@ RECIPIENT = (
 
 
 def row(item: int, new: NewRecipient, due: float, state: State, sender: str, priority: int) -> tuple[object, ...]:
-    path = "\n".join(new.path)
+    """`sender`: the reverse-path where the recipient has none of its own."""
+    path, sender = "\n".join(new.path), sender if new.sender is None else new.sender
     return (item, new.n, new.address, new.orcpt, new.notify, new.depth, new.parent, path, state, due,
             0, None, None, None, None, 0, domain(new.address), sender, priority, "", 0.0)  # fmt: skip
 

@@ -219,7 +219,7 @@ async def _children(
     named.update(names)
     first = State.HOLD if state in (State.HOLD, HELD) else State.INCOMING
     return [
-        (*row(item, child, outcome.due, first, sender if child.sender is None else child.sender, priority), None)
+        (*row(item, child, outcome.due, first, sender, priority), None)
         for name, child in names.items()
         if name not in taken
     ]
