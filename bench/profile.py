@@ -25,6 +25,7 @@ LOADS = {
     "many": smtp.Load(20, 10_000, 4096),
     "short": smtp.Load(20, 4_000, 4096, each=1),
     "tls": smtp.Load(20, 10_000, 4096, tls=True),
+    "middling": smtp.Load(20, 1_500, 100 << 10),
     "large": smtp.Load(20, 120, 5 << 20),
 }
 _HEAVIEST = 25

@@ -140,7 +140,7 @@ class LocalTransport:
 
 
 def _head(job: Job, recipient: JobRecipient) -> bytes:
-    return stamps.return_path(job.sender) + stamps.delivered_to(recipient.address)
+    return stamps.delivered(job.sender, recipient.address)
 
 
 def _to_folder(place: Place, folder: str) -> Place:

@@ -74,6 +74,11 @@ def delivered_to(address: str) -> bytes:
     return b"Delivered-To: %b\r\n" % _line(address)
 
 
+def delivered(sender: str, address: str) -> bytes:
+    """What stands before a message in a mailbox."""
+    return return_path(sender) + delivered_to(address)
+
+
 def message_id(queue_id: str, hostname: str) -> str:
     """A Message-ID with its angle brackets (RFC 5322 section 3.6.4)."""
     return f"<{queue_id}@{hostname}>"

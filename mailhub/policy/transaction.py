@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mailhub.delivery.router import Known
@@ -15,6 +16,7 @@ from mailhub.model.reply import Reply
 from mailhub.model.verdict import UNJUDGED, Verdict
 from mailhub.store.api import Body
 
+from . import heading
 from .access import PERMIT, Ruling, coded
 from .alterations import EnvelopeChanges
 from .examination import came_back, examined, foreign_author
@@ -61,8 +63,7 @@ class Transaction:
 
     def __init__(self, policy: "Policy", visit: Visit) -> None:
         self._policy, self._visit, self._origin, self._service = policy, visit, visit.origin, visit.service
-        self._number = 0
-        self._above = b""
+        self._number, self._above = 0, b""
         self._doubt: Reply | None = None  # what was left open before the first recipient
         self._envelope = Envelope("", ())
         self._recipients: dict[Recipient, None] = {}
@@ -264,7 +265,9 @@ class Transaction:
         """Where the body is fed, as it comes from the net with its transparency undone."""
         policy = self._policy
         self._numbered()
-        self._intake = BodyIntake(policy.spool.body_writer(), policy.config.header_size_limit, self._mending())
+        alone = () if self._copies else self._recipients
+        room = partial(heading.room, policy, self._visit, self._number, alone)
+        self._intake = BodyIntake(policy.spool.body_writer(room), policy.config.header_size_limit, self._mending())
         return self._intake
 
     def _mending(self) -> Callable[[bytes], Awaitable[bytes]] | None:
@@ -366,9 +369,7 @@ class Transaction:
             self.abort()
             return error.reply
         prefix = signature + policy.inspection.stamps(self._verdict, self._visit) + stamps.prepended(orders.prepended)
-        prefix += self._above + stamps.received(
-            replace(origin, name=self._visit.caller.known), policy.hostname, ids.text(number), sole, policy.clock.now()
-        )
+        prefix += self._above + heading.received(policy, self._visit, number, sole)
         envelope = replace(envelope, recipients=(*envelope.recipients, *self._copies))
         message_id, verdict = message_id_of(self._intake), self._verdict
         body, self._body, self._intake = self._body, None, None

@@ -1,5 +1,7 @@
 """The way into the queue: on disk first, then straight into the active set, with the body still in memory."""
 
+from collections.abc import Callable
+
 from mailhub.model.clock import Clock
 from mailhub.model.envelope import Envelope, Origin
 from mailhub.model.errors import Temporary
@@ -31,8 +33,9 @@ class Spool:
         """The id of a message to be put: it stands in its Received field."""
         return self._store.new_id()
 
-    def body_writer(self) -> BodyWriter:
-        return self._store.body_writer()
+    def body_writer(self, room: Callable[[], int] | None = None) -> BodyWriter:
+        """`room`: octets that local delivery will put before the body, as far as can be told now."""
+        return self._store.body_writer(room)
 
     async def read_body(self, body: Body, offset: int, length: int) -> bytes:
         """Octets of a finished body that was not put yet; shorter only at the end."""

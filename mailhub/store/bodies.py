@@ -15,6 +15,8 @@ from .files import Files
 from .lane import Job, Lane
 
 Load = Callable[[int], Awaitable[bytes]]
+Room = Callable[[], int]
+_ROOM = "-"  # stands in a spool file's name before the octets of room at its beginning
 _LINES = 65_536  # octets of a block of a file with bare line ends
 
 
@@ -22,6 +24,11 @@ class Kept(Protocol):
     """Where bodies are kept by a name."""
 
     async def read(self, name: str, offset: int, length: int) -> bytes: ...
+
+
+def room_of(name: str) -> int:
+    """Octets of a spool file before its body: room for the fields that delivery puts there (docs/decisions/0015)."""
+    return int(name.partition(_ROOM)[2] or "0", 16)
 
 
 class Names(Lane):
@@ -57,8 +64,18 @@ class Spool:
     def path(self, name: str) -> str:
         return f"{self.folder}/{name}"
 
-    def writer(self, number: int) -> "SpoolWriter":
-        return SpoolWriter(self, f"{number:x}")
+    def writer(self, number: int, room: Room | None = None) -> "SpoolWriter":
+        return SpoolWriter(self, f"{number:x}", room)
+
+    def become(self, path: str, head: bytes, body: bytes | None, name: str | None, tail: bytes) -> None:
+        """A mail file of `head`, `body` or that of the spool file `name`, and `tail`, not synced. It is the spool file itself where `head`
+        is as long as the room in it, and nobody else has it."""
+        if name is None:
+            return self.files.write_whole(path, head, body, None, tail)
+        source, room = self.path(name), room_of(name)
+        if room == len(head) and not tail and self.files.share(source, path, head):
+            return None
+        return self.files.write_whole(path, head, None, source, tail, room)
 
     def refused(self, name: str, error: OSError) -> Temporary:
         """A body can not be kept now."""
@@ -83,7 +100,7 @@ class Spool:
         """Octets of a finished body."""
         try:
             return await asyncio.get_running_loop().run_in_executor(
-                self.pool, self.files.read, self.path(name), offset, length
+                self.pool, self.files.read, self.path(name), room_of(name) + offset, length
             )
         except OSError as error:
             raise Temporary(f"spool file {name}: {error}") from error
@@ -92,9 +109,9 @@ class Spool:
 class SpoolWriter:
     """api.BodyWriter: a list of blocks until `inline_limit`, from there on a file written behind the reader's back."""
 
-    def __init__(self, spool: Spool, name: str) -> None:
+    def __init__(self, spool: Spool, name: str, room: Room | None = None) -> None:
         self.size = 0
-        self._spool, self._name = spool, name
+        self._spool, self._name, self._room = spool, name, room
         self._blocks: list[bytes] = []
         self._pending = 0
         self._descriptor: int | None = None
@@ -111,7 +128,17 @@ class SpoolWriter:
         self._pending += len(block)
         self.size += len(block)
         if self.size > self._spool.inline_limit and self._writing is None:
+            if self._room is not None:
+                self._leave(self._room())
             self._writing = asyncio.get_running_loop().create_task(self._write())
+
+    def _leave(self, room: int) -> None:
+        """The file begins with so many octets that are not of the body."""
+        self._room = None
+        if room > 0:
+            self._name += f"{_ROOM}{room:x}"
+            self._blocks.insert(0, bytes(room))
+            self._pending += room
 
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()
@@ -335,7 +362,7 @@ class HeldContent(StoredContent):
         self._held = held
 
     async def _body(self, start: int, length: int) -> bytes:
-        return await self._held.read(start, length)
+        return await self._held.read(room_of(self._held.name) + start, length)
 
     async def close(self) -> None:
         await self._held.__aexit__()

@@ -60,8 +60,10 @@ class Files:
     def sync(self, descriptor: int) -> None:
         os.fdatasync(descriptor)
 
-    def write_whole(self, path: str, head: bytes, body: bytes | None, source: str | None, tail: bytes = b"") -> None:
-        """A new file of `head`, `body` or the contents of file `source`, and `tail`. Not synced. Removed if that fails."""
+    def write_whole(
+        self, path: str, head: bytes, body: bytes | None, source: str | None, tail: bytes = b"", start: int = 0
+    ) -> None:
+        """A new file of `head`, `body` or what file `source` has from `start` on, and `tail`. Not synced. Removed if that fails."""
         with self._names_lock:
             number = next(self._names)
         partial = f"{path}.{os.getpid()}.{number}"
@@ -74,7 +76,7 @@ class Files:
             try:
                 self.append(descriptor, (head, body, tail) if body is not None else (head,))
                 if source is not None:
-                    self._copy_into(descriptor, source)
+                    self._copy_into(descriptor, source, start)
                     self.append(descriptor, (tail,))
             finally:
                 self.close(descriptor)
@@ -84,10 +86,10 @@ class Files:
                 self.unlink(partial)
             raise
 
-    def _copy_into(self, descriptor: int, source: str) -> None:
+    def _copy_into(self, descriptor: int, source: str, start: int) -> None:
         origin = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            left = os.fstat(origin).st_size
+            left = os.fstat(origin).st_size - os.lseek(origin, start, os.SEEK_SET)
             while left > 0:
                 left -= self._copy_block(origin, descriptor, left)
         finally:
@@ -122,6 +124,32 @@ class Files:
             if error.errno not in (errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP):
                 raise
             self.write_whole(target, b"", None, source)
+
+    def share(self, source: str, target: str, head: bytes) -> bool:
+        """A second name for a file whose first octets are kept free for `head`. False where it has a second name already, or can not have
+        that one."""
+        if self.links(source) != 1:
+            return False
+        if head:
+            self.overwrite(source, head)
+        return self.name_also(source, target)
+
+    def overwrite(self, path: str, octets: bytes) -> None:
+        """The first octets of a file."""
+        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            self.append(descriptor, (octets,))
+        finally:
+            os.close(descriptor)
+
+    def name_also(self, source: str, target: str) -> bool:
+        try:
+            os.link(source, target)
+        except OSError as error:
+            if error.errno in (errno.EEXIST, errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP):
+                return False
+            raise
+        return True
 
     def symlink(self, target: str, path: str) -> None:
         """FileExistsError where there is something."""

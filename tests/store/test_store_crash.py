@@ -1,46 +1,18 @@
 """What a crash leaves behind: the data folder is copied from under a living store, and opened as a new one would."""
 
 import os
-import shutil
 import sqlite3
 from pathlib import Path
 
-from mailhub.config.schema import Store as StoreConfig
-from mailhub.model.clock import VirtualClock
+from support.store_crash import CLOCK, WHO, close, count, crash, mail, opened
+
 from mailhub.model.mailbox import SEEN, FlagOp
 from mailhub.model.reply import Reply
 from mailhub.store.api import Body, Fate, Filing, NewContent, NewItem, NewMessage, NewRecipient, Outcome, Settle
 from mailhub.store.sqlite import SqliteStore
 
-CLOCK = VirtualClock()
-WHO = "alice@example.org"
 TEXT = b"Subject: x\r\n\r\nhello\r\n"
 OK = Reply(250, "2.0.0", "Ok")
-
-
-async def opened(path: Path, interval: float = 3600) -> SqliteStore:
-    """With a long interval nothing is synced or forgotten behind the test's back, once the first round is over."""
-    store = SqliteStore(path, StoreConfig(free_space_floor=0, sync_interval=interval), CLOCK, "mx.test")
-    await store.open()
-    return store
-
-
-def crash(path: Path) -> Path:
-    """The folder as it is at this moment, lock left out."""
-    copy = path.with_name(path.name + "-crashed")
-    shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(path, copy)
-    (copy / "mailhub.lock").unlink()
-    return copy
-
-
-async def close(store: SqliteStore) -> None:
-    await store.close()
-
-
-def mail(path: Path) -> list[Path]:
-    home = path / "mail/example.org/alice/Maildir"
-    return sorted(file for sub in ("new", "cur") for file in (home / sub).iterdir())
 
 
 async def delivery(store: SqliteStore) -> tuple[NewItem, Filing]:
@@ -53,10 +25,6 @@ async def delivery(store: SqliteStore) -> tuple[NewItem, Filing]:
     file = f"1.Q{ids.text(number)}R0.mx"
     filing = Filing(WHO, "INBOX", file, b"H: 1\r\n", number, 12 + len(TEXT), 1, b"(E)", b"(B)")
     return item, filing
-
-
-async def count(store: SqliteStore) -> int:
-    return (await store.mailboxes.folders(WHO))[0].messages
 
 
 async def test_a_file_written_but_not_settled_is_not_doubled(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """A file layer that forgets what was not synced, and that crashes at a chosen moment: a write, a sync, a rename, a commit.
 
 Names follow a journal, as on ext4: of the changes since the last sync a beginning survives, and whatever a folder's sync has
-covered. A file whose data was not synced keeps a beginning of it. Folders survive. The database is beside it: it loses no commit.
+covered. A file whose data was not synced keeps a beginning of it; what was written over keeps any part of that. Folders survive. The database is beside it: it loses no commit.
 """
 
 import asyncio
@@ -104,6 +104,21 @@ class CrashFiles(Files):
             super().link(source, target)
             self._change("create", target, inode=self._pin(target))
 
+    def name_also(self, source: str, target: str) -> bool:
+        self.point("link")
+        with self._guard:
+            done = super().name_also(source, target)
+            if done:
+                self._change("create", target, inode=self._pin(target))
+        return done
+
+    def links(self, path: str) -> int:
+        """Without the pin."""
+        with contextlib.suppress(OSError):
+            state = os.stat(path, follow_symlinks=False)
+            return state.st_nlink - os.path.exists(f"{self._pins}/{state.st_ino}")
+        return 0
+
     def unlink(self, path: str) -> None:
         self.point("unlink")
         with self._guard:
@@ -169,8 +184,8 @@ class CrashFiles(Files):
         elif kind == "tree":
             self._there = {name: at for name, at in self._there.items() if not name.startswith(path + "/")}
 
-    def survivors(self, chance: random.Random) -> dict[str, bytes]:
-        """What the disk holds when the machine is switched on again."""
+    def survivors(self, chance: random.Random) -> dict[str, tuple[int, bytes]]:
+        """What the disk holds when the machine is switched on again: inode and data of each name."""
         most = chance.choice((0, len(self._journal), chance.randint(0, len(self._journal))))
         last = max((number for number, (_, sure) in enumerate(self._journal) if sure), default=-1)
         for number, (change, sure) in enumerate(self._journal):
@@ -178,24 +193,29 @@ class CrashFiles(Files):
                 self._replay(change)
             elif change[0] == "move":
                 self._unmoved.append(change)
-        found = {}
-        for path, inode in self._there.items():
-            data = Path(f"{self._pins}/{inode}").read_bytes()
-            if inode not in self._data or len(self._data[inode]) < len(data):
-                kept = len(self._data.get(inode, b""))
-                data = data[: chance.choice((kept, len(data), chance.randint(kept, len(data))))]
-            found[path] = data
-        return found
+        data = {inode: self._kept(chance, inode) for inode in dict.fromkeys(self._there.values())}
+        return {path: (inode, data[inode]) for path, inode in self._there.items()}
+
+    def _kept(self, chance: random.Random, inode: int) -> bytes:
+        data, synced = Path(f"{self._pins}/{inode}").read_bytes(), self._data.get(inode, b"")
+        sure = len(synced) if data.startswith(synced) else 0
+        end = chance.choice((sure, len(data), chance.randint(sure, len(data))))
+        return data[:end] + synced[end:]
 
     def next_life(self, chance: random.Random, target: Path) -> None:
         """Put what survived, and the database, in the folder `target`; this life's files go."""
         before = Path(self._root)
-        for path, data in self.survivors(chance).items():
+        names: dict[int, Path] = {}
+        for path, (inode, data) in self.survivors(chance).items():
             file = target / Path(path).relative_to(before)
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(data)
-        for folder, names, _ in os.walk(before):
-            for name in names:
+            if inode in names:
+                file.hardlink_to(names[inode])
+            else:
+                names[inode] = file
+                file.write_bytes(data)
+        for folder, folders, _ in os.walk(before):
+            for name in folders:
                 path = f"{folder}/{name}"
                 for _, old, new, _ in reversed(self._unmoved):
                     path = _moved(path, new, old)

@@ -83,7 +83,7 @@ class MemorySpool:
         self._last += 1
         return self._last
 
-    def body_writer(self) -> MemoryWriter:
+    def body_writer(self, room: object = None) -> MemoryWriter:
         self.writers.append(MemoryWriter(self))
         return self.writers[-1]
 

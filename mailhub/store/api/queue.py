@@ -254,7 +254,10 @@ class QueueStore(Protocol):
         """A queue id that was never given before (model.ids)."""
         ...
 
-    def body_writer(self) -> BodyWriter: ...
+    def body_writer(self, room: Callable[[], int] | None = None) -> BodyWriter:
+        """`room`: asked where the body is large; octets that delivery will put before it, as far as can be told now. Its file then becomes
+        that of the mailbox where it is just as many."""
+        ...
 
     async def read_body(self, body: Body, offset: int, length: int) -> bytes:
         """Octets of a finished body that was not put yet; shorter only at the end."""

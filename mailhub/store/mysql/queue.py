@@ -92,7 +92,8 @@ class MysqlQueue:
     def new_id(self) -> int:
         return self._nodes.new_id()
 
-    def body_writer(self) -> ObjectWriter:
+    def body_writer(self, room: Callable[[], int] | None = None) -> ObjectWriter:
+        """An object has no room: what delivery puts before it is put there as it is copied."""
         return self._objects.writer(self.new_id())
 
     async def read_body(self, body: Body, offset: int, length: int) -> bytes:

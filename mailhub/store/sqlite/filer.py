@@ -19,7 +19,7 @@ from mailhub.model.clock import Clock
 from mailhub.model.errors import MailError, Temporary
 
 from .. import maildir
-from ..bodies import Spool
+from ..bodies import Spool, room_of
 from ..files import Files
 from ..lane import DiskLane
 from .credentials import Statement
@@ -280,8 +280,7 @@ class Filer:
         directory = str(PurePosixPath(target).parent.parent)
         make_maildir(self._files, directory)
         partial = f"{directory}/tmp/{PurePosixPath(target).name}"
-        source = None if spool is None else self._spool.path(spool)
-        self._files.write_whole(partial, head + prefix, body, source, tail)
+        self._spool.become(partial, head + prefix, body, spool, tail)
         self._files.rename(partial, target)
         self._files.set_modified(target, date)  # INTERNALDATE, for Dovecot and for who makes an index of the files
 
@@ -317,19 +316,24 @@ class Filer:
         """After a crash: write again what an unsynced file system lost or left short."""
         mended = 0
         rows = self._db.execute(
-            "select content, folder, head, name_flags, size, date, file from filed join message using (folder, uid)"
-            " where name_flags != -2"
+            "select filed.content, folder, head, prefix, spool, name_flags, message.size, date, file from filed"
+            " join message using (folder, uid) join content on content.id = filed.content where name_flags != -2"
         ).fetchall()
-        for content, folder, head, name_flags, size, date, file in rows:
+        for content, folder, head, prefix, spool, name_flags, size, date, file in rows:
             directory = self._directory(folder)
             if directory is None:
                 continue
             expected = f"{directory}/{maildir.place(file, name_flags)}"
             path = expected if self._files.exists(expected) else find(self._files, expected)
-            if path is None or self._files.size(path) != size:
+            if path is None or self._files.size(path) != size or self._blank(path, head + prefix, spool):
                 self._write(path or expected, head, content, date)
                 mended += 1
         return mended
+
+    def _blank(self, path: str, fields: bytes, spool: str | None) -> bool:
+        """Whether a file that was the spool's has lost what was put in its room."""
+        room = 0 if spool is None else room_of(spool)
+        return room > 0 and room == len(fields) and self._files.read(path, 0, room) != fields
 
     # --- the sync ------------------------------------------------------------------------------------------------
 

@@ -340,10 +340,9 @@ class SqliteMailboxes(Upkeep):
         spool = content.body.spool
         if body is None and spool is None:
             body = await content.read(len(content.prefix), content.body.size)
-        source = None if spool is None else self._spool.path(spool)
-        await self.staging.call(self._stage, filing, content.prefix, body, source, content.tail)
+        await self.staging.call(self._stage, filing, content.prefix, body, spool, content.tail)
 
-    def _stage(self, filing: Filing, prefix: bytes, body: bytes | None, source: str | None, tail: bytes) -> None:
+    def _stage(self, filing: Filing, prefix: bytes, body: bytes | None, spool: str | None, tail: bytes) -> None:
         home = self._homes.path(filing.account)
         directory = home + maildir.folder_dir(filing.folder)
         if directory not in self._made:
@@ -355,7 +354,7 @@ class SqliteMailboxes(Upkeep):
                 self._made.add(directory)
         name = maildir.sized(filing.file, filing.size)
         partial = f"{directory}/tmp/{name}"
-        self._files.write_whole(partial, filing.head + prefix, body, source, tail)
+        self._spool.become(partial, filing.head + prefix, body, spool, tail)
         self._files.set_modified(partial, filing.date)  # the kernel's clock may be a second before or behind
         self._files.rename(partial, f"{directory}/new/{name}")
 

@@ -28,7 +28,7 @@ from ..api import (
     State,
     Step,
 )
-from ..bodies import Spool, SpoolWriter, StoredContent
+from ..bodies import Spool, SpoolWriter, StoredContent, room_of
 from ..files import Files
 from ..lane import Lane
 from ..space import Space
@@ -76,8 +76,8 @@ class SqliteQueue:
     def new_id(self) -> int:
         return self._ids.next()
 
-    def body_writer(self) -> SpoolWriter:
-        return self._spool.writer(self.new_id())
+    def body_writer(self, room: Callable[[], int] | None = None) -> SpoolWriter:
+        return self._spool.writer(self.new_id(), room)
 
     async def read_body(self, body: Body, offset: int, length: int) -> bytes:
         return await self._content(0, b"", body).read(offset, length)
@@ -171,7 +171,8 @@ class SqliteQueue:
             return None
 
     def _spool_size(self, name: str) -> int | None:
-        return self._files.size(self._spool.path(name))
+        found = self._files.size(self._spool.path(name))
+        return None if found is None else found - room_of(name)
 
     async def next_due(self, busy: Busy = NOBODY) -> float | None:
         return await self._read(self._reads.next_due, busy)
