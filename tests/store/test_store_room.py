@@ -46,6 +46,10 @@ def names(path: Path) -> list[int]:
     return [file.stat().st_nlink for file in mail(path)]
 
 
+def apart(one: Path, other: Path) -> bool:
+    return one.stat().st_dev != other.stat().st_dev
+
+
 async def test_the_file_is_that_of_the_mailbox_for_the_first_who_comes(tmp_path: Path) -> None:
     store = await opened(tmp_path)
     await store.mailboxes.folders(WHO)
@@ -75,7 +79,7 @@ async def test_where_the_room_is_another_it_is_copied(tmp_path: Path, room: int)
 
 
 async def test_where_there_can_be_no_second_name_it_is_copied(tmp_path: Path) -> None:
-    if tmp_path.stat().st_dev == Path("/dev/shm").stat().st_dev:
+    if not apart(tmp_path, Path("/dev/shm")):
         pytest.skip("there is one file system alone")
 
     class Apart(Files):

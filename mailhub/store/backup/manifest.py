@@ -13,7 +13,7 @@ from .layout import Trouble, is_digest, open_plain
 
 _LINE = 65_536  # octets of a line
 _FILE = re.compile(r"[^/\x00-\x1f\x7f.:][^/\x00-\x1f\x7f:]{0,254}")
-_SPOOL = re.compile(r"[0-9a-f]{1,32}")
+_SPOOL = re.compile(r"[0-9a-f]{1,32}(-[0-9a-f]{1,8})?")  # perhaps with room before the body
 _PART = re.compile(r"[A-Za-z0-9_@+=,*-][A-Za-z0-9._@+=,*-]{0,200}")
 DATA = ("acme", "tls", "maildrop")  # folders below the data folder whose files come along
 SIDE = ("dovecot-uidlist", "dovecot-keywords", "subscriptions")  # what other servers' UIDs and names stand in
