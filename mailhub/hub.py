@@ -23,8 +23,6 @@ from mailhub import heap
 from mailhub.config import schema
 from mailhub.control import demo
 from mailhub.control.server import ControlServer
-from mailhub.control.service import Control
-from mailhub.control.webhooks import Webhooks
 from mailhub.delivery.local import DeliverHook
 from mailhub.delivery.sieve import files
 from mailhub.hub_alarms import no_mail
@@ -35,7 +33,7 @@ from mailhub.hub_maildrop import maildrop
 from mailhub.hub_reload import Reloaded, reloaded
 from mailhub.hub_signin import signing_in
 from mailhub.hub_speaking import Speaking
-from mailhub.hub_status import doctor, looked_at, resident, status_of
+from mailhub.hub_status import controlled, resident
 from mailhub.mailbox.scripts import Scripts
 from mailhub.mailbox.service import Mailboxes
 from mailhub.model.clock import Clock, SystemClock, VirtualClock
@@ -178,24 +176,7 @@ class Hub:
         self._take_policy(config.smtp)
         own = {door.label: door.smtp for door in config.listener if door.smtp is not None}
         self._own_policies = {label: self._make_policy(smtp) for label, smtp in own.items()}
-        self.control = Control(
-            self.directory,
-            self.store,
-            clock,
-            functools.partial(status_of, self),
-            self.queue.forgive,
-            config.hostname,
-            self.guard,
-            self.trace,
-            self.router,
-            self.queue.deadline,
-            self.scripts,
-            self.junk,
-            doctor(self, self._machine, self._rehearsing),
-            Webhooks(config.webhook, self.store.webhooks, clock, lambda: self.notices.told()),
-            self._rehearsing,
-        )
-        self.control.mail = looked_at(self)
+        self.control = controlled(self, self._machine, self._rehearsing)
         if any(door.protocol == "http" for door in config.listener):
             from mailhub.hub_web import serving_web
 

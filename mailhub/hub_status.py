@@ -1,10 +1,11 @@
-"""A running hub at one moment, for `mailhub status`."""
+"""What can be asked of a running hub, and how it is at one moment, for `mailhub status`."""
 
 import contextlib
 import dataclasses
 import os
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,10 @@ from mailhub import __version__, log
 from mailhub.config.schema import Config
 from mailhub.control import bans
 from mailhub.control.mail import Mail
+from mailhub.control.service import Control
 from mailhub.control.setup.dns import Zones
 from mailhub.control.setup.doctor import Doctor
+from mailhub.control.webhooks import Webhooks
 from mailhub.control.words import (
     CertificateState,
     DirectoryState,
@@ -131,7 +134,30 @@ def published(hub: "Hub") -> Config:
     return msgspec.structs.replace(hub.config, listener=doors, data=str(hub.data))
 
 
-def doctor(hub: "Hub", machine: Machine, rehearsing: Callable[[], Policy]) -> Doctor:
+def controlled(hub: "Hub", machine: Machine, rehearsing: Callable[[], Policy]) -> Control:
+    """What can be asked of the running server, by commands, by HTTP and by its pages."""
+    control = Control(
+        hub.directory,
+        hub.store,
+        hub.clock,
+        partial(status_of, hub),
+        hub.queue.forgive,
+        hub.config.hostname,
+        hub.guard,
+        hub.trace,
+        hub.router,
+        hub.queue.deadline,
+        hub.scripts,
+        hub.junk,
+        _doctor(hub, machine, rehearsing),
+        Webhooks(hub.config.webhook, hub.store.webhooks, hub.clock, lambda: hub.notices.told()),
+        rehearsing,
+    )
+    control.mail = Mail(hub.directory, hub.mailboxes, hub.authenticator, _query)
+    return control
+
+
+def _doctor(hub: "Hub", machine: Machine, rehearsing: Callable[[], Policy]) -> Doctor:
     """Who knows what the Internet has to know about this server."""
 
     def config() -> Config:
@@ -169,11 +195,6 @@ def _maildrop(hub: "Hub") -> int:
     with contextlib.suppress(OSError):
         return dropped.waiting(hub.config.maildrop.path or str(hub.data / dropped.FOLDER))[0]
     return 0
-
-
-def looked_at(hub: "Hub") -> Mail:
-    """What an operator may see of the mail of accounts."""
-    return Mail(hub.directory, hub.mailboxes, hub.authenticator, _query)
 
 
 def _query(text: str) -> search.Key:
