@@ -71,8 +71,9 @@ bench-queue: setup  ## a million deferred messages, a mailing beside other mail,
 screenshots: setup packages  ## the pages as they look now, in docs/images/
 	$(BIN)/python scripts/screenshots
 
-bench-cluster: setup packages  ## what a message costs a Galera cluster, and how many one, two and three nodes take
+bench-cluster: setup packages  ## what a message costs a Galera cluster, and how many one, two and three nodes take, and how that grows
 	$(BIN)/python -m bench.cluster --json bench/out/cluster.json
+	$(BIN)/python -m bench.cluster_growth bench/out/cluster.json
 
 crash: setup  ## queue and mailbox through thousands of crashes, and kill -9, some minutes; writes docs/DURABILITY.md
 	@mkdir -p bench/out && : >bench/out/crash.jsonl

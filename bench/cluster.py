@@ -10,7 +10,9 @@ import argparse
 import asyncio
 import json
 import os
+import random
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -19,7 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from support.cluster import SMTP, Hub, cluster, numbers
+from support.cluster import IMAP, PASSWORD, SMTP, Hub, cluster, numbers
 from support.galera import Node, galera
 
 from bench.clients import Smtp
@@ -30,6 +32,9 @@ COUNTERS = ("Questions", "Com_commit", "Bytes_received", "Bytes_sent", "wsrep_re
             "wsrep_local_bf_aborts", "Handler_write", "Handler_update", "Handler_delete")  # fmt: skip
 _IDLE = 10.0  # seconds
 _SESSIONS = 200
+_TIMES = 100
+_COMMITS = 6_400
+_POLL = 0.5  # seconds: what a site has that sets nothing
 
 
 def counters(nodes: Sequence[Node]) -> dict[str, int]:
@@ -85,26 +90,69 @@ def run(hubs: Sequence[Hub], nodes: Sequence[Node], messages: int, sessions: int
             "database_cpu_ms": round((cpu(nodes) - servers) / messages * 1000, 2), **cost}  # fmt: skip
 
 
-async def idle(hub: Hub, sessions: int) -> None:
+def ordered(node: Node) -> dict[str, float]:
+    """How many commits of one row a second one server puts in order with the others: what is left of a message when all else is small."""
+    most = 0.0
+    node.run("create database slap; create table slap.t (id bigint auto_increment primary key, v varbinary(100))")
+    for clients in (8, 16, 32):
+        done = subprocess.run(
+            ["mariadb-slap", "--no-defaults", f"--socket={node.socket}", "-u", "root", f"--concurrency={clients}",
+             f"--number-of-queries={_COMMITS}", "--create-schema=slap", "--no-drop", "--csv=-",
+             "--query=insert into slap.t (v) values (repeat('x', 100))"],
+            check=True, capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+        most = max(most, _COMMITS / float(done.stdout.split(",")[2]))
+    return {"commits_per_s": round(most)}
+
+
+async def heard(hub: Hub, other: Hub, times: int) -> dict[str, float]:
+    """Seconds from the OK of an APPEND on one node to EXISTS in a session that listens on the other."""
+    account, found = ACCOUNTS[0], []
+    listener, listening = await session(other, account, "IDLE")
+    reader, writer = await session(hub, account)
+    for _ in range(times):
+        await asyncio.sleep(random.uniform(0.2, 1.2))  # at any moment between two looks
+        writer.write(b"d APPEND INBOX {%d+}\r\n%b\r\n" % (len(BODY), BODY))
+        while not (line := await reader.readline()).startswith(b"d OK"):
+            assert line
+        started = time.perf_counter()
+        while b"EXISTS" not in await listener.readline():
+            pass
+        found.append(time.perf_counter() - started)
+    for each in (writer, listening):
+        each.close()
+    found.sort()
+    return {"heard_p50_s": round(found[len(found) // 2], 3), "heard_p99_s": round(found[int(len(found) * 0.99)], 3),
+            "heard_most_s": round(found[-1], 3)}  # fmt: skip
+
+
+async def session(hub: Hub, account: str, *more: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Signed in, INBOX selected."""
+    reader, writer = await asyncio.open_connection(hub.address, IMAP)
+    await reader.readline()
+    for n, line in enumerate((f'LOGIN {account} "{PASSWORD}"', "SELECT INBOX", *more)):
+        tag = b"a%d" % n
+        writer.write(tag + b" " + line.encode() + b"\r\n")
+        while not (answer := await reader.readline()).startswith((tag, b"+")):
+            assert answer
+    return reader, writer
+
+
+async def idle(hub: Hub, sessions: int) -> dict[str, float]:
     """Sessions that select INBOX and listen."""
     writers = []
     for n in range(sessions):
-        reader, writer = await asyncio.open_connection(hub.address, 1143)
-        await reader.readline()
-        account = ACCOUNTS[n % len(ACCOUNTS)]
-        for tag, line in ((b"a", f'LOGIN {account} "between three machines"'), (b"b", "SELECT INBOX"), (b"c", "IDLE")):
-            writer.write(tag + b" " + line.encode() + b"\r\n")
-            while not (answer := await reader.readline()).startswith((tag, b"+")):
-                assert answer
+        _, writer = await session(hub, ACCOUNTS[n % len(ACCOUNTS)], "IDLE")
         writers.append(writer)
     await asyncio.sleep(2)
     before = counters([hub.node])
     await asyncio.sleep(_IDLE)
     after = counters([hub.node])
-    for name in ("Questions", "Bytes_received", "Bytes_sent"):
-        print(f"  {name} a second, {sessions} idle sessions on one node: {(after[name] - before[name]) / _IDLE:.1f}")
     for writer in writers:
         writer.close()
+    return {
+        name: round((after[name] - before[name]) / _IDLE, 1) for name in ("Questions", "Bytes_received", "Bytes_sent")
+    }
 
 
 def main() -> None:
@@ -115,7 +163,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="cluster"))
     found: dict[str, object] = {}
     try:
-        with galera() as nodes, cluster(folder, nodes, *ACCOUNTS) as hubs:
+        with galera() as nodes, cluster(folder, nodes, *ACCOUNTS, poll=_POLL) as hubs:
             load_one = (hubs[:1], nodes, 100, 1)
             run(*load_one)
             for count in (1, 2, 3):
@@ -126,11 +174,17 @@ def main() -> None:
                     )
                     print(key, json.dumps(found[key]), flush=True)
             assert numbers(hubs[2], ACCOUNTS[0])
-            asyncio.run(idle(hubs[0], _SESSIONS))
+            for sessions in (0, _SESSIONS):
+                found[f"idle, {sessions} sessions, a second"] = asyncio.run(idle(hubs[0], sessions))
+            found["heard on another node"] = asyncio.run(heard(hubs[0], hubs[1], _TIMES))
+            found["commits of one row"] = ordered(nodes[0])
+            for key in list(found)[-4:]:
+                print(key, json.dumps(found[key]), flush=True)
     finally:
         print(Path(folder, "hub1/log").read_text()[-3000:]) if os.environ.get("DBG") else None
         shutil.rmtree(folder, ignore_errors=True)
-    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    found["load"] = {"load": round(os.getloadavg()[0], 1), "cores": os.cpu_count()}
+    print(json.dumps(found["load"]))
     if given.json:
         given.json.parent.mkdir(parents=True, exist_ok=True)
         given.json.write_text(json.dumps(found, indent=1))

@@ -16,9 +16,13 @@ from mailhub.directory.browsers import Browsers
 from mailhub.directory.keys import kept_key
 from mailhub.directory.kinds import SHARED, directory_of
 from mailhub.model.clock import VirtualClock
+from mailhub.model.envelope import Origin
 from mailhub.model.errors import LimitReached, MailError, NotFound
 from mailhub.policy import Guard, Sections
 from mailhub.policy.bans import AUTH, network_of
+from mailhub.policy.caller import Caller
+from mailhub.policy.greylist import Greylist
+from mailhub.policy.visit import Visit
 from mailhub.store.api import (
     MINUTE,
     AccountRow,
@@ -254,3 +258,42 @@ async def test_who_is_banned_by_one_node_is_banned_by_all(pair: tuple[Any, Any])
     await other.bans.remove(network)
     with pytest.raises(NotFound):
         await other.bans.remove(network)
+
+
+async def test_who_was_put_off_by_one_node_may_come_again_to_another(pair: tuple[Any, Any]) -> None:
+    clock = VirtualClock()
+    one, other = [Greylist(schema.Greylist(), store.greylist, store.guard, clock) for store in pair]
+
+    async def says(node: Greylist, sender: str) -> str:
+        visit = Visit(Origin(client="192.0.2.1"), "smtp", None, Caller("192.0.2.1", None, None))  # type: ignore[arg-type]
+        visit.sender, visit.recipient = sender, ANN
+        said = await node.ask(visit)
+        return "" if said is None else str(said.reply or said.reason)
+
+    assert "try again in 300 seconds" in await says(one, "x@far.test")
+    await clock.advance(100)
+    assert "try again in 200 seconds" in await says(other, "x@far.test")
+    await clock.advance(200)
+    assert "came again" in await says(other, "x@far.test")
+    assert await says(one, "x@far.test") == ""
+
+
+async def test_what_a_client_does_is_counted_by_each_node_and_a_ban_is_all_nodes(pair: tuple[Any, Any]) -> None:
+    """A guesser who goes round has as many guesses as nodes times the limit at most, and a client as many connections."""
+    clock = VirtualClock()
+    limits = schema.Limits(connections_per_client=5, messages_per_client=5, ban_auth_failures=10)
+    guards = [Guard(Sections(limits), clock, store=store.guard) for store in pair]
+    for guard in guards:
+        await guard.open()
+        assert [guard.connected("192.0.2.1", "smtp") is None for _ in range(6)] == [True] * 5 + [False]
+        assert [await guard.message("192.0.2.1", "") is None for _ in range(6)] == [True] * 5 + [False]
+    guesses = 0
+    while all(guard.connected("192.0.2.2", "imap") is None for guard in guards):
+        guard = guards[guesses % 2]
+        guard.failed_login("192.0.2.2", ANN, "imap", b"%d" % guesses)
+        guesses += 1
+        await clock.advance(60)  # connections are few
+        await guard.settled()
+        for each in guards:
+            await each.bans.follow()
+    assert guesses == 19

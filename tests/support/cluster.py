@@ -51,7 +51,7 @@ inline_limit = 4_096
 free_space_floor = 0
 timeout = 5
 lease_seconds = 4
-poll_seconds = 0.2
+poll_seconds = {poll}
 [[listener]]
 protocol = "smtp"
 address = "{address}"
@@ -99,6 +99,7 @@ class Hub:
     objects: str  # where bodies lie
     environment: Mapping[str, str] = field(default_factory=dict)
     behind: bool = False  # a balancer may be in front
+    poll: float = 0.2  # seconds
     process: "subprocess.Popen[bytes] | None" = None
     port: int = SMTP
 
@@ -117,7 +118,7 @@ class Hub:
             address=self.address, smtp=BEHIND + SMTP, imap=BEHIND + IMAP, http=HTTP, balancer=self.node.side
         )
         self.config.write_text((_CONFIG + (behind if self.behind else "")).format(
-            name=f"n{self.node.number}", folder=self.folder, hosts=", ".join(f'"{host}"' for host in hosts),
+            poll=self.poll, name=f"n{self.node.number}", folder=self.folder, hosts=", ".join(f'"{host}"' for host in hosts),
             objects=self.objects, address=self.address, smtp=SMTP, imap=IMAP,
         ))  # fmt: skip
 
@@ -194,13 +195,18 @@ class Hub:
 
 @contextlib.contextmanager
 def cluster(
-    folder: Path, nodes: Sequence[Node], *accounts: str, objects: "Radosgw | None" = None, behind: bool = False
+    folder: Path,
+    nodes: Sequence[Node],
+    *accounts: str,
+    objects: "Radosgw | None" = None,
+    behind: bool = False,
+    poll: float = 0.2,
 ) -> Iterator[list[Hub]]:
     """Running, with these accounts. `objects`: the server of bodies; else they lie in a folder that all share."""
     nodes[0].run("drop database if exists mailhub; create database mailhub character set utf8mb4 collate utf8mb4_bin")
     where = str(folder / "objects") if objects is None else objects.bucket("mail")
     environment = {} if objects is None else objects.environment
-    hubs = [Hub(node, folder / f"hub{node.number}", where, environment, behind) for node in nodes]
+    hubs = [Hub(node, folder / f"hub{node.number}", where, environment, behind, poll) for node in nodes]
     for hub in hubs:
         hub.write()
     hubs[0].start()
