@@ -258,8 +258,7 @@ class Hub:
         if self._stopping:
             return
         self._stopping = True
-        if grace and not self.failed.done():
-            await self.clock.sleep(self.config.sessions.leave_delay)
+        await self.clock.sleep(self.config.sessions.leave_delay if grace and not self.failed.done() else 0.0)
         for listener in self.listeners:
             listener.close()
         self.sessions.drain()
