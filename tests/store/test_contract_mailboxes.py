@@ -197,6 +197,33 @@ async def test_subscriptions_outlive_folders(store: Any) -> None:
     assert await store.mailboxes.subscriptions(WHO) == ["INBOX"]
 
 
+async def test_a_name_is_what_it_is_octet_by_octet(store: Any) -> None:
+    root = await inbox(store)
+    names = ("a", "a ", "a  ", "A", "ä", "a\u0308", "\U0001f4ee", "\U0001f4ed", "a.b", "a .b", "\uff21", "ß", "ss")
+    made = {name: (await store.mailboxes.create(WHO, name)).id for name in names}
+    assert {f.name: f.id for f in await store.mailboxes.folders(WHO)} == {"INBOX": root, **made}
+    assert await store.mailboxes.subscriptions(WHO) == sorted(("INBOX", *names))
+    await store.mailboxes.set_subscribed(WHO, "a ", False)
+    assert await store.mailboxes.subscriptions(WHO) == sorted({"INBOX", *names} - {"a "})
+    seen = {f.name: f.subscribed for f in await store.mailboxes.folders(WHO)}
+    assert [seen[name] for name in ("a", "a ", "a  ")] == [True, False, True]
+    assert [await store.mailboxes.folders_named(name, 0) for name in names] == [[made[name]] for name in names]
+    assert await store.mailboxes.folders_named("a.*", 0) == [made["a.b"]]
+    await store.mailboxes.rename(made["a "], "A ")
+    await store.mailboxes.rename(made["\U0001f4ee"], "a ")
+    now = {f.id: f.name for f in await store.mailboxes.folders(WHO)}
+    assert [now[made[name]] for name in ("a", "a ", "a .b", "a.b", "\U0001f4ee")] == ["a", "A ", "A .b", "a.b", "a "]
+    with pytest.raises(Exists):
+        await store.mailboxes.rename(made["ä"], "a ")
+    await store.mailboxes.delete(made["a"])
+    assert made["a"] not in {f.id for f in await store.mailboxes.folders(WHO)}
+    assert made["\U0001f4ee"] in {f.id for f in await store.mailboxes.folders(WHO)}
+    for who in ("team", "team ", "Team", "täam"):
+        await store.sharing.change_acl(root, who, FlagOp.REPLACE, "l" if who == "team" else "r", 10)
+    assert dict(await store.sharing.acl(root)) == {"team": "l", "team ": "r", "Team": "r", "täam": "r"}
+    assert await store.sharing.shared_with(["team  "], "bob@example.org") == []
+
+
 async def test_a_large_message_is_whole_and_goes_with_its_last_copy(store: Any, stores: Stores) -> None:
     octets = b"Subject: large\r\n\r\n" + b"x" * 300_000
     folder = await inbox(store)

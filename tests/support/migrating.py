@@ -71,6 +71,9 @@ async def fill(store: Any, data: Path) -> None:
     work = await boxes.create(ALICE, "Wörk & Co.Ünder")
     await boxes.append(work.id, [NewMessage(body, 1_500_000_000, b"(L)", b"(M)", flags=FLAGGED)])
     await boxes.create(ALICE, "Sent", "\\Sent")
+    for name in ("a", "a ", "A", "ä", "a\u0308", "\U0001f4ee"):
+        other = await boxes.create(BOB, name)
+        await boxes.append(other.id, [message(letter(1), 1_600_000_000)])
     await boxes.copy(inbox.id, [1, 2, 3], work.id)
     await boxes.move(inbox.id, [10, 11], work.id)
     await boxes.expunge(inbox.id, [20, 21, 22])

@@ -42,12 +42,12 @@ from .nodes import Nodes
 from .objects import Objects
 from .polling import Poll
 from .queue import MysqlQueue
-from .schema import migrate, refuse_half
 from .sharing import MysqlSharing
 from .sieve import MysqlSieve
 from .suppressions import MysqlSuppressions
 from .tls import MysqlTls
 from .tokens import MysqlTokens
+from .versions import migrate, refuse_half
 from .webhooks import MysqlWebhooks
 
 _POOL = 4  # threads for files
@@ -102,7 +102,7 @@ class MysqlStore:
         self._pool = ThreadPoolExecutor(_POOL, "mailhub-disk")
         try:
             await self.engine.open()
-            await migrate(self.engine)
+            await migrate(self.engine, self._word())
             if not moving:
                 await refuse_half(self.engine)
             await self._start()
@@ -126,12 +126,12 @@ class MysqlStore:
             os.close(self._lock)
             self._lock = -1
 
-    def _name(self) -> str:
-        """Of this node, the same in its next life: made when the folder is used first."""
+    def _word(self) -> str:
+        """For this node, the same in its next life: made when the folder is used first."""
         path = f"{self._data}/node"
         if not self._files.exists(path):
             self._files.replace_text(path, secrets.token_hex(8).encode())
-        return f"{self._hostname} {self._files.read(path).decode('ascii', 'replace')}"[:255]
+        return self._files.read(path).decode("ascii", "replace")
 
     def _password(self) -> str:
         name = self._config.password_file
@@ -147,7 +147,9 @@ class MysqlStore:
             bucket, f"{self._data}/cache", files, self._pool, config.inline_limit, config.cache_limit, self._load
         )
         self._objects.open()
-        self.nodes = Nodes(self.engine, clock, self._name(), config.lease_seconds, self._fenced)
+        self.nodes = Nodes(
+            self.engine, clock, f"{self._hostname} {self._word()}"[:255], config.lease_seconds, self._fenced
+        )
         self.poll = Poll(self.engine, clock, config.poll_seconds, self._theirs, self._besides)
         self.queue = MysqlQueue(self.engine, self.nodes, self._objects, clock, files, config)
         self.mailboxes = MysqlMailboxes(self.engine, self._objects, clock, self._hostname, self.queue.new_id, self.poll)

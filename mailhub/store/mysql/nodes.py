@@ -14,7 +14,7 @@ from mailhub.model.clock import Clock
 from mailhub.model.errors import MailError, Permanent, Temporary
 
 from .engine import Duplicate, Engine, Tx
-from .schema import VERSION
+from .versions import VERSION
 
 log = logging.getLogger("mailhub.store")
 SLOTS = 64  # nodes at one time; a queue id says in which slot it was made

@@ -1,4 +1,4 @@
-"""The cluster's tables, and how older ones are brought forward.
+"""The cluster's tables, as version 1 had them; what came since stands in `versions`.
 
 meta        what there is one of
 node        mailhub processes; what a node has leased is its own until `alive_until` (the database's clock) has passed
@@ -18,15 +18,7 @@ former      ids that POP3 gave of messages at another server
 acl, annotation, subscription, url_key, quota: as in store.sqlite
 """
 
-from dataclasses import dataclass
-
-from mailhub.model.errors import Permanent
-
-from ..left import LEFT, left_behind
-from .engine import Engine
 from .schema_small import SMALL
-
-VERSION = 2
 
 ADDRESS = "varchar(320) character set utf8mb4 collate utf8mb4_bin"  # of an account, a recipient, a sender
 LONG = "varchar(512) character set utf8mb4 collate utf8mb4_bin"
@@ -89,55 +81,4 @@ _NODES = (
     "create table slot (slot int not null primary key, last bigint not null)",
 )
 
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One that a later version has. It has a default: nodes of the version before write rows without it."""
-
-    table: str
-    name: str
-    definition: str
-
-    async def add(self, engine: Engine) -> None:
-        there = "select 1 from information_schema.columns where table_schema = database() and table_name = %s and column_name = %s"
-        if not await engine.one(there, self.table, self.name):
-            await engine.all(f"alter table {self.table} add column {self.name} {self.definition}")
-
-
-MIGRATIONS: dict[int, tuple[str | Column, ...]] = {
-    1: (*_NODES, *_QUEUE, *_MAILBOXES, *SMALL),
-    2: (Column("api_token", "maker", f"{ADDRESS} not null default ''"),),
-}
-
-
-async def migrate(engine: Engine) -> None:
-    """Bring the tables to VERSION; Permanent where a newer mailhub made them. Statements of a version that was begun and not ended are
-    done again: a table that is there is left as it is. Two nodes that start together do it twice, and neither is hurt."""
-    await engine.all(
-        "create table if not exists meta (name varchar(64) character set ascii collate ascii_bin not null primary key,"
-        f" value {TEXT} not null)"
-    )
-    row = await engine.one("select value from meta where name = 'version'")
-    found = int(row[0]) if row else 0
-    if found > VERSION:
-        raise Permanent(f"the store has version {found}, this mailhub knows {VERSION}: start a newer mailhub")
-    for number in range(found + 1, VERSION + 1):
-        for statement in MIGRATIONS[number]:
-            if isinstance(statement, Column):
-                await statement.add(engine)
-            else:
-                await engine.all(statement.replace("create table ", "create table if not exists ", 1))
-        await engine.all("replace into meta values ('version', %s)", str(number))
-
-
-async def refuse_half(engine: Engine) -> None:
-    """Permanent where a migration from an embedded store was broken off, or all was moved away."""
-    there = "select 1 from information_schema.tables where table_schema = database() and table_name = 'migrated'"
-    if await engine.one(there):
-        row = await engine.one("select value from migrated where name = ''")
-        source = row[0] if row is not None else "elsewhere"
-        raise Permanent(
-            f"the store holds half of what is moved from {source}: run the same `mailhub store migrate` again, it goes on"
-        )
-    if row := await engine.one("select value from meta where name = %s", LEFT):
-        raise Permanent(left_behind("the store", row[0]))
+TABLES = (*_NODES, *_QUEUE, *_MAILBOXES, *SMALL)
