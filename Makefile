@@ -56,7 +56,7 @@ bench: setup packages  ## measure beside Debian's Postfix and Dovecot; writes be
 bench-short: setup packages  ## the same in two minutes
 	$(BIN)/python -m bench --short
 
-profile: setup  ## flame graphs of SMTP by stage into bench/out/profile
+profile: setup  ## flame graphs of SMTP and relay by stage into bench/out/profile
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m bench.profile
 
 bench-junk: setup  ## how well the junk filter tells generated junk from good mail

@@ -1,4 +1,4 @@
-"""Where the server's time goes: a flame graph for each stage, drawn by py-spy while a load of `bench.smtp` runs.
+"""Where the server's time goes: a flame graph for each stage, drawn by py-spy while a load of `bench.smtp` or `bench.relay` runs.
 
     python -m bench.profile [--only WORD,...] [--folder DIR]
 
@@ -11,13 +11,15 @@ import asyncio
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
-from bench import smtp
-from bench.target import mailhub
+from bench import relay, smtp
+from bench.target import Target, mailhub
 
 PY_SPY = Path(sys.executable).with_name("py-spy")  # of the lock
 LOADS = {
@@ -28,24 +30,39 @@ LOADS = {
     "middling": smtp.Load(20, 1_500, 100 << 10),
     "large": smtp.Load(20, 120, 5 << 20),
 }
+RELAYED = {
+    "relay": relay.Load(20, 8_000, 4096),
+    "relay-many": relay.Load(20, 8_000, 4096, 100),
+    "relay-middling": relay.Load(20, 1_500, 100 << 10),
+}
+STAGES = (*LOADS, *RELAYED)
 _HEAVIEST = 25
+Measure = Callable[[Any], Awaitable[dict[str, object]]]
 
 
-async def profile(name: str, load: smtp.Load, folder: Path) -> None:
+async def profile(name: str, folder: Path) -> None:
+    if name in LOADS:
+        async with mailhub() as target:
+            await _watch(name, target, partial(smtp.measure, target), LOADS[name], folder)
+    else:
+        async with relay.to_sink(relay.mailhub) as target:
+            await _watch(name, target, partial(relay.measure, target), RELAYED[name], folder)
+
+
+async def _watch(name: str, target: Target, measure: Measure, load: Any, folder: Path) -> None:
     """The load twice, watched the second time: the first makes folders and fills caches."""
-    async with mailhub() as target:
-        await smtp.measure(target, load)
-        stacks = folder / f"{name}.txt"
-        spies = [
-            await asyncio.create_subprocess_exec(
-                str(PY_SPY), "record", "--pid", str(target.roots()[0]), "--threads", "--rate", "200",
-                "--format", kind, "--output", str(path), "--duration", "600", stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-            ) for kind, path in (("flamegraph", folder / f"{name}.svg"), ("raw", stacks))
-        ]  # fmt: skip
-        row = await smtp.measure(target, load)
-        for spy in spies:
-            spy.send_signal(signal.SIGINT)
-            await spy.wait()
+    await measure(load)
+    stacks = folder / f"{name}.txt"
+    spies = [
+        await asyncio.create_subprocess_exec(
+            str(PY_SPY), "record", "--pid", str(target.roots()[0]), "--threads", "--rate", "200",
+            "--format", kind, "--output", str(path), "--duration", "600", stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+        ) for kind, path in (("flamegraph", folder / f"{name}.svg"), ("raw", stacks))
+    ]  # fmt: skip
+    row = await measure(load)
+    for spy in spies:
+        spy.send_signal(signal.SIGINT)
+        await spy.wait()
     print(f"\n{name}: {load.words}: {row['server_cpu_ms_each']} ms of CPU each, watched; {folder / name}.svg")
     for label, found in (("own", own(stacks)), ("all", everything(stacks))):
         total = sum(own(stacks).values())
@@ -74,12 +91,12 @@ def _count(stacks: Path, chosen: Callable[[list[str]], Iterable[str]]) -> Counte
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.profile", description="Flame graphs of a server under load.")
-    parser.add_argument("--only", default=",".join(LOADS), help=f"of {', '.join(LOADS)}")
+    parser.add_argument("--only", default=",".join(STAGES), help=f"of {', '.join(STAGES)}")
     parser.add_argument("--folder", type=Path, default=Path(__file__).parent / "out" / "profile")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     for name in options.only.split(","):
-        uvloop.run(profile(name, LOADS[name], options.folder))
+        uvloop.run(profile(name, options.folder))
 
 
 if __name__ == "__main__":
