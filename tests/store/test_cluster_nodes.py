@@ -24,6 +24,7 @@ from mailhub.store.api import (
     Settle,
     State,
 )
+from mailhub.store.mysql import looking
 
 OK = Reply(250, "2.0.0", "Ok")
 LATER = Reply(451, "4.0.0", "Later")
@@ -367,3 +368,16 @@ async def test_a_lease_that_nobody_holds_is_given_back(stores: Stores) -> None:
         assert [item.id for item in await b.queue.lease(CLOCK.now(), 10)] == [put.id]
         await a.queue.settle(Settle(kept.id, kept.lease, (Outcome(0, Fate.RELAYED, OK),)))
         assert stores.count("item") == 1
+
+
+async def test_ids_of_another_server_come_by_the_page(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looking, "_ROWS", 3)
+    async with nodes(stores, "a") as (a,):
+        folder = (await a.mailboxes.folders(WHO))[0].id
+        assert await a.mailboxes.former_ids(folder) == {}
+        stores.run(
+            f"insert into former values {', '.join(f'({folder}, {n * n}, {chr(39)}id,{n}{chr(39)})' for n in range(1, 8))}"
+        )
+        asked = a.engine.statements
+        assert await a.mailboxes.former_ids(folder) == {n * n: f"id,{n}" for n in range(1, 8)}
+        assert a.engine.statements - asked == 4

@@ -20,6 +20,7 @@ from mailhub.store.api import (
     Place,
     Settle,
 )
+from mailhub.store.mysql.engine import Tx
 
 WHO = "alice@example.org"
 OK = Reply(250, "2.0.0", "Ok")
@@ -378,3 +379,38 @@ async def test_whole_folders_come_as_columns(store: Any, monkeypatch: pytest.Mon
     state, uids, sizes = await store.mailboxes.sizes(folder)
     assert (list(uids), list(sizes), state.messages) == ([1, 2, 3, 5, 6, 7, 8], [1, 2, 3, 5, 6, 7, 8], 7)
     assert list((await store.mailboxes.view(folder)).flags) == [1, 2, 3, 5, 6, 7, 8]
+
+
+async def test_much_that_has_changed_comes_by_the_page(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No answer of a cluster has a row for each message: those hold the loop."""
+    monkeypatch.setattr("mailhub.store.mysql.looking._PAGE", 3)
+    folder = await inbox(store)
+    await store.mailboxes.append(folder, [message(b"x" * n) for n in range(1, 12)])
+    before = (await store.mailboxes.folder(folder)).modseq
+    await store.mailboxes.append(folder, [message(b"y")])
+    for uids in ([9, 2, 3, 10], [5], [1, 11], [12]):
+        await store.mailboxes.set_flags(folder, uids, FlagOp.ADD, SEEN)
+    await store.mailboxes.expunge(folder, [4, 8])
+    await store.mailboxes.expunge(folder, [6, 7, 12])
+    answers: list[int] = []
+    told = Tx.all
+
+    async def counted(self: Tx, text: str, *values: object) -> Any:
+        rows = await told(self, text, *values)
+        answers.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(Tx, "all", counted)
+    everything = await store.mailboxes.changes(folder, 0)
+    assert [uid for uid, _, _ in everything.rows] == [1, 2, 3, 5, 9, 10, 11]
+    assert everything.expunged == (4, 6, 7, 8, 12)
+    since = await store.mailboxes.changes(folder, before)
+    assert [uid for uid, _, _ in since.rows] == [1, 2, 3, 5, 9, 10, 11]
+    assert since.expunged == (4, 6, 7, 8, 12)
+    marks = {uid: (flags, modseq) for uid, flags, modseq in since.rows}
+    assert [marks[uid] for uid in (9, 5, 11)] == [(SEEN, before + n) for n in (2, 3, 4)]
+    few = await store.mailboxes.changes(folder, marks[5][1])
+    assert [row[0] for row in few.rows] == [1, 11]
+    nothing = await store.mailboxes.changes(folder, everything.folder.modseq)
+    assert (nothing.rows, nothing.expunged) == ((), ())
+    assert max(answers, default=1) == 1

@@ -10,6 +10,7 @@ from .engine import Tx
 from .filing import FOLDER, folder_of, get_folder
 
 _PAGE = 20_000  # messages
+_ROWS = 2_000  # of what comes row by row
 _FOLDERS = 500
 # when it came into the folder, as model.mailbox.MessageRow.saved has it; else its date
 _SAVED = (
@@ -28,18 +29,14 @@ async def columns(tx: Tx, folder: int, kinds: Sequence[tuple[str, str]]) -> "tup
     state = await get_folder(tx, folder, change=False)
     found: list[array[int]] = [array(kind) for _, kind in kinds]
     after = 0
-    names = ", ".join(name for name, _ in kinds)
-    texts = ", ".join(f"group_concat({name} order by uid)" for name, _ in kinds)
-    while True:
-        row = await tx.one(
-            f"select {texts} from (select {names} from message where folder = %s and uid > %s order by uid limit %s) page",
-            folder, after, _PAGE,
-        )  # fmt: skip
-        if row is None or row[0] is None:
-            return state, found
-        for column, (_, kind), text in zip(found, kinds, row, strict=True):
-            column.extend(array(kind, map(int, str(text).split(","))))
+    names = [name for name, _ in kinds]
+    while page := await _columns(
+        tx, names, "message where folder = %s and uid > %s order by uid limit %s", folder, after, _PAGE
+    ):
+        for column, values in zip(found, page, strict=True):
+            column.extend(values)
         after = found[0][-1]
+    return state, found
 
 
 async def view(tx: Tx, folder: int) -> View:
@@ -48,14 +45,47 @@ async def view(tx: Tx, folder: int) -> View:
 
 
 async def changes(tx: Tx, folder: int, since: int) -> Changes:
+    """Few are found by their mod-sequence; of more than a page, by going over the folder once."""
     state = await get_folder(tx, folder, change=False)
-    rows = await tx.all(
-        "select uid, flags, modseq from message where folder = %s and modseq > %s order by uid", folder, since
-    )
-    gone = await tx.all("select uid from expunged where folder = %s and modseq > %s order by uid", folder, since)
+    some = await tx.one(
+        "select count(*) from (select 1 from message where folder = %s and modseq > %s limit %s) some",
+        folder, since, _PAGE + 1,
+    )  # fmt: skip
+    assert some is not None
+    by = "message_modseq" if some[0] <= _PAGE else "primary"
+    changed: list[tuple[int, int, int]] = []
+    after = 0
+    while page := await _columns(
+        tx, ("uid", "flags", "modseq"),
+        f"message force index ({by}) where folder = %s and modseq > %s and uid > %s order by uid limit %s",
+        folder, since, after, _PAGE,
+    ):  # fmt: skip
+        changed += zip(*page, strict=True)
+        after = changed[-1][0]
+        if len(page[0]) < _PAGE:
+            break
+    gone = await _columns(tx, ("uid",), "expunged where folder = %s and modseq > %s", folder, since)
     forgotten = await tx.one("select forgotten from folder where id = %s", folder)
     assert forgotten is not None
-    return Changes(state, tuple((u, f, m) for u, f, m in rows), tuple(uid for (uid,) in gone), forgotten[0])
+    return Changes(state, tuple(changed), tuple(gone[0]) if gone else (), forgotten[0])
+
+
+async def _columns(tx: Tx, names: Sequence[str], which: str, *values: object) -> list[list[int]]:
+    """Numbers of `which` ("table where ...", with `uid`), by ascending UID: a list for each of `names`; none where there are no rows."""
+    texts = ", ".join(f"group_concat({name} order by uid)" for name in names)
+    row = await tx.one(f"select {texts} from (select {', '.join(names)} from {which}) page", *values)
+    return [] if row is None or row[0] is None else [list(map(int, str(text).split(","))) for text in row]
+
+
+async def former_ids(tx: Tx, folder: int) -> dict[int, str]:
+    found: dict[int, str] = {}
+    after = 0
+    while page := await tx.all(
+        "select uid, id from former where folder = %s and uid > %s order by uid limit %s", folder, after, _ROWS
+    ):
+        found.update((uid, name) for uid, name in page)
+        after = page[-1][0]
+    return found
 
 
 async def rows(tx: Tx, folder: int, uids: Sequence[int], *, rendered: bool) -> list[MessageRow]:

@@ -144,8 +144,7 @@ class MysqlMailboxes:
         return state, uids, sizes
 
     async def former_ids(self, folder: int) -> dict[int, str]:
-        found = await self._engine.all("select uid, id from former where folder = %s", folder)
-        return dict(found)
+        return await self._engine.at_one_moment(partial(looking.former_ids, folder=folder))
 
     async def take_recent(self, folder: int) -> int:
         return await self._engine.do(TakeRecent(folder))
