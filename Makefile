@@ -31,8 +31,8 @@ fuzz: setup  ## sessions, grammars and the reader of messages against anything, 
 soak: setup  ## a server under load, faults and kills, and an audit, for MINUTES=60; `make test` does a minute
 	$(BIN)/python -m bench.soak --minutes $(if $(filter file,$(origin MINUTES)),60,$(MINUTES))
 
-cluster: setup packages  ## three mailhubs on three Galera servers, killed, stalled and cut off in turn, ROUNDS=5; `make test` does one round
-	MAILHUB_CLUSTER_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -q -s tests/e2e/test_cluster.py
+cluster: setup packages  ## three mailhubs on three Galera servers, killed, stalled and cut off in turn, and upgraded behind haproxy, ROUNDS=5; `make test` does one round
+	MAILHUB_CLUSTER_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -q -s tests/e2e/test_cluster.py tests/e2e/test_cluster_upgrade.py
 
 imap-stress: setup  ## 20 IMAP clients on one folder that check every line they are told, for MINUTES=5
 	IMAP_STRESS_MINUTES=$(MINUTES) $(BIN)/python -m pytest -q -s -p no:logging tests/protocols/imap/test_imap_stress.py
