@@ -1,6 +1,20 @@
 """The table of cases: what is measured of which target under which loads."""
 
-from bench import filters, growth, hostile, imap, imap_idle, imap_search, million, pop3, relay, rest, smtp, web
+from bench import (
+    filters,
+    growth,
+    hostile,
+    imap,
+    imap_idle,
+    imap_mixed,
+    imap_search,
+    million,
+    pop3,
+    relay,
+    rest,
+    smtp,
+    web,
+)
 from bench.peers import postfix
 from bench.target import mailhub
 from bench.turns import Case
@@ -60,6 +74,10 @@ CASES = {
     "imap-10000": _folder(10_000),
     "imap-100000": _folder(100_000),
     **{f"imap-idle-{count}": _idle(count) for count in imap_idle.SIZES},
+    "imap-mixed": Case(
+        imap_mixed.FULL, imap_mixed.SHORT, imap_mixed.measure,
+        {"mailhub": imap_mixed.mailhub, "dovecot": imap_mixed.dovecot}, imap_mixed.COMPARED,
+    ),
     "rest": Case(rest.FULL, rest.FULL, rest.measure, {"mailhub": rest.mailhub}, ()),
     "accounts": Case(growth.FULL, growth.SHORT, growth.measure, {"mailhub": growth.mailhub}, ()),
     "million": Case(

@@ -32,6 +32,8 @@ class Client(asyncio.Protocol):
         self._tail = b""
         self._wanted = b"*"  # the greeting
         self._done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._awaited = b""
+        self._heard: asyncio.Future[float] | None = None
 
     @classmethod
     async def open(cls, target: Target) -> Self:
@@ -50,6 +52,8 @@ class Client(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.octets += len(data)
+        if self._heard is not None and not self._heard.done() and self._awaited in data:
+            self._heard.set_result(time.perf_counter())
         self._tail = data[-_TAIL:] if len(data) >= _TAIL else (self._tail + data)[-_TAIL:]
         if self._done.done() or not self._tail.endswith(b"\r\n"):
             return
@@ -77,6 +81,11 @@ class Client(asyncio.Protocol):
         answer = self._wait(b"+")
         self.transport.write(b"t IDLE\r\n")
         await answer
+
+    def listen(self, word: bytes) -> "asyncio.Future[float]":
+        """When a line with that word comes, by the clock of `time.perf_counter`."""
+        self._awaited, self._heard = word, asyncio.get_running_loop().create_future()
+        return self._heard
 
     async def append(self, folder: str) -> None:
         answer = self._wait(b"t ")
