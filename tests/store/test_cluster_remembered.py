@@ -27,6 +27,8 @@ from mailhub.store.api import (
     MINUTE,
     AccountRow,
     AppPasswordRow,
+    BrowserLimits,
+    BrowserRow,
     DmarcCount,
     Figures,
     HardBounce,
@@ -297,3 +299,13 @@ async def test_what_a_client_does_is_counted_by_each_node_and_a_ban_is_all_nodes
         for each in guards:
             await each.bans.follow()
     assert guesses == 19
+
+
+async def test_sign_ins_of_browsers_meet_in_no_row(pair: tuple[Any, Any]) -> None:
+    limits = BrowserLimits(4, 100, -1.0, -1.0)
+    rows = [BrowserRow(f"d{n}", f"{n}", ANN, "", 1.0, float(n), 1.0, "", "") for n in range(13)]
+    await asyncio.gather(*(pair[n % 2].browsers.put(row, limits) for n, row in enumerate(rows[:12])))
+    assert await pair[0].engine.one("select 1 from turn") is None
+    await pair[1].browsers.put(rows[12], limits)
+    there = [row.id for row in await pair[0].browsers.of(ANN)]
+    assert (len(there), there[0]) == (4, "12"), "the next one makes room"

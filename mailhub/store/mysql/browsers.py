@@ -18,18 +18,25 @@ _OF_MOST = (
 
 @dataclass(frozen=True, slots=True)
 class PutBrowser:
+    """Sign-ins meet in no row. Of those at the same moment each may pass a bound by one; the next one makes room again."""
+
     row: BrowserRow
     limits: BrowserLimits
 
     async def apply(self, tx: Tx) -> None:
         limits, account = self.limits, self.row.account
-        await bounds.take_turn(tx, "browser")
-        await tx.run("delete from browser where used <= %s or created <= %s", limits.unused, limits.begun)
+        over = await tx.all(
+            "select n from browser where used <= %s or created <= %s limit %s", limits.unused, limits.begun, bounds.STEP
+        )
+        if over:
+            await tx.run("delete from browser where n in %s", [n for (n,) in over])
         own = await bounds.excess(tx, limits.per_account - 1, "browser where account = %s", account)
         if own:
             await tx.run("delete from browser where account = %s order by used, n limit %s", account, own)
-        if every := await bounds.excess(tx, limits.total - 1, "browser"):
-            await tx.run(_OF_MOST, (*limits.kept, ""), every)
+        if bounds.looked_at(limits.total):
+            every = await bounds.excess(tx, limits.total - 1, "browser")
+            if every:
+                await tx.run(_OF_MOST, (*limits.kept, ""), every)
         await tx.insert(f"insert into browser ({_COLUMNS})", [astuple(self.row)])
 
 

@@ -44,7 +44,6 @@ _UNKNOWN = (UnknownCommit, asyncio.CancelledError)  # after these nobody knows w
 _LOOK = 2.0  # seconds between two looks at what others have left
 _LOST = 50_000  # recipients that one look for lost leases takes in
 _MEND = 30.0  # seconds between two looks for flows without a turn
-_COUNTED = 5.0  # seconds for which counts are good enough: they go over an index of the whole queue
 
 
 @dataclass(slots=True)
@@ -68,7 +67,7 @@ class MysqlQueue:
         self._lost: set[tuple[int, int]] = set()  # items and leases that nobody held when it was looked last
         self._unsure: list[Release] = []  # what may be leased in the store and is to nobody
         self.interrupted: Sequence[tuple[int, str]] = ()
-        self._counts: tuple[float, QueueCounts] | None = None
+        self._counts = reads.Counts(engine, clock)
         self._watchers: list[Callable[[], None]] = []
         self._looked = self._mended = float("-inf")
 
@@ -130,7 +129,7 @@ class MysqlQueue:
     async def _put_leased(self, item: NewItem, lease: int) -> Item:
         """`lease` 0: it is not."""
         numbers = [recipient.n for recipient in item.recipients]
-        self._counts = None
+        self._counts.changed()
         try:
             await self._engine.do(Put(item, self._nodes.number, lease), again=True)
         except _UNKNOWN:
@@ -248,7 +247,7 @@ class MysqlQueue:
             return
         if lease is None or lease.item != unit.item:
             raise Temporary(f"queue item {ids.text(unit.item)}: the lease is gone")
-        self._counts = None
+        self._counts.changed()
         done = await self._engine.do(Record(unit, unit.lease, self._nodes.number, int(self._clock.now())), again=True)
         open_still = lease.left.intersection(outcome.n for outcome in unit.outcomes)
         if open_still and not done:
@@ -258,7 +257,7 @@ class MysqlQueue:
             await self.release(unit.item, unit.lease)
 
     async def release(self, item: int, lease: int, due: float | None = None) -> None:
-        self._counts = None
+        self._counts.changed()
         given = self._leases.pop(lease, None)
         if given is None or not given.left:
             return
@@ -285,10 +284,7 @@ class MysqlQueue:
         return await self._engine.look(partial(self._reads.shown, numbers=found[:limit]))
 
     async def counts(self) -> QueueCounts:
-        now = self._clock.monotonic()
-        if self._counts is None or now - self._counts[0] >= _COUNTED:
-            self._counts = now, await self._engine.look(reads.counts)
-        return self._counts[1]
+        return await self._counts.get()
 
     async def quarantine_size(self) -> tuple[int, int]:
         return await self._engine.look(reads.quarantine_size)
@@ -299,7 +295,7 @@ class MysqlQueue:
     async def act(self, act: Act, which: QueueFilter, now: float, after: int = 0) -> Step:
         found, seen, reached = await self._engine.look(partial(reads.step, which=which, after=after))
         touched = await self._engine.do(Change(tuple(found), act, which, now)) if found else 0
-        self._counts = None
+        self._counts.changed()
         return Step(touched, seen, reached)
 
     async def act_on_all(self, act: Act, which: QueueFilter, now: float) -> int:

@@ -1,5 +1,6 @@
 """What the queue reads: whose turn it is, items by id, pages, counts. Questions are bounded by steps; counts go over an index."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -7,18 +8,22 @@ from typing import Any
 
 import msgspec
 
+from mailhub.model.clock import Clock
 from mailhub.model.envelope import Origin
 
 from ..api import Body, Busy, Item, QueueCounts, QueuedRecipient, QueueFilter, State
 from ..bodies import StoredContent
 from ..queue_rows import HELD, RECIPIENT, moment, parameters_of, recipient_of, state_of, verdict_of
-from .engine import Tx
+from .engine import Engine, Tx
 
 LEASED = 1_000  # recipients of an item that one lease gives; of all items, it does not begin one beyond that
 STEP = 1_000  # items looked at in one call
 _URGENT = 200  # recipients with priority that are looked at for one lease
 _ROWS = 50  # recipients of a flow that are looked at for each item to be leased
 _COUNTED = 1_000  # rows of counts
+_GOOD = 5.0  # seconds for which counts do
+_CHEAP = 0.1  # seconds that they may take whenever they are asked for
+_SHARE = 20
 _WAITS = "state in (0, 2)"
 _ITEM = (
     "select item.id, item.content, item.sender, item.created, item.parameters, item.origin, item.filter, item.verdict,"
@@ -206,16 +211,41 @@ async def counts(tx: Tx) -> QueueCounts:
     totals = await tx.one("select (select count(*) from item), (select count(*) from recipient)")
     assert totals is not None
     found: dict[tuple[str, State], tuple[int, float]] = {}
-    for domain, state, count, first in await tx.all(
-        "select domain, state, count(*), (select min(item) from recipient r where r.domain = recipient.domain)"
-        " from recipient group by domain, state order by count(*) desc limit %s",
+    for domain, state, count, created in await tx.all(
+        "select domain, state, some, (select created from item where id ="
+        " (select min(item) from recipient where recipient.domain = most.domain))"
+        " from (select domain, state, count(*) as some from recipient group by domain, state order by some desc limit %s) most",
         _COUNTED,
     ):
         key = (domain, state_of(state))
-        row = await tx.one("select created from item where id = %s", first)
         before, _ = found.get(key, (0, 0.0))
-        found[key] = (before + int(count), float(row[0]) if row is not None else 0.0)
+        found[key] = (before + int(count), float(created or 0.0))
     return QueueCounts(int(totals[0]), int(totals[1]), tuple((*key, *value) for key, value in found.items()))
+
+
+class Counts:
+    """They go over an index of the whole queue: those that were found last do for a while where nothing changes here, and where they cost
+    much, for twenty times as long as that took, so that whoever looks at the queue never takes more than a part of the database's time."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine, self._clock, self._asking = engine, clock, asyncio.Lock()
+        self._found = QueueCounts(0, 0, ())
+        self._good = self._least = float("-inf")  # they do until then: while nothing changes, and whatever changes
+        self._changes = 0
+
+    def changed(self) -> None:
+        self._changes += 1
+        self._good = self._least
+
+    async def get(self) -> QueueCounts:
+        async with self._asking:
+            begun, changes = self._clock.monotonic(), self._changes
+            if begun >= self._good:
+                self._found = await self._engine.look(counts)
+                now = self._clock.monotonic()
+                self._least = now + _SHARE * (now - begun) if now - begun > _CHEAP else now
+                self._good = max(self._least, now + _GOOD) if changes == self._changes else self._least
+            return self._found
 
 
 async def quarantine_size(tx: Tx) -> tuple[int, int]:
