@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from support.stores import CLOCK, Stores, emptied, queued
 
+from mailhub.model.clock import VirtualClock
 from mailhub.model.mailbox import SEEN, Changed, FlagOp
 from mailhub.model.reply import Reply
 from mailhub.store.api import (
@@ -24,7 +25,7 @@ from mailhub.store.api import (
     Settle,
     State,
 )
-from mailhub.store.mysql import looking
+from mailhub.store.mysql import looking, queue_reads
 
 OK = Reply(250, "2.0.0", "Ok")
 LATER = Reply(451, "4.0.0", "Later")
@@ -270,7 +271,7 @@ async def test_one_body_for_all_who_have_the_message_and_none_for_nobody(stores:
         await b.collector.collect(300.0)
         assert (stores.count("body"), len(stores.bodies())) == (0, 1), "who reads it may go on for a while"
         await b.collector.collect(-1.0)
-        assert (stores.count("doomed"), stores.bodies()) == (0, [])
+        assert (stores.count("doomed where gone <= 0"), stores.bodies()) == (0, [])
 
 
 async def test_bodies_without_a_row_are_swept_away_and_others_are_not(stores: Stores) -> None:
@@ -381,3 +382,33 @@ async def test_ids_of_another_server_come_by_the_page(stores: Stores, monkeypatc
         asked = a.engine.statements
         assert await a.mailboxes.former_ids(folder) == {n * n: f"id,{n}" for n in range(1, 8)}
         assert a.engine.statements - asked == 4
+
+
+async def test_counts_that_cost_much_are_taken_seldom(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    stores.clock = clock = VirtualClock()
+    counted, asked, seconds = queue_reads.counts, [], 0.0
+
+    async def slow(tx: Any) -> Any:
+        found = await counted(tx)
+        asked.append(clock.monotonic())
+        await clock.advance(seconds)
+        return found
+
+    async with nodes(stores, "a") as (a,):
+        monkeypatch.setattr(queue_reads, "counts", slow)
+
+        async def told() -> int:
+            return int((await a.queue.counts()).items)
+
+        await a.queue.put(queued(a, "x@example.org"))
+        assert (await told(), await told(), len(asked)) == (1, 1, 1)
+        await a.queue.put(queued(a, "x@example.org"))
+        assert (await told(), len(asked)) == (2, 2), "little work is done at once"
+        seconds = 2.0
+        await a.queue.put(queued(a, "x@example.org"))
+        assert (await asyncio.gather(told(), told(), told()), len(asked)) == ([3, 3, 3], 3), "one asks for all"
+        await a.queue.put(queued(a, "x@example.org"))
+        await clock.advance(39.0)
+        assert (await told(), len(asked)) == (3, 3)
+        await clock.advance(1.0)
+        assert (await told(), len(asked)) == (4, 4)

@@ -1,26 +1,52 @@
 """Objects that no body names any more are deleted: those that a unit doomed, after a while in which readers end; and, once a day, those
 that never got a row, because their node died between storing one and its commit.
 
-A name is never used again, so that what has no row now will never have one; but it may be on its way to it: nothing younger than a day is
-touched.
+A name is never used again by another message, so that what has no row now will never have one; but it may be on its way to it: nothing
+younger than a day is touched. The unit that brought it may be given again, where the answer to its COMMIT was lost: whoever takes a doomed
+object and whoever names it again write its row in `doomed`, and one of them finds what the other did. That it is gone is known for an hour.
 """
 
 import asyncio
 import logging
 import re
+from dataclasses import dataclass
 
 from mailhub.model.clock import Clock
 from mailhub.model.errors import MailError
 
-from .engine import Engine
+from .engine import Engine, Tx
+from .nodes import NOW
 from .objects import HEX, Objects
+from .steps import drained
 
 log = logging.getLogger("mailhub.store")
 _GRACE = 300.0  # seconds
+_KNOWN = 3_600.0
 _PART = 200  # objects
 _EVERY = 60.0
 _SWEEP = 86_400.0
 _BODY = re.compile(r"[0-9a-f]{64}\.body")
+
+
+@dataclass(frozen=True, slots=True)
+class _Take:
+    """Whether an object is to be deleted: nobody has named it again (`contents`), and from now on nobody can."""
+
+    name: str
+    grace: float
+
+    async def apply(self, tx: Tx) -> bool:
+        taken = await tx.run(
+            f"update doomed set gone = -{NOW} where object = %s and gone <= 0 and since < {NOW} - %s",
+            self.name,
+            self.grace,
+        )
+        if taken and await tx.one(
+            "select 1 from body where id = %s and object = %s", bytes.fromhex(self.name[:HEX]), self.name
+        ):  # a node of a version that does not look here has
+            await tx.run("delete from doomed where object = %s", self.name)
+            return False
+        return taken > 0
 
 
 class Collector:
@@ -55,14 +81,19 @@ class Collector:
         done = 0
         while True:
             rows = await self._engine.all(
-                "select object from doomed where since < unix_timestamp(now(6)) - %s limit %s", grace, _PART
+                f"select object from doomed where since < {NOW} - %s and gone <= 0 limit %s", grace, _PART
             )
             for (name,) in rows:
-                await self._objects.delete(name)
-                await self._engine.all("delete from doomed where object = %s", name)
-            done += len(rows)
+                if await self._engine.do(_Take(name, grace), again=True):
+                    await self._objects.delete(name)
+                    await self._engine.all(f"update doomed set gone = {NOW} where object = %s", name)
+                    done += 1
             if len(rows) < _PART:
-                return done
+                break
+        await drained(
+            self._engine, f"doomed where since < {NOW} - %s and gone > 0 and gone < {NOW} - %s", _KNOWN, _KNOWN
+        )
+        return done
 
     async def sweep(self, age: float) -> int:
         """Delete objects that are older, in seconds, and that no row names; how many. Only the clock of the object store is asked: where this

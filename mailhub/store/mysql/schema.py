@@ -6,7 +6,7 @@ slot        what a node counts its ids by; `last`: up to this they may have been
 content     prefix, body and tail of queued mail; `refs`: how many queued messages are made of it
 body        octets as received, by their key (objects); `refs`: how many contents and messages are made of them. Small ones are in
             `octets`, which no change of the number writes again, large ones an object of that name
-doomed      objects that no body names any more, since when
+doomed      objects that no body names any more, since when. `gone`: below 0, a collector takes it away; above, it has, and nobody names it again
 item        a queued message; recipient: one row for each recipient still to be dealt with. `lease`: see nodes; `flow`,
             `urgent`: null where it does not wait
 reached     addresses that a queued message needs no more, for aliases that may yet lead there; goes with the item

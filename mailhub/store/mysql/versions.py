@@ -80,6 +80,7 @@ MIGRATIONS: dict[int, Sequence[Step]] = {
         Unpadded("folder", "name", "varchar(440)"),
         Unpadded("subscription", "name", "varchar(440)"),
         Unpadded("acl", "identifier", "varchar(512)"),
+        Column("doomed", "gone", "double not null default 0"),
     ],
 }
 
