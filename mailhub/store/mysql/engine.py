@@ -26,9 +26,9 @@ R = TypeVar("R", covariant=True)
 Rows = Sequence[Sequence[Any]]
 
 _FOUND_ROWS = 2  # a statement tells how many rows it found, not how many were different before (CLIENT.FOUND_ROWS)
-# Deadlock or certification; lock wait; the row has changed since it was read (MariaDB 11); tables of two collations, one of which another
-# node is just bringing forward (`versions`).
-_AGAIN = (1213, 1205, 1020, 1267)
+# Deadlock or certification; lock wait; the row has changed since it was read (MariaDB 11); the table has, or only one of two that are
+# compared: another node is just bringing them forward (`versions`).
+_AGAIN = (1213, 1205, 1020, 1412, 1267)
 _ELSEWHERE = (1047,)  # this node of the cluster has lost the others
 _UNKNOWN_VARIABLE, _DUPLICATE = 1193, 1062
 _TRIES = 20

@@ -51,14 +51,15 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Unpadded:
-    """Names that a blank at the end makes others, which to utf8mb4_bin it does not. All else is as it was, to older nodes, too."""
+    """Names that a blank at the end makes others, which to utf8mb4_bin it does not. All else is as it was, to older nodes, too. Those of
+    several tables change behind one lock: one that is changed can not be compared with one that is not (error 1267). Galera's other
+    servers know nothing of the lock; there the moment between two changes is left."""
 
-    table: str
-    name: str
-    kind: str
+    columns: tuple[tuple[str, str, str], ...]  # table, column, kind
 
     async def make(self, engine: Engine) -> None:
-        if await _found(engine, self.table, self.name, "collation_name") in _UNPADDED:
+        left = [one for one in self.columns if await _found(engine, *one[:2], "collation_name") not in _UNPADDED]
+        if not left:
             return
         known = await engine.one(
             "select collation_name from information_schema.collations where collation_name in %s limit 1", _UNPADDED
@@ -67,8 +68,12 @@ class Unpadded:
             raise Permanent(
                 "the store needs MariaDB 10.2 or MySQL 8.0.17 or later: names would be the same with blanks behind them"
             )
-        collated = f"character set utf8mb4 collate {known[0]}"
-        await _change(engine, f"alter table {self.table} modify column {self.name} {self.kind} {collated} not null")
+        statements = [
+            f"alter table {table} modify column {name} {kind} character set utf8mb4 collate {known[0]} not null"
+            for table, name, kind in left
+        ]
+        locks = ", ".join([f"{table} write" for table, _, _ in left])
+        await _change(engine, f"lock tables {locks}", *statements, "unlock tables")
 
 
 Step = Table | Column | Unpadded
@@ -77,9 +82,8 @@ MIGRATIONS: dict[int, Sequence[Step]] = {
     1: [Table(statement) for statement in TABLES],
     2: [Column("api_token", "maker", f"{ADDRESS} not null default ''")],
     3: [
-        Unpadded("folder", "name", "varchar(440)"),
-        Unpadded("subscription", "name", "varchar(440)"),
-        Unpadded("acl", "identifier", "varchar(512)"),
+        Unpadded((("folder", "name", "varchar(440)"), ("subscription", "name", "varchar(440)"))),
+        Unpadded((("acl", "identifier", "varchar(512)"),)),
         Column("doomed", "gone", "double not null default 0"),
     ],
 }
@@ -93,9 +97,10 @@ async def _found(engine: Engine, table: str, column: str, what: str) -> str | No
     return None if row is None else str(row[0])
 
 
-async def _change(engine: Engine, statement: str) -> None:
+async def _change(engine: Engine, *statements: str) -> None:
     async def change(tx: Tx) -> None:
-        await tx.run(statement)
+        for statement in statements:
+            await tx.run(statement)
 
     await engine.transact(change, again=True, within=_PATIENT)
 
