@@ -320,7 +320,8 @@ async def test_dry_it_counts_and_touches_nothing(world: World) -> None:
     await world.filled()
     told = await world.move(world.old, world.new, dry=True)
     assert (told.dry, told.messages, told.queued, told.accounts) == (True, 239, 3, 3)
-    assert world.stores.count("folder") == 0
+    made = world.stores.count("information_schema.tables where table_schema = database() and table_name = 'folder'")
+    assert not made or world.stores.count("folder") == 0, "tables may stay from the tests before"
     assert not world.new.data.exists()
 
 
