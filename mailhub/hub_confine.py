@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec import Struct
+
 from mailhub.config import lookup
 from mailhub.config.load import FILE
 from mailhub.config.schema import Config
@@ -41,8 +43,7 @@ def programs(config: Config) -> str:
     return "tls.acme.dns_command runs a program" if config.tls.acme.dns_command else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Files:
+class Files(Struct, frozen=True):
     """Folders and files that may be read; written, with all below; where unix sockets of ours lie, which go at the end."""
 
     read: frozenset[str]

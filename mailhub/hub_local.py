@@ -6,9 +6,10 @@ import os
 import pwd
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 from mailhub.config.schema import Config
 from mailhub.model.clock import Clock
@@ -70,8 +71,7 @@ def local_domains(config: Config) -> tuple[str, ...]:
     return config.aliases.local_domains or config.domains
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(Struct, frozen=True):
     """Whom the process becomes, with all groups."""
 
     name: str

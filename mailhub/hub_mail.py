@@ -6,8 +6,9 @@ import logging
 import random
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from mailhub.delivery.aliases.command import CommandTransport
 from mailhub.delivery.aliases.file import FileTransport
@@ -48,8 +49,7 @@ log = logging.getLogger("mailhub.hub")
 _REFRESH_SPREAD = 14_400.0  # seconds after midnight UTC, so that not all the world asks at once
 
 
-@dataclass(frozen=True, slots=True)
-class Moving:
+class Moving(Struct, frozen=True):
     router: Router
     suppressions: Suppressions
     queue: Manager

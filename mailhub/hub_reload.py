@@ -1,7 +1,5 @@
 """Which options a reload takes over at once, and which need a restart. Pure."""
 
-from dataclasses import dataclass
-
 import msgspec
 
 from mailhub.config.schema import Config
@@ -48,8 +46,7 @@ FIXED = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Reloaded:
+class Reloaded(msgspec.Struct, frozen=True):
     """What a reload comes to: the configuration now in force, keys taken over, keys that wait for a restart."""
 
     config: Config

@@ -1,8 +1,9 @@
 """The part of a hub that knows who exists and who may sign in: directory, passwords, tokens, made and joined."""
 
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 from mailhub.config.schema import Config
 from mailhub.directory import Authenticator, Directory, Hasher
@@ -20,8 +21,7 @@ from mailhub.store.api import Store
 from mailhub.tables import Tables
 
 
-@dataclass(frozen=True, slots=True)
-class SigningIn:
+class SigningIn(Struct, frozen=True):
     directory: Directory
     authenticator: Authenticator
     stored: StoredPasswords

@@ -1,7 +1,6 @@
 """What can be asked of a running hub, and how it is at one moment, for `mailhub status`."""
 
 import contextlib
-import dataclasses
 import os
 from collections import Counter
 from collections.abc import Callable
@@ -104,7 +103,7 @@ async def status_of(hub: "Hub", request: Status) -> ServerStatus:
         acme=dict(hub.renewal.troubles) if hub.renewal is not None else {},
         guard=bans.state(hub.guard),
         directory=_directory(hub),
-        scanners=tuple(ScannerState(**dataclasses.asdict(state)) for state in hub.services.states),
+        scanners=tuple(ScannerState(**msgspec.structs.asdict(state)) for state in hub.services.states),
         validating=dnssec.servers(hub.config.resolver),
         trouble=hub.trouble,
         alarms=alarms(hub),

@@ -4,9 +4,10 @@ import email.utils
 import os
 import pwd
 import sys
-from dataclasses import dataclass, field
 from email.parser import BytesHeaderParser
 from typing import Literal
+
+from msgspec import Struct, field
 
 from mailhub.model.clock import SystemClock
 from mailhub.model.envelope import Notify
@@ -16,8 +17,7 @@ from .sysexits import SysExit, give_up
 _TO = ("to", "cc", "bcc")
 
 
-@dataclass(slots=True)
-class Order:
+class Order(Struct):
     """What the arguments ask for. `mode`: the letter behind -b; `dots`: a line with a dot alone ends the message; `queue`: what -q
     names, None without it; `notify`, `ret`, `envid`: which reports are wanted (RFC 3461)."""
 

@@ -3,10 +3,10 @@
 import contextlib
 import os
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import click
+from msgspec.structs import asdict
 
 from mailhub.moving.draft import Draft, toml
 from mailhub.moving.importing import Unreadable, counted, drafted

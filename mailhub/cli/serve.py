@@ -6,7 +6,6 @@ at once, code 1. SIGHUP: configuration and certificates are read again, sessions
 
 import asyncio
 import contextlib
-import dataclasses
 import gc
 import logging
 import os
@@ -213,7 +212,7 @@ class _Server:
             done = self._hub.reload(config)
             narrowing = self._hub.narrowing
             if isinstance(narrowing, Narrowing) and narrowing.stale(config):
-                done = dataclasses.replace(done, restart=(*done.restart, "landlock"))
+                done = msgspec.structs.replace(done, restart=(*done.restart, "landlock"))
                 logger.warning("landlock: what the configuration names now can not be reached before a restart")
         except ConfigError as error:
             for problem in error.problems:

@@ -1,10 +1,9 @@
 """Lists of clients in DNS: [dnsbl], and how Postfix's postscreen(8) writes one: DOMAIN[=PATTERN][*WEIGHT]."""
 
 import re
-from dataclasses import dataclass
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from .filters import Check, Score
 from .findings import is_domain
@@ -27,8 +26,7 @@ class Malformed(ValueError):
     """What is wrong, in one line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(Struct, frozen=True):
     """A list. `pattern`: for each octet of an answer, the values that count; empty: every answer does. `weight`: what a client that
     is on it adds to the score."""
 

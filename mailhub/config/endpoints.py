@@ -1,7 +1,8 @@
 """Where a daemon listens, as Postfix writes it: "inet:HOST:PORT", "inet:[ADDRESS]:PORT", "unix:/PATH" (or "local:/PATH"). Pure."""
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from .findings import ip_version, is_domain
 from .lookup import Malformed as Malformed
@@ -14,8 +15,7 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _INET = re.compile(r"inet:(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:\s]+)):([0-9]{1,5})")
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """Host (a name, or an address without brackets) and port, or the path of a unix socket."""
 
     host: str = ""

@@ -1,13 +1,13 @@
 """What a rule finds wrong, and the judgements that many rules share. Pure."""
 
 import ipaddress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from .lines import Path
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """Something wrong at the key `path`: what was found there, and what is allowed."""
 
     path: Path

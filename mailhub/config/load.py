@@ -9,7 +9,6 @@ import math
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,7 @@ SYSTEM_FILE = Path("/etc/mailhub/config.toml")  # where `mailhub setup` and pack
 FILE_LIMIT = 4_194_304  # octets
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """One thing wrong. `line` is 0 and `key` "" where the file as a whole is meant."""
 
     file: str

@@ -1,10 +1,9 @@
 """The part of [smtp] that milters have, with Postfix's names: `milters` is its smtpd_milters. And how one is written there. Pure."""
 
 import re
-from dataclasses import dataclass
 from typing import Annotated, Literal, cast, get_args
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from . import endpoints
 from .endpoints import Endpoint
@@ -56,8 +55,7 @@ class Milters(PolicyServices, frozen=True, kw_only=True):
     milter_end_of_data_macros: tuple[str, ...] = ("i",)
 
 
-@dataclass(frozen=True, slots=True)
-class Milter:
+class Milter(Struct, frozen=True):
     """One filter. `settings`: what differs for it, by the option's name without "milter_"."""
 
     where: Endpoint

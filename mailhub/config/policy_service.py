@@ -1,9 +1,8 @@
 """The part of [smtp] that policy services have, with Postfix's names (smtpd_policy_service_*). And how one is written in a restriction list. Pure."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from . import endpoints
 from .content_filter import ContentFilter
@@ -35,8 +34,7 @@ class PolicyServices(ContentFilter, frozen=True, kw_only=True):
     policy_service_breaker_seconds: Annotated[float, Meta(ge=1, le=86_400)] = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(Struct, frozen=True):
     """One service. `settings`: what differs for it, by the option's name without "policy_service_"."""
 
     where: Endpoint

@@ -1,7 +1,8 @@
 """The quarantine as an operator sees it, and what he may do to it. An owner's part of it is what is for his addresses."""
 
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from mailhub.model import ids
 from mailhub.model.address import key

@@ -8,8 +8,9 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import ClassVar
+
+from msgspec import Struct, field
 
 from mailhub.message import dmarc_report, tls_report_reading
 from mailhub.message.reading import Attachment, Message
@@ -26,8 +27,7 @@ _MOST = 2**53 - 1  # the largest number in an answer, so that each reader of JSO
 OTHERS = "others"
 
 
-@dataclass(slots=True)
-class Sums:
+class Sums(Struct):
     """Of reports that ended `since`, on `domain` ("": all). `unread`: what looked like reports and could not be read."""
 
     since: float

@@ -4,8 +4,6 @@ with a domain ("user:write@example.org") is good for what its administrators may
 from collections.abc import Iterable
 from typing import Any, get_args
 
-import msgspec
-
 from mailhub.config.rules import is_domain
 
 from . import words
@@ -20,7 +18,7 @@ _BY_COMMAND = ("token.", "mail.", "queue.read", "signin.", "user.restore")
 
 def name(kind: "type[words.Request[Any]]") -> str:
     """An action's name, such as "queue.list"."""
-    return str(msgspec.inspect.type_info(kind).tag)  # type: ignore[attr-defined]
+    return str(kind.__struct_config__.tag)
 
 
 def reads(action: str) -> bool:

@@ -7,7 +7,8 @@ crash overwrites the file of the first one: exactly once.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from mailhub.mailbox.service import Mailboxes
 from mailhub.message import headers, stamps

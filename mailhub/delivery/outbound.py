@@ -2,7 +2,8 @@
 stranger's mail is passed on."""
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from mailhub.config.schema import Config
 from mailhub.message import dkim, headers

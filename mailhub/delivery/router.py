@@ -7,9 +7,10 @@ elsewhere. Directory troubles come out as its own errors (Temporary): the caller
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from mailhub.config.aliasing import Aliases
 from mailhub.config.schema import Delivery

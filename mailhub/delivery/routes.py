@@ -1,7 +1,9 @@
 """Routes as values: what the router says of one recipient."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mailhub.model import steps
 from mailhub.model.address import key
@@ -10,8 +12,7 @@ from mailhub.model.reply import Reply
 PART = 900  # children that one expansion makes at a time
 
 
-@dataclass(frozen=True, slots=True)
-class Local:
+class Local(Struct, frozen=True):
     """Into a Maildir of ours. `account`: its name (model.address.key); `detail`: the tag of user+tag, or None."""
 
     account: str
@@ -19,8 +20,7 @@ class Local:
     detail: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Relay:
+class Relay(Struct, frozen=True):
     """Out of here: to a nexthop, by the transport of that name. `sender`: the reverse-path it leaves with, None where that is
     the message's own."""
 
@@ -29,8 +29,7 @@ class Relay:
     sender: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Expand:
+class Expand(Struct, frozen=True):
     """To others instead (alias, catch-all, list): at least one, deduplicated, in their order.
 
     `targets`: addresses; one with a "\\\\" before it is followed through no other alias. `asides`: what is no address, as it is
@@ -73,15 +72,13 @@ class Expand:
             yield address, (*before, self.rest)
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Struct, frozen=True):
     """Nowhere until an operator has decided."""
 
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
-class Refuse:
+class Refuse(Struct, frozen=True):
     """Nowhere, or, where the reply is temporary, not now."""
 
     reply: Reply

@@ -4,7 +4,8 @@ that is wanted, a signature of who does so. A new key signs from when its record
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from mailhub.config import schema
 from mailhub.mailbox.heavy import HeavyLane

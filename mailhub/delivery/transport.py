@@ -4,8 +4,9 @@
 `discard.Discard`.
 """
 
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from mailhub.model.envelope import PLAIN, MailParameters, Origin
 from mailhub.model.reply import Reply
@@ -15,8 +16,7 @@ from mailhub.store.api import Birth, Content, Fate, Filing, NewContent, SieveMar
 from .routes import Local
 
 
-@dataclass(frozen=True, slots=True)
-class JobRecipient:
+class JobRecipient(Struct, frozen=True):
     """A recipient of a job. `n` is its number in the queued message; `notify` a Notify; `orcpt` "rfc822;..." or None."""
 
     n: int
@@ -27,8 +27,7 @@ class JobRecipient:
     local: Local | None = None  # where the router put it, for the local transport
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """One message to one destination: all recipients that share transport and nexthop.
 
     `sender`: the reverse-path that it leaves with. `nexthop`: for the relay the domain (or literal) to look up; "" for the local
@@ -53,8 +52,7 @@ class Job:
         return self.nexthop if self.transport in ("relay", "smtp") else f"{self.transport}:{self.nexthop}"
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """What became of recipient `n`: DELIVERED, RELAYED, DEFERRED or FAILED.
 
     `remote`: who gave the reply, "mx.example.org[192.0.2.1]", "" for ourselves. `tls`: how the peer was reached.

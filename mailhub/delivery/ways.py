@@ -6,7 +6,9 @@ do the table's values and the orders of access(5)'s FILTER. `pipe:NAME` is the t
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mailhub.config.schema import Delivery
 from mailhub.model import address as addresses
@@ -20,8 +22,7 @@ _WORDS = ("error", "retry", "hold", "discard")  # transports whose nexthop is a 
 _REASON = re.compile(r"(?:[45]\d\d[ \t]+)?(?:([45])(\.\d{1,3}\.\d{1,3})(?:[ \t]+|\Z))?(.*)", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """What an option says: "" where a half is left out. `text`: as it is written; `line`: where it stands, for people. `exact`:
     it is of one address."""
 

@@ -10,7 +10,8 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from .exits import later
 
@@ -19,8 +20,7 @@ _PAUSE = 0.5  # seconds between two tries
 _LINE = 400
 
 
-@dataclass(slots=True)
-class Note:
+class Note(Struct):
     """What a journal says: the mailbox's inode and size before."""
 
     inode: int

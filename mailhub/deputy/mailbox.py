@@ -8,7 +8,8 @@ import fcntl
 import os
 import stat
 import time
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from .dotlock import Dotlock, Unfinished, held, sync_folder
 from .exits import later
@@ -20,8 +21,7 @@ _MARKED = b"X-Delivery-Id: "
 _FIRST = 1_000  # octets in which a "From " line has ended
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """Octets of a mailbox, 0 for no limit; seconds to wait for a lock, and the age at which one is taken away."""
 
     mailbox_size_limit: int

@@ -8,8 +8,9 @@ import signal
 import socket
 import sys
 import time
-from dataclasses import dataclass, field
 from typing import NoReturn
+
+from msgspec import Struct, field
 
 from . import child, words
 from .exits import Exit
@@ -20,8 +21,7 @@ _HIGH = 10  # descriptors of its own lie from here on
 _READ = 65_536
 
 
-@dataclass(slots=True)
-class _Child:
+class _Child(Struct):
     """One at work. `end`: its pidfd; `out`: what it says; `deadline`: monotonic."""
 
     request: int

@@ -7,7 +7,8 @@ import ctypes
 import errno
 import fcntl
 import os
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from .exits import Exit, Failed, later
 
@@ -31,8 +32,7 @@ class _Passwd(ctypes.Structure):
     )
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(Struct, frozen=True):
     name: str
     uid: int
     gid: int
@@ -78,8 +78,7 @@ def no_new_rights() -> None:
     ctypes.CDLL(None).prctl(_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Networks:
+class Networks(Struct, frozen=True):
     """Descriptors of the host's network and of one without any; None where they are one, as we may not part them. Both lie high, out
     of the way of what children arrange."""
 

@@ -7,7 +7,8 @@ digest costs as much as the look-up of an account. Blanks, hyphens and capitals 
 import hashlib
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.model import generated
 from mailhub.model.address import key
@@ -24,8 +25,7 @@ _LENGTH = 20  # letters
 _TOUCH = 3_600.0  # seconds: a use is noted no more often than that
 
 
-@dataclass(frozen=True, slots=True)
-class AppPassword:
+class AppPassword(Struct, frozen=True):
     """One of them, without the password itself. `services` empty: all. `used`: wall time to the hour, 0: never."""
 
     name: str

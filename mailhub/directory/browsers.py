@@ -7,7 +7,8 @@ be anybody. Times are wall times; a browser that began in the future, because th
 import hashlib
 import logging
 import secrets
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from mailhub.config.web import Web
 from mailhub.model.address import key

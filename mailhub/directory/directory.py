@@ -7,8 +7,9 @@ in any case; they are compared in key form (`model.address.key`).
 import logging
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from mailhub.config import schema
 from mailhub.model.address import domain_of, key
@@ -25,24 +26,21 @@ log = logging.getLogger("mailhub.directory")
 PAGE = 1_000  # rows of one read of a list
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Struct, frozen=True):
     """Someone who keeps mail here. `name`: the address in key form. Not `enabled`: takes mail, may not sign in."""
 
     name: str
     enabled: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Alias:
+class Alias(Struct, frozen=True):
     """`address` in key form ("@domain": the catch-all) stands for `targets`."""
 
     address: str
     targets: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Forward:
+class Forward(Struct, frozen=True):
     """Mail for the account `name` goes on to `targets`; `keep`: and stays, too."""
 
     name: str
@@ -50,16 +48,14 @@ class Forward:
     keep: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Domain:
+class Domain(Struct, frozen=True):
     """A domain whose mail is ours, and what made it so: config.toml or `mailhub domain add`."""
 
     name: str
     source: Literal["config", "store"]
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Struct, frozen=True):
     """A database of others. `away`: since when (wall time), 0 where it answers. `known`: names and domains that are remembered."""
 
     name: str

@@ -8,8 +8,9 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from mailhub.model.errors import LimitReached, Temporary
 from mailhub.model.reply import Reply
@@ -20,8 +21,7 @@ from . import passwords
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Waiting:
+class _Waiting(Struct, frozen=True, eq=False):
     call: Callable[[], Any]
     answer: "asyncio.Future[Any]"
 

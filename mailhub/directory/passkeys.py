@@ -14,8 +14,9 @@ import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from mailhub.model.address import key
 from mailhub.model.clock import Clock
@@ -33,8 +34,7 @@ _MOST = 20  # passkeys of an account
 _WRONG = (ValueError, TypeError, KeyError, RecursionError)  # what comes of an answer that is none
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where the browser is: `host`, its name without port, and `origin`, "https://mail.example.org"."""
 
     host: str

@@ -10,8 +10,9 @@ import hashlib
 import hmac
 import secrets
 import struct
-from dataclasses import dataclass
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from mailhub.model import generated
 from mailhub.model.address import key
@@ -26,8 +27,7 @@ _SECRET = 20  # octets, RFC 4226 section 4
 _RECOVERY = 8  # codes
 
 
-@dataclass(frozen=True, slots=True)
-class Enrolment:
+class Enrolment(Struct, frozen=True):
     """What is shown once: the secret, the same as an `otpauth:` address for a QR code, and the recovery codes."""
 
     secret: str

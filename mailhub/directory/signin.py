@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from mailhub.config import schema
 from mailhub.model.address import key
 from mailhub.wire.sasl import (
@@ -55,13 +57,11 @@ class Peer:
     names: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SignedIn:
+class SignedIn(Struct, frozen=True):
     account: Account
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """Wrong, whatever it was; it was answered late."""
 
 

@@ -6,7 +6,6 @@ A user is known by his name in lower case, in the local domains alone.
 import logging
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import msgspec
 
@@ -24,8 +23,7 @@ _TARGETS = msgspec.json.Decoder(list[tuple[Kind, str]])
 _NOUSER, _NOINPUT = 67, 66  # sysexits.h
 
 
-@dataclass(frozen=True, slots=True)
-class SystemUser:
+class SystemUser(msgspec.Struct, frozen=True):
     """`is_root`: somebody whose mail is not written."""
 
     name: str

@@ -10,7 +10,6 @@ import re
 import secrets
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Annotated, BinaryIO, Literal
 
 import msgspec
@@ -51,8 +50,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     envid: Annotated[str, msgspec.Meta(max_length=100)] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(msgspec.Struct, frozen=True):
     """Of the folder: messages and octets that wait; octets of disk that have to stay free."""
 
     messages: int

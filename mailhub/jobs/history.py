@@ -1,7 +1,8 @@
 """The history of figures: each minute what came, went and waited is written down."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from mailhub.config.history import History
 from mailhub.model.clock import Clock

@@ -6,14 +6,14 @@ listens to those keeps what it hears in bounds.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.model.mailbox import Changed, Folder
 from mailhub.store.api import Copied
 
 
-@dataclass(frozen=True, slots=True)
-class Annotated:
+class Annotated(Struct, frozen=True):
     """Annotations were set. `account`: whose own they are, "" where all may see them; `folder` 0: those of the server."""
 
     account: str

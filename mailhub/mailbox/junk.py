@@ -9,8 +9,9 @@ import logging
 from collections import deque
 from collections.abc import Collection, Iterable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from hashlib import blake2b
+
+from msgspec import Struct
 
 from mailhub.config import schema
 from mailhub.message import authres, headers, tokens
@@ -32,16 +33,14 @@ _QUICK = 8_192  # octets of a message whose words are found on the loop, in half
 _UNTOLD = ("\\Junk", "\\Trash", "\\Drafts", "\\Sent")  # where mail is put that says nothing of being good
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """`opinion` of the words; `sender`: what was taught of the sender, where who he is was proved."""
 
     opinion: junk.Opinion
     sender: junk.Counts
 
 
-@dataclass(frozen=True, slots=True)
-class _Move:
+class _Move(Struct, frozen=True):
     account: str
     folder: int
     uid: int

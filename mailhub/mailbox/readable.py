@@ -3,7 +3,9 @@ full-text index keeps, so the two can not differ.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mailhub.message import headers, parts, search_text
 from mailhub.message.collation import casemap
@@ -17,8 +19,7 @@ _HEADER = 1_048_576  # octets of a header that are looked through
 _LINE_ENDS = str.maketrans({"\n": " ", "\r": " ", "\0": "\ufffd"})
 
 
-@dataclass(frozen=True, slots=True)
-class Readable:
+class Readable(Struct, frozen=True):
     """`head`: a line "NAME: VALUE" for each field. `body` is empty where only the header was asked for. `references`: the
     message ids of References, or of In-Reply-To, as they were written (RFC 5256 section 3, THREAD)."""
 

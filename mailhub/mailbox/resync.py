@@ -5,15 +5,15 @@ UIDs come as ranges: a client that has known 4,000,000,000 of them costs no more
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.model.search import Ranges
 
 Match = tuple[Ranges, Ranges]  # message numbers and UIDs that the client has known to belong together
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """What a client remembers: the mod-sequence it is at; `uids`: those it knows (None: all that may be)."""
 
     modseq: int

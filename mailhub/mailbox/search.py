@@ -7,7 +7,8 @@ import calendar
 import datetime
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.message import envelope, structure
 from mailhub.model import search as query
@@ -63,8 +64,7 @@ class Candidate:
 # --- before the search -----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """What a query is asked of: the view's folder and messages, the time, and what the last search saved (RFC 5182)."""
 
     folder: Folder
@@ -193,8 +193,7 @@ def needle(key: query.Key) -> Needle | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What answering takes. `row`: the index; `rendered`: with the envelope; `body`: more than the header of the file;
     `needles`: what the full-text index can tell; `page`: messages at a time; `pause`: rows between two turns of the loop."""
 

@@ -5,7 +5,8 @@ Nothing recurses: an answer to an answer may be as deep as the folder has messag
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from mailhub.message import envelope
 from mailhub.message.collation import casemap
@@ -19,8 +20,7 @@ MAX_REFERENCES = 1_000  # of one message
 _ID = re.compile(rb"<([^<>\s]+@[^<>\s]*)>")
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """What threading looks at. `date`: sent; `subject`: base, folded; `answer`: a reply or forward."""
 
     uid: int
@@ -69,8 +69,7 @@ def _by_subject(messages: Sequence[Message]) -> list[Node]:
 # --- REFERENCES ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True, eq=False)
-class _Box:
+class _Box(Struct, eq=False):
     """A message, or the place of one that is not there (`message` None). `children` by their id()."""
 
     message: Message | None = None

@@ -4,7 +4,9 @@ import asyncio
 from array import array
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mailhub.model import search as query
 from mailhub.model.clock import Clock
@@ -27,8 +29,7 @@ _PAGE = 50  # messages that are sorted or threaded between two pauses
 _NEVER = 1 << 32  # above every UID
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(Struct, frozen=True):
     """What a session has to tell, in this order: message numbers expunged (each as it is when the ones before it are
     gone), how many exist and are recent (None: as before), (number, UID, flags) changed; `keywords`: there are new ones,
     or other flags may be set now. `vanished`: the UIDs of those expunged, ascending."""

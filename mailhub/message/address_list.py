@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 LIMIT = 2_000  # addresses read from one field
 
 
-@dataclass(frozen=True, slots=True)
-class Mailbox:
+class Mailbox(Struct, frozen=True):
     """One address; octets as written, quotes and backslashes taken off. `local` or `domain` is b"" where it was missing.
     `route`: the hosts of an obs-route, as in <@a,@b:local@domain>."""
 
@@ -18,8 +18,7 @@ class Mailbox:
     route: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """`name: mailbox, mailbox;`"""
 
     name: bytes

@@ -3,7 +3,8 @@ section 3.4)."""
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from .address_list import LIMIT
 
@@ -24,8 +25,7 @@ _ADDR_SPEC = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """An addr-spec: `value[start:end]`. `address`: as text."""
 
     start: int

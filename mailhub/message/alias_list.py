@@ -4,8 +4,9 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 INCLUDE = ":include:"
 
@@ -27,8 +28,7 @@ class Kind(Enum):
     INCLUDE = "include"
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """`text`: without the sign that told its kind, but for the slash of a file and the backslash of an address."""
 
     kind: Kind

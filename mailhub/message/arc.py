@@ -3,8 +3,9 @@ ValueError says what is wrong with a chain."""
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, cast
+
+from msgspec import Struct
 
 from . import authres, dkim
 from .headers import unfold
@@ -23,8 +24,7 @@ _AUTHOR = b"header.from="
 Status = Literal["none", "pass", "fail"]
 
 
-@dataclass(frozen=True, slots=True)
-class Seal:
+class Seal(Struct, frozen=True):
     """ARC-Seal. `status`: what the sealer found of the chain before."""
 
     field: bytes
@@ -39,8 +39,7 @@ class Seal:
         return f"{self.selector}._domainkey.{self.domain}"
 
 
-@dataclass(frozen=True, slots=True)
-class Set:
+class Set(Struct, frozen=True):
     """`results`: the field ARC-Authentication-Results, as it stands."""
 
     results: bytes

@@ -6,9 +6,10 @@ import hashlib
 import itertools
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from email.headerregistry import Address, Group
 from email.message import EmailMessage
+
+from msgspec import Struct
 
 from . import address_list, html_text
 
@@ -22,16 +23,14 @@ _STAND_IN = re.compile(rb"message ([0-9a-f]{64})")
 _LINE = 998  # octets (RFC 5322 section 2.1.1)
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(Struct, frozen=True):
     """An address with a name, "" for none."""
 
     name: str
     address: str
 
 
-@dataclass(frozen=True, slots=True)
-class Attachment:
+class Attachment(Struct, frozen=True):
     """`cid`: the HTML shows it (`cid:...`), and it is no attachment then."""
 
     name: str
@@ -40,8 +39,7 @@ class Attachment:
     cid: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
+class Letter(Struct, frozen=True):
     """`date`: as it stands in the field. `in_reply_to`, `references`: Message-IDs with their brackets. Who stands in `bcc` is in no
     field, but of a draft."""
 

@@ -5,12 +5,12 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from msgspec import Struct
 
 from .headers import FIELD
 
@@ -23,8 +23,7 @@ _NEEDED = ("a", "b", "bh", "d", "h", "s", "v")
 _WSP = b" \t"
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(Struct, frozen=True):
     """One DKIM-Signature field. `field`: as it stands, name and all, without its last line end; `length`: of the body that is signed,
     None for all of it. Times are seconds since 1970."""
 
@@ -48,8 +47,7 @@ class Signature:
         return f"{self.selector}._domainkey.{self.domain}"
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Struct, frozen=True):
     """A public key of DNS. `strict`: the identity's domain has to be the signature's own (t=s); `testing`: t=y."""
 
     kind: str

@@ -3,11 +3,11 @@
 import base64
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from msgspec import Struct
 
 from . import dkim
 
@@ -24,8 +24,7 @@ _WIDTH = 72
 Private = rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 
 
-@dataclass(frozen=True, slots=True)
-class SigningKey:
+class SigningKey(Struct, frozen=True):
     """`kind`: one of KINDS."""
 
     domain: str

@@ -5,7 +5,6 @@ import gzip
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 from urllib.parse import unquote
 
@@ -56,8 +55,7 @@ class Finding(Struct, frozen=True):
     override: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """To the domain, of `day` (days since 1970, UTC)."""
 
     domain: str
@@ -79,8 +77,7 @@ class Report:
         return f"{self.submitter}!{self.domain}!{begin}!{end}!{self.id.partition('@')[0]}.xml.gz"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where a report goes. `limit`: octets of it that are taken there, 0 for no limit."""
 
     address: str

@@ -11,8 +11,9 @@ import binascii
 import re
 from codecs import getincrementaldecoder
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from msgspec import Struct
 
 from . import headers, parts
 from .parts import Part
@@ -33,16 +34,14 @@ class Unconvertible(Exception):
     """It can not be sent so; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Keep:
+class Keep(Struct, frozen=True):
     """Octets of the message as they are: [start, end)."""
 
     start: int
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Encode:
+class Encode(Struct, frozen=True):
     """The same, encoded."""
 
     start: int

@@ -3,8 +3,9 @@ a message's header without opening its file."""
 
 import datetime
 import re
-from dataclasses import dataclass
 from email.utils import parsedate_tz
+
+from msgspec import Struct
 
 from . import headers
 
@@ -17,8 +18,7 @@ _LIST = 3  # how deep the addresses of a field lie: in the envelope, which is th
 _Value = bytes | None | list["_Value"]
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """As ENVELOPE has it: `domain` None begins a group of the name `local`, or ends one where that is None too."""
 
     name: bytes | None
@@ -26,8 +26,7 @@ class Address:
     domain: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(Struct, frozen=True):
     """Octets as written in the header, on one line."""
 
     date: bytes | None = None

@@ -6,7 +6,8 @@
 import html
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _BLOCKS = frozenset(
     ("address", "article", "blockquote", "br", "div", "dd", "dt", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "p", "pre",
@@ -20,8 +21,7 @@ _ATTRIBUTE = re.compile(r"""([^\s"'>/=]++)\s*+(?:=\s*+("[^"]*+"|'[^']*+'|[^\s"'>
 _ENDLESS = re.compile(r"&#(?:x[0-9a-f]{9,}+|[0-9]{9,}+);?", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(Struct, frozen=True):
     """`text`: with "\\n" between lines, and no two empty ones in a row. `links`: as they stand in `href`, in their order."""
 
     text: str

@@ -8,7 +8,7 @@ A boundary is a whole line: "--", the boundary, "--" where it closes, white spac
 one; then a boundary that begins like another cuts parts in the wrong place.)
 """
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from . import parameters
 from .headers import FIELD, unfold
@@ -34,8 +34,7 @@ TEXT_PLAIN = (TEXT, b"plain")
 _TOKEN = bytes(n for n in range(33, 127) if n not in b'()<>@,;:\\"/[]?=')
 
 
-@dataclass(slots=True)
-class Part:
+class Part(Struct):
     """A part of a message. Offsets are into the whole: header [start, body), body [body, end).
 
     `parts`: of a multipart, its parts; of message/rfc822, the one message inside. A part whose content could not be entered

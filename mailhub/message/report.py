@@ -6,8 +6,9 @@ around it, and the message is never held.
 
 import base64
 import binascii
-from dataclasses import dataclass
 from email.header import Header
+
+from msgspec import Struct
 
 from .report_fields import CONTROL, Fields, Reported, bounded, spoken
 from .stamps import date_time
@@ -17,8 +18,7 @@ _HEADER_LINE = 998  # octets of a line of the returned header
 _BLOCK = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Returned:
+class Returned(Struct, frozen=True):
     """What goes back of the message. `header`: its header, or None where the whole message is to follow.
 
     `eight`: it has octets above 127; `unicode`: its header has, and they are UTF-8.
@@ -29,8 +29,7 @@ class Returned:
     unicode: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """A report from `sender`, in ASCII, to `to`. `texts`: by action what people read above those whom it befell; `date`: wall time."""
 
     sender: str
@@ -43,8 +42,7 @@ class Report:
     returned: Returned = Returned()
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(Struct, frozen=True):
     """The octets before and behind the returned message, CRLF line ends; all are `head` where only its header goes back."""
 
     head: bytes

@@ -6,7 +6,8 @@ field of its own.
 
 import re
 import textwrap
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.model.address import seven_bit
 from mailhub.model.reply import Reply
@@ -21,8 +22,7 @@ _WORD_LIMIT = 200  # characters: in UTF-8 still one line
 _FALLBACK = {"failed": "5.0.0", "delayed": "4.0.0"}
 
 
-@dataclass(frozen=True, slots=True)
-class Reported:
+class Reported(Struct, frozen=True):
     """What became of one recipient. `action`: failed, delayed, delivered, relayed or expanded (RFC 3464 section 2.3.3)."""
 
     address: str
@@ -34,8 +34,7 @@ class Reported:
     will_retry_until: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Fields:
+class Fields(Struct, frozen=True):
     """What the fields of a report are made of. `international`: they may be UTF-8 (message/global-delivery-status).
 
     `deliver_by`: wall time that a BY named (RFC 2852 section 5).

@@ -1,6 +1,6 @@
 """What of a message is shown, and what is offered as a file: the same walk for whoever shows it (RFC 2046 section 5.1). Pure."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from . import headers
 from .file_names import file_name
@@ -10,8 +10,7 @@ _SUBJECT = 1_000  # octets
 _TEXTS = (b"plain", b"html")
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(Struct, frozen=True):
     """A part that has content. `section`: "1.2", as IMAP counts (RFC 9051 section 6.4.5); `kind`: "text/plain"; `name`: of the file, "" for
     none; `cid`: Content-ID without brackets; `shown`: it belongs to the text."""
 

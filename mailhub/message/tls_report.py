@@ -6,9 +6,10 @@ import gzip
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
+
+from msgspec import Struct
 
 from .stamps import date_time
 
@@ -20,8 +21,7 @@ _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
 _WEB = re.compile(r"https://[!-~]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """Sessions that failed alike (section 4.3)."""
 
     result: str
@@ -32,8 +32,7 @@ class Failure:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True):
     """What became of sessions under one policy (section 4.2). `kind`: tlsa, sts or no-policy-found."""
 
     kind: str
@@ -43,8 +42,7 @@ class Judged:
     failures: tuple[Failure, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class TlsReport:
+class TlsReport(Struct, frozen=True):
     """To `domain`, from `submitter`, on `day` (days since 1970, UTC)."""
 
     domain: str

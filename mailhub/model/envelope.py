@@ -1,8 +1,9 @@
 """The envelope of a message and where it came from (RFC 5321 section 2.3.1, RFC 3461)."""
 
-from dataclasses import dataclass
 from enum import IntFlag
 from typing import Literal
+
+from msgspec import Struct
 
 
 class Notify(IntFlag):
@@ -15,8 +16,7 @@ class Notify(IntFlag):
     DELAY = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Recipient:
+class Recipient(Struct, frozen=True):
     """One forward-path as it was given, with its DSN parameters. `orcpt`: "rfc822;..." decoded, or None. `path`: of one of our own
     making (steps)."""
 
@@ -26,8 +26,7 @@ class Recipient:
     path: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class DeliverBy:
+class DeliverBy(Struct, frozen=True):
     """DELIVERBY (RFC 2852). `until`: wall time; `mode`: "R" return it when that has passed, "N" tell the sender of the delay
     and go on; `trace`: each relay on the way is to be reported."""
 
@@ -36,8 +35,7 @@ class DeliverBy:
     trace: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class MailParameters:
+class MailParameters(Struct, frozen=True):
     """What the sender asked for beside the reverse-path: the parameters of MAIL, decoded.
 
     `size`: octets announced (RFC 1870), None where nothing was. `body`: RFC 6152, RFC 3030. `smtputf8`: RFC 6531.
@@ -59,8 +57,7 @@ class MailParameters:
 PLAIN = MailParameters()
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(Struct, frozen=True):
     """Who sent it to whom, and what was asked for. `sender` is "" for the null reverse-path."""
 
     sender: str
@@ -68,8 +65,7 @@ class Envelope:
     parameters: MailParameters = PLAIN
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """The session a message came by. `protocol`: RFC 3848's word (ESMTP, ESMTPSA, ...); `login`: the account, or ""."""
 
     protocol: str = "ESMTP"

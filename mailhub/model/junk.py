@@ -6,7 +6,8 @@ agree, near 0.5 where they do not, or say nothing.
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _STRENGTH = 0.45  # how much a token that was never seen weighs, in messages
 _UNKNOWN = 0.5
@@ -14,8 +15,7 @@ _FAR = 0.1  # tokens nearer to the middle say nothing
 _MOST = 150  # tokens that are asked, those first that say most
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(Struct, frozen=True):
     """Messages that were taught as junk and as good ones: in all, or those with a token."""
 
     junk: float = 0
@@ -25,8 +25,7 @@ class Counts:
         return Counts(self.junk + other.junk, self.good + other.good)
 
 
-@dataclass(frozen=True, slots=True)
-class Clue:
+class Clue(Struct, frozen=True):
     """A token, what was taught of it, and the probability that a message with it is junk."""
 
     token: str
@@ -34,8 +33,7 @@ class Clue:
     probability: float
 
 
-@dataclass(frozen=True, slots=True)
-class Opinion:
+class Opinion(Struct, frozen=True):
     """`probability` that the message is junk, and the tokens that say so or otherwise, those first that say most."""
 
     probability: float

@@ -4,9 +4,10 @@ import base64
 import hashlib
 import re
 from array import array
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from .rights import ALL, Rights
 
@@ -39,8 +40,7 @@ def origin(file: str) -> str:
     return found[1] if found else object_id(file.partition(",")[0].encode("utf-8", "surrogateescape"))
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
+class Folder(Struct, frozen=True):
     """A folder's state at one moment. `name`: Unicode, levels divided by SEPARATOR; "INBOX" is the inbox.
 
     A *flags number* holds the system flags in bits 0-4 and the folder's keywords from bit 5 on.
@@ -67,8 +67,7 @@ class Folder:
         return f"F{self.uidvalidity}-{self.id}"
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """What an account may hold: octets, messages. 0: as much as it likes."""
 
     storage: int = 0
@@ -78,8 +77,7 @@ class Limits:
 UNLIMITED = Limits()
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
+class Quota(Struct, frozen=True):
     """What an account holds, over all its folders, and may hold (RFC 9208)."""
 
     storage: int
@@ -92,8 +90,7 @@ class Quota:
         return all(not limit or now <= limit * (1 + grace) for now, limit in held)
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(Struct, frozen=True):
     """All messages of a folder at one mod-sequence: three arrays of one length, by ascending UID."""
 
     folder: Folder
@@ -102,8 +99,7 @@ class View:
     modseqs: "array[int]"  # "q"
 
 
-@dataclass(frozen=True, slots=True)
-class Glimpse:
+class Glimpse(Struct, frozen=True):
     """What a list shows of a message without its text. `thread`: THREADID (RFC 8474), `preview`: its first words (RFC 8970); "" where
     it has none."""
 
@@ -137,8 +133,7 @@ class MessageRow(NamedTuple):
         return self.moved or (int(found[0]) if found else None)
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(Struct, frozen=True):
     """What happened in a folder since a mod-sequence: the folder now, rows new or changed, UIDs gone.
 
     Up to the mod-sequence `forgotten` it is not known any more what is gone: who asks for changes since before it does not
@@ -159,8 +154,7 @@ class FlagOp(IntEnum):
     REMOVE = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
+class Changed(Struct, frozen=True):
     """Told after a commit: this folder (None: the account's list of folders) is now at `modseq`."""
 
     account: str

@@ -1,10 +1,9 @@
 """What one side of a mail dialogue says to the other: code, enhanced status code, text."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """A reply of SMTP or LMTP (RFC 5321 section 4.2, RFC 3463), and the outcome kept with a recipient.
 
     `text` may hold several lines divided by "\\n"; it holds no CR and no enhanced code.

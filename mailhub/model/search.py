@@ -4,8 +4,9 @@ Depth is bounded by who builds the tree (`wire.imap.search_keys.DEPTH`).
 """
 
 import datetime
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 Ranges = tuple[tuple[int, int], ...]
 STAR = 0  # in Ranges: the largest number in use
@@ -20,171 +21,147 @@ class When(Enum):
     SINCE = "since"
 
 
-@dataclass(frozen=True, slots=True)
-class All:
+class All(Struct, frozen=True):
     """Every message."""
 
 
-@dataclass(frozen=True, slots=True)
-class And:
+class And(Struct, frozen=True):
     """Messages that all keys match."""
 
     keys: "tuple[Key, ...]"
 
 
-@dataclass(frozen=True, slots=True)
-class Or:
+class Or(Struct, frozen=True):
     """Messages that one of the two matches."""
 
     left: "Key"
     right: "Key"
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(Struct, frozen=True):
     """Messages that the key does not match."""
 
     key: "Key"
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(Struct, frozen=True):
     """Messages with a system flag: a bit of model.mailbox (SEEN, ...)."""
 
     bit: int
 
 
-@dataclass(frozen=True, slots=True)
-class Keyword:
+class Keyword(Struct, frozen=True):
     """Messages with a keyword, in any case of its letters."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Recent:
+class Recent(Struct, frozen=True):
     """Messages that are \\Recent to this view."""
 
 
-@dataclass(frozen=True, slots=True)
-class Internal:
+class Internal(Struct, frozen=True):
     """Messages whose INTERNALDATE lies so to `day`."""
 
     when: When
     day: datetime.date
 
 
-@dataclass(frozen=True, slots=True)
-class Saved:
+class Saved(Struct, frozen=True):
     """Messages that came into this folder so to `day` (SAVEDATE, RFC 8514); by INTERNALDATE where nobody knows."""
 
     when: When
     day: datetime.date
 
 
-@dataclass(frozen=True, slots=True)
-class EmailId:
+class EmailId(Struct, frozen=True):
     """The message with that EMAILID (RFC 8474)."""
 
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class ThreadId:
+class ThreadId(Struct, frozen=True):
     """Messages with that THREADID (RFC 8474)."""
 
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Age:
+class Age(Struct, frozen=True):
     """Messages whose INTERNALDATE is as many seconds ago, or longer (BEFORE), or shorter (SINCE): RFC 5032."""
 
     when: When
     seconds: int
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
+class Arrived(Struct, frozen=True):
     """Messages with an INTERNALDATE of `moment` (seconds since 1970) or before it, or since: an Age once it is asked."""
 
     when: When
     moment: int
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(Struct, frozen=True):
     """Messages whose Date: field lies so to `day`."""
 
     when: When
     day: datetime.date
 
 
-@dataclass(frozen=True, slots=True)
-class Larger:
+class Larger(Struct, frozen=True):
     """Messages of more than `size` octets."""
 
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Smaller:
+class Smaller(Struct, frozen=True):
     """Messages of fewer than `size` octets."""
 
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Attachment:
+class Attachment(Struct, frozen=True):
     """Messages that bring a file along, by their BODYSTRUCTURE."""
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(Struct, frozen=True):
     """Messages with `text` in the decoded ENVELOPE: `name` is BCC, CC, FROM, SUBJECT or TO."""
 
     name: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Struct, frozen=True):
     """Messages with `text` in the decoded field `name` (any case); "": that have the field at all."""
 
     name: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Struct, frozen=True):
     """Messages with `text` in header or body, decoded, in any case."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(Struct, frozen=True):
     """Messages with `text` in the decoded body, in any case."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Numbers:
+class Numbers(Struct, frozen=True):
     """Messages with these message numbers."""
 
     ranges: Ranges
 
 
-@dataclass(frozen=True, slots=True)
-class Uids:
+class Uids(Struct, frozen=True):
     """Messages with these UIDs."""
 
     ranges: Ranges
 
 
-@dataclass(frozen=True, slots=True)
-class ModSeq:
+class ModSeq(Struct, frozen=True):
     """Messages whose mod-sequence is `least` or more (RFC 7162 section 3.1.5)."""
 
     least: int

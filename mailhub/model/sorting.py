@@ -1,7 +1,8 @@
 """The orders of RFC 5256: what SORT compares, and how THREAD joins messages."""
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 
 class By(Enum):
@@ -18,8 +19,7 @@ class By(Enum):
     TO = "TO"
 
 
-@dataclass(frozen=True, slots=True)
-class Criterion:
+class Criterion(Struct, frozen=True):
     """`descending`: REVERSE stood before it."""
 
     by: By
@@ -35,8 +35,7 @@ class Algorithm(Enum):
     REFS = "REFS"
 
 
-@dataclass(slots=True)
-class Node:
+class Node(Struct):
     """A message and what answers it; `uid` 0 stands for one that is not among them."""
 
     uid: int

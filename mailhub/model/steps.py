@@ -8,7 +8,7 @@ alice@example.org (sieve)      by the script of that account
                                ("|command", "/file", ":include:/file"); behind it, where to go on in a long one
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from .address import key
 
@@ -20,8 +20,7 @@ _MARK = "|"
 Path = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """The last step of what is no address, or of the rest of a long list. `where`: the kind of list it stands in (alias,
     forward, include); "" for an address. `start`: where to go on, in the words of who reads the list; "" at its beginning."""
 

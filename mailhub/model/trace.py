@@ -1,14 +1,14 @@
 """What happened to a message, as an operator reads it."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 # In the order a message walks. "judged": what the checks said. "reported": a report about it was sent. "operator": a command touched it.
 Stage = Literal["refused", "accepted", "judged", "attempted", "expanded", "reported", "operator", "fetched"]
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """One step. `message`: its queue id, 0 where it was refused before it had one; `address`: whom the step is about."""
 
     at: float  # wall time
@@ -19,8 +19,7 @@ class Event:
     message_id: str = ""  # where the step is the one that read it: "<...>"
 
 
-@dataclass(frozen=True, slots=True)
-class TraceQuery:
+class TraceQuery(Struct, frozen=True):
     """Which messages: by queue ids, by a Message-ID, or by an address that any of their steps is about."""
 
     messages: tuple[int, ...] = ()

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum
+
+from msgspec import Struct
 
 _SCORE = re.compile(r"-?[0-9]{1,9}\.[0-9]")
 _EVIDENCE = re.compile(r"([\w-]{1,40})=([\w-]{1,40})(?: ([+-][0-9]{1,9}\.[0-9]))?(?: \((.{0,300})\))?")
@@ -24,8 +25,7 @@ class Action(IntEnum):
         return self.name.lower()
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """What one check found. `result`: its word ("pass", "fail", "none", "error"); `score`: above 0 speaks against the message;
     `reason`: for people, in plain words."""
 
@@ -35,8 +35,7 @@ class Evidence:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """`score`: the sum of what was found; `evidence`: in the order in which it was found."""
 
     action: Action = Action.ACCEPT

@@ -8,7 +8,8 @@ kind name { ... }       a section; within a section `name = value` and sections
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from .main_cf import Malformed, Value
 
@@ -17,8 +18,7 @@ _SETTING = re.compile(r"([A-Za-z0-9_/.:@*-]+)\s*=\s*(.*)")
 _SECTION = re.compile(r"([A-Za-z0-9_-]+)(?:\s+(\"[^\"]*\"|[^\s{]+))?\s*\{")
 
 
-@dataclass(slots=True)
-class Section:
+class Section(Struct):
     """`kind` "passdb", `name` "" or what stands behind it. Of a setting that stands there twice the last counts."""
 
     kind: str = ""

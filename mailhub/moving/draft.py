@@ -1,13 +1,13 @@
 """The configuration that an import makes, and what is told of each setting that was found. Pure."""
 
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 What = Literal["taken", "adapted", "refused", "unneeded"]
 
 
-@dataclass(slots=True)
-class Row:
+class Row(Struct):
     """One setting. `what`: taken as it is; adapted, for ours means a little else; refused, for there is nothing like it, and `why` says
     what to do; or unneeded, for it is about the other program's own files and processes. `option`: ours, "" for none."""
 
@@ -20,8 +20,7 @@ class Row:
     why: str = ""
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(Struct):
     """`options`: the document, as config.toml holds it. `rows`: in the order of the files. `todo`: what a person has to do."""
 
     options: dict[str, Any] = field(default_factory=dict)

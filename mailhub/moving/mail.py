@@ -6,9 +6,10 @@ import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from mailhub.model.mailbox import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
 from mailhub.store import maildir, side_files
@@ -26,8 +27,7 @@ class Trouble(Exception):
     """The source can not be read on; the text says why."""
 
 
-@dataclass(slots=True)
-class Message:
+class Message(Struct):
     """`source`: what tells it from all others there. `blocks`: its octets."""
 
     folder: str

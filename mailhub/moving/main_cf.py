@@ -5,7 +5,8 @@ Nothing is decided here: `postfix` says what each value becomes.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 DEPTH = 100  # values named by values
 _LENGTH = 1_000_000  # characters of an expanded value
@@ -16,16 +17,14 @@ class Malformed(ValueError):
     """The file can not be read; the text says where."""
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(Struct, frozen=True):
     """`text`: as it is written, continued lines joined; `line`: of its name."""
 
     text: str
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(Struct, frozen=True):
     """A line of master.cf. `private`, `chroot` and so on are Postfix's business; `overrides`: its "-o name=value"."""
 
     name: str

@@ -7,12 +7,12 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from jwt.algorithms import ECAlgorithm
+from msgspec import Struct
 
 from mailhub.config.tls import Acme as Config
 from mailhub.model.clock import Clock
@@ -38,8 +38,7 @@ class AcmeError(Exception):
         self.kind = kind
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
+class _Said(Struct, frozen=True):
     """An answer, and the JSON in it."""
 
     answer: Answer

@@ -5,10 +5,10 @@ import logging
 import os
 import ssl
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography import x509
+from msgspec import Struct, field
 
 from mailhub.config.tls import Tls
 from mailhub.model.errors import Permanent
@@ -21,8 +21,7 @@ OWN = ("tls/certificate.pem", "tls/key.pem")  # below the data folder: those tha
 Mark = tuple[tuple[int, int, int], ...]  # what changes when a file does
 
 
-@dataclass(slots=True)
-class Pair:
+class Pair(Struct):
     """A certificate and its key in PEM files. `names` empty: those that stand in the certificate."""
 
     certificate: str

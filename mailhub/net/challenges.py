@@ -3,12 +3,12 @@
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+
+class Proof(Struct, frozen=True):
     """For a name, without "*.". `answer`: the key authorization (section 8.1)."""
 
     name: str

@@ -7,11 +7,11 @@ certificate the server sends along: names and dates count. Usages 0 and 1 are of
 import hashlib
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from msgspec import Struct
 
 from . import peers
 
@@ -19,8 +19,7 @@ _LENGTHS = {1: 32, 2: 64}  # octets of a digest, by matching type
 _WEAK = frozenset(("md5", "sha1"))
 
 
-@dataclass(frozen=True, slots=True)
-class Tlsa:
+class Tlsa(Struct, frozen=True):
     """One record (RFC 6698 section 2.1)."""
 
     usage: int

@@ -6,8 +6,9 @@ aiodns drops the header's flags; dnspython is asked for these questions alone.
 
 import ipaddress
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from mailhub.config import schema
 from mailhub.model.clock import Clock
@@ -17,8 +18,7 @@ from .resolver import DnsTemporary
 _SIZE = 1_232  # octets of an answer by UDP; a longer one is asked for again by TCP
 
 
-@dataclass(frozen=True, slots=True)
-class Vouched:
+class Vouched(Struct, frozen=True):
     """`records`: none where there are none. `secure`: all of it is vouched for, also that there is none. `name`: where an alias led."""
 
     name: str

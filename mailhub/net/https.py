@@ -6,8 +6,9 @@ import errno
 import socket
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from mailhub.model.clock import Clock
 
@@ -28,8 +29,7 @@ class HttpsError(Exception):
         self.tls = tls
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """`kind`: the media type in lower case. `body`: at most `limit` octets and one more, where there is more. `headers`: names in lower
     case."""
 

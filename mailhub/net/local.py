@@ -7,8 +7,9 @@ import contextlib
 import ipaddress
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 FILE_LIMIT = 4_194_304  # octets read of one file: a full routing table has no place in a container
 _GATEWAY = 0x0002  # RTF_GATEWAY
@@ -16,8 +17,7 @@ _LOOPBACK = "0" * 31 + "1"
 _RUNTIMES = ("docker", "containerd", "kubepods", "libpod", "lxc", "crio")
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(Struct, frozen=True):
     """`gateways`: of all routes; `own`: addresses of its interfaces, loopback left out; `container`: what shows that it
     is one, "" where nothing does."""
 

@@ -6,7 +6,8 @@ Read octet-exactly: what follows the header, a TLS handshake or a command, stays
 import ipaddress
 import struct
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 V1_LIMIT = 107  # octets of a version 1 header with its CRLF
@@ -20,8 +21,7 @@ class BadHeader(Exception):
     """It is no PROXY header."""
 
 
-@dataclass(frozen=True, slots=True)
-class Proxied:
+class Proxied(Struct, frozen=True):
     """`client` "" and `port` 0: the proxy speaks for itself (LOCAL, UNKNOWN), or for a client without an address."""
 
     client: str = ""

@@ -8,7 +8,8 @@ import hashlib
 import logging
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from mailhub.config import schema
 from mailhub.model import address
@@ -24,8 +25,7 @@ log = logging.getLogger("mailhub.policy")
 DAY = 86_400
 
 
-@dataclass(slots=True)
-class _Day:
+class _Day(Struct):
     """An account's day. `stored`: messages and new recipients that the store knows of, as far as we know. `fresh`: recipients that are
     new today, and whether each is counted in the store."""
 
@@ -36,8 +36,7 @@ class _Day:
     fresh: dict[bytes, bool] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class _Unwritten:
+class _Unwritten(Struct):
     messages: int = 0
     new: int = 0
     recipients: dict[bytes, None] = field(default_factory=dict)

@@ -2,7 +2,8 @@
 
 import logging
 from collections import deque
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.model.clock import Clock
 
@@ -15,8 +16,7 @@ AGAIN = 86_400.0  # seconds after which the same is told again
 SUBJECTS = 10_000  # of alerts told, remembered
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
+class Alert(Struct, frozen=True):
     """`event`: a stable name such as "account-message-limit"; `subject`: the account or client it is about."""
 
     time: float

@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from mailhub.message.draft import Draft
 from mailhub.message.window import BLOCK
@@ -23,8 +24,7 @@ _LIMIT = 1_000  # recipients that are added
 _DSN = frozenset(("DSN",))
 
 
-@dataclass(slots=True)
-class EnvelopeChanges:
+class EnvelopeChanges(Struct):
     """`sender`: None where it stays. `removed`: keys of addresses."""
 
     sender: str | None = None

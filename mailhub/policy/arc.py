@@ -1,7 +1,8 @@
 """ARC (RFC 8617): whether those who passed a message on vouch for what they found, each for all before."""
 
 import asyncio
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.config import schema
 from mailhub.mailbox.heavy import HeavyLane
@@ -14,8 +15,7 @@ from .letter import Letter
 from .visit import Visit
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(Struct, frozen=True):
     """`status`: RFC 8601's word. `sets`: the first one first; none where they can not be read."""
 
     status: str

@@ -8,7 +8,8 @@ import heapq
 import ipaddress
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from mailhub.config import schema
 from mailhub.model.clock import Clock

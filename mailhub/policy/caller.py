@@ -1,8 +1,9 @@
 """Who is at the other end of a session: the client's name, asked of DNS when first needed and once, and what lists said of it
 before a message began."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from mailhub.model.reply import Reply
 from mailhub.net import addresses
@@ -18,8 +19,7 @@ BEFORE_MAIL = ("client", "helo")  # stages that may come before a message
 NAMES = 5  # of one address that are looked at
 
 
-@dataclass(frozen=True, slots=True)
-class ClientName:
+class ClientName(Struct, frozen=True):
     """`reverse`: what PTR says; `verified`: that name, where it leads back to the address. "" where there is none;
     `undecided`: DNS could not tell."""
 

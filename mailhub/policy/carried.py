@@ -4,7 +4,8 @@ Nothing is believed of what a part says of itself, and nothing is unpacked beyon
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.message import decoding, signatures
 from mailhub.message.file_names import file_name
@@ -22,8 +23,7 @@ _HARMLESS = ("txt", "jpg", "jpeg", "png", "gif", "bmp", "pdf", "doc", "xls", "pp
 _LIES = frozenset(("executable", "script", "shortcut", "html"))
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """`parts`, `depth`: of MIME; `octets`: decoded and unpacked in all; `members`, `nested`: of archives."""
 
     parts: int = 1_000
@@ -33,8 +33,7 @@ class Limits:
     nested: int = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """`kind`: "name" (an extension), "type" (a real type), "disguise", "macros", or a trouble: "bomb", "encrypted", "large",
     "unreadable". `what`: the extension, the type; `path`: which part, and which member of it."""
 

@@ -1,6 +1,5 @@
 """What a check is: one question about a client or a message, asked at one stage, answered by a `Statement`."""
 
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import msgspec
@@ -16,8 +15,7 @@ _GRACE = 1.0  # seconds
 Stage = Literal["connect", "helo", "mail", "rcpt", "content"]
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(msgspec.Struct, frozen=True):
     """A domain that a method speaks of: `method` "spf", "dkim" or "arc", `result` its word. For DMARC, and for who remembers senders."""
 
     method: str
@@ -26,8 +24,7 @@ class Identity:
     detail: str = ""  # the selector of DKIM; which identity of SPF ("mfrom", "helo"); for ARC see there
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(msgspec.Struct, frozen=True):
     """A check's answer. `result`, `score`, `reason`: as in Evidence. `action`: at least that is done, whatever the score; `reply`:
     what is then said for TEMPFAIL or REJECT. `fields`: header fields put before the message, "Name: value". `methods`:
     results for Authentication-Results (`message.authres.resinfo`). `identities`: the domains that were looked at."""

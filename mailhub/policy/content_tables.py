@@ -8,7 +8,8 @@ import asyncio
 import logging
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.config import schema
 from mailhub.config.lookup import Lookup
@@ -39,8 +40,7 @@ _ENHANCED = re.compile(r"([45])\.[0-9]{1,3}\.[0-9]{1,3}(?:\s+|\Z)")
 _BLOCK = 262_144
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(Struct, frozen=True):
     """Octets of the stored message that become other ones."""
 
     start: int

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.config import schema
 from mailhub.mailbox.heavy import HeavyLane
@@ -18,8 +19,7 @@ _BLOCK = 65_536
 _CLEAR_HEADER = 65_536  # octets of a header that is looked at on the loop
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Struct, frozen=True):
     """`result`: RFC 8601's word. `signature`: None where it can not be read."""
 
     result: str

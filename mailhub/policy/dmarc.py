@@ -1,7 +1,8 @@
 """DMARC (RFC 9989): whether SPF or DKIM speak for the domain in From, and what that domain asks for where they do not."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.config import schema
 from mailhub.message import address_list, authres, headers
@@ -22,8 +23,7 @@ _WEAKER = {"reject": "quarantine", "quarantine": "none", "none": "none"}
 _POLICIES = frozenset(_WEAKER)
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """A policy record (section 4.7). `policy`, `subdomains`, `nonexistent`: none, quarantine, reject. `psd`: y, n, u."""
 
     policy: str
@@ -36,8 +36,7 @@ class Record:
     reported: bool = False  # it wants reports
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """What a walk from `domain` found: the organizational domain, and the record that holds for it, with its place."""
 
     domain: str

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.config import dnsbl, schema
 from mailhub.model.clock import Clock
@@ -20,8 +21,7 @@ _TEXT = 200  # characters of what a list has to say
 ALLOWED = "allowed"  # the word for who is known to send mail
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
+class _Answer(Struct, frozen=True):
     """`addresses`: what the list says, none where the client is not on it; `silent`: it did not answer in time."""
 
     addresses: tuple[str, ...] = ()

@@ -1,8 +1,9 @@
 """What is asked about a message that is whole: tables of contents, checks, milters, in this order; and what becomes of it by them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from mailhub.delivery.routes import Local
 from mailhub.message import address_list, authres, headers
@@ -28,8 +29,7 @@ AUTHOR_NOT_YOURS = Reply(553, "5.7.1", "From address rejected: not owned by user
 _AUTHORS = (b"from", b"sender", b"resent-from", b"resent-sender")
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
+class Examined(Struct, frozen=True):
     """`body`: what is stored, with all changes; `above`: fields put before our Received."""
 
     refusal: Reply | None

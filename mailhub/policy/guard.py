@@ -17,7 +17,8 @@ Who has an IPv6 network of 64 bits has often one of 48. What its parts did count
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.config import schema
 from mailhub.model.clock import Clock
@@ -52,8 +53,7 @@ TOO_MANY_LOGINS = Reply(454, "4.7.0", "Too many wrong passwords from your addres
 TOO_MANY_SESSIONS = Reply(454, "4.7.0", "Too many sessions of this account, try again later")
 
 
-@dataclass(frozen=True, slots=True)
-class Sections:
+class Sections(Struct, frozen=True):
     """The sections that the guard obeys."""
 
     limits: schema.Limits = schema.Limits()

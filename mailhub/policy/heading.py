@@ -1,8 +1,9 @@
 """The fields that will stand before a message that comes in."""
 
 from collections.abc import Collection
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from mailhub.message import stamps
 from mailhub.model import ids

@@ -6,8 +6,9 @@ what is refused before they hear nothing. Each sees what those before it have ch
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import cast
+
+from msgspec import Struct
 
 from mailhub.config import milters, schema
 from mailhub.model.errors import Temporary
@@ -36,8 +37,7 @@ _SESSION = ("connect", "helo")  # a decision at these is about the whole session
 _TROUBLE = (TimeoutError, ConnectionLost, Nonsense)
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(Struct, frozen=True):
     """One milter of the configuration. `service`: how it is reached; `default`: what is done where it fails."""
 
     service: Service

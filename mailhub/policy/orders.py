@@ -1,10 +1,9 @@
 """What access(5) tables want done with a message that is taken."""
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 
-@dataclass(slots=True)
-class Orders:
+class Orders(Struct):
     """ "" where nothing was ordered. `discarded`: no further list is asked, and nothing is queued."""
 
     held: str = ""

@@ -1,8 +1,9 @@
 """Mail that a program of this host left in the maildrop (Postfix's pickup(8)). It is ours to send: no check is asked about it, and a
 recipient who does not exist is told of by a bounce, for there is nobody left to refuse it to."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
+
+from msgspec.structs import replace
 
 from mailhub.message import stamps
 from mailhub.model import ids

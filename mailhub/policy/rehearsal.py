@@ -1,6 +1,6 @@
 """The whole way in for a message that is not taken: every rule and check is asked as for a real one, nothing is kept of it."""
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from mailhub.model.envelope import Origin, Recipient
 from mailhub.model.reply import Reply
@@ -12,8 +12,7 @@ from .policy import Policy
 from .visit import Told
 
 
-@dataclass(slots=True)
-class Rehearsed:
+class Rehearsed(Struct):
     """`told`: each rule that was asked, and its answer; `replies`: what the client would hear, by command. The last of `replies`
     decides."""
 

@@ -2,7 +2,8 @@
 does."""
 
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from mailhub.config.aliasing import Canonical
 from mailhub.delivery.aliases.mapping import Mapping

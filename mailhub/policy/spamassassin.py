@@ -1,6 +1,6 @@
 """What SpamAssassin thinks of a message (`scanners.spamd`)."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from mailhub.config import schema
 from mailhub.message import stamps

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from mailhub.delivery.router import Known
 from mailhub.message import authres, headers, stamps, submission
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from .policy import Policy
 
 log = logging.getLogger("mailhub.policy")
-
 _ID_LIMIT = 998  # characters of a Message-ID that is looked for
 
 SENDER_OK = Reply(250, "2.1.0", "Ok")

@@ -7,9 +7,10 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import IO
+
+from msgspec import Struct
 
 from mailhub.message import signatures
 
@@ -20,8 +21,7 @@ _ERRORS = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, Key
            tarfile.TarError, zlib.error, OverflowError, MemoryError, ArithmeticError)  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """`path`: names from the outermost archive on, divided by "/"; `kind`: as in signatures. `trouble`: "bomb" where it would
     become far larger than it is, "large" where the bounds keep from looking further, "encrypted", "unreadable"."""
 
@@ -30,8 +30,7 @@ class Member:
     trouble: str = ""
 
 
-@dataclass(slots=True)
-class Bounds:
+class Bounds(Struct):
     """What may still be unpacked; shared by all archives of one message."""
 
     octets: int

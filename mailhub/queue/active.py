@@ -3,7 +3,8 @@ others: a destination has at most half of what is free beside it, a sender (who 
 
 from collections import Counter, OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.model.address import domain_of
 from mailhub.store.api import Busy, Item
@@ -14,8 +15,7 @@ _RECIPIENTS = 50  # recipients that are worth one more place
 _LEARNT = 10_000  # domains whose destination is another
 
 
-@dataclass(frozen=True, slots=True)
-class _Member:
+class _Member(Struct, frozen=True):
     sender: str
     destinations: frozenset[str]
     places: int

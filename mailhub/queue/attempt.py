@@ -10,7 +10,9 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mailhub.delivery.router import Router
 from mailhub.delivery.routes import Hold, Refuse, Relay, Route
@@ -49,8 +51,7 @@ _DONE = (Fate.DELIVERED, Fate.RELAYED)
 _REPORTED = (Fate.FAILED, Fate.DEFERRED)
 
 
-@dataclass(slots=True)
-class Shared:
+class Shared(Struct):
     """What all attempts of a manager share. `tick` is called when one begins to wait for the store."""
 
     store: QueueStore

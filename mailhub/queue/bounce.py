@@ -6,7 +6,8 @@ without a sender that can not be delivered is told to the postmaster, once: that
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from mailhub.config import bounce_texts
 from mailhub.delivery.local import LOOP

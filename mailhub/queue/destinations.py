@@ -12,7 +12,8 @@ import asyncio
 from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from mailhub.config import schema
 from mailhub.delivery.transport import Result
@@ -40,8 +41,7 @@ class Resting(Exception):
         self.reply, self.remote = reply, remote
 
 
-@dataclass(slots=True)
-class _State:
+class _State(Struct):
     """What is known of a destination. `window`: deliveries at one time; `balance`: rounds that went well, less those that did
     not, since it was changed; `failed`: rounds that went wrong, in a row."""
 

@@ -1,7 +1,8 @@
 """When the next attempt is, when the sender is told of the delay, when to give up. Pure; times are wall times."""
 
 import random
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.config import schema
 from mailhub.model.address import domain_of
@@ -10,8 +11,7 @@ from mailhub.store.api import Item
 _DEFAULT = schema.Destination(domain="*")
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(Struct, frozen=True):
     """The retry ladder. `chance` draws the jitter."""
 
     config: schema.Queue

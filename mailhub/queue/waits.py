@@ -2,13 +2,13 @@
 
 from bisect import bisect_left
 from collections import Counter
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from mailhub.store.api import DELAYS
 
 
-@dataclass(slots=True)
-class Waits:
+class Waits(Struct):
     """Of recipients that were sent to. `seconds`: from arrival to delivery, of all together; `spans`: how many, by the spans of DELAYS."""
 
     seconds: float = 0.0

@@ -1,6 +1,6 @@
 """ClamAV's daemon (clamd(8), INSTREAM): octets in counted chunks, a line back."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from mailhub.net.stream import ConnectionLost, Stream
 
@@ -10,8 +10,7 @@ _LINE = 4_096  # octets of an answer
 _NAME = 200  # characters of a name
 
 
-@dataclass(frozen=True, slots=True)
-class Scanned:
+class Scanned(Struct, frozen=True):
     """`found`: the name of what it knows, "" for nothing. `partly`: it took no more than a part."""
 
     found: str = ""

@@ -1,7 +1,8 @@
 """Postfix's policy delegation protocol (SMTPD_POLICY_README): attributes line by line, an action back, many questions on one connection."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.model.errors import Temporary
 from mailhub.net.stream import ConnectionLost, Stream
@@ -13,8 +14,7 @@ _LINES = 100  # of an answer
 _VALUE = 2_048  # characters of an attribute
 
 
-@dataclass(frozen=True, slots=True)
-class Keeping:
+class Keeping(Struct, frozen=True):
     """Seconds that a connection is kept without a question, and in all; questions on it, 0: no limit."""
 
     idle: float
@@ -22,8 +22,7 @@ class Keeping:
     requests: int
 
 
-@dataclass(slots=True)
-class _Connection:
+class _Connection(Struct):
     stream: Stream
     made: float
     used: float

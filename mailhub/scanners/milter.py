@@ -1,7 +1,8 @@
 """A connection to a milter, as long as an SMTP session: events told, decisions and changes heard (`wire.milter`)."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.model.clock import Clock
 from mailhub.net.stream import Stream
@@ -16,8 +17,7 @@ _PATIENCE = 10  # times its limit that an answer may take in all, however often 
 Macros = Iterable[tuple[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """Seconds: for a command's answer, for that to a part of the message."""
 
     command: float

@@ -5,7 +5,6 @@ Takes a while to import (aiohttp): who needs it imports it when the server start
 
 import re
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -64,8 +63,7 @@ class Answer(msgspec.Struct, frozen=True):
                     yield name, value
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """Of the message's way here; "" where unknown."""
 
     client: str = ""

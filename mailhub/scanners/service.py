@@ -4,8 +4,9 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TypeVar
+
+from msgspec import Struct
 
 from mailhub.config import schema
 from mailhub.config.endpoints import endpoint
@@ -23,8 +24,7 @@ T = TypeVar("T")
 Blocks = AsyncIterator[bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Struct, frozen=True):
     """`state`: "closed", "open", "half-open"; `since`: the wall time at which it opened, else 0; `busy`: questions now;
     `failures`: in a row; `cause`: of the last one, "" where the last answer was good."""
 

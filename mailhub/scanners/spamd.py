@@ -1,7 +1,8 @@
 """SpamAssassin's daemon (spamd(8), protocol SPAMC/1.5): a score, its threshold, and the names of the rules that fit."""
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.net.stream import Stream
 
@@ -15,8 +16,7 @@ _SPAM = re.compile(r"(True|False|Yes|No) ; (-?[0-9]{1,6}(?:\.[0-9]{1,3})?) / (-?
 _RULE = re.compile(r"\w{1,100}\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True):
     spam: bool
     score: float
     threshold: float

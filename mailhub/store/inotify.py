@@ -3,7 +3,8 @@
 import ctypes
 import os
 import struct
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 MODIFIED, CLOSE_WRITE, MOVED_FROM, MOVED_TO, CREATE, DELETE = 0x2, 0x8, 0x40, 0x80, 0x100, 0x200
 OVERFLOW, IGNORED, ONLY_FOLDERS = 0x4000, 0x8000, 0x1000000
@@ -12,8 +13,7 @@ _EVENT = struct.Struct("iIII")  # watch, mask, cookie, length of the name
 _BLOCK = 65_536
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """`watch`: what `add` answered; -1 with OVERFLOW: events were lost. `name`: below the watched folder."""
 
     watch: int

@@ -7,7 +7,8 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from .maildir import KEYWORD_LETTERS, decode_name, encode_name
 
@@ -19,8 +20,7 @@ _SIZED = re.compile(r",S=\d+")
 _ESCAPES = {"\x01t": "\t", "\x01n": "\n", "\x01r": "\r", "\x010": "\0", "\x011": "\x01"}
 
 
-@dataclass(frozen=True, slots=True)
-class UidList:
+class UidList(Struct, frozen=True):
     """What a uidlist says. `fields`: by base name, what stands between UID and name (W: size with CRLF, G, P, O: identities)."""
 
     uidvalidity: int

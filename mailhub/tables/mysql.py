@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from mailhub.model.clock import Clock
 from mailhub.model.errors import Temporary
@@ -16,8 +17,7 @@ _UNLIKE = 1267  # a value with signs that no column of the table's charset can h
 READ_ONLY = "set session transaction read only"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """`columns`: their names in lower case. `changed`: rows that a statement which is no question has changed."""
 
     columns: tuple[str, ...]

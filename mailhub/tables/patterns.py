@@ -11,8 +11,10 @@ pattern unseen. `re` can not be stopped once it runs, so a pattern that backtrac
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mailhub.model import ip
 from mailhub.model.errors import Temporary
@@ -40,8 +42,7 @@ class _Rule(NamedTuple):
     expands: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Patterns:
+class Patterns(Struct, frozen=True):
     """`find(key)` is the value of the first line that matches. `patterns`: with the numbers of their lines."""
 
     rules: tuple[_Rule, ...]

@@ -8,8 +8,9 @@ import contextlib
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from mailhub.model.clock import Clock
 from mailhub.model.errors import Permanent, Temporary
@@ -23,8 +24,7 @@ _LITERAL = re.compile(r"'((?:[^'\\]|''|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"")
 _WORD = re.compile(r"%([%suSUdD1-9])")
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Struct, frozen=True):
     """`text` with a mark for each bound value; `values`: their templates."""
 
     text: str
@@ -38,8 +38,7 @@ class Statement:
         return None if None in made else [value for value in made if value is not None]
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Struct, frozen=True):
     """`result`, `domains`, `limit`: as in the manuals."""
 
     statement: Statement

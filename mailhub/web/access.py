@@ -4,9 +4,9 @@ import base64
 import binascii
 import ipaddress
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
 
 from aiohttp import web
+from msgspec import Struct
 
 from mailhub.config.signin import Auth
 from mailhub.config.web import Web
@@ -27,8 +27,7 @@ _TABLE = 10_000  # askers whose requests are counted
 _CREDENTIALS = 4_096  # characters of Authorization
 
 
-@dataclass(frozen=True, slots=True)
-class Asker:
+class Asker(Struct, frozen=True):
     """Who asks, in words for the log. `domains`: what he asks for has to lie there; None: anywhere. `whole`: those of them where he may do
     all that an administrator may. `is_operator`: he may do all that there is."""
 

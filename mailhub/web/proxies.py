@@ -1,17 +1,16 @@
 """Who asks, by which name and whether in secret: what the connection says, or a reverse proxy whose word counts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from aiohttp import web
+from msgspec import Struct
 
 from mailhub.net.addresses import Networks, parse
 
 _LONGEST = 4_000  # characters of a field
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """`client`: an address, loopback for a unix socket. `host`: as Host has it, with the port where that is not the usual one."""
 
     client: str

@@ -1,7 +1,6 @@
 """The table of an interface: what may be asked, in which form, and the OpenAPI description made of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
@@ -21,8 +20,7 @@ _SECURITY = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(msgspec.Struct, frozen=True):
     """`body`, `answer`: types of what comes and goes as JSON; None for none. `query`: parameters with what they mean.
     `kind`: the answer's media type. `hidden`: not described (pages). `security`: "token", "account" or "browser", or several of them: who has to ask. `public`: it stands at
     the root, whatever web.prefix says, and is answered by any host name."""

@@ -12,6 +12,8 @@ What a client says is a command, or BadLine. In fields NUL, line ends, tabs and 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 MAJOR, MINOR = 1, 2
 FIELDS_LIMIT = 100  # of a line
 _NUMBER_LIMIT = 1 << 32  # numbers of requests and processes stay below
@@ -27,13 +29,11 @@ class BadLine(Exception):
     """No command of this protocol; the text says how and holds no secret."""
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(Struct, frozen=True):
     major: int
 
 
-@dataclass(frozen=True, slots=True)
-class ClientId:
+class ClientId(Struct, frozen=True):
     """A client's process: the end of its side of the handshake."""
 
     process: int
@@ -55,8 +55,7 @@ class Continue:
     response: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Cancel:
+class Cancel(Struct, frozen=True):
     request: int
 
 

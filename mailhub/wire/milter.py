@@ -9,8 +9,9 @@ Comes from: scanners.milter. Gives to: nobody. May import: model. Invariant: wha
 import re
 import struct
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from enum import IntFlag
+
+from msgspec import Struct, field
 
 VERSION = 6
 PACKET_LIMIT = 1_048_640  # octets: SMFIP_MDS_1M and a little
@@ -70,8 +71,7 @@ ALL_ACTIONS = Actions(0x1FF)
 ALL_STEPS = Steps(0x1FFFFF) & ~Steps.REJECTED_RECIPIENTS
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """A command that tells of something: its letter, and the steps that say that it is not wanted or not answered."""
 
     letter: bytes
@@ -130,8 +130,7 @@ def connection(hostname: str, address: str, port: int) -> bytes:
 # --- what the filter says --------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Agreed:
+class Agreed(Struct, frozen=True):
     """What both sides do. `macros`: those that the filter wants at a place, where it says so."""
 
     version: int
@@ -170,8 +169,7 @@ def _chosen(content: bytes) -> dict[str, tuple[str, ...]]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """The end of an answer. `word`: "continue", "accept", "reject", "tempfail", "discard", "shutdown", "fail" (the connection), "skip"
     (the rest of the body), or "reply" with a code and lines of its own."""
 
@@ -188,21 +186,18 @@ class Decision:
 CONTINUE = Decision("continue")
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """It is at work still: its time begins anew."""
 
 
-@dataclass(frozen=True, slots=True)
-class AddHeader:
+class AddHeader(Struct, frozen=True):
     """At the end of the header."""
 
     name: str
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class InsertHeader:
+class InsertHeader(Struct, frozen=True):
     """Before the field at that place, from 0, which is our own Received."""
 
     index: int
@@ -210,8 +205,7 @@ class InsertHeader:
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeHeader:
+class ChangeHeader(Struct, frozen=True):
     """The field that is the `index`th of that name, from 1; one that is not there is added. `value` "": it goes."""
 
     index: int
@@ -219,36 +213,31 @@ class ChangeHeader:
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReplaceBody:
+class ReplaceBody(Struct, frozen=True):
     """A piece of another body; the first one is its beginning."""
 
     content: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class AddRecipient:
+class AddRecipient(Struct, frozen=True):
     """`parameters`: of RCPT."""
 
     address: str
     parameters: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteRecipient:
+class DeleteRecipient(Struct, frozen=True):
     address: str
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeSender:
+class ChangeSender(Struct, frozen=True):
     """`parameters`: of MAIL."""
 
     address: str
     parameters: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Quarantine:
+class Quarantine(Struct, frozen=True):
     reason: str
 
 

@@ -1,12 +1,12 @@
 """Mail that is passed on, over several whole servers: sealed (ARC), believed by who trusts the sealer; and our own reports, signed."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Literal
 
 import aiosmtplib
 import dkim as dkimpy
 import pytest
+from msgspec.structs import replace
 
 from mailhub.config.schema import Arc, Dkim, Dmarc, Filter
 from mailhub.control import words

@@ -2,12 +2,12 @@
 
 import email
 import email.policy
-from dataclasses import replace
 from email.message import EmailMessage
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from support.dsn_reader import Read
 from support.dsn_reader import read as strict
 

@@ -1,9 +1,9 @@
 """Browsers that are signed in: found by their digest alone, within bounds, ended one by one, all others, or with their account."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from mailhub.model.errors import NotFound
 from mailhub.store.api import AccountRow, BrowserLimits, BrowserRow

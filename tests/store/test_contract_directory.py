@@ -1,10 +1,10 @@
 """Accounts, aliases, domains and what opens accounts: rows by name, the same on either store."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from mailhub.model.errors import Exists, LimitReached, NotFound
 from mailhub.store.api import (

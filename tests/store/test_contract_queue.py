@@ -1,10 +1,10 @@
 """The queue half of the store contract, on both stores."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from support.stores import CLOCK, Stores, queued
 
 from mailhub.model.errors import Temporary

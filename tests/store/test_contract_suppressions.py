@@ -1,10 +1,10 @@
 """The suppression list: refusals are counted in settling units, success begins anew, time and size are bounded."""
 
 import contextlib
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from mailhub.model.errors import NotFound, Temporary
 from mailhub.model.reply import Reply

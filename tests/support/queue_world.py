@@ -5,11 +5,11 @@ import inspect
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from mailhub.config import schema
 from mailhub.delivery.discard import Discard

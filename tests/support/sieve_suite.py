@@ -4,8 +4,10 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from mailhub.delivery.sieve import Environment, Mail, Verdict
 from mailhub.delivery.sieve.actions import Action, Discard, FileInto, Notify, Redirect, Reject, Vacation

@@ -165,7 +165,7 @@ def described(put: Put) -> str:
         words += [f"orcpt={recipient.orcpt}"] if recipient.orcpt is not None else []
     words.append(f"with {origin.protocol}")
     plain = type(envelope.parameters)()
-    for name in plain.__slots__:
+    for name in plain.__struct_fields__:
         value = getattr(envelope.parameters, name)
         if value != getattr(plain, name):
             words.append(f"{name}={msgspec.json.encode(value).decode()}")

@@ -98,7 +98,7 @@ def test_parameters(rest: str, offered: set[str]) -> None:
         if isinstance(found, Reply):
             assert found.code in (501, 555)
             continue
-        for name in found.__slots__:
+        for name in found.__struct_fields__:
             value = getattr(found, name)
             assert not isinstance(value, str) or not CONTROL.search(value), name
         if hasattr(found, "body"):

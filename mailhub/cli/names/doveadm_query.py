@@ -6,8 +6,9 @@ Folders are keys of it (MAILBOX, MAILBOX-GUID): for one folder each such key is 
 import fnmatch
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from . import Fatal
 
@@ -32,31 +33,27 @@ _ATOM = re.compile(r'[^\x00-\x20(){%*"\\\x7f-\U0010ffff]+')
 _DEPTH = 50
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
+class Folder(Struct, frozen=True):
     """Messages of folders by that name, with "*" and "?" in it, or with that GUID."""
 
     mask: str
     guid: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(Struct, frozen=True):
     """A key of IMAP, as it is sent."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Join:
+class Join(Struct, frozen=True):
     """`word`: "AND" or "OR"."""
 
     word: str
     parts: "tuple[Query, ...]"
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(Struct, frozen=True):
     part: "Query"
 
 

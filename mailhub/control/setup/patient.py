@@ -2,7 +2,8 @@
 
 import ipaddress
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.config.schema import Config
 from mailhub.model.clock import Clock
@@ -26,8 +27,7 @@ class CannotJudge(Exception):
         self.todo = todo
 
 
-@dataclass(frozen=True, slots=True)
-class Patient:
+class Patient(Struct, frozen=True):
     """`rehearsing`: a policy that counts nothing; None where no server runs."""
 
     facts: Facts

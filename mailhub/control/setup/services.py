@@ -1,8 +1,9 @@
 """Which services others find on this host, at which ports: read from the listeners and [setup]. Pure."""
 
 import ipaddress
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from mailhub.config.schema import Config, Listener, Tls
 
@@ -10,8 +11,7 @@ HTTPS = 443
 _CLIENTS = ("submission", "imap", "pop3", "managesieve")
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(Struct, frozen=True):
     """`kind`: the protocol. `listener`: its name. `inner`: it answers on loopback alone, so that something stands before it, or nobody
     from outside comes."""
 

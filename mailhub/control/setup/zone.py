@@ -3,10 +3,10 @@
 import hashlib
 import ipaddress
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from msgspec import Struct
 
 from mailhub.config.schema import Config
 
@@ -30,8 +30,7 @@ _SRV = {
 _MAY_LACK = ("_sieve",)  # of which nobody has to be told that it is not there
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """`domain`: as DNS has it. `addresses`: those that others reach this host by. `dkim`: (name, record, state) of each key.
     `certificate`: what the host's name is shown; None where there is none yet."""
 

@@ -1,7 +1,8 @@
 """What is wrong with the text of an alias file. Pure."""
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.message.alias_list import Kind, Target, targets
 from mailhub.tables.text import BadLine, aliases, logical_lines
@@ -9,8 +10,7 @@ from mailhub.tables.text import BadLine, aliases, logical_lines
 _ADDRESS = re.compile(r'\\?(?:[^\s<>()\[\],;:"\\@]+|"(?:[^"\\]|\\.)*")(?:@(?:[^\s<>()\[\],;:"\\@]+|\[[^\[\]\s]+\]))?')
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Struct, frozen=True):
     """`problems`: line and what is wrong there. `longest`: characters of what one name stands for."""
 
     names: int

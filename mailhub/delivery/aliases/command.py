@@ -1,6 +1,6 @@
 """`|command` of an alias: a line for the shell, run as pipe(8) runs its program, with the environment of local(8)."""
 
-from dataclasses import dataclass, replace
+from msgspec.structs import replace
 
 from mailhub.config import schema
 from mailhub.config.aliasing import Aliases
@@ -14,8 +14,7 @@ SHELL = "/bin/sh"
 FLAGS = "FROD"  # "From ", Return-Path, X-Original-To, Delivered-To, as local(8) gives them
 
 
-@dataclass(frozen=True, slots=True)
-class _Arguments(Arguments):
+class _Arguments(Arguments, frozen=True):
     """The line is the operator's: nothing in it is a macro, and nothing from outside becomes a part of it."""
 
     def argv(self, job: Job, recipients: tuple[JobRecipient, ...]) -> list[str]:
@@ -25,7 +24,7 @@ class _Arguments(Arguments):
         return True
 
     def environment(self, job: Job, recipients: tuple[JobRecipient, ...]) -> dict[str, str]:
-        found = super(_Arguments, self).environment(job, recipients)
+        found = super().environment(job, recipients)
         return {**found, "LOGNAME": found["USER"]}
 
 

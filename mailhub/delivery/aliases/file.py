@@ -5,8 +5,9 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from weakref import WeakValueDictionary
+
+from msgspec.structs import replace
 
 from mailhub.config import schema
 from mailhub.config.aliasing import Aliases

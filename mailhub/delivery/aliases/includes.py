@@ -2,8 +2,9 @@
 
 import os
 import stat
-from dataclasses import dataclass
 from typing import BinaryIO
+
+from msgspec import Struct
 
 from mailhub.message.alias_list import INCLUDE as INCLUDE
 from mailhub.message.alias_list import Target, targets
@@ -15,16 +16,14 @@ _BLOCK = 65_536
 _LINE = 65_536  # octets of a line
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """Some members of a list, and where the next ones begin: "" where there are no more."""
 
     members: tuple[Target, ...]
     rest: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """A line's offset, the members of it that were had, and what changes when the file does."""
 
     offset: int = 0

@@ -1,6 +1,6 @@
 """What a program is told: its arguments (pipe(8)) and its environment (local(8)). Pure."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from mailhub.config import commands, schema
 from mailhub.model import address as addresses
@@ -12,8 +12,7 @@ _PATH = "/usr/local/bin:/usr/bin:/bin"
 _SAFE = frozenset("!@%-_=+:,./ ")  # beside letters and digits: what a program may be told in its environment
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
+class Arguments(Struct, frozen=True):
     """`delimiter`: of user and tag."""
 
     config: schema.Transport

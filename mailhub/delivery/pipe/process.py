@@ -12,14 +12,14 @@ import pwd
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import cast
+
+from msgspec import Struct
 
 _LAST_WORDS = 50  # turns of the loop in which what a program said before its end is read
 
 
-@dataclass(frozen=True, slots=True)
-class Who:
+class Who(Struct, frozen=True):
     """Numbers of user and group; None: those that we have."""
 
     user: int | None = None

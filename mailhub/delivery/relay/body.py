@@ -1,12 +1,12 @@
 """A message as a peer gets it: what MAIL says of it, and its octets for DATA or BDAT. Of text, never a bare CR or LF leaves."""
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from typing import Literal
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Message:
+
+class Message(Struct, frozen=True):
     """`size`: octets, None where nobody has counted them; `word`: BODY's (RFC 6152, RFC 3030)."""
 
     blocks: Callable[[], AsyncIterator[bytes]]

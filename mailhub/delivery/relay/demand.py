@@ -15,6 +15,8 @@ import re
 import ssl
 from dataclasses import dataclass, field, replace
 
+from msgspec import Struct
+
 from mailhub.net.dane import Tlsa
 from mailhub.wire.sasl.client import Login
 
@@ -28,8 +30,7 @@ _DIGEST = re.compile(r"(?:[0-9a-f]{2}:?)+", re.IGNORECASE)
 _DIGESTS = {32: "md5", 40: "sha1", 64: "sha256", 128: "sha512"}  # by their hexadecimal digits
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(Struct, frozen=True):
     """How TLS is spoken: versions by their TLSVersion numbers (0: OpenSSL's own bound), OpenSSL's word for ciphers."""
 
     minimum: int = 0
@@ -37,8 +38,7 @@ class Form:
     ciphers: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """A level with its attributes, as the operator wrote it."""
 
     level: str
@@ -46,8 +46,7 @@ class Rule:
     form: Form = Form()
 
 
-@dataclass(frozen=True, slots=True)
-class Basis:
+class Basis(Struct, frozen=True):
     """What a demand rests on, for reports (RFC 8460 section 4.2): policy-type, policy-string, mx-host."""
 
     kind: str = NO_POLICY

@@ -3,7 +3,6 @@
 Nexthops are those of lmtp(8): `unix:/run/dovecot/lmtp`, `inet:host:port`, `host:port`, `[192.0.2.1]`; no MX is asked for.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import aiosmtplib
@@ -86,8 +85,7 @@ class LmtpClient(Client):
         return extension not in ("chunking", "binarymime") and super().offers(extension)
 
 
-@dataclass(frozen=True, slots=True)
-class EachAnswers(Answers):
+class EachAnswers(Answers, frozen=True):
     """`recipients`: the last word on each of them."""
 
     def last(self, n: int) -> Reply:

@@ -9,7 +9,8 @@ import logging
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.config import schema
 from mailhub.config.rules import is_domain
@@ -39,8 +40,7 @@ class NoPolicy(ValueError):
     """The text is no policy; it says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Struct, frozen=True):
     """A policy as it is read (RFC 8461 section 3.2)."""
 
     mode: str

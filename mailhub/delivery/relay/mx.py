@@ -5,7 +5,8 @@ import ipaddress
 import itertools
 import random
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.config import schema
 from mailhub.config.rules import is_domain
@@ -23,8 +24,7 @@ DNS_TROUBLE = Reply(451, "4.4.3", "DNS cannot be asked now")
 _NAMES = 20  # looked up of one preference at most: there are domains with hundreds
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(Struct, frozen=True):
     """A name and one address of it. For an address literal the name is the literal. `port` 0: that of all mail hosts."""
 
     name: str
@@ -35,8 +35,7 @@ class Host:
         return f"{self.name.strip('[]')}[{self.address}]"
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """Hosts to try, in order. `whole`: no better host is missing from the list because DNS did not answer."""
 
     hosts: list[Host]

@@ -6,8 +6,10 @@ MTA-STS (RFC 8461 section 2).
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
 from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mailhub.config import schema
 from mailhub.model.errors import MailError, Temporary
@@ -29,8 +31,7 @@ _VOUCHED = ("secure", "fingerprint")  # the levels by which the operator himself
 _RAISED = ("may", "encrypt", "dane")  # the levels of relay.tls that a domain's MTA-STS policy raises
 
 
-@dataclass(frozen=True, slots=True)
-class StsPolicy:
+class StsPolicy(Struct, frozen=True):
     """An MTA-STS policy in force (RFC 8461 section 3.2). `mx`: names, or "*.example.org"; `lines`: as they are reported."""
 
     mx: tuple[str, ...]
@@ -61,8 +62,7 @@ class Vouching(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """That of one nexthop, for one message. `vouched`: mail hosts that DNSSEC vouches for, None where it does not. `required`:
     the message asks for REQUIRETLS. `reported`: sessions are counted for the domain."""
 
@@ -144,8 +144,7 @@ class Policy:
         return (host.name,)
 
 
-@dataclass(frozen=True, slots=True)
-class TlsServices:
+class TlsServices(Struct, frozen=True):
     """What policies are made of besides the options, and who counts what becomes of them; None where there is no such thing."""
 
     tables: Tables | None = None

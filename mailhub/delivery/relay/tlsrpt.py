@@ -7,7 +7,8 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.model.clock import Clock
 from mailhub.store.api import TlsCount, TlsStore
@@ -21,8 +22,7 @@ _DETAIL = 200  # characters
 _POLICY = 4_000  # characters of a policy that each row repeats; it may have 64 KiB (RFC 8461 section 3.3)
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(Struct, frozen=True):
     """One attempt to speak TLS with a mail host. `source`: our address; `result`: RFC 8460's word, "" for success."""
 
     host: str

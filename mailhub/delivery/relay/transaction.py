@@ -6,8 +6,9 @@ From then on nothing is raised: an end without an answer is a temporary failure 
 
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 from mailhub.model.errors import MailError
 from mailhub.model.reply import Reply
@@ -22,8 +23,7 @@ UNREADABLE = Reply(451, "4.3.0", "The message can not be read now")
 _AT_ONCE = 65_536  # octets of a message that is sent before it is known whether anybody is to have it
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
+class Answers(Struct, frozen=True):
     """`recipients`: to each RCPT; `message`: to the message, for those whose RCPT was welcome. `ours`: that was not the
     peer's word but ours for what went wrong."""
 

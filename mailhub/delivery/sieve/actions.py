@@ -1,11 +1,11 @@
 """What a script decides, as values."""
 
-from dataclasses import dataclass
 from hashlib import blake2b
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class FileInto:
+
+class FileInto(Struct, frozen=True):
     """`folder` "INBOX" for keep. `flags`: of RFC 5232, system flags with their backslash. `create`: RFC 5490 section 3.2;
     `special_use`: "\\\\Junk", taken before the name where an account has such a folder (RFC 8579). `header`: the header section
     where the script has changed it, None where it is the message's own. `implicit`: no script has said so."""
@@ -18,22 +18,19 @@ class FileInto:
     implicit: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Redirect:
+class Redirect(Struct, frozen=True):
     address: str
     header: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reject:
+class Reject(Struct, frozen=True):
     """RFC 5429. `word`: reject or ereject."""
 
     reason: str
     word: str = "reject"
 
 
-@dataclass(frozen=True, slots=True)
-class Vacation:
+class Vacation(Struct, frozen=True):
     """RFC 5230. `handle`: what a reply is remembered by; `seconds`: until the same sender is answered again."""
 
     reason: str
@@ -45,8 +42,7 @@ class Vacation:
     seconds: int
 
 
-@dataclass(frozen=True, slots=True)
-class Notify:
+class Notify(Struct, frozen=True):
     """RFC 5435, by mail (RFC 5436)."""
 
     method: str
@@ -56,16 +52,14 @@ class Notify:
     options: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Discard:
+class Discard(Struct, frozen=True):
     """The implicit keep is off (RFC 5228 section 4.4)."""
 
 
 Action = FileInto | Redirect | Reject | Vacation | Notify | Discard
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """`duplicate` (RFC 7352): this id was seen; to be remembered until then."""
 
     key: str
@@ -73,16 +67,14 @@ class Mark:
     last: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """What happened at a line of a script, for `mailhub sieve test`."""
 
     line: int
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """`actions` in their order, the implicit keep among them. `error`: why the script broke; the mail is then kept."""
 
     actions: tuple[Action, ...]

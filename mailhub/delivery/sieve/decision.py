@@ -1,7 +1,8 @@
 """What local delivery does for one recipient, once his scripts have spoken."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.model import steps
 from mailhub.model.address import key
@@ -10,8 +11,7 @@ from mailhub.model.verdict import Action, Verdict
 from mailhub.store.api import Birth, Body, NewContent, QueueStore, SieveMark
 
 
-@dataclass(slots=True)
-class Edited:
+class Edited(Struct):
     """A Content: the message with the header that a script made."""
 
     id: int
@@ -29,8 +29,7 @@ class Edited:
             yield await self.read(at, size)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """A folder that the message goes to. `content` None: as it came. `undecided`: no script has chosen it."""
 
     folder: str
@@ -40,8 +39,7 @@ class Place:
     undecided: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """What local delivery does for one recipient. `refusal`: nothing else is done."""
 
     places: tuple[Place, ...]

@@ -1,13 +1,13 @@
 """What a script may know besides its message, gathered before it runs; and how far it may go."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from mailhub.wire.sieve import Script
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """`steps`: of comparing, matching and commands, half a million a second. `variable`: octets."""
 
     steps: int = 300_000
@@ -22,8 +22,7 @@ class Limits:
     text: int = 1 << 20  # octets of a body part that are looked through
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(Struct, frozen=True):
     """`sender`, `recipient`: of the envelope, as delivered; `original`: the recipient before aliases. `now`: wall time; `zone`: minutes
     east of UTC. `folders`: name -> special use; `metadata`: (folder, entry) -> value, "" the server. `scripts`: those that
     `include` may name, as ("personal" or "global", name). `seen`: ids of `duplicate` that are remembered."""

@@ -5,7 +5,9 @@ What each command and test does stands in `commands` and `tests`. A script that 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mailhub.message.parts import Part
 from mailhub.wire.sieve import Node, Script
@@ -38,8 +40,7 @@ class Break(Exception):
         self.name = name
 
 
-@dataclass(slots=True)
-class Frame:
+class Frame(Struct):
     """A script that runs: the main one or one included. `shared`: its variables that are global (RFC 6609 section 3.4.1)."""
 
     script: Script

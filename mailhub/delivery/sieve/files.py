@@ -1,16 +1,16 @@
 """The operator's scripts: files, read at the start and at each reload."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from mailhub.config import schema
 from mailhub.model.errors import Permanent
 from mailhub.wire.sieve import Limits, Script, ScriptError, check, parse
 
 
-@dataclass(frozen=True, slots=True)
-class OperatorScripts:
+class OperatorScripts(Struct, frozen=True):
     """`shared`: those that accounts may include, by name."""
 
     before: Sequence[Script]

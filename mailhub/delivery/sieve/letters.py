@@ -6,8 +6,9 @@ written to lists, bounces, other machines, or the account itself.
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from email.header import Header
+
+from msgspec import Struct
 
 from mailhub.message import address_list, headers, stamps
 from mailhub.model.address import key
@@ -29,8 +30,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]+")
 _MESSAGE_ID = re.compile(r"<[^<>\s]{1,200}>")
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
+class Letter(Struct, frozen=True):
     """A message to be queued. `sender`: its reverse-path."""
 
     sender: str
@@ -38,8 +38,7 @@ class Letter:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(Struct, frozen=True):
     """What makes a letter unique: its Message-ID, and its wall time."""
 
     message_id: str

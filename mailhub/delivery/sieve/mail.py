@@ -2,7 +2,8 @@
 
 import html
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.message import charset, headers, parameters
 from mailhub.message.decoding import KNOWN, octets
@@ -12,8 +13,7 @@ from mailhub.message.window import Window
 XHTML = b"application/xhtml+xml"
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """`name` as written; `value`: raw, with its folds, without the line end."""
 
     name: bytes

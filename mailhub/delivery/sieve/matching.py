@@ -4,7 +4,8 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.wire.sieve.regex import Regex
 
@@ -42,8 +43,7 @@ COMPARATORS: Mapping[str, Callable[[str], str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(Struct, frozen=True):
     """How the values of a test are held against its keys: match type, comparator, and the relation of :value and :count."""
 
     kind: str = "is"

@@ -1,12 +1,11 @@
 """How a command ends: OK, NO or BAD, and which of the two an error of the rooms below becomes."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from mailhub.model.errors import Denied, Exists, LimitReached, MailError, NotFound, OverQuota, Permanent
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """The tagged response: `status` is OK, NO or BAD, `code` the response code without brackets (RFC 5530)."""
 
     status: str

@@ -1,13 +1,13 @@
 """What CAPABILITY announces: one table. A row that is never announced says why."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.wire.sasl import MECHANISMS
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """What a capability may depend on. `starttls`: TLS may begin now; `passwords`: they may be sent now."""
 
     authenticated: bool
@@ -18,8 +18,7 @@ class Facts:
     message_limit: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """When a capability is announced, in words and in fact."""
 
     words: str
@@ -41,8 +40,7 @@ def _mechanism(name: str) -> Condition:
     return Condition("before the login, as `auth.mechanisms` says", lambda facts: name in facts.mechanisms)
 
 
-@dataclass(frozen=True, slots=True)
-class Capability:
+class Capability(Struct, frozen=True):
     """A keyword, which may have facts in it, where it is defined, when it is announced, and what to know of it."""
 
     keyword: str

@@ -7,8 +7,9 @@ import logging
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from mailhub.mailbox import sorting
 from mailhub.model.errors import MailError
@@ -30,8 +31,7 @@ log = logging.getLogger("mailhub.imap")
 MAX_CONTEXTS = 10  # of one session
 
 
-@dataclass(slots=True)
-class Context:
+class Context(Struct):
     """`items`: to be told of new messages; `found`: the result as the client knows it, in its order; `values`: what SORT
     compares, by UID."""
 

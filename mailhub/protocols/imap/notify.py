@@ -7,8 +7,9 @@ but how they were when last told of: whatever happened meanwhile is the differen
 import asyncio
 from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from mailhub.mailbox.changes import Annotated
 from mailhub.model.mailbox import SEPARATOR, Folder
@@ -50,8 +51,7 @@ async def notify(session: "ImapSession", verb: Notify) -> Answer:
     return ok("Will be told")
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Seen(Struct, frozen=True):
     """What the client has been told of, or has asked for, at one moment."""
 
     folders: dict[str, Folder]

@@ -1,7 +1,8 @@
 """Lines and literals from the stream to commands, within limits; what is too much is refused before it is read."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.config.schema import Imap
 from mailhub.net.stream import LineTooLong, Stream
@@ -31,8 +32,7 @@ class Hopeless(Exception):
         self.text, self.code = text, code
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """A command; `literal` is the first of an APPEND or REPLACE, which is still to be read."""
 
     command: Command

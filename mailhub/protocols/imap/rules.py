@@ -1,8 +1,9 @@
 """Which function carries out which command, and in which states it may come (RFC 3501 section 6)."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from mailhub.mailbox.search import keys
 from mailhub.model.search import SAVED, Numbers
@@ -36,8 +37,7 @@ if TYPE_CHECKING:
     from .session import ImapSession
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """`after` runs when OK has been written (STARTTLS)."""
 
     carry_out: "Callable[[ImapSession, Any], Awaitable[Answer]]"

@@ -1,8 +1,9 @@
 """BODY[...], BINARY[...] and what else is found in a message: read from its file without holding all of it."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from mailhub.message import decoding, headers, parts
 from mailhub.message.parts import HEADER_LIMIT, Part
@@ -17,8 +18,7 @@ FIRST = 16_384  # octets in which most headers end
 BLOCK = 262_144
 
 
-@dataclass(frozen=True, slots=True)
-class Octets:
+class Octets(Struct, frozen=True):
     """A stretch of the file."""
 
     start: int
@@ -29,8 +29,7 @@ class Octets:
         return self.end - self.start
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(Struct, frozen=True):
     """A stretch of the file without its transfer encoding: `size` octets of it from `origin` on. `nul`: there is a NUL in it."""
 
     octets: Octets
@@ -40,8 +39,7 @@ class Decoded:
     nul: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(Struct, frozen=True):
     """An answer that is no string of octets, as it is written."""
 
     text: bytes
@@ -53,8 +51,7 @@ Piece = (
 FromFile = Section | Binary | BinarySize
 
 
-@dataclass(slots=True)
-class LastTree:
+class LastTree(Struct):
     """The parts of the message asked for last: clients fetch part after part of one message."""
 
     key: tuple[int, int] = (0, 0)  # folder and UID

@@ -4,8 +4,9 @@ import hashlib
 import hmac
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from mailhub.mailbox.service import AccountMail
 from mailhub.model.errors import MailError, NotFound
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 MECHANISM = "INTERNAL"
 
 
-@dataclass(frozen=True, slots=True)
-class OpenPart:
+class OpenPart(Struct, frozen=True):
     """What a URL names, while its message is open."""
 
     message: OpenMessage

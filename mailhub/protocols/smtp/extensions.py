@@ -4,9 +4,10 @@
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from .xclient import XCLIENT, XFORWARD
 
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from .session import SmtpSession
 
 
-@dataclass(frozen=True, slots=True)
-class Extension:
+class Extension(Struct, frozen=True):
     """`offer(session)`: the line to be shown, None where it is off now. `when`: that condition in words."""
 
     keyword: str

@@ -1,11 +1,11 @@
 """Browsers that are signed in."""
 
-from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class BrowserRow:
+
+class BrowserRow(Struct, frozen=True):
     """`digest`: SHA-256 of what its cookie says, hex: that has 256 bits, so that no slow hash is needed. `id`: how it is named in lists, no
     secret. `stamp`: of the password that opened it. `client`, `agent`: where it was last, and what it calls itself. Wall times: `used` last,
     within minutes; `confirmed`: when the password was typed last."""
@@ -21,8 +21,7 @@ class BrowserRow:
     agent: str
 
 
-@dataclass(frozen=True, slots=True)
-class BrowserLimits:
+class BrowserLimits(Struct, frozen=True):
     """How many there are of an account and in all; those unused since, or begun before, are over (wall times). `kept`: accounts that make no room
     for others."""
 

@@ -1,12 +1,12 @@
 """What a message consists of, whoever keeps it."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Body:
+
+class Body(Struct, frozen=True):
     """A finished body of `size` octets: `data` where it is small, else `spool`, the name of a synced file."""
 
     size: int
@@ -60,8 +60,7 @@ class Content(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class NewContent:
+class NewContent(Struct, frozen=True):
     """Content to be stored. `id`: that of the queue item or message it is first stored for (`new_id()`).
 
     `body` may be that of stored content, a report that returns it for one: a spool file is then shared, never copied. `tail`

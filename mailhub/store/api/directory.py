@@ -1,11 +1,11 @@
 """The embedded directory: accounts, aliases, domains."""
 
-from dataclasses import dataclass, field
 from typing import Protocol
 
+from msgspec import Struct, field
 
-@dataclass(frozen=True, slots=True)
-class AccountRow:
+
+class AccountRow(Struct, frozen=True):
     """An account. `name`: its address in key form (model.address.key). `password`: "{SCHEME}..." or "" (no login)."""
 
     name: str
@@ -13,16 +13,14 @@ class AccountRow:
     enabled: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class AliasRow:
+class AliasRow(Struct, frozen=True):
     """An alias: `address` in key form ("@domain" is the domain's catch-all) to one or more addresses."""
 
     address: str
     targets: tuple[str, ...] = field(default=())
 
 
-@dataclass(frozen=True, slots=True)
-class AppPasswordRow:
+class AppPasswordRow(Struct, frozen=True):
     """A password made for one program of an account. `digest`: SHA-256 of it, hex: it has 99 bits, so that no slow hash is
     needed. `services`: where it may be used ("smtp" stands for submission); empty: everywhere. Times are wall times."""
 
@@ -35,8 +33,7 @@ class AppPasswordRow:
     client: str = ""  # who used it then
 
 
-@dataclass(frozen=True, slots=True)
-class SecondFactorRow:
+class SecondFactorRow(Struct, frozen=True):
     """A second factor of an account's web login (RFC 6238). `secret`: base32. `counter`: the last time step that was taken:
     no code is taken twice. `recovery`: SHA-256, hex, of the codes that are left. Not `confirmed`: not asked for yet."""
 
@@ -47,8 +44,7 @@ class SecondFactorRow:
     recovery: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PasskeyRow:
+class PasskeyRow(Struct, frozen=True):
     """What signs in to the web by WebAuthn. `id`: of the credential, base64url. `key`: its public key (COSE). `counter`: of its last
     signature. `used`: wall time; 0: never."""
 

@@ -1,14 +1,14 @@
 """Keys that sign our mail (DKIM)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from msgspec import Struct
 
 KeyState = Literal["new", "active", "retired"]
 
 
-@dataclass(frozen=True, slots=True)
-class DkimKey:
+class DkimKey(Struct, frozen=True):
     """`kind`: "rsa" or "ed25519"; `pem`: the private key. `state`: "new" until its record is seen in DNS, "active": it signs, "retired": it
     signed, and mail under way still needs its record. `since`: of that state (wall time)."""
 

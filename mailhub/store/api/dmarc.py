@@ -1,12 +1,12 @@
 """What was found of other domains' mail, counted for the reports to them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class DmarcCount:
+
+class DmarcCount(Struct, frozen=True):
     """Messages of a `day` (days since 1970, UTC) that were judged alike by the record at `domain`. `found`: JSON, of jobs'."""
 
     day: int

@@ -1,11 +1,11 @@
 """What greylisting remembers: who tried when, and who came again."""
 
-from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Attempts:
+
+class Attempts(Struct, frozen=True):
     """Of one sender by one network to one recipient, or of a network. `first`: the first attempt of all; `passes`: how often mail
     was taken from it, 0 as long as it has not waited; `until`: when it may be forgotten. Times are wall time."""
 

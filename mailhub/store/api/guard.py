@@ -1,12 +1,12 @@
 """What the guard remembers over a restart: bans, and for each account how much it sent today and to whom it ever wrote."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class BanRow:
+
+class BanRow(Struct, frozen=True):
     """A ban of a network ("192.0.2.1/32"). `strikes`: how many there were, this one included; `until` in the past: kept
     so that the next one is longer. Times are wall time."""
 

@@ -1,15 +1,15 @@
 """Figures of the server over time."""
 
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 MINUTE, HOUR = 60, 3_600
 # Seconds from arrival to delivery are counted by these: up to the first, up to the second, ..., and beyond the last.
 DELAYS = tuple(digit * 10.0**power for power in range(-2, 6) for digit in (1, 2, 5))
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(Struct, frozen=True):
     """From the wall time `at` on, for a minute, an hour, or what was asked for. Counted meanwhile: messages `accepted`, recipients and messages
     `refused`; recipients `sent`, `deferred` and `bounced`; `delay`: seconds from arrival to delivery of those sent, together. The
     most there was: recipients in the queue (`queued`), seconds that the oldest had waited, sessions, octets of memory, seconds of `lag`.

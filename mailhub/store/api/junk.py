@@ -1,14 +1,14 @@
 """What the junk filter was taught: how many messages with a token were junk, by owner. Owner "" is the whole site."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from mailhub.model.junk import Counts
 
 
-@dataclass(frozen=True, slots=True)
-class Lesson:
+class Lesson(Struct, frozen=True):
     """A message as it is taught. `key`: the same for the same message; `tokens`: their digests. `junk`: None to forget it."""
 
     key: int
@@ -16,8 +16,7 @@ class Lesson:
     junk: bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class JunkLimits:
+class JunkLimits(Struct, frozen=True):
     """Tokens and messages that are remembered for one owner; `expire`: what was not taught again for so many seconds goes."""
 
     tokens: int

@@ -2,8 +2,9 @@
 
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from mailhub.model.mailbox import Changed, Changes, FlagOp, Folder, Glimpse, Limits, MessageRow, Quota, View
 
@@ -11,8 +12,7 @@ from .content import Body, Content
 from .queue import Filing
 
 
-@dataclass(frozen=True, slots=True)
-class Copied:
+class Copied(Struct, frozen=True):
     """What COPY and MOVE did: `source[i]` became `target[i]` in folder `target_folder` (RFC 4315's COPYUID)."""
 
     target_folder: Folder
@@ -20,8 +20,7 @@ class Copied:
     target: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NewMessage:
+class NewMessage(Struct, frozen=True):
     """A message to be appended: content, date, flags and what the index keeps of it."""
 
     body: Body
@@ -32,8 +31,7 @@ class NewMessage:
     keywords: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Disagreement:
+class Disagreement(Struct, frozen=True):
     """Of files and index. `kind`: "file without row", "row without file", "flags", "size", "double file", "leftover", "uidlist",
     "counters", "folder without directory", "directory without folder". `file`: base name, or path of a leftover."""
 
@@ -56,8 +54,7 @@ class MessageFile(Protocol):
     async def __aexit__(self, *exc: object) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """`seen`: base names of rows that were there from `floor` on, among them what the call before entered; `floor`: for the next call.
     Not `done`: there were so many that nothing was entered; ask again."""
 

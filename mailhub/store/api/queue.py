@@ -1,9 +1,10 @@
 """The queue: what is put, leased and settled."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Protocol
+
+from msgspec import Struct
 
 from mailhub.model.envelope import PLAIN, MailParameters, Origin
 from mailhub.model.reply import Reply
@@ -25,8 +26,7 @@ class State(IntEnum):
     CORRUPT = 4
 
 
-@dataclass(frozen=True, slots=True)
-class NewRecipient:
+class NewRecipient(Struct, frozen=True):
     """A recipient to be queued. `n` is unique in its item; `depth` counts the expansions it came through. `path`: what it was
     expanded from, oldest first: loops end here. `sender`: its reverse-path, None for the message's."""
 
@@ -40,8 +40,7 @@ class NewRecipient:
     sender: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NewItem:
+class NewItem(Struct, frozen=True):
     """A message to be queued: the unit of `put`. `id` makes it idempotent. `content`: new, or the id of stored content."""
 
     id: int
@@ -59,8 +58,7 @@ class NewItem:
     mark: SieveMark | None = None  # remembered in the same unit
 
 
-@dataclass(frozen=True, slots=True)
-class QueuedRecipient:
+class QueuedRecipient(Struct, frozen=True):
     """A recipient as it stands in the queue. `last`: the outcome of the attempt before, `remote` who said it, `tls` how
     it was reached, `tried` when."""
 
@@ -82,8 +80,7 @@ class QueuedRecipient:
     sender: str | None = None  # its own reverse-path, None for the message's
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """A message of the queue with some or all of its recipients. `whole`: the lease has all that the queue has of them."""
 
     id: int
@@ -99,8 +96,7 @@ class Item:
     verdict: Verdict = UNJUDGED
 
 
-@dataclass(frozen=True, slots=True)
-class Filing:
+class Filing(Struct, frozen=True):
     """A message file that stands in a Maildir, to be entered in the index by the unit that carries this value.
 
     `account`, `folder`: where (INBOX is made if missing; for any other folder that is missing, INBOX is taken).
@@ -131,8 +127,7 @@ class Fate(IntEnum):
     EXPANDED = 4  # replaced by `children`
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """The result of one attempt for recipient `n`, to be recorded. `due`: the next attempt where DEFERRED; `held`: none before
     an operator says so."""
 
@@ -149,8 +144,7 @@ class Outcome:
     held: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Birth:
+class Birth(Struct, frozen=True):
     """A message that a delivery gives birth to (an answer, a redirect that changed the header). `once`: it is not born where that
     mark is remembered already, and else is remembered in the same unit. `item.due` is when it is first tried."""
 
@@ -158,8 +152,7 @@ class Birth:
     once: SieveMark | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(Struct, frozen=True):
     """One unit: outcomes of an attempt on `item`, the messages they give birth to (bounces, reports), and what is learnt.
 
     A recipient that is DELIVERED, RELAYED, FAILED or EXPANDED leaves the queue; the last one takes the item with it.
@@ -185,8 +178,7 @@ class Settle:
     notices: tuple[Notice, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class QueueFilter:
+class QueueFilter(Struct, frozen=True):
     """Which queued messages are meant. Empty fields match all; several fields must all match."""
 
     ids: tuple[int, ...] = ()
@@ -208,8 +200,7 @@ class Act(Enum):
     REMOVE = "remove"  # deleted without a bounce; items under delivery are left alone
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """A part of an act: messages `touched` of those `seen`, up to id `after`; None: there are no more."""
 
     touched: int
@@ -217,8 +208,7 @@ class Step:
     after: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Busy:
+class Busy(Struct, frozen=True):
     """Whose mail is not to be leased now: domains that have their share of the active set, and senders."""
 
     domains: frozenset[str] = frozenset()
@@ -228,8 +218,7 @@ class Busy:
 NOBODY = Busy()
 
 
-@dataclass(frozen=True, slots=True)
-class QueueCounts:
+class QueueCounts(Struct, frozen=True):
     """Recipients by state and domain: `rows` is (domain, state, recipients, arrival of the domain's oldest message),
     biggest first, bounded."""
 

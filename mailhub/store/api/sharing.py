@@ -1,16 +1,16 @@
 """What folders carry besides mail: access control lists (RFC 4314) and annotations (RFC 5464)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from mailhub.model.mailbox import FlagOp, Folder
 
 Entries = tuple[tuple[str, str], ...]  # (identifier, rights), by identifier
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Whose annotations, and of what: `folder` 0 is the server; `private`: the holder's own, else everybody's.
 
     `holder`: the account that the annotation is counted for: whose private one it is, or the owner of the folder.
@@ -21,8 +21,7 @@ class Place:
     private: bool
 
 
-@dataclass(frozen=True, slots=True)
-class AnnotationLimits:
+class AnnotationLimits(Struct, frozen=True):
     """Annotations of one holder for one folder (or for the server), and octets of all that a holder has."""
 
     count: int

@@ -1,12 +1,12 @@
 """Sieve scripts of accounts, and what their scripts remember (RFC 5230 section 4.2, RFC 7352)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class ScriptRow:
+
+class ScriptRow(Struct, frozen=True):
     """A script without its text. `size`: octets."""
 
     name: str
@@ -14,8 +14,7 @@ class ScriptRow:
     active: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SieveMark:
+class SieveMark(Struct, frozen=True):
     """Something that was done or seen for an account: not again before `until` (wall time)."""
 
     account: str
@@ -23,8 +22,7 @@ class SieveMark:
     until: float
 
 
-@dataclass(frozen=True, slots=True)
-class ScriptLimits:
+class ScriptLimits(Struct, frozen=True):
     """Of one account: scripts, and octets of all of them."""
 
     count: int

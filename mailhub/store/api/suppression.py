@@ -1,12 +1,12 @@
 """Addresses that mail from our accounts is held back from: they refused it for good, several times, or an operator said so."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class HardBounce:
+
+class HardBounce(Struct, frozen=True):
     """A refusal for good. `address`: in key form; `at`: wall time; `remote`: who said `reply`, "" for ourselves."""
 
     address: str
@@ -15,8 +15,7 @@ class HardBounce:
     reply: str
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(Struct, frozen=True):
     """What a settling unit teaches of addresses: those that refused, and those that took mail and so begin anew.
 
     An address with `after` refusals within `within` seconds is held back for `seconds`; at most `limit` are remembered.
@@ -30,8 +29,7 @@ class Memory:
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
-class SuppressionRow:
+class SuppressionRow(Struct, frozen=True):
     """`source`: "bounces" or "operator". `until`: wall time, None for ever, in the past where it is only counted."""
 
     address: str

@@ -1,14 +1,14 @@
 """Full text: what a search looks through, kept where it can be found quickly. Derived data: it may be thrown away at any time."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from msgspec import Struct
 
 from mailhub.model.mailbox import Folder
 
 
-@dataclass(frozen=True, slots=True)
-class Needle:
+class Needle(Struct, frozen=True):
     """A folded text to be found: in the "body", in "any" place, or in the "head" in a field of that (folded) name; or,
     not folded, the THREADID of a "thread"."""
 
@@ -23,16 +23,14 @@ def in_field(head: str, name: str, text: str) -> bool:
     return any(line.startswith(start) and text in line[len(start) :] for line in head.split("\n"))
 
 
-@dataclass(frozen=True, slots=True)
-class Looked:
+class Looked(Struct, frozen=True):
     """`covered`: messages that the index knows wholly; for those alone `hits` tells which of them have each needle."""
 
     covered: frozenset[int]
     hits: Mapping[Needle, frozenset[int]]
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """A message as a search sees it, folded (mailbox.readable). `whole` False: too large to be kept; its text is empty."""
 
     uid: int

@@ -1,12 +1,12 @@
 """What is known of other domains' TLS: MTA-STS policies (RFC 8461), and sessions counted for their reports (RFC 8460)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class StsRow:
+
+class StsRow(Struct, frozen=True):
     """A domain's policy as it was fetched. `id`: that of its TXT record; `text`: the policy; times are wall time."""
 
     domain: str
@@ -16,8 +16,7 @@ class StsRow:
     expires: float
 
 
-@dataclass(frozen=True, slots=True)
-class TlsCount:
+class TlsCount(Struct, frozen=True):
     """What sessions of one day (days since 1970, UTC) have in common. `policy`: JSON; `result`: "" for success."""
 
     day: int

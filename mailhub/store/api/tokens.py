@@ -1,11 +1,11 @@
 """What programs show to the HTTP interface."""
 
-from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class TokenRow:
+
+class TokenRow(Struct, frozen=True):
     """`digest`: SHA-256 of the token, hex. `scopes`: what it may do ("queue:read"). Times are wall times; `expires` 0: never; `used`: last,
     to the hour, by `client`; 0: never. `maker`: the account whose browser made it, "" where a command did."""
 

@@ -1,12 +1,12 @@
 """Events of mail that wait until other programs have taken them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+
+class Notice(Struct, frozen=True):
     """What to tell of the outcome for recipient `n`, in its settling unit. `hooks`: to whom, each with how many events it may
     have waiting; `event`: unique, the same for all of them; `at`: wall time; `body`: what is posted."""
 
@@ -17,8 +17,7 @@ class Notice:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookRow:
+class WebhookRow(Struct, frozen=True):
     """An event that waits. `attempts` were made, the last was answered with `said`."""
 
     id: int
@@ -30,8 +29,7 @@ class WebhookRow:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookCount:
+class WebhookCount(Struct, frozen=True):
     """Of one hook: how many wait, since when the oldest, and what was said last to one that was tried."""
 
     hook: str

@@ -9,8 +9,9 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from mailhub.model.address import key
 from mailhub.model.mailbox import KEYWORD_SHIFT, SEPARATOR
@@ -32,8 +33,7 @@ _SYSTEM = (1 << KEYWORD_SHIFT) - 1
 _EVERY = 100
 
 
-@dataclass(slots=True)
-class Place:
+class Place(Struct):
     """Where a folder's messages go. `whole`: it is built aside in `directory`, and has its UIDs; else they come to the others there."""
 
     name: str

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from mailhub.config.schema import Store as StoreConfig
 
@@ -12,8 +13,7 @@ from ..api import Body, MessageFile, QueueStore
 from .tables import Row, Table
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(Struct, frozen=True):
     """A store as its configuration has it. `data`: the data folder."""
 
     data: Path
@@ -28,8 +28,7 @@ class Site:
         return f"{self.config.database} at {', '.join(self.config.hosts)}"
 
 
-@dataclass(frozen=True, slots=True)
-class FolderRow:
+class FolderRow(Struct, frozen=True):
     """A folder without its counters. `forgotten`: the mod-sequence up to which tombstones were dropped."""
 
     id: int
@@ -51,8 +50,7 @@ def folder_row(found: Sequence[Any]) -> FolderRow:
     return FolderRow(*values)
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """An index row. `file`: the base name; `moved`: SAVEDATE."""
 
     uid: int
@@ -66,8 +64,7 @@ class Message:
     structure: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class ItemRow:
+class ItemRow(Struct, frozen=True):
     """A queued message, as its row has it."""
 
     id: int
@@ -81,8 +78,7 @@ class ItemRow:
     verdict: str
 
 
-@dataclass(frozen=True, slots=True)
-class ContentRow:
+class ContentRow(Struct, frozen=True):
     """What a queued message is made of; its body is read from the store that has it."""
 
     id: int

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..mysql import bounds
 from ..mysql.directory import sole_of
@@ -12,8 +13,7 @@ Row = tuple[object, ...]
 ROWS = 200  # of a page
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """`kind`: "t" text, "b" octets, "n" a whole number, "r" a moment or another number with a fraction; or null."""
 
     name: str
@@ -31,8 +31,7 @@ class Column:
         return int(str(found)) if self.kind == "n" else float(str(found))
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """`key`: so many columns say which row it is. `only`: the rows that are ours to move, embedded. `made`: columns that a cluster has
     besides, made of the others. `order`: the key there, where that is not the columns'. `view`: what is read there in place of the table.
     `junk`: embedded it is in the junk filter's database."""

@@ -1,7 +1,9 @@
 """api.BrowserStore on a cluster: whoever signed in at one node is signed in at all, and out, too."""
 
-from dataclasses import astuple, dataclass
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import astuple
 
 from ..api import BrowserLimits, BrowserRow
 from . import bounds
@@ -16,8 +18,7 @@ _OF_MOST = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class PutBrowser:
+class PutBrowser(Struct, frozen=True):
     """Sign-ins meet in no row. Of those at the same moment each may pass a bound by one; the next one makes room again."""
 
     row: BrowserRow
@@ -40,8 +41,7 @@ class PutBrowser:
         await tx.insert(f"insert into browser ({_COLUMNS})", [astuple(self.row)])
 
 
-@dataclass(frozen=True, slots=True)
-class EndOthers:
+class EndOthers(Struct, frozen=True):
     account: str
     digest: str
 

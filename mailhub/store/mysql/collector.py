@@ -9,7 +9,8 @@ object and whoever names it again write its row in `doomed`, and one of them fin
 import asyncio
 import logging
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.model.clock import Clock
 from mailhub.model.errors import MailError
@@ -28,8 +29,7 @@ _SWEEP = 86_400.0
 _BODY = re.compile(r"[0-9a-f]{64}\.body")
 
 
-@dataclass(frozen=True, slots=True)
-class _Take:
+class _Take(Struct, frozen=True):
     """Whether an object is to be deleted: nobody has named it again (`contents`), and from now on nobody can."""
 
     name: str

@@ -4,8 +4,9 @@ What opens an account is written with the account's own row: two nodes that coun
 """
 
 import json
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from mailhub.model.errors import Exists, LimitReached, NotFound
 
@@ -22,8 +23,7 @@ async def require_account(tx: Tx, name: str) -> None:
         raise NotFound(f"no account {name}")
 
 
-@dataclass(frozen=True, slots=True)
-class PutAppPassword:
+class PutAppPassword(Struct, frozen=True):
     row: AppPasswordRow
     limit: int
 
@@ -41,8 +41,7 @@ class PutAppPassword:
         await tx.insert(f"insert into app_password ({_APP})", [values])
 
 
-@dataclass(frozen=True, slots=True)
-class PutPasskey:
+class PutPasskey(Struct, frozen=True):
     row: PasskeyRow
     limit: int
 
@@ -58,8 +57,7 @@ class PutPasskey:
         await tx.insert(f"insert into passkey ({_KEY})", [values])
 
 
-@dataclass(frozen=True, slots=True)
-class PutSecondFactor:
+class PutSecondFactor(Struct, frozen=True):
     row: SecondFactorRow
 
     async def apply(self, tx: Tx) -> None:
@@ -71,8 +69,7 @@ class PutSecondFactor:
         await tx.insert("replace into second_factor (account, secret, confirmed, counter, recovery)", [values])
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteFactors:
+class DeleteFactors(Struct, frozen=True):
     account: str
 
     async def apply(self, tx: Tx) -> None:
@@ -81,8 +78,7 @@ class DeleteFactors:
             raise NotFound(f"{self.account} has no second factor and no passkey")
 
 
-@dataclass(frozen=True, slots=True)
-class Spend:
+class Spend(Struct, frozen=True):
     account: str
     counter: int
     recovery: str
@@ -105,8 +101,7 @@ class Spend:
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """One of our own statements; NotFound where it must touch a row and does not."""
 
     text: str

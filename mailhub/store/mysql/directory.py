@@ -1,7 +1,8 @@
 """api.DirectoryStore on a cluster."""
 
 import json
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.model.errors import Exists, NotFound
 
@@ -24,8 +25,7 @@ _OPENS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SetEnabled:
+class SetEnabled(Struct, frozen=True):
     """Browsers that were signed in are not when the account is enabled again."""
 
     name: str
@@ -39,8 +39,7 @@ class SetEnabled:
             await tx.run("delete from browser where account = %s", self.name)
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteAccount:
+class DeleteAccount(Struct, frozen=True):
     """With all that opens it, and what is remembered of it."""
 
     name: str
@@ -52,8 +51,7 @@ class DeleteAccount:
             await tx.run(f"delete from {table} where account = %s", self.name)
 
 
-@dataclass(frozen=True, slots=True)
-class SetPassword:
+class SetPassword(Struct, frozen=True):
     name: str
     password: str
     known: str | None
@@ -67,8 +65,7 @@ class SetPassword:
             await tx.run(text, self.password, self.name)
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteDomain:
+class DeleteDomain(Struct, frozen=True):
     name: str
 
     async def apply(self, tx: Tx) -> None:
@@ -77,8 +74,7 @@ class DeleteDomain:
         await tx.run("delete from directory_admin where domain = %s", self.name)
 
 
-@dataclass(frozen=True, slots=True)
-class PutAdmin:
+class PutAdmin(Struct, frozen=True):
     domain: str
     account: str
 
@@ -87,8 +83,7 @@ class PutAdmin:
         await tx.run("replace into directory_admin (domain, account) values (%s, %s)", self.domain, self.account)
 
 
-@dataclass(frozen=True, slots=True)
-class KeepMeta:
+class KeepMeta(Struct, frozen=True):
     key: str
     value: str
 

@@ -1,7 +1,8 @@
 """api.DkimStore on a cluster."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..api import DkimKey
 from .credentials import Change
@@ -10,8 +11,7 @@ from .engine import Engine, Tx
 _COLUMNS = "domain, selector, kind, pem, state, since"
 
 
-@dataclass(frozen=True, slots=True)
-class PutKeys:
+class PutKeys(Struct, frozen=True):
     keys: Sequence[DkimKey]
 
     async def apply(self, tx: Tx) -> None:
@@ -19,8 +19,7 @@ class PutKeys:
         await tx.insert(f"replace into dkim_key ({_COLUMNS})", rows)
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeKeys:
+class ChangeKeys(Struct, frozen=True):
     keys: Sequence[DkimKey]
 
     async def apply(self, tx: Tx) -> None:

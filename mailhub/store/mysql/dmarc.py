@@ -2,7 +2,8 @@
 know of each other."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..api import DmarcCount
 from . import bounds
@@ -12,8 +13,7 @@ from .steps import drained
 _ADDED = "on duplicate key update messages = messages + values(messages)"  # another node may have been as quick
 
 
-@dataclass(frozen=True, slots=True)
-class Add:
+class Add(Struct, frozen=True):
     counts: Mapping[DmarcCount, int]
     limit: int
     domain_limit: int

@@ -11,8 +11,9 @@ import contextlib
 import logging
 import random
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
+
+from msgspec import Struct, field
 
 from mailhub.config.schema import Store as StoreConfig
 from mailhub.model.clock import Clock
@@ -63,8 +64,7 @@ class Duplicate(Temporary):
     """A row with that key is there, again and again. Who makes rows that people name says so in words of his own."""
 
 
-@dataclass(slots=True)
-class Told:
+class Told(Struct):
     """What a transaction has to make known once it is committed."""
 
     changed: dict[tuple[str, int | None], Changed] = field(default_factory=dict)
@@ -369,14 +369,12 @@ class Engine:
             self._idle.pop().close()
 
 
-@dataclass(slots=True)
-class _Step:
+class _Step(Struct):
     committing: bool = False
     host: str = ""  # which is asked
 
 
-@dataclass(frozen=True, slots=True)
-class _Ask:
+class _Ask(Struct, frozen=True):
     text: str
     values: tuple[object, ...]
 

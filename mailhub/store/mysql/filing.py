@@ -7,8 +7,10 @@ begins again with what the other left.
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mailhub.model.errors import LimitReached, NotFound
 from mailhub.model.mailbox import KEYWORD_SHIFT, MAX_KEYWORDS, SEEN, SEPARATOR, Folder
@@ -26,8 +28,7 @@ FOLDER = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """What filed messages are made of. `content`: it is not stored by itself, and its body may not be, either."""
 
     prefix: bytes
@@ -125,8 +126,7 @@ async def keyword_bits(tx: Tx, folder: Folder, keywords: Sequence[str]) -> tuple
     return bits, folder
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A message about to enter a folder; its body has a reference for it already. `uid` 0: the next one."""
 
     flags: int

@@ -1,6 +1,6 @@
 """The units of folders: made, renamed, deleted, subscribed to."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from mailhub.model.errors import Exists, Permanent
 from mailhub.model.mailbox import SEEN, SEPARATOR, Folder
@@ -12,8 +12,7 @@ from .filing import find_folder, get_folder, listing, make_folder, subscribe
 _PART = 500  # rows that one unit takes away
 
 
-@dataclass(frozen=True, slots=True)
-class Inbox:
+class Inbox(Struct, frozen=True):
     """INBOX, made if missing."""
 
     account: str
@@ -37,8 +36,7 @@ async def make_parents(tx: Tx, account: str, name: str, now: int) -> None:
     await subscribe(tx, account, missing)
 
 
-@dataclass(frozen=True, slots=True)
-class Create:
+class Create(Struct, frozen=True):
     account: str
     name: str
     special_use: str
@@ -54,8 +52,7 @@ class Create:
         return await get_folder(tx, folder.id)
 
 
-@dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(Struct, frozen=True):
     """Delete a folder that holds no messages any more. False: some came meanwhile."""
 
     folder: int
@@ -79,8 +76,7 @@ async def _erase(tx: Tx, number: int) -> None:
     await tx.run("delete from folder where id = %s", number)
 
 
-@dataclass(frozen=True, slots=True)
-class Rename:
+class Rename(Struct, frozen=True):
     """A folder other than INBOX, with all below it."""
 
     folder: int
@@ -104,8 +100,7 @@ class Rename:
             await tx.run("update folder set name = %s where id = %s", name, number)
 
 
-@dataclass(frozen=True, slots=True)
-class Subscribe:
+class Subscribe(Struct, frozen=True):
     account: str
     name: str
     subscribed: bool
@@ -118,8 +113,7 @@ class Subscribe:
             await tx.run("delete from subscription where account = %s and name = %s", self.account, self.name)
 
 
-@dataclass(frozen=True, slots=True)
-class Empty:
+class Empty(Struct, frozen=True):
     """Take away some messages of an account that is gone, without a trace; False: there are none left."""
 
     account: str
@@ -146,8 +140,7 @@ class Empty:
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveAccount:
+class RemoveAccount(Struct, frozen=True):
     """What is left of an account without messages. False, and nothing done: some came meanwhile."""
 
     account: str

@@ -1,14 +1,13 @@
 """api.GreylistStore on a cluster."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from ..api import Attempts
 from . import bounds
 from .engine import Engine, Tx
 
 
-@dataclass(frozen=True, slots=True)
-class PutAttempts:
+class PutAttempts(Struct, frozen=True):
     digest: bytes
     attempts: Attempts
 
@@ -18,8 +17,7 @@ class PutAttempts:
         await tx.insert("replace into greylist (digest, first, passes, until)", [row])
 
 
-@dataclass(frozen=True, slots=True)
-class Forget:
+class Forget(Struct, frozen=True):
     """What may be forgotten, then what may be soonest of what is too much. In a unit of its own: nodes that do it at one moment meet, and
     no letter waits for that."""
 

@@ -1,7 +1,8 @@
 """api.GuardStore on a cluster: bans, counts of the day, recipients by digest."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..api import BanRow
 from . import bounds
@@ -11,8 +12,7 @@ _BAN = "network, cause, since, until, strikes, note"
 _MARKS = 200  # recipients in one statement
 
 
-@dataclass(frozen=True, slots=True)
-class PutBans:
+class PutBans(Struct, frozen=True):
     rows: Sequence[BanRow]
     dropped: Sequence[str]
 
@@ -22,8 +22,7 @@ class PutBans:
         await tx.insert(f"replace into ban ({_BAN})", rows)
 
 
-@dataclass(frozen=True, slots=True)
-class AddSent:
+class AddSent(Struct, frozen=True):
     account: str
     day: int
     messages: int

@@ -1,8 +1,10 @@
 """api.HistoryStore on a cluster: each node has rows of its own, so that no two write the same."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import astuple
 
 from ..api import HOUR, MINUTE, Figures
 from .engine import Engine, Tx
@@ -29,8 +31,7 @@ _READ_DELAYS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class AddFigures:
+class AddFigures(Struct, frozen=True):
     row: Figures
     node: int
     minutes: float

@@ -5,8 +5,9 @@ lesson of the same owner, so that lessons of the whole site follow one another.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from mailhub.model.junk import Counts
 
@@ -29,8 +30,7 @@ class Learnt(Enum):
     AND_ENOUGH = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Learn:
+class Learn(Struct, frozen=True):
     """A lesson for one owner."""
 
     owner: int
@@ -78,8 +78,7 @@ class Learn:
             await tx.run(f"delete from junk_token {which} and junk = 0 and good = 0", *these)
 
 
-@dataclass(frozen=True, slots=True)
-class Trim:
+class Trim(Struct, frozen=True):
     """What was not taught again for long, and beyond the limit what was taught longest ago: how many rows of the table that were."""
 
     owner: int
@@ -96,8 +95,7 @@ class Trim:
         return gone
 
 
-@dataclass(frozen=True, slots=True)
-class NewOwner:
+class NewOwner(Struct, frozen=True):
     name: str
 
     async def apply(self, tx: Tx) -> int:

@@ -3,7 +3,8 @@
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.model.errors import NotFound
 from mailhub.model.mailbox import KEYWORD_SHIFT, SEEN, UNLIMITED, FlagOp, Folder, Limits
@@ -21,8 +22,7 @@ _TOMBSTONES = 10_000  # of a folder
 _CHANGED = Sequence[tuple[int, int, int]]
 
 
-@dataclass(frozen=True, slots=True)
-class TakeRecent:
+class TakeRecent(Struct, frozen=True):
     folder: int
 
     async def apply(self, tx: Tx) -> int:
@@ -32,8 +32,7 @@ class TakeRecent:
         return folder.recent_from
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(Struct, frozen=True):
     folder: int
     messages: tuple[NewMessage, ...]
     numbers: tuple[int, ...]  # of their contents, and
@@ -66,8 +65,7 @@ def _new_flags(op: FlagOp, may: int) -> tuple[str, tuple[int, ...]]:
     return ("(flags | %s)", ()) if op is FlagOp.ADD else ("(flags & ~%s)", ())
 
 
-@dataclass(frozen=True, slots=True)
-class SetFlags:
+class SetFlags(Struct, frozen=True):
     folder: int
     uids: tuple[int, ...]
     op: FlagOp
@@ -126,8 +124,7 @@ async def lock(tx: Tx, *folders: int) -> None:
         await get_folder(tx, number)
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(Struct, frozen=True):
     """COPY adds a reference to the body, MOVE takes the row along."""
 
     folder: int
@@ -165,8 +162,7 @@ class Copy:
         return Copied(await get_folder(tx, target.id), tuple(row[0] for row in rows), tuple(uids))
 
 
-@dataclass(frozen=True, slots=True)
-class Expunge:
+class Expunge(Struct, frozen=True):
     folder: int
     uids: tuple[int, ...]
 

@@ -4,8 +4,9 @@ nothing lags behind: what a unit has committed is all there is."""
 import secrets
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 from mailhub.model import ids
 from mailhub.model.clock import Clock
@@ -42,8 +43,7 @@ _NAME_LIMIT = 240  # octets of a folder's name, as in store.sqlite
 _FILES = "a cluster keeps no Maildirs; mail moves in by `mailhub store migrate`"
 
 
-@dataclass(frozen=True, slots=True)
-class _KeepGlimpses:
+class _KeepGlimpses(Struct, frozen=True):
     folder: int
     found: Mapping[int, Glimpse]
 

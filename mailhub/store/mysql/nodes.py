@@ -8,7 +8,8 @@ finds its leases gone (their numbers begin with the node's), and it signs in ane
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.model.clock import Clock
 from mailhub.model.errors import MailError, Permanent, Temporary
@@ -37,8 +38,7 @@ def node_of(lease: int) -> int:
     return lease >> _BITS
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """A node among the others: the number of its life, its slot, and the highest id that may have been given in that slot."""
 
     number: int
@@ -46,8 +46,7 @@ class Place:
     last: int
 
 
-@dataclass(frozen=True, slots=True)
-class SignIn:
+class SignIn(Struct, frozen=True):
     """`name`: nobody else's, now; a node of that name is an earlier life, and has ended."""
 
     name: str
@@ -67,8 +66,7 @@ class SignIn:
         return Place(number, slot, row[0] if row is not None else 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Beat:
+class Beat(Struct, frozen=True):
     """Whether the node is still there. `last`: no id above it is given before the next one."""
 
     number: int
@@ -92,8 +90,7 @@ async def keep_last(tx: Tx, slot: int, last: int) -> None:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class RaiseIds:
+class RaiseIds(Struct, frozen=True):
     last: int
 
     async def apply(self, tx: Tx) -> None:
@@ -101,8 +98,7 @@ class RaiseIds:
             await keep_last(tx, slot, self.last)
 
 
-@dataclass(frozen=True, slots=True)
-class TakeBack:
+class TakeBack(Struct, frozen=True):
     """Some of what a node had leased waits again; whether that was all. `flows`: it waits under these."""
 
     number: int
@@ -122,8 +118,7 @@ class TakeBack:
         return len(rows) < _TAKEN
 
 
-@dataclass(frozen=True, slots=True)
-class TakeOff:
+class TakeOff(Struct, frozen=True):
     """Take a silent node off. False: it has spoken meanwhile. Its leases are without a node then, until they are taken back."""
 
     number: int

@@ -6,8 +6,10 @@ import contextlib
 import itertools
 import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mailhub.config import schema
 from mailhub.model import ids
@@ -46,8 +48,7 @@ _LOST = 50_000  # recipients that one look for lost leases takes in
 _MEND = 30.0  # seconds between two looks for flows without a turn
 
 
-@dataclass(slots=True)
-class _Lease:
+class _Lease(Struct):
     """`left`: numbers of recipients that are not settled."""
 
     item: int

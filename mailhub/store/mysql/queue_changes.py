@@ -1,7 +1,8 @@
 """Leases and the operator's changes. Each unit touches a bounded number of items."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..api import Act, QueueFilter
 from ..queue_rows import HELD
@@ -15,8 +16,7 @@ _WAITS = "state in (0, 2)"
 _MENDED = 1_000  # flows
 
 
-@dataclass(frozen=True, slots=True)
-class Take:
+class Take(Struct, frozen=True):
     """Lease recipients, as far as they still wait, and give their flows the next turn: behind all that is due now.
 
     Returns the numbers of those taken, by item. `leases`: one for each item.
@@ -51,8 +51,7 @@ class Take:
         return taken
 
 
-@dataclass(frozen=True, slots=True)
-class Mend:
+class Mend(Struct, frozen=True):
     """Flows that have lost their turn, or have it too late, get it: how many. Who puts mail into a flow writes its row only where the turn
     comes sooner by that, so that another node's Take, at the same moment, may not have seen the one, and the other not the Take."""
 
@@ -79,8 +78,7 @@ class Mend:
         return len(flows)
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(Struct, frozen=True):
     """Give recipients back as they were, or due at another time, as far as the lease still holds them."""
 
     item: int
@@ -104,8 +102,7 @@ class Release:
             await turn(tx, await flows_of(tx, self.item, numbers))
 
 
-@dataclass(frozen=True, slots=True)
-class Corrupt:
+class Corrupt(Struct, frozen=True):
     """Set an item aside that cannot be read: the recipients that were leased to see that, and all that wait."""
 
     item: int
@@ -130,8 +127,7 @@ _ASSIGNMENTS: Mapping[Act, tuple[str, tuple[int, ...]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """An act on those recipients of the items `ids` that the filter means. Returns how many items it touched."""
 
     ids: tuple[int, ...]

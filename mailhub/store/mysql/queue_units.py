@@ -3,7 +3,6 @@
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -118,8 +117,7 @@ async def tidy(tx: Tx, flows: Collection[bytes]) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(msgspec.Struct, frozen=True):
     """`lease`: its recipients are leased from the first; 0: they are not."""
 
     item: NewItem
@@ -132,8 +130,7 @@ class Put:
             await remember_marks(tx, [self.item.mark], self.item.created)
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """api.Settle. Recipients that the lease does not hold any more were settled by an earlier try, or are another node's now; how many
     it still held is what comes back."""
 

@@ -1,8 +1,9 @@
 """api.SharingStore on a cluster."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 from mailhub.model.errors import LimitReached
 from mailhub.model.mailbox import FlagOp, Folder
@@ -13,8 +14,7 @@ from .filing import FOLDER, folder_of, get_folder, listing
 from .mailbox_units import entry_key
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeAcl:
+class ChangeAcl(Struct, frozen=True):
     folder: int
     identifier: str
     op: FlagOp
@@ -37,8 +37,7 @@ class ChangeAcl:
         tx.told.change(folder.account, folder.id, folder.modseq)
 
 
-@dataclass(frozen=True, slots=True)
-class Annotate:
+class Annotate(Struct, frozen=True):
     values: Mapping[Place, Sequence[tuple[str, bytes | None]]]
     limits: AnnotationLimits
 

@@ -1,7 +1,8 @@
 """api.SieveStore on a cluster, and what settling units remember."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.model.errors import Exists, LimitReached, NotFound, Permanent
 
@@ -49,8 +50,7 @@ async def _there(tx: Tx, account: str, name: str) -> bool:
     return bool(found[0])
 
 
-@dataclass(frozen=True, slots=True)
-class PutScript:
+class PutScript(Struct, frozen=True):
     account: str
     name: str
     text: bytes
@@ -74,8 +74,7 @@ class PutScript:
         )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class ActivateScript:
+class ActivateScript(Struct, frozen=True):
     account: str
     name: str
 
@@ -86,8 +85,7 @@ class ActivateScript:
         await tx.run("update sieve_script set active = (name = %s) where account = %s", self.name, self.account)
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteScript:
+class DeleteScript(Struct, frozen=True):
     account: str
     name: str
 
@@ -98,8 +96,7 @@ class DeleteScript:
         await tx.run("delete from sieve_script where account = %s and name = %s", self.account, self.name)
 
 
-@dataclass(frozen=True, slots=True)
-class RenameScript:
+class RenameScript(Struct, frozen=True):
     account: str
     name: str
     new_name: str

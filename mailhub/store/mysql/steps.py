@@ -1,13 +1,12 @@
 """Deletions of any number of rows, in units of bounded size."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from .bounds import STEP
 from .engine import Engine, Tx
 
 
-@dataclass(frozen=True, slots=True)
-class Some:
+class Some(Struct, frozen=True):
     """STEP rows at most of "table where ..."; how many went."""
 
     which: str

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from ..api import HardBounce, Memory, SuppressionRow
 from . import bounds
@@ -62,8 +63,7 @@ def _row(row: Sequence[Any]) -> SuppressionRow:
     return SuppressionRow(address, source, until, bounces, note)
 
 
-@dataclass(frozen=True, slots=True)
-class PutSuppression:
+class PutSuppression(Struct, frozen=True):
     row: SuppressionRow
 
     async def apply(self, tx: Tx) -> None:

@@ -1,7 +1,9 @@
 """api.TlsStore on a cluster: MTA-STS policies, counts of sessions for TLS reports."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+
+from msgspec import Struct
+from msgspec.structs import astuple
 
 from ..api import StsRow, TlsCount
 from . import bounds
@@ -14,8 +16,7 @@ _ADDED = "on duplicate key update sessions = sessions + values(sessions)"  # ano
 _COUNT = "domain, kind, policy, result, source, host, address, detail"
 
 
-@dataclass(frozen=True, slots=True)
-class PutSts:
+class PutSts(Struct, frozen=True):
     row: StsRow
     limit: int
 
@@ -27,8 +28,7 @@ class PutSts:
             await tx.run("delete from sts_policy where domain != %s order by fetched limit %s", row.domain, too_many)
 
 
-@dataclass(frozen=True, slots=True)
-class AddSessions:
+class AddSessions(Struct, frozen=True):
     counts: Mapping[TlsCount, int]
     limit: int
 

@@ -1,8 +1,9 @@
 """api.TokenStore on a cluster."""
 
 import json
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from mailhub.model.errors import Exists, LimitReached
 
@@ -14,8 +15,7 @@ from .engine import Engine, Tx
 _COLUMNS = "name, digest, scopes, created, expires, used, client, maker"
 
 
-@dataclass(frozen=True, slots=True)
-class PutToken:
+class PutToken(Struct, frozen=True):
     row: TokenRow
     limit: int
 

@@ -10,7 +10,8 @@ Rules
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.model.errors import Permanent
 
@@ -28,16 +29,14 @@ _PATIENT = 86_400.0  # seconds for the server: it makes whole tables anew
 _UNPADDED = ("utf8mb4_nopad_bin", "utf8mb4_0900_bin")
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     statement: str
 
     async def make(self, engine: Engine) -> None:
         await _change(engine, self.statement.replace("create table ", "create table if not exists ", 1))
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """One that a later version has. It has a default: nodes of the version before write rows without it."""
 
     table: str
@@ -49,8 +48,7 @@ class Column:
             await _change(engine, f"alter table {self.table} add column {self.name} {self.definition}")
 
 
-@dataclass(frozen=True, slots=True)
-class Unpadded:
+class Unpadded(Struct, frozen=True):
     """Names that a blank at the end makes others, which to utf8mb4_bin it does not. All else is as it was, to older nodes, too. Those of
     several tables change behind one lock: one that is changed can not be compared with one that is not (error 1267). Galera's other
     servers know nothing of the lock; there the moment between two changes is left."""
@@ -105,8 +103,7 @@ async def _change(engine: Engine, *statements: str) -> None:
     await engine.transact(change, again=True, within=_PATIENT)
 
 
-@dataclass(frozen=True, slots=True)
-class _Turn:
+class _Turn(Struct, frozen=True):
     """Whether it is this node's turn to change tables, and stays so for a while."""
 
     who: str

@@ -5,7 +5,8 @@ Events that a node is about to post are its own for a while: they are due again 
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..api import Notice, WebhookCount, WebhookRow
 from . import bounds
@@ -43,16 +44,14 @@ async def _trim(tx: Tx, hook: str, limit: int) -> None:
     log.error("webhook %s: %d events that nobody took are given up, for more than %d wait", hook, lost, limit)
 
 
-@dataclass(frozen=True, slots=True)
-class Tell:
+class Tell(Struct, frozen=True):
     notice: Notice
 
     async def apply(self, tx: Tx) -> None:
         await notify(tx, (self.notice,))
 
 
-@dataclass(frozen=True, slots=True)
-class Take:
+class Take(Struct, frozen=True):
     """Due ones, oldest first, for this node alone; another that would take them at this moment meets it in their rows."""
 
     hook: str

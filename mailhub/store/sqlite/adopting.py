@@ -3,7 +3,9 @@
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mailhub.model import ids
 from mailhub.model.mailbox import SEEN
@@ -14,8 +16,7 @@ from .filing import Entry, enter, find_folder, get_folder, make_folder, name_let
 from .writer import Told
 
 
-@dataclass(frozen=True, slots=True)
-class Adopt:
+class Adopt(Struct, frozen=True):
     """A folder that is there on disk, with what lies beside it. Until `Adopted` its side files are not ours to write: they are
     all that knows the UIDs. `subscribed`: names that are, if the folder is new to us."""
 
@@ -44,8 +45,7 @@ class Adopt:
             set_keywords(db, folder, self.keywords)
 
 
-@dataclass(frozen=True, slots=True)
-class TakeSubscriptions:
+class TakeSubscriptions(Struct, frozen=True):
     """These and no others."""
 
     account: str
@@ -57,8 +57,7 @@ class TakeSubscriptions:
         told.change(self.account, None)
 
 
-@dataclass(frozen=True, slots=True)
-class Adopted:
+class Adopted(Struct, frozen=True):
     """All files that a folder held when it was found are in the index."""
 
     folder: int
@@ -69,8 +68,7 @@ class Adopted:
             told.change(folder.account, folder.id, folder.modseq)
 
 
-@dataclass(frozen=True, slots=True)
-class Enter:
+class Enter(Struct, frozen=True):
     """Files that the index does not know. Deliveries that are still queued are passed over. A UID from a list is given to its
     file while the folder is taken in, and once: else the file gets the next one. Of rows with a UID below `floor` the giver knows
     that they are none of these, but for those with a UID that an entry wants."""
@@ -132,8 +130,7 @@ def _like(base: str) -> str:
     return "%" + base.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
 
 
-@dataclass(frozen=True, slots=True)
-class MergeNames:
+class MergeNames(Struct, frozen=True):
     """(uid, flags in the name now): what differs from the name seen last is what another program changed. Where a rename of ours
     is under way, or was when the machine stopped, nobody can tell whose name it is: the index is right."""
 
@@ -165,8 +162,7 @@ class MergeNames:
             told.change(folder.account, folder.id, folder.modseq + 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Again:
+class Again(Struct, frozen=True):
     """Rows made again from their files: UID, flags, date and file stay. A size that is that of the file, or that with each line
     end as CRLF, stays too."""
 
@@ -183,8 +179,7 @@ class Again:
         recount(db, self.folder)
 
 
-@dataclass(frozen=True, slots=True)
-class Recount:
+class Recount(Struct, frozen=True):
     """A folder's counters are made what its rows say."""
 
     folder: int

@@ -1,7 +1,9 @@
 """api.BrowserStore on SQLite."""
 
 import sqlite3
-from dataclasses import astuple, dataclass
+
+from msgspec import Struct
+from msgspec.structs import astuple
 
 from ..api import BrowserLimits, BrowserRow
 from .credentials import Statement
@@ -15,8 +17,7 @@ _OF_MOST = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class PutBrowser:
+class PutBrowser(Struct, frozen=True):
     row: BrowserRow
     limits: BrowserLimits
 
@@ -30,8 +31,7 @@ class PutBrowser:
         db.execute(f"insert into browser({_COLUMNS}) values (?,?,?,?,?,?,?,?,?)", astuple(self.row))
 
 
-@dataclass(frozen=True, slots=True)
-class EndOthers:
+class EndOthers(Struct, frozen=True):
     account: str
     digest: str
 

@@ -3,7 +3,8 @@
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.model.mailbox import Folder
 
@@ -23,8 +24,7 @@ _CHUNK = 200
 Row = tuple[int, int, int, int]  # uid, name flags, flags, size
 
 
-@dataclass(frozen=True, slots=True)
-class Doubles:
+class Doubles(Struct, frozen=True):
     """Files of one base name. The first one is the message's."""
 
     base: str

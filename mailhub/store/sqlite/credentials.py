@@ -2,8 +2,9 @@
 
 import json
 import sqlite3
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from mailhub.model.errors import Exists, LimitReached, NotFound
 
@@ -14,8 +15,7 @@ from .writer import Told, Writer
 _APP = "account, name, digest, services, created, used, client"
 
 
-@dataclass(frozen=True, slots=True)
-class PutAppPassword:
+class PutAppPassword(Struct, frozen=True):
     row: AppPasswordRow
     limit: int
 
@@ -33,8 +33,7 @@ class PutAppPassword:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class PutPasskey:
+class PutPasskey(Struct, frozen=True):
     row: PasskeyRow
     limit: int
 
@@ -49,8 +48,7 @@ class PutPasskey:
         db.execute("insert into passkey values (?,?,?,?,?,?,?)", values)
 
 
-@dataclass(frozen=True, slots=True)
-class PutSecondFactor:
+class PutSecondFactor(Struct, frozen=True):
     row: SecondFactorRow
 
     def apply(self, db: sqlite3.Connection, told: Told) -> None:
@@ -62,8 +60,7 @@ class PutSecondFactor:
         db.execute("insert or replace into second_factor values (?,?,?,?,?)", values)
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteFactors:
+class DeleteFactors(Struct, frozen=True):
     account: str
 
     def apply(self, db: sqlite3.Connection, told: Told) -> None:
@@ -72,8 +69,7 @@ class DeleteFactors:
             raise NotFound(f"{self.account} has no second factor and no passkey")
 
 
-@dataclass(frozen=True, slots=True)
-class Spend:
+class Spend(Struct, frozen=True):
     account: str
     counter: int
     recovery: str
@@ -94,8 +90,7 @@ class Spend:
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Struct, frozen=True):
     """One of our own statements; NotFound where it must touch a row and does not."""
 
     text: str

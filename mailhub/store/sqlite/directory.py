@@ -3,7 +3,8 @@
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.model.errors import Exists, NotFound
 
@@ -13,8 +14,7 @@ from .credentials import SqliteCredentials, Statement, require_account
 from .writer import Told, Writer
 
 
-@dataclass(frozen=True, slots=True)
-class PutAccount:
+class PutAccount(Struct, frozen=True):
     row: AccountRow
 
     def apply(self, db: sqlite3.Connection, told: Told) -> None:
@@ -23,8 +23,7 @@ class PutAccount:
             raise Exists(f"account {self.row.name} exists")
 
 
-@dataclass(frozen=True, slots=True)
-class SetPassword:
+class SetPassword(Struct, frozen=True):
     name: str
     password: str
     known: str | None
@@ -37,8 +36,7 @@ class SetPassword:
             db.execute("update account set password=? where name=?", (self.password, self.name))
 
 
-@dataclass(frozen=True, slots=True)
-class SetEnabled:
+class SetEnabled(Struct, frozen=True):
     """Browsers that were signed in are not when the account is enabled again."""
 
     name: str
@@ -51,8 +49,7 @@ class SetEnabled:
             db.execute("delete from browser where account=?", (self.name,))
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteAccount:
+class DeleteAccount(Struct, frozen=True):
     """With all that opens it."""
 
     name: str
@@ -71,8 +68,7 @@ class DeleteAccount:
         db.execute("delete from wrote_to where account=?", (self.name,))
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteDomain:
+class DeleteDomain(Struct, frozen=True):
     """With those who may change it: whoever has the name next is somebody else."""
 
     name: str
@@ -83,8 +79,7 @@ class DeleteDomain:
         db.execute("delete from domain_admin where domain=?", (self.name,))
 
 
-@dataclass(frozen=True, slots=True)
-class PutAdmin:
+class PutAdmin(Struct, frozen=True):
     domain: str
     account: str
 
@@ -93,8 +88,7 @@ class PutAdmin:
         db.execute("insert or ignore into domain_admin values (?,?)", (self.domain, self.account))
 
 
-@dataclass(frozen=True, slots=True)
-class KeepMeta:
+class KeepMeta(Struct, frozen=True):
     key: str
     value: str
 

@@ -2,7 +2,8 @@
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..api import DkimKey
 from ..lane import Lane
@@ -11,8 +12,7 @@ from .credentials import Statement
 from .writer import Told, Writer
 
 
-@dataclass(frozen=True, slots=True)
-class PutKeys:
+class PutKeys(Struct, frozen=True):
     keys: Sequence[DkimKey]
 
     def apply(self, db: sqlite3.Connection, told: Told) -> None:
@@ -20,8 +20,7 @@ class PutKeys:
         db.executemany("insert or replace into dkim_key values (?,?,?,?,?,?)", rows)
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeKeys:
+class ChangeKeys(Struct, frozen=True):
     keys: Sequence[DkimKey]
 
     def apply(self, db: sqlite3.Connection, told: Told) -> None:

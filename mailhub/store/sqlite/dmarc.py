@@ -2,8 +2,9 @@
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from ..api import DmarcCount
 from ..lane import Lane
@@ -11,8 +12,7 @@ from .credentials import Statement
 from .writer import Told, Writer
 
 
-@dataclass(frozen=True, slots=True)
-class Add:
+class Add(Struct, frozen=True):
     counts: Mapping[DmarcCount, int]
     limit: int
     domain_limit: int

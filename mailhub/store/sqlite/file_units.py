@@ -3,8 +3,9 @@
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
+
+from msgspec import Struct
 
 from .. import maildir
 from .filing import get_folder
@@ -13,8 +14,7 @@ from .queue_units import drop_contents
 from .writer import Told
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """A message's file lies where `name_flags` says. `uid` is the row it was written or renamed for."""
 
     folder: int
@@ -23,8 +23,7 @@ class Place:
     name_flags: int
 
 
-@dataclass(frozen=True, slots=True)
-class LetGo:
+class LetGo(Struct, frozen=True):
     """A spool file that somebody gave up goes, unless a unit that was given before has made it part of a message."""
 
     patient: ClassVar[bool] = True
@@ -35,8 +34,7 @@ class LetGo:
             told.spools.append(self.spool)
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(Struct, frozen=True):
     """Record places. A file whose row went away meanwhile is to be unlinked."""
 
     patient: ClassVar[bool] = True
@@ -54,8 +52,7 @@ class Placed:
                 intend(db, told, "unlink", path(folder, place.file, place.name_flags))
 
 
-@dataclass(frozen=True, slots=True)
-class Forget:
+class Forget(Struct, frozen=True):
     """These files are known to be synced and these intents done: `filed` is (content, folder, uid) each."""
 
     patient: ClassVar[bool] = True

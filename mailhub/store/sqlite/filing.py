@@ -3,7 +3,9 @@
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mailhub.model.errors import LimitReached, NotFound
 from mailhub.model.mailbox import KEYWORD_SHIFT, MAX_KEYWORDS, SEEN, SEPARATOR, Folder
@@ -102,8 +104,7 @@ def keyword_bits(db: sqlite3.Connection, folder: Folder, keywords: Sequence[str]
     return bits, folder
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A message about to enter a folder. `name_flags`: see maildir.IN_NEW and NO_FILE. `uid` 0: the next one."""
 
     flags: int

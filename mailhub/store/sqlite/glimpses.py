@@ -3,15 +3,15 @@
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.model.mailbox import Glimpse
 
 from .writer import Told
 
 
-@dataclass(frozen=True, slots=True)
-class KeepGlimpses:
+class KeepGlimpses(Struct, frozen=True):
     """Those of messages that are still there."""
 
     folder: int

@@ -1,7 +1,8 @@
 """api.GreylistStore on SQLite."""
 
 import sqlite3
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..api import Attempts
 from .writer import Told, Writer
@@ -9,8 +10,7 @@ from .writer import Told, Writer
 _AT_ONCE = 100  # rows that one unit forgets: more than it adds, so that the table shrinks to its limit
 
 
-@dataclass(frozen=True, slots=True)
-class PutAttempts:
+class PutAttempts(Struct, frozen=True):
     digest: bytes
     attempts: Attempts
     now: float

@@ -3,8 +3,9 @@
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from ..api import BanRow
 from ..lane import Lane
@@ -13,8 +14,7 @@ from .writer import Told, Writer, insert_rows
 _MARKS = 200  # recipients in one statement
 
 
-@dataclass(frozen=True, slots=True)
-class PutBans:
+class PutBans(Struct, frozen=True):
     rows: Sequence[BanRow]
     dropped: Sequence[str]
 
@@ -24,8 +24,7 @@ class PutBans:
         insert_rows(db, "insert or replace into ban", rows)
 
 
-@dataclass(frozen=True, slots=True)
-class AddSent:
+class AddSent(Struct, frozen=True):
     account: str
     day: int
     messages: int

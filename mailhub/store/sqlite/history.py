@@ -1,14 +1,16 @@
 """api.HistoryStore on SQLite."""
 
 import sqlite3
-from dataclasses import astuple, dataclass, fields, replace
+
+from msgspec import Struct
+from msgspec.structs import astuple, replace
 
 from ..api import HOUR, MINUTE, Figures
 from ..lane import Lane
 from .writer import Told, Writer
 
 _COUNTED = ("accepted", "refused", "sent", "deferred", "bounced", "delay")
-_MOST = tuple(one.name for one in fields(Figures) if one.name not in ("at", "delays", *_COUNTED))
+_MOST = tuple(one for one in Figures.__struct_fields__ if one not in ("at", "delays", *_COUNTED))
 _ADDED = ", ".join(
     [f"{one} = {one} + excluded.{one}" for one in _COUNTED] + [f"{one} = max({one}, excluded.{one})" for one in _MOST]
 )
@@ -26,8 +28,7 @@ _READ_DELAYS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class AddFigures:
+class AddFigures(Struct, frozen=True):
     row: Figures
     minutes: float
     hours: float

@@ -3,7 +3,8 @@
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.model.errors import Exists, NotFound, Permanent
 from mailhub.model.mailbox import SEEN, SEPARATOR, UNLIMITED, FlagOp, Folder, Limits
@@ -43,8 +44,7 @@ def make_parents(db: sqlite3.Connection, told: Told, account: str, name: str, no
     subscribe(db, account, missing)
 
 
-@dataclass(frozen=True, slots=True)
-class Create:
+class Create(Struct, frozen=True):
     account: str
     name: str
     special_use: str
@@ -60,8 +60,7 @@ class Create:
         return get_folder(db, folder.id)
 
 
-@dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(Struct, frozen=True):
     """Delete a folder that holds no messages any more."""
 
     folder: int
@@ -82,8 +81,7 @@ class Delete:
         told.change(folder.account, None)
 
 
-@dataclass(frozen=True, slots=True)
-class Rename:
+class Rename(Struct, frozen=True):
     """A folder other than INBOX, with all below it."""
 
     folder: int
@@ -110,8 +108,7 @@ class Rename:
         told.change(folder.account, None)
 
 
-@dataclass(frozen=True, slots=True)
-class Subscribe:
+class Subscribe(Struct, frozen=True):
     account: str
     name: str
     subscribed: bool
@@ -124,8 +121,7 @@ class Subscribe:
         told.change(self.account, None)
 
 
-@dataclass(frozen=True, slots=True)
-class TakeRecent:
+class TakeRecent(Struct, frozen=True):
     folder: int
 
     def apply(self, db: sqlite3.Connection, told: Told) -> int:
@@ -137,8 +133,7 @@ class TakeRecent:
         return folder.recent_from
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(Struct, frozen=True):
     folder: int
     messages: tuple[NewMessage, ...]
     contents: tuple[NewContent, ...]  # one each
@@ -170,8 +165,7 @@ def _new_flags(op: FlagOp, may: int) -> str:
     return {FlagOp.REPLACE: f"((flags & {~may}) | ?1)", FlagOp.ADD: "(flags | ?1)", FlagOp.REMOVE: "(flags & ~?1)"}[op]
 
 
-@dataclass(frozen=True, slots=True)
-class SetFlags:
+class SetFlags(Struct, frozen=True):
     folder: int
     uids: tuple[int, ...]
     op: FlagOp
@@ -229,8 +223,7 @@ def _among(uids: Sequence[int]) -> str:
 _ROW = "message.uid, flags, date, size, name_flags, file, envelope, structure"
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(Struct, frozen=True):
     """COPY links, MOVE renames: rows in this unit, files after it."""
 
     folder: int
@@ -277,8 +270,7 @@ class Copy:
         return Copied(get_folder(db, target.id), tuple(row[0] for row in rows), tuple(uids))
 
 
-@dataclass(frozen=True, slots=True)
-class Expunge:
+class Expunge(Struct, frozen=True):
     folder: int
     uids: tuple[int, ...]
 
@@ -318,8 +310,7 @@ def _forget(db: sqlite3.Connection, told: Told, folder: Folder, uids: Sequence[i
     told.change(folder.account, folder.id, modseq)
 
 
-@dataclass(frozen=True, slots=True)
-class RemoveAccount:
+class RemoveAccount(Struct, frozen=True):
     account: str
 
     def apply(self, db: sqlite3.Connection, told: Told) -> None:

@@ -6,8 +6,10 @@ import itertools
 import logging
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mailhub.config import schema
 from mailhub.model import ids
@@ -42,8 +44,7 @@ _UNKNOWN = (CommitError, asyncio.CancelledError)  # after these nobody knows whe
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
-class _Lease:
+class _Lease(Struct):
     """`left`: numbers of recipients that are not settled."""
 
     item: int

@@ -3,7 +3,8 @@
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..api import Act, QueueFilter, State
 from ..queue_rows import HELD
@@ -18,8 +19,7 @@ QUARANTINED = """substr(verdict, 1, 12) = '{"action":3,'"""
 RELEASE_ALL = f"update recipient set state = {_BACK} where {_LEASED} returning item, address"
 
 
-@dataclass(frozen=True, slots=True)
-class Take:
+class Take(Struct, frozen=True):
     """Lease recipients, as far as they still wait, and give their flows the next turn: behind all that is due now.
 
     Returns the numbers of those taken, by item.
@@ -45,8 +45,7 @@ class Take:
         return taken
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(Struct, frozen=True):
     """Give recipients back as they were, or due at another time."""
 
     item: int
@@ -61,8 +60,7 @@ class Release:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Corrupt:
+class Corrupt(Struct, frozen=True):
     """Set an item aside that cannot be read: the recipients that were leased to see that, and all that wait."""
 
     item: int
@@ -84,8 +82,7 @@ ASSIGNMENTS: Mapping[Act, tuple[str, tuple[int, ...]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """An act on those recipients of the items `ids` that the filter means. Returns how many items it touched."""
 
     ids: tuple[int, ...]

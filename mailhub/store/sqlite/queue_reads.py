@@ -4,11 +4,11 @@ queue, but by bounded steps."""
 import json
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from mailhub.model.envelope import Origin
 

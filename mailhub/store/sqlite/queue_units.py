@@ -3,7 +3,6 @@
 import json
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 import msgspec
@@ -61,8 +60,7 @@ def _insert_recipients(db: sqlite3.Connection, rows: Sequence[tuple[object, ...]
     insert_rows(db, "insert into recipient", rows, "on conflict(item, n) do nothing")
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(msgspec.Struct, frozen=True):
     """`leased`: its recipients are ACTIVE from the first."""
 
     item: NewItem
@@ -78,8 +76,7 @@ class Put:
             remember_marks(db, filter(None, [item.mark]), item.created)
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """api.Settle with the id of the item's content. Recipients that are not leased any more were settled by an earlier
     try."""
 

@@ -1,7 +1,8 @@
 """Quota: what an account uses, by the counters of its folders, and what it may use."""
 
 import sqlite3
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.model.errors import OverQuota
 from mailhub.model.mailbox import UNLIMITED, Limits, Quota
@@ -39,8 +40,7 @@ def make_room(db: sqlite3.Connection, account: str, default: Limits, storage: in
         raise OverQuota(f"{account} has no room for {messages} messages of {storage} octets")
 
 
-@dataclass(frozen=True, slots=True)
-class SetLimits:
+class SetLimits(Struct, frozen=True):
     """`name`: an account, or "@domain". None: not its own; 0: no limit."""
 
     name: str

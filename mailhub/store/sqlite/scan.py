@@ -9,8 +9,9 @@ import contextlib
 import logging
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
+
+from msgspec import Struct
 
 from mailhub.message.structure import render
 from mailhub.message.window import Window
@@ -49,8 +50,7 @@ _LISTS = ("dovecot-uidlist", "courierimapuiddb")  # the first that is there
 _SUBSCRIBED = (("subscriptions", read_subscriptions), ("courierimapsubscribed", read_courier_subscriptions))
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """A file of a Maildir: base name, flags in its name (maildir.IN_NEW in new/), and its path."""
 
     base: str

@@ -3,7 +3,8 @@
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.model.errors import LimitReached
 from mailhub.model.mailbox import FlagOp, Folder
@@ -14,8 +15,7 @@ from .filing import FOLDER, folder_of, get_folder
 from .writer import Told, Writer
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeAcl:
+class ChangeAcl(Struct, frozen=True):
     folder: int
     identifier: str
     op: FlagOp
@@ -39,8 +39,7 @@ class ChangeAcl:
         told.change(folder.account, None)
 
 
-@dataclass(frozen=True, slots=True)
-class Annotate:
+class Annotate(Struct, frozen=True):
     values: Mapping[Place, Sequence[tuple[str, bytes | None]]]
     limits: AnnotationLimits
 
@@ -79,8 +78,7 @@ class Annotate:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class CopyAnnotations:
+class CopyAnnotations(Struct, frozen=True):
     """RFC 5464 section 4.1: INBOX keeps its annotations when it is renamed, and the new folder has them too."""
 
     source: int

@@ -3,7 +3,8 @@
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.model.errors import Exists, LimitReached, NotFound, Permanent
 
@@ -49,8 +50,7 @@ def _there(db: sqlite3.Connection, account: str, name: str) -> bool:
     return bool(found[0])
 
 
-@dataclass(frozen=True, slots=True)
-class PutScript:
+class PutScript(Struct, frozen=True):
     account: str
     name: str
     text: bytes
@@ -71,8 +71,7 @@ class PutScript:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class ActivateScript:
+class ActivateScript(Struct, frozen=True):
     account: str
     name: str
 
@@ -82,8 +81,7 @@ class ActivateScript:
         db.execute("update sieve_script set active = (name = ?) where account=?", (self.name, self.account))
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteScript:
+class DeleteScript(Struct, frozen=True):
     account: str
     name: str
 
@@ -93,8 +91,7 @@ class DeleteScript:
         db.execute("delete from sieve_script where account=? and name=?", (self.account, self.name))
 
 
-@dataclass(frozen=True, slots=True)
-class RenameScript:
+class RenameScript(Struct, frozen=True):
     account: str
     name: str
     new_name: str

@@ -3,8 +3,9 @@
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from ..api import HardBounce, Memory, SuppressionRow
 from ..lane import Lane
@@ -65,8 +66,7 @@ def _row(row: Sequence[Any]) -> SuppressionRow:
     return SuppressionRow(address, source, until, bounces, note)
 
 
-@dataclass(frozen=True, slots=True)
-class PutSuppression:
+class PutSuppression(Struct, frozen=True):
     row: SuppressionRow
 
     def apply(self, db: sqlite3.Connection, told: Told) -> None:

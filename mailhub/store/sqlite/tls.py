@@ -2,8 +2,9 @@
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from ..api import StsRow, TlsCount
 from ..lane import Lane
@@ -15,8 +16,7 @@ _COUNT = "day, domain, kind, policy, result, source, host, address, detail"
 _SPARE = 100  # policies taken away at a time where there are too many
 
 
-@dataclass(frozen=True, slots=True)
-class PutSts:
+class PutSts(Struct, frozen=True):
     row: StsRow
     limit: int
 
@@ -33,8 +33,7 @@ class PutSts:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class AddSessions:
+class AddSessions(Struct, frozen=True):
     counts: Mapping[TlsCount, int]
     limit: int
 

@@ -2,8 +2,9 @@
 
 import json
 import sqlite3
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from mailhub.model.errors import Exists, LimitReached
 
@@ -15,8 +16,7 @@ from .writer import Told, Writer
 _COLUMNS = "name, digest, scopes, created, expires, used, client, maker"
 
 
-@dataclass(frozen=True, slots=True)
-class PutToken:
+class PutToken(Struct, frozen=True):
     row: TokenRow
     limit: int
 

@@ -1,7 +1,8 @@
 """Keys that sign URLs of a folder's messages (RFC 4467 section 3), as units."""
 
 import sqlite3
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.model.errors import NotFound
 from mailhub.model.mailbox import Folder
@@ -10,8 +11,7 @@ from .filing import get_folder
 from .writer import Told
 
 
-@dataclass(frozen=True, slots=True)
-class UrlKey:
+class UrlKey(Struct, frozen=True):
     """The folder's key; `key` where it has none yet."""
 
     folder: int
@@ -24,8 +24,7 @@ class UrlKey:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class ForgetUrlKey:
+class ForgetUrlKey(Struct, frozen=True):
     folder: int
 
     def apply(self, db: sqlite3.Connection, told: Told) -> None:

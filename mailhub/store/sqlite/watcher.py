@@ -7,7 +7,8 @@ so often. What we do to files ourselves is known and passed over, and a file tha
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from mailhub.model.clock import Clock, Timer
 from mailhub.model.errors import MailError
@@ -20,8 +21,7 @@ _SETTLE = 0.1  # seconds after a change in which more may come
 _BUSY = 1_000  # files under way in one folder that are known
 
 
-@dataclass(slots=True)
-class Watched:
+class Watched(Struct):
     """A folder: its directory, the kernel's watches (none: it is looked at), files that are still being written."""
 
     directory: str

@@ -4,8 +4,9 @@ import json
 import logging
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from ..api import Notice, WebhookCount, WebhookRow
 from ..lane import Lane
@@ -38,16 +39,14 @@ def _trim(db: sqlite3.Connection, hook: str, limit: int) -> None:
         log.error("webhook %s: %d events that nobody took are given up, for more than %d wait", hook, lost, limit)
 
 
-@dataclass(frozen=True, slots=True)
-class Tell:
+class Tell(Struct, frozen=True):
     notice: Notice
 
     def apply(self, db: sqlite3.Connection, told: Told) -> None:
         notify(db, (self.notice,))
 
 
-@dataclass(frozen=True, slots=True)
-class Forget:
+class Forget(Struct, frozen=True):
     known: Sequence[str]
 
     def apply(self, db: sqlite3.Connection, told: Told) -> int:

@@ -9,9 +9,10 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from queue import Empty
 from typing import Any, Protocol, TypeVar, cast
+
+from msgspec import Struct, field
 
 from mailhub.model.errors import MailError, Temporary
 from mailhub.model.mailbox import Changed
@@ -26,8 +27,7 @@ _VAIN = 4  # after so many waits in vain (and more) one in 16 batches is held up
 R = TypeVar("R", covariant=True)
 
 
-@dataclass(slots=True)
-class Told:
+class Told(Struct):
     """What a transaction has to make known once it is committed."""
 
     changed: dict[tuple[str, int | None], Changed] = field(default_factory=dict)

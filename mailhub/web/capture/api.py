@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
 from typing import Annotated, Any, Protocol
 
 import msgspec
 from aiohttp import web
 from msgspec import Meta, Struct
+from msgspec.structs import asdict
 
 from mailhub.message.reading import Message
 from mailhub.model import ids

@@ -4,7 +4,8 @@ import asyncio
 from bisect import insort
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.directory import Directory
 from mailhub.mailbox.service import AccountMail, Mailboxes
@@ -18,8 +19,7 @@ _READ_SIZE = 16_777_216  # octets of a message that is kept
 _PUT_AWAY = ("\\Sent", "\\Drafts", "\\Trash")  # folders of what clients wrote themselves
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Place:
+class Place(Struct, frozen=True, order=True):
     """Where a message lies; the order is that of arrival."""
 
     received: int

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.model.clock import SystemClock
 from mailhub.net.https import Https, HttpsError
@@ -13,8 +14,7 @@ _AT_ONCE = 8
 _PATIENCE = 5.0  # seconds for an answer
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(Struct, frozen=True):
     """`status`: of HTTP; 0 where there was none, and `trouble` says why."""
 
     url: str

@@ -2,15 +2,15 @@
 
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.message.reading import Message
 
 Fits = Callable[[Message], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Criteria:
+class Criteria(Struct, frozen=True):
     """What our own interface asks by; "" is anything. Text is looked for in any case, as a part."""
 
     to: str = ""

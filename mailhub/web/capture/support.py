@@ -2,7 +2,8 @@
 has stood in those programs for years."""
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.message.reading import Message
 
@@ -38,8 +39,7 @@ _PATTERNS = tuple((re.compile(pattern, re.IGNORECASE), what, who) for pattern, w
 _LIMIT = 1 << 20  # characters that are looked at
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """`what` is in the message and `who` does not show it."""
 
     what: str

@@ -6,7 +6,8 @@ from array import array
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mailhub.mailbox import sorting
 from mailhub.mailbox.service import AccountMail, FolderView, Mailboxes
@@ -23,8 +24,7 @@ _PAGE = 50  # rows whose envelopes are read between two pauses
 _ORDERS = 4  # of one view
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """An order of a folder: the newest arrival first, or by `sort` and back to front where `descending`; of what matches `search` alone; with
     `threads` only the newest message of each conversation."""
 

@@ -4,7 +4,6 @@ import base64
 import html
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from aiohttp import web
 from msgspec import Struct
@@ -81,8 +80,7 @@ class Opened(Struct, frozen=True, kw_only=True):
     unsubscribe: Unsubscribe | None
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(Struct, frozen=True):
     """`text`: without form; `html`: as it came, "" for none."""
 
     leaves: Sequence[Leaf]

@@ -1,6 +1,6 @@
 """What is told: servers, ports, TLS, and the name to sign in with."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from mailhub.config.schema import Config
 from mailhub.control.setup.services import Service, for_clients
@@ -8,8 +8,7 @@ from mailhub.control.setup.services import Service, for_clients
 INCOMING = ("imap", "pop3")
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Struct, frozen=True):
     """`address`: whose; "" where nobody said. `incoming`, `outgoing`: the best first."""
 
     domain: str

@@ -2,8 +2,9 @@
 ends where a literal is announced, or with the command. What a literal holds is read by who carries the command out.
 """
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from .arguments import flag_list
 from .dates import read_date_time
@@ -18,41 +19,35 @@ class Expected(Enum):
     CLOSE = 2  # behind the literal of UTF8
 
 
-@dataclass(frozen=True, slots=True)
-class Begin:
+class Begin(Struct, frozen=True):
     """A message begins. `date`: seconds since 1970."""
 
     flags: tuple[str, ...]
     date: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Whole:
+class Whole(Struct, frozen=True):
     """The literal that follows is the message."""
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Struct, frozen=True):
     """The literal that follows is a part of the message."""
 
 
-@dataclass(frozen=True, slots=True)
-class Url:
+class Url(Struct, frozen=True):
     """The part that this URL names; None: the literal that follows is the URL."""
 
     url: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+class Finish(Struct, frozen=True):
     """The message of a CATENATE is complete."""
 
 
 Piece = Begin | Whole | Text | Url | Finish
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(Struct, frozen=True):
     """What a stretch of the command says, and what is expected in the next."""
 
     pieces: tuple[Piece, ...] = ()

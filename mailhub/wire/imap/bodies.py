@@ -2,15 +2,15 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 _TOKEN = re.compile(rb'\(|\)|"(?:[^"\\]|\\.)*"|\{[0-9]+\}\r\n|[^ ()"{]+', re.DOTALL)
 _BASIC, _TEXT, _MESSAGE = 7, 8, 10  # fields of body-type-basic, -text, -msg
 _INNER = 8  # which field of body-type-msg is the body inside
 
 
-@dataclass(slots=True)
-class _Node:
+class _Node(Struct):
     """A field: `text[start:end]`; a list where it has `fields`."""
 
     start: int

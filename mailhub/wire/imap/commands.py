@@ -1,7 +1,8 @@
 """The commands of IMAP as frozen values: what `parser` makes and `protocols.imap` carries out."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from mailhub.model.mailbox import FlagOp
 from mailhub.model.search import Ranges
@@ -41,66 +42,56 @@ if TYPE_CHECKING:
     from .appending import Stretch
 
 
-@dataclass(frozen=True, slots=True)
-class Capability:
+class Capability(Struct, frozen=True):
     """RFC 3501 section 6.1.1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Noop:
+class Noop(Struct, frozen=True):
     """RFC 3501 section 6.1.2."""
 
 
-@dataclass(frozen=True, slots=True)
-class Logout:
+class Logout(Struct, frozen=True):
     """RFC 3501 section 6.1.3."""
 
 
-@dataclass(frozen=True, slots=True)
-class Id:
+class Id(Struct, frozen=True):
     """RFC 2971. Pairs as the client gave them."""
 
     fields: tuple[tuple[bytes, bytes | None], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class StartTls:
+class StartTls(Struct, frozen=True):
     """RFC 3501 section 6.2.1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Authenticate:
+class Authenticate(Struct, frozen=True):
     """RFC 3501 section 6.2.2; `initial`: the response of RFC 4959, still in base 64, "=" for an empty one."""
 
     mechanism: str
     initial: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
+class Login(Struct, frozen=True):
     """RFC 3501 section 6.2.3."""
 
     user: bytes
     password: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Enable:
+class Enable(Struct, frozen=True):
     """RFC 5161."""
 
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(Struct, frozen=True):
     """RFC 3501 section 6.3.11, RFC 3502, up to its first literal: the rest is read by who called `parser.streamed`."""
 
     mailbox: str
     stretch: "Stretch"
 
 
-@dataclass(frozen=True, slots=True)
-class Replace:
+class Replace(Struct, frozen=True):
     """RFC 8508, as far as Append."""
 
     messages: "Messages"  # one
@@ -108,43 +99,36 @@ class Replace:
     stretch: "Stretch"
 
 
-@dataclass(frozen=True, slots=True)
-class Idle:
+class Idle(Struct, frozen=True):
     """RFC 2177."""
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """RFC 3501 section 6.4.1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Close:
+class Close(Struct, frozen=True):
     """RFC 3501 section 6.4.2."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unselect:
+class Unselect(Struct, frozen=True):
     """RFC 3691."""
 
 
-@dataclass(frozen=True, slots=True)
-class Expunge:
+class Expunge(Struct, frozen=True):
     """RFC 3501 section 6.4.3; with `uids`: RFC 4315 section 2.1."""
 
     uids: Ranges | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Messages:
+class Messages(Struct, frozen=True):
     """A set of messages: by UID, or by message number."""
 
     ranges: Ranges
     by_uid: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Fetch:
+class Fetch(Struct, frozen=True):
     """RFC 3501 section 6.4.5; with `changed_since`: RFC 7162 section 3.1.4, `vanished`: section 3.2.6; with `partial`:
     RFC 9394 section 3.3."""
 
@@ -155,8 +139,7 @@ class Fetch:
     partial: tuple[int, int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
+class Store(Struct, frozen=True):
     """RFC 3501 section 6.4.6; with `unchanged_since`: RFC 7162 section 3.1.3."""
 
     messages: Messages
@@ -166,48 +149,41 @@ class Store:
     unchanged_since: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(Struct, frozen=True):
     """RFC 3501 section 6.4.7."""
 
     messages: Messages
     mailbox: str
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(Struct, frozen=True):
     """RFC 6851."""
 
     messages: Messages
     mailbox: str
 
 
-@dataclass(frozen=True, slots=True)
-class Compress:
+class Compress(Struct, frozen=True):
     """RFC 4978: COMPRESS DEFLATE."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unauthenticate:
+class Unauthenticate(Struct, frozen=True):
     """RFC 8437."""
 
 
-@dataclass(frozen=True, slots=True)
-class GenUrlAuth:
+class GenUrlAuth(Struct, frozen=True):
     """RFC 4467 section 7: URLs without their tokens; the mechanism is INTERNAL."""
 
     urls: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class UrlFetch:
+class UrlFetch(Struct, frozen=True):
     """RFC 4467 section 7."""
 
     urls: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ResetKey:
+class ResetKey(Struct, frozen=True):
     """RFC 4467 section 7; without a mailbox: of all."""
 
     mailbox: str | None
@@ -272,8 +248,7 @@ Verb = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """A command and the tag its answer carries. `name`: its keyword for answers and logs, e.g. "UID FETCH"."""
 
     tag: bytes

@@ -1,8 +1,10 @@
 """What FETCH may ask for (RFC 3501 section 6.4.5): read from a command, written as the name in the answer."""
 
 import re
-from dataclasses import dataclass, replace
 from enum import Enum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from .lexer import NUMBER_MAX, Lexer
 
@@ -47,8 +49,7 @@ class What(Enum):
     MIME = "MIME"
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(Struct, frozen=True):
     """BODY[...] and its old forms. `partial`: (origin, most octets). `label`: the item's name in the answer."""
 
     what: What
@@ -59,8 +60,7 @@ class Section:
     label: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Binary:
+class Binary(Struct, frozen=True):
     """BINARY[...] (RFC 3516): a part without its transfer encoding. Without a path: the message as it is."""
 
     path: tuple[int, ...]
@@ -69,8 +69,7 @@ class Binary:
     label: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class BinarySize:
+class BinarySize(Struct, frozen=True):
     """BINARY.SIZE[...]: how many octets BINARY would be."""
 
     path: tuple[int, ...]

@@ -1,13 +1,12 @@
 """The commands about folders as frozen values."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from mailhub.model.mailbox import FlagOp
 from mailhub.model.search import Ranges
 
 
-@dataclass(frozen=True, slots=True)
-class Resync:
+class Resync(Struct, frozen=True):
     """What a client remembers of a mailbox (RFC 7162 section 3.2.5); `match`: message numbers and their UIDs."""
 
     uidvalidity: int
@@ -16,8 +15,7 @@ class Resync:
     match: tuple[Ranges, Ranges] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Select:
+class Select(Struct, frozen=True):
     """RFC 3501 section 6.3.1; `condstore` and `resync`: RFC 7162."""
 
     mailbox: str
@@ -25,8 +23,7 @@ class Select:
     resync: Resync | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Examine:
+class Examine(Struct, frozen=True):
     """RFC 3501 section 6.3.2; else as Select."""
 
     mailbox: str
@@ -34,45 +31,39 @@ class Examine:
     resync: Resync | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Create:
+class Create(Struct, frozen=True):
     """RFC 3501 section 6.3.3; `use`: the special uses of RFC 6154, as the client wrote them."""
 
     mailbox: str
     use: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(Struct, frozen=True):
     """RFC 3501 section 6.3.4."""
 
     mailbox: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rename:
+class Rename(Struct, frozen=True):
     """RFC 3501 section 6.3.5."""
 
     mailbox: str
     new_name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Subscribe:
+class Subscribe(Struct, frozen=True):
     """RFC 3501 section 6.3.6."""
 
     mailbox: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unsubscribe:
+class Unsubscribe(Struct, frozen=True):
     """RFC 3501 section 6.3.7."""
 
     mailbox: str
 
 
-@dataclass(frozen=True, slots=True)
-class List:
+class List(Struct, frozen=True):
     """RFC 3501 section 6.3.8, RFC 5258: selection and return options in capitals; `status` and `metadata`: what RFC 5819 and
     RFC 9590 ask of each folder besides. `extended`: more than a plain LIST."""
 
@@ -85,37 +76,32 @@ class List:
     extended: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Xlist:
+class Xlist(Struct, frozen=True):
     """Gmail's forerunner of SPECIAL-USE: a LIST with attributes of its own."""
 
     reference: str
     pattern: str
 
 
-@dataclass(frozen=True, slots=True)
-class Lsub:
+class Lsub(Struct, frozen=True):
     """RFC 3501 section 6.3.9."""
 
     reference: str
     pattern: str
 
 
-@dataclass(frozen=True, slots=True)
-class Namespace:
+class Namespace(Struct, frozen=True):
     """RFC 2342."""
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Struct, frozen=True):
     """RFC 3501 section 6.3.10; items in capitals, in their order."""
 
     mailbox: str
     items: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SetAcl:
+class SetAcl(Struct, frozen=True):
     """RFC 4314 section 3.1. `op`: whether `rights` are set, added or removed."""
 
     mailbox: str
@@ -124,38 +110,33 @@ class SetAcl:
     rights: str
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteAcl:
+class DeleteAcl(Struct, frozen=True):
     """RFC 4314 section 3.2."""
 
     mailbox: str
     identifier: str
 
 
-@dataclass(frozen=True, slots=True)
-class GetAcl:
+class GetAcl(Struct, frozen=True):
     """RFC 4314 section 3.3."""
 
     mailbox: str
 
 
-@dataclass(frozen=True, slots=True)
-class ListRights:
+class ListRights(Struct, frozen=True):
     """RFC 4314 section 3.4."""
 
     mailbox: str
     identifier: str
 
 
-@dataclass(frozen=True, slots=True)
-class MyRights:
+class MyRights(Struct, frozen=True):
     """RFC 4314 section 3.5."""
 
     mailbox: str
 
 
-@dataclass(frozen=True, slots=True)
-class GetMetadata:
+class GetMetadata(Struct, frozen=True):
     """RFC 5464 section 4.2. `mailbox` "": the server's. `depth`: levels below an entry, None for all of them."""
 
     mailbox: str
@@ -164,30 +145,26 @@ class GetMetadata:
     depth: int | None = 0
 
 
-@dataclass(frozen=True, slots=True)
-class SetMetadata:
+class SetMetadata(Struct, frozen=True):
     """RFC 5464 section 4.3. A value of None removes the entry."""
 
     mailbox: str
     values: tuple[tuple[str, bytes | None], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class GetQuota:
+class GetQuota(Struct, frozen=True):
     """RFC 9208 section 4.1.1."""
 
     root: str
 
 
-@dataclass(frozen=True, slots=True)
-class GetQuotaRoot:
+class GetQuotaRoot(Struct, frozen=True):
     """RFC 9208 section 4.1.2."""
 
     mailbox: str
 
 
-@dataclass(frozen=True, slots=True)
-class SetQuota:
+class SetQuota(Struct, frozen=True):
     """RFC 9208 section 4.1.3."""
 
     root: str

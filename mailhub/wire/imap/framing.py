@@ -5,7 +5,8 @@ What is too much is refused here, before it is read.
 """
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _ANNOUNCED = re.compile(rb"(~?)\{([0-9]+)(\+?)\}\Z")
 _DIGITS = 20  # more digits than this mean "enormous" all the same
@@ -16,8 +17,7 @@ class TooBig(Exception):
     """Lines and literals of one command exceed the limits; what follows in the stream is not known to be a command."""
 
 
-@dataclass(frozen=True, slots=True)
-class Literal:
+class Literal(Struct, frozen=True):
     """An announced literal of `size` octets. `synchronising`: the client waits for "+" before it sends it. `binary`: it is a
     literal8 (RFC 3516), which may have NULs in it."""
 
@@ -26,8 +26,7 @@ class Literal:
     binary: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Struct, frozen=True):
     """A command: `texts[0] literals[0] texts[1] ... texts[-1]`, without announcements and line ends."""
 
     texts: tuple[bytes, ...]

@@ -1,7 +1,8 @@
 """NOTIFY (RFC 5465) as a value: which events of which mailboxes a client wants to hear of. Its syntax: `notify_syntax`."""
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from .fetch_items import Item
 
@@ -30,8 +31,7 @@ class Which(Enum):
     MAILBOXES = "MAILBOXES"
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """`names`: of SUBTREE and MAILBOXES; `items`: to be fetched of each new message in the selected mailbox."""
 
     which: Which
@@ -40,8 +40,7 @@ class Group:
     items: tuple[Item, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Notify:
+class Notify(Struct, frozen=True):
     """RFC 5465 section 3; no groups: NOTIFY NONE. `unknown`: events that are none of ours were named."""
 
     groups: tuple[Group, ...] = ()

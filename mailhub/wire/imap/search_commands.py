@@ -1,6 +1,6 @@
 """SEARCH and its relatives as values: SORT and THREAD (RFC 5256), ESEARCH over mailboxes (RFC 7377), CANCELUPDATE (RFC 5267)."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from mailhub.model.search import Key
 from mailhub.model.sorting import Algorithm, Criterion
@@ -8,8 +8,7 @@ from mailhub.model.sorting import Algorithm, Criterion
 from .fetch_items import Item
 
 
-@dataclass(frozen=True, slots=True)
-class Returns:
+class Returns(Struct, frozen=True):
     """RETURN (...) of RFC 4731, 5182, 5267 and 9394: options in capitals; `partial`: places from 1, or from the end as -1;
     `items`: of UPDATE, to be fetched of new messages (RFC 5465 section 7)."""
 
@@ -18,24 +17,21 @@ class Returns:
     items: tuple[Item, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(Struct, frozen=True):
     """What is searched for. `key` None: in a charset that is not known. `returns` None: the answer of RFC 3501."""
 
     key: Key | None
     returns: Returns | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
+class Search(Struct, frozen=True):
     """RFC 3501 section 6.4.4, RFC 4731. `by_uid`: the answer is UIDs."""
 
     program: Program
     by_uid: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Sort:
+class Sort(Struct, frozen=True):
     """RFC 5256 section 3, RFC 5267."""
 
     program: Program
@@ -43,8 +39,7 @@ class Sort:
     by_uid: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Thread:
+class Thread(Struct, frozen=True):
     """RFC 5256 section 3."""
 
     program: Program
@@ -52,24 +47,21 @@ class Thread:
     by_uid: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """Mailboxes of RFC 7377: `what` is SELECTED, INBOXES, PERSONAL, SUBSCRIBED, SUBTREE, SUBTREE-ONE or MAILBOXES."""
 
     what: str
     mailboxes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Esearch:
+class Esearch(Struct, frozen=True):
     """RFC 7377: the answer is UIDs, by mailbox."""
 
     program: Program
     sources: tuple[Source, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class CancelUpdate:
+class CancelUpdate(Struct, frozen=True):
     """RFC 5267 section 4.4: the tags of searches that are to be kept up to date no longer."""
 
     tags: tuple[bytes, ...]

@@ -2,8 +2,9 @@
 
 import datetime
 import re
-from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
+
+from msgspec import Struct
 
 from mailhub.model.mailbox import SEPARATOR
 
@@ -30,8 +31,7 @@ class BadUrl(Exception):
     """No URL of a message, or none that can be read here."""
 
 
-@dataclass(frozen=True, slots=True)
-class MessageUrl:
+class MessageUrl(Struct, frozen=True):
     """`user`: whose mail, "" where the URL begins with the mailbox. `expire`: seconds since 1970, None for never.
 
     `access`: who may read it, in lower case, "" without URLAUTH. `rump`: what the token speaks for."""

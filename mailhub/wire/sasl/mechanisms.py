@@ -18,6 +18,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from msgspec import Struct
+
 LENGTH_LIMIT = 1_024  # octets of a login, and of a password
 TOKEN_LIMIT = 8_192  # octets of an OAuth token
 
@@ -26,8 +28,7 @@ class SaslError(Exception):
     """The client's side of the dialogue is malformed; the text says how and holds no secret."""
 
 
-@dataclass(frozen=True, slots=True)
-class Challenge:
+class Challenge(Struct, frozen=True):
     """What the client is asked, before base64."""
 
     text: bytes
@@ -42,8 +43,7 @@ class Credentials:
     password: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class NeedSecret:
+class NeedSecret(Struct, frozen=True):
     """`schemes`: the best first."""
 
     authzid: str
@@ -59,15 +59,13 @@ class Token:
     token: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Certificate:
+class Certificate(Struct, frozen=True):
     """`authzid` "": the one the certificate names."""
 
     authzid: str
 
 
-@dataclass(frozen=True, slots=True)
-class Proved:
+class Proved(Struct, frozen=True):
     """`final`: what the client is still to be told, before base64; None: nothing."""
 
     authzid: str
@@ -75,8 +73,7 @@ class Proved:
     final: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Disproved:
+class Disproved(Struct, frozen=True):
     authcid: str
 
 

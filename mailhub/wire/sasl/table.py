@@ -1,15 +1,15 @@
 """All mechanisms, strongest first, with what each needs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 from .challenge import CramMd5, Scram
 from .mechanisms import External, Login, Maker, OAuthBearer, Plain, XOAuth2
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """`reason`: when it is offered; all of them only under TLS, or where auth.allow_plaintext is set."""
 
     make: Maker

@@ -6,7 +6,8 @@ not known is no mistake before it is reached: such a node is named "error".
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from . import static
 from .errors import Place, Problem, ScriptError
@@ -22,8 +23,7 @@ _BUILT_IN = frozenset({"comparator-i;octet", "comparator-i;ascii-casemap"})
 _ENCODED = re.compile(r"\$\{(hex|unicode):([0-9A-Fa-f\s]*)\}", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """A command or a test. `tags`: those given, with their values, "" where they take none. `arguments`: the positional ones;
     None where one was left out."""
 
@@ -35,8 +35,7 @@ class Node:
     block: "tuple[Node, ...]" = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
+class Script(Struct, frozen=True):
     """What can be run. `extensions`: those it requires, and those it may find out about by `ihave`."""
 
     commands: tuple[Node, ...]

@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from .errors import Place, Problem, ScriptError
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """Bounds of one script: octets, tokens, and how deep blocks, tests and lists may lie in each other."""
 
     size: int = 1 << 20
@@ -22,8 +22,7 @@ NUMBER_LIMIT = 1 << 64  # exclusive; section 2.4.1 wants 31 bits at the least
 NAME_LIMIT = 64  # characters of an identifier
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Struct, frozen=True):
     """`text`: of an identifier or tag in lower case without the colon; of a string its value."""
 
     kind: Kind

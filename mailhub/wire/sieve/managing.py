@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _QUOTED_LIMIT = 1_024  # octets (section 4, quoted)
 _TOKEN = re.compile(
@@ -22,8 +23,7 @@ class BadCommand(ValueError):
     """Not a command; the text holds nothing of the client's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(Struct, frozen=True):
     """The verb of a command."""
 
     text: str
@@ -32,8 +32,7 @@ class Word:
 Argument = bytes | int | Word
 
 
-@dataclass(frozen=True, slots=True)
-class Literal:
+class Literal(Struct, frozen=True):
     """So many octets follow; where it is not `plus`, the client waits for nobody and means a server's (section 4)."""
 
     size: int
@@ -62,8 +61,7 @@ def line(octets: bytes) -> tuple[list[Argument], Literal | None]:
     return found, None
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     verb: str
     strings: tuple[bytes, ...] = ()
     number: int = 0

@@ -5,7 +5,8 @@ a stranger sends makes it slow, which can not be said of `re`. Each step is coun
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _SIZE = 2_000  # instructions of one expression
 _REPEAT = 255  # POSIX: RE_DUP_MAX
@@ -30,30 +31,26 @@ class RegexError(ValueError):
 Test = Callable[[str], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class _One:
+class _One(Struct, frozen=True):
     """One character that passes."""
 
     test: Test
 
 
-@dataclass(frozen=True, slots=True)
-class _Edge:
+class _Edge(Struct, frozen=True):
     """The beginning or the end."""
 
     sign: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Split:
+class _Split(Struct, frozen=True):
     """Go on at both, the first one preferred."""
 
     first: int
     second: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Save:
+class _Save(Struct, frozen=True):
     number: int
 
 

@@ -6,14 +6,14 @@ an upper-case first letter may be left out (RFC 5232 section 3).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 Nested = Literal["none", "one", "list"]
 
 
-@dataclass(frozen=True, slots=True)
-class TagRule:
+class TagRule(Struct, frozen=True):
     """`value`: the letter of the argument behind it, "" for none. Tags of one `group` exclude each other."""
 
     name: str
@@ -22,8 +22,7 @@ class TagRule:
     group: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(Struct, frozen=True):
     """`needs`: one of these extensions; () for the base. `after`: the command has to stand directly behind one of these."""
 
     name: str

@@ -6,9 +6,10 @@ keyword in the table of `protocols.smtp.extensions`. One whose extension is not 
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
+
+from msgspec import Struct
 
 from mailhub.model.envelope import PLAIN, DeliverBy, MailParameters, Notify
 
@@ -35,8 +36,7 @@ class Row(NamedTuple):
     read: Reader
 
 
-@dataclass(frozen=True, slots=True)
-class RecipientParameters:
+class RecipientParameters(Struct, frozen=True):
     """What RCPT said besides the path (RFC 3461 sections 4.1 and 4.2). `orcpt`: "rfc822;address", decoded."""
 
     notify: Notify = Notify.DEFAULT

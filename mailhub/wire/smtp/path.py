@@ -10,7 +10,8 @@ that exist). Stricter in two: no general address literals, no invisible characte
 
 import ipaddress
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from .command import SyntaxRefused
 
@@ -35,8 +36,7 @@ _PATH = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
+class Path(Struct, frozen=True):
     """`address` as it was written, "" for `<>`; `route`: the source route before it ("@a,@b"), "" where there is none."""
 
     address: str
