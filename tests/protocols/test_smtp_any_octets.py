@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.fuzzing import fuzz, no_errors
+from support.fuzzing import fuzz, fuzzed, no_errors
 from support.smtp_fuzz import converse, dialogues, kept_well, spoken_well
 from support.smtp_peer import Server
 
@@ -36,7 +36,7 @@ def test_what_once_failed(seed: Path, step: int) -> None:
             spoken_well(asyncio.run(converse(seed.read_bytes(), step, service, "reject")))
 
 
-@pytest.mark.fuzz
+@fuzzed
 @pytest.mark.slow
 @pytest.mark.parametrize("tls", ["starttls", "implicit"])
 @pytest.mark.parametrize("service", SERVICES)

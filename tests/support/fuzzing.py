@@ -22,9 +22,14 @@ def fuzz(examples: int) -> Callable[[Any], Any]:
         limits = settings(
             deadline=None, max_examples=examples * FACTOR, suppress_health_check=[HealthCheck.function_scoped_fixture]
         )
-        return pytest.mark.fuzz(pytest.mark.timeout(120 * FACTOR)(limits(test)))
+        return fuzzed(limits(test))
 
     return marked
+
+
+def fuzzed(test: Any) -> Any:
+    """Marks a test: also one that starts a server and has `fuzz` on the attempts it makes with it."""
+    return pytest.mark.fuzz(pytest.mark.timeout(120 * FACTOR)(test))
 
 
 @contextlib.contextmanager

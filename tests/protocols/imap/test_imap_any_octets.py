@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from support.fuzzing import fuzz
+from support.fuzzing import fuzz, fuzzed
 from support.imap_memory import MemoryServer, imap_memory
 from support.imap_server import deliver
 
@@ -122,6 +122,7 @@ def errors_of(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
 
 
+@fuzzed
 def test_any_octets(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """One store for all: what one client does, the next finds."""
     kinds = set[bytes]()
@@ -142,9 +143,6 @@ def test_any_octets(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         attempt()
         assert kinds >= {b"OK", b"BAD", b"FETCH"}  # it has got as far as that
         runner.run(room.__aexit__(None, None, None))
-
-
-test_any_octets = pytest.mark.fuzz(pytest.mark.timeout(600)(test_any_octets))  # type: ignore[assignment]
 
 
 @pytest.mark.parametrize("seed", sorted(SEEDS.glob("*")), ids=lambda path: path.name)

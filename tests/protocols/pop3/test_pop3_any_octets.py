@@ -5,10 +5,9 @@ import contextlib
 import re
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.fuzzing import fuzz, no_errors
+from support.fuzzing import fuzz, fuzzed, no_errors
 from support.imap_server import deliver
 from support.pop3_server import Pop3Server, pop3_server
 
@@ -56,7 +55,7 @@ async def one(server: Pop3Server, octets: bytes, step: int) -> None:
     assert not gone or re.search(rb"DELE [12]\r\n(.|\n)*QUIT\r\n", octets), "removed before UPDATE"
 
 
-@pytest.mark.fuzz
+@fuzzed
 def test_any_octets(tmp_path: Path) -> None:
     with asyncio.Runner() as runner:
         context = pop3_server(tmp_path)
