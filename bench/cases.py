@@ -15,7 +15,7 @@ from bench import (
     smtp,
     web,
 )
-from bench.peers import postfix
+from bench.peers import exim, postfix, postfix_lmtp
 from bench.target import mailhub
 from bench.turns import Case
 
@@ -49,7 +49,8 @@ def _idle(connections: int) -> Case:
 CASES = {
     "smtp": Case(
         smtp.FULL, smtp.SHORT, smtp.measure,
-        {"mailhub": mailhub, "postfix": postfix.postfix}, ("delivered_per_second", "server_cpu_ms_each"), together=True,
+        {"mailhub": mailhub, "postfix": postfix.postfix, "postfix+lmtp": postfix_lmtp.postfix_lmtp, "exim": exim.exim},
+        ("delivered_per_second", "server_cpu_ms_each"), together=True,
     ),
     "relay": Case(
         relay.FULL, relay.SHORT, relay.measure,

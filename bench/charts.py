@@ -17,6 +17,7 @@ from typing import Any
 Points = Sequence[tuple[float, float]]
 _WIDE, _HIGH, _LEFT, _RIGHT, _TOP, _BOTTOM = 760, 360, 70, 250, 40, 45
 _COLOURS = ("#0b6e99", "#b3541e", "#3f7d20", "#7b4397", "#8a6d00", "#c2185b", "#455a64")
+_SUFFIXES = {"postfix": "", "postfix+lmtp": "-lmtp"}  # of the files of charts that show how we stand to them
 _HEAD = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" width="{wide}" height="{high}" font-family="sans-serif"'
     ' font-size="12">\n<rect width="100%" height="100%" fill="#fff"/>\n<text x="{left}" y="22" font-size="15">{title}</text>\n'
@@ -108,10 +109,11 @@ def drawn(results: Iterable[dict[str, Any]]) -> dict[str, str]:
                 continue
             if name in ("smtp", "relay") and case["ratios"]:
                 first = "delivered_per_second" if name == "smtp" else "relayed_per_second"
-                for key, words in ((first, "a second"), ("server_cpu_ms_each", "CPU each")):
-                    chosen = {load: figures[key] for load, figures in case["ratios"].items() if key in figures}
-                    short = "rate" if key == first else "cpu"
-                    found[f"{name}-{short}"] = ratios(f"{name}: mailhub's {words}, times that of Postfix", chosen)
+                for other, loads in case["ratios"].items():
+                    for key, words in ((first, "a second"), ("server_cpu_ms_each", "CPU each")):
+                        if chosen := {load: figures[key] for load, figures in loads.items() if key in figures}:
+                            file = f"{name}-{'rate' if key == first else 'cpu'}{_SUFFIXES.get(other, f'-{other}')}"
+                            found[file] = ratios(f"{name}: mailhub's {words}, times that of {other}", chosen)
             elif name == "accounts":
                 points = [(row["accounts"], row["server_cpu_ms_each"]) for row in rows]
                 found["growth-accounts"] = growth(

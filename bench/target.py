@@ -30,6 +30,7 @@ class Target:
     roots: Callable[[], Sequence[int]]  # processes; their descendants count as well
     delivered: Callable[[], int]  # messages in all Maildirs
     host: str = "127.0.0.1"
+    all_cpu: bool = True  # the CPU time of all its processes can be known
 
 
 def folder_on_disk() -> Path:

@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.bounds import MEASURE, Stuck, within
 from bench.clients import Refused
-from bench.peers import dovecot, postfix
+from bench.peers import dovecot, exim, postfix, postfix_lmtp
 from bench.target import Target
 
 FAILURES = (
@@ -25,7 +25,13 @@ FAILURES = (
 )  # of one target; anything else is the bench's own bug
 Row = dict[str, object]
 Results = dict[tuple[str, str], list[Row]]  # (load, target) -> a row for each run
-MISSING = {"postfix": postfix.missing, "dovecot": dovecot.missing}  # why it can not be measured here
+Ratios = dict[str, dict[str, dict[str, float]]]
+MISSING = {
+    "postfix": postfix.missing,
+    "postfix+lmtp": postfix_lmtp.missing,
+    "dovecot": dovecot.missing,
+    "exim": exim.missing,
+}  # why it can not be measured here
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,8 @@ class Found:
     async def measure(self, case: Case, label: str, target: Target, load: Any, turn: str) -> None:
         async with within(case.limit, getattr(load, "words", str(load))):
             row = await case.measure(target, load)
+        if not target.all_cpu:
+            row.pop("server_cpu_ms_each", None)
         row["load_average"] = round(os.getloadavg()[0], 1)
         self.rows.setdefault((str(row["load"]), label), []).append(row)
         print_row(f"{label} {turn}", row)
@@ -80,9 +88,9 @@ async def run(name: str, case: Case, runs: int, *, short: bool) -> dict[str, obj
     )
     rows = [{"target": label, **medians(rows)} for (_, label), rows in found.rows.items()]
     ratios = compare(found.rows, case.compared)
-    for load, figures in ratios.items():
+    for label, load, figures in ((label, *one) for label, loads in ratios.items() for one in loads.items()):
         told = "  ".join(f"{key.replace('_', ' ')} {ratio:.2f}" for key, ratio in figures.items())
-        print(f"{load}: times that of the other: {told}")
+        print(f"{load}: times that of {label}: {told}")
     return {
         "case": name,
         "versions": found.versions,
@@ -148,17 +156,21 @@ def medians(rows: Sequence[Row]) -> Row:
     return out
 
 
-def compare(found: Results, keys: Sequence[str]) -> dict[str, dict[str, float]]:
-    """mailhub's medians through the other's, for each load that both did."""
-    ratios: dict[str, dict[str, float]] = {}
+def compare(found: Results, keys: Sequence[str]) -> Ratios:
+    """mailhub's medians through each other's, for each load that both did: other -> load -> figure -> ratio."""
+    ratios: Ratios = {}
     for (load, label), rows in found.items():
-        other = found.get((load, "postfix")) or found.get((load, "dovecot"))
-        if label == "mailhub" and other:
-            for key in keys:
-                ours, theirs = (statistics.median(float(str(row[key])) for row in each) for each in (rows, other))
-                if theirs:
-                    ratios.setdefault(load, {})[key] = round(ours / theirs, 2)
+        ours = found.get((load, "mailhub"))
+        if label == "mailhub" or not ours:
+            continue
+        for key in keys:
+            if key in rows[0] and (theirs := _median(rows, key)):
+                ratios.setdefault(label, {}).setdefault(load, {})[key] = round(_median(ours, key) / theirs, 2)
     return ratios
+
+
+def _median(rows: Sequence[Row], key: str) -> float:
+    return statistics.median(float(str(row[key])) for row in rows)
 
 
 def print_row(label: str, row: Row) -> None:

@@ -21,6 +21,8 @@ from support.server import free_ports
 from bench import bounds
 from bench.target import DOMAIN, USERS, Target, count_files, folder_on_disk, user
 
+from . import certificate
+
 RELAY_DOMAIN = "relay.test"
 MASTER = "/usr/lib/postfix/sbin/master"
 
@@ -42,6 +44,7 @@ proxymap unix - - n - - proxymap
 proxywrite unix - - n - 1 proxymap
 smtp unix - - n - - smtp
 relay unix - - n - - smtp
+lmtp unix - - n - - lmtp
 showq unix n - n - - showq
 error unix - - n - - error
 retry unix - - n - - error
@@ -74,7 +77,7 @@ virtual_mailbox_base = {folder}/mail
 virtual_uid_maps = static:{uid}
 virtual_gid_maps = static:{gid}
 virtual_mailbox_limit = 0
-virtual_transport = virtual
+virtual_transport = {transport}
 message_size_limit = 52428800
 relay_domains = {relay}
 transport_maps = hash:{folder}/transport
@@ -99,9 +102,9 @@ def missing() -> str:
 
 @asynccontextmanager
 async def postfix(
-    *, transports: Mapping[str, str] = MappingProxyType({}), auth: Path | None = None
+    *, transports: Mapping[str, str] = MappingProxyType({}), auth: Path | None = None, lmtp: Path | None = None
 ) -> AsyncIterator[Target]:
-    """Postfix with virtual(8). `transports`: domains below relay.test, and where their mail goes. `auth`: the socket of Dovecot's auth
+    """Postfix with virtual(8), or with `lmtp`: the socket of who files the mail. `transports`: domains below relay.test, and where their mail goes. `auth`: the socket of Dovecot's auth
     service that its submission asks."""
     folder = folder_on_disk()
     smtp, submission = free_ports(2)
@@ -109,7 +112,7 @@ async def postfix(
     master: asyncio.subprocess.Process | None = None
     try:
         owner = pwd.getpwnam("postfix")
-        await asyncio.to_thread(_write, folder, owner, smtp, submission, transports, auth)
+        await asyncio.to_thread(_write, folder, owner, smtp, submission, transports, auth, lmtp)
         await _run("postfix", "-c", str(folder), "check")  # makes the folders of its queue
         version = (await _run("postconf", "-h", "mail_version")).strip()
         master = await asyncio.create_subprocess_exec(MASTER, "-c", str(folder), "-d")
@@ -140,20 +143,23 @@ def _end_of(log: Path) -> str:
 
 
 def _write(
-    folder: Path, owner: pwd.struct_passwd, smtp: int, submission: int, transports: Mapping[str, str], auth: Path | None
+    folder: Path,
+    owner: pwd.struct_passwd,
+    smtp: int,
+    submission: int,
+    transports: Mapping[str, str],
+    auth: Path | None,
+    lmtp: Path | None,
 ) -> None:
     folder.chmod(0o755)
     for name in ("queue", "lib", "mail"):
         (folder / name).mkdir()
     for name in ("lib", "mail"):
         os.chown(folder / name, owner.pw_uid, owner.pw_gid)
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN=mx.{DOMAIN}",
-         "-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    certificate(folder)
     main = _MAIN.format(
         folder=folder, domain=DOMAIN, relay=RELAY_DOMAIN, smtp=smtp, tls="may", auth=auth or "smtpd",
+        transport=f"lmtp:unix:{lmtp}" if lmtp else "virtual",
         uid=owner.pw_uid, gid=grp.getgrnam("postfix").gr_gid,
     )  # fmt: skip
     (folder / "main.cf").write_text(main)

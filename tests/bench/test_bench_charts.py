@@ -37,8 +37,11 @@ def test_what_the_bench_wrote_is_drawn() -> None:
     smtp = {
         "case": "smtp",
         "rows": [{"target": "mailhub"}],
-        "ratios": {"4 KB x 20": {"delivered_per_second": 2.0, "server_cpu_ms_each": 0.5}},
+        "ratios": {
+            "postfix": {"4 KB x 20": {"delivered_per_second": 2.0, "server_cpu_ms_each": 0.5}},
+            "exim": {"4 KB x 20": {"delivered_per_second": 3.0}},
+        },
     }
     queue = {"case": "queue_million", "rows": [dict.fromkeys(("messages", "put_and_settle", "open", "lease_nothing", "first_page",
              "middle_page", "counts"), n) for n in (1, 10)]}  # fmt: skip
-    assert set(charts.drawn([{"cases": [smtp]}, queue])) == {"smtp-rate", "smtp-cpu", "growth-queue"}
+    assert set(charts.drawn([{"cases": [smtp]}, queue])) == {"smtp-rate", "smtp-cpu", "smtp-rate-exim", "growth-queue"}
