@@ -45,6 +45,18 @@ async def test_further_blocks_are_read_as_they_are_looked_at() -> None:
     assert text.asked == [(0, BLOCK, False), (BLOCK, 1_000, True)]
 
 
+async def test_some_blocks_are_read_ahead_and_no_more() -> None:
+    text, lane = Text(20 * BLOCK), HeavyLane()
+    looked = await lane.over(
+        lambda seen: (seen[BLOCK : BLOCK + 1], seen[19 * BLOCK : 19 * BLOCK + 1]), 20 * BLOCK, text.read
+    )
+    lane.close()
+    assert list(map(len, looked)) == [1, 1]
+    assert (
+        {0, BLOCK, 19 * BLOCK} <= {offset for offset, *_ in text.asked} <= {n * BLOCK for n in (0, 1, 2, 3, 4, 5, 19)}
+    )
+
+
 async def test_a_message_that_is_short_is_temporary() -> None:
     with pytest.raises(Temporary, match="ends at 100 of 200"):
         await Text(100).found(200)
