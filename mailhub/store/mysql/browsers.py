@@ -11,10 +11,12 @@ from .credentials import Change
 from .engine import Engine, Tx
 
 _COLUMNS = "digest, id, account, stamp, created, used, confirmed, client, agent"
+_OVER = "select n from browser where used <= %s or created <= %s limit %s"
+_OLDEST = "select n from browser where account = %s order by used desc, n desc limit %s offset %s"
 _OF_MOST = (
-    "delete from browser where n in (select n from (select n from (select n, used,"
-    " row_number() over (partition by account order by used desc, n desc) as place from browser where account not in %s)"
-    " ranked order by place desc, used, n limit %s) gone)"
+    "select n from (select n, row_number() over (order by place desc, used, n) as turn from (select n, used,"
+    " row_number() over (partition by account order by used desc, n desc) as place from browser where account not in %s) ranked"
+    " ) lined_up where turn <= (select count(*) from browser) - %s limit %s"
 )
 
 
@@ -26,19 +28,17 @@ class PutBrowser(Struct, frozen=True):
 
     async def apply(self, tx: Tx) -> None:
         limits, account = self.limits, self.row.account
-        over = await tx.all(
-            "select n from browser where used <= %s or created <= %s limit %s", limits.unused, limits.begun, bounds.STEP
-        )
-        if over:
-            await tx.run("delete from browser where n in %s", [n for (n,) in over])
-        own = await bounds.excess(tx, limits.per_account - 1, "browser where account = %s", account)
-        if own:
-            await tx.run("delete from browser where account = %s order by used, n limit %s", account, own)
-        if bounds.looked_at(limits.total):
-            every = await bounds.excess(tx, limits.total - 1, "browser")
-            if every:
-                await tx.run(_OF_MOST, (*limits.kept, ""), every)
+        await _end(tx, _OVER, limits.unused, limits.begun, bounds.STEP)
+        await _end(tx, _OLDEST, account, bounds.STEP, limits.per_account - 1)
+        if bounds.looked_at(limits.total) and await bounds.excess(tx, limits.total - 1, "browser", most=1):
+            await _end(tx, _OF_MOST, (*limits.kept, ""), limits.total - 1, bounds.STEP)
         await tx.insert(f"insert into browser ({_COLUMNS})", [astuple(self.row)])
+
+
+async def _end(tx: Tx, chosen: str, *values: object) -> None:
+    """Those that one question names, so that two who make room at the same moment end the same ones, and no more."""
+    if gone := [n for (n,) in await tx.all(chosen, *values)]:
+        await tx.run("delete from browser where n in %s", gone)
 
 
 class EndOthers(Struct, frozen=True):
