@@ -9,7 +9,7 @@ WORKERS = 2
 MINUTES = 5
 ROUNDS = 5
 
-.PHONY: man run test lint fresh deb flake fuzz soak cluster imap-stress bench bench-short profile bench-junk bench-queue bench-cluster screenshots crash lock setup packages second clean help
+.PHONY: man run test lint fresh systemd deb flake fuzz soak cluster imap-stress bench bench-short profile bench-junk bench-queue bench-cluster screenshots crash lock setup packages second clean help
 .NOTPARALLEL:
 
 run:  ## serve on ./config.toml
@@ -45,6 +45,9 @@ flake: setup  ## 1,000 tests with a fresh server each, 20 times; `make test` doe
 
 fresh: setup  ## README's commands in a new Debian root; `make test` does `make run` alone
 	MAILHUB_FRESH=1 $(BIN)/python -m pytest -q tests/e2e/test_fresh_debian.py
+
+systemd: setup  ## mailhub's unit under a real systemd, in a new Debian root; some minutes
+	MAILHUB_SYSTEMD=1 $(BIN)/python -m pytest -q -n 0 tests/e2e/test_systemd.py
 
 deb: setup  ## a Debian package, into dist/
 	@scripts/deb $(BIN)/python dist

@@ -108,6 +108,7 @@ class Hub:
         self.commits: set[asyncio.Task[Reply]] = set()  # messages on their way into the queue, of all policies
         self._own_policies: dict[str, Policy] = {}  # of listeners with an own [listener.smtp]
         self._stopping = False
+        self._detector = StallDetector(config.log.stall_seconds)
 
     # --- life ---
 
@@ -185,7 +186,6 @@ class Hub:
         await commands.start()
         undo.push_async_callback(commands.stop)
         self._watch(maildrop(self, undo))
-        self._detector = StallDetector(config.log.stall_seconds)
         undo.callback(lambda: self._detector.stop())
         self._detector.start()
         shedding = Shedding(self.sessions, clock)

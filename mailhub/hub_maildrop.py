@@ -26,7 +26,10 @@ def maildrop(hub: "Hub", undo: AsyncExitStack) -> "asyncio.Task[None]":
     try:
         empty = dropped.prepare(folder, config.everybody)
     except OSError as error:
-        reason = f"{error.strerror or error}: make it for this user, or set another maildrop.path"
+        mode = (
+            f", with mode {dropped.EVERYBODY:o}" if config.everybody else ""
+        )  # which RestrictSUIDSGID= of a unit denies the server
+        reason = f"{error.strerror or error}: make it for this user{mode}, or set another maildrop.path"
         raise Permanent(f"maildrop {folder}: {reason}") from error
 
     async def accept(envelope: dropped.Envelope, user: int, blocks: list[bytes], mark: SieveMark) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mailhub.config import lookup, values
+from mailhub.config import credentials, lookup, values
 from mailhub.config.schema import Config
 
 from .completion import options
@@ -69,7 +69,9 @@ def _loaded(path: Path | None) -> Config:
 
     file = path or usual() or Path(FILE)
     try:
-        return parse("" if path is None and not file.exists() else read(file), str(file), os.environ)
+        return parse(
+            "" if path is None and not file.exists() else read(file), str(file), credentials.of_commands(os.environ)
+        )
     except ConfigError as error:
         fail(str(error))
 
@@ -116,7 +118,7 @@ def _edit(path: Path | None, words: tuple[str, ...], as_json: bool) -> None:
     if not changes:
         raise click.UsageError("-e wants NAME=VALUE")
     try:
-        done = edit(path or usual(), changes, os.environ)
+        done = edit(path or usual(), changes, credentials.of_commands(os.environ))
     except ConfigError as error:
         fail(str(error))
     except OSError as error:

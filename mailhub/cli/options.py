@@ -33,12 +33,12 @@ def common(function: F) -> F:
     return config_option(json_option(function))
 
 
-def read_config(path: Path | None) -> Config:
-    """The configuration, or the end of the program with everything that is wrong with it."""
+def read_config(path: Path | None, *, served: bool = False) -> Config:
+    """The configuration, or the end of the program with everything that is wrong with it. `served`: of `load`."""
     from mailhub.config.load import ConfigError, load
 
     try:
-        return load(path)
+        return load(path, served=served)
     except ConfigError as error:
         fail(str(error))
 

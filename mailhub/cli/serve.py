@@ -54,7 +54,7 @@ def serve(ready: int | None, config: Path | None) -> None:
     """
     heap.few_arenas()
     config = config or usual()
-    settings = read_config(config)
+    settings = read_config(config, served=True)
     if settings.local.system_users and not settings.user and not os.geteuid():
         fail("local.system_users: who talks to the network does not hold root: set `user`, whom mailhub becomes")
     told = Told(ready)
@@ -208,7 +208,7 @@ class _Server:
 
     def _read_again(self) -> Reloaded:
         try:
-            config = load(self._path)
+            config = load(self._path, served=True)
             done = self._hub.reload(config)
             narrowing = self._hub.narrowing
             if isinstance(narrowing, Narrowing) and narrowing.stale(config):

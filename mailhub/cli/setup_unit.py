@@ -13,7 +13,7 @@ _OTHERS = (Path("/lib/systemd/system"), Path("/usr/lib/systemd/system"))
 NAME = "mailhub.service"
 _RUNS = Path("/run/systemd/system")  # there while systemd runs (sd_booted(3))
 _USUAL_DATA = "/var/lib/mailhub"
-_COMMAND = "/opt/mailhub/bin/mailhub serve --config /etc/mailhub/config.toml"
+_VERBS = {"ExecStart": "serve", "ExecReload": "reload"}
 
 
 def template() -> str:
@@ -25,12 +25,11 @@ def template() -> str:
 
 def unit(wanted: Production, file: Path, words: tuple[str, ...]) -> str:
     """The text of the unit. `words`: how mailhub is run."""
-    command = " ".join(_quoted(word) for word in (*words, "serve", "--config", str(file)))
     lines = []
     for line in template().splitlines():
         name, equals, value = line.partition("=")
-        if name == "ExecStart":
-            value = command
+        if verb := _VERBS.get(name):
+            value = " ".join(_quoted(word) for word in (*words, verb, "--config", str(file)))
         elif name in ("User", "Group"):
             user, _, group = wanted.user.partition(":")
             value = group or user if name == "Group" else user

@@ -2,12 +2,19 @@
 (LoadCredential=, systemd.exec(5)), in the folder that $CREDENTIALS_DIRECTORY names. Pure: the file is read by who needs it.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from .findings import Finding
 
 PREFIX = "credential:"
 VARIABLE = "CREDENTIALS_DIRECTORY"
+_USUAL = "/run/credentials/mailhub.service"
+
+
+def of_commands(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a command, which no unit begins: credentials are where the service has them."""
+    return {VARIABLE: _USUAL, **environ}
 
 
 def placed(value: Any, folder: str, findings: list[Finding], path: tuple[str | int, ...] = ()) -> Any:

@@ -46,15 +46,17 @@ class ConfigError(Exception):
         super().__init__("\n".join(map(str, self.problems)))
 
 
-def load(path: Path | None = None) -> schema.Config:
+def load(path: Path | None = None, *, served: bool = False) -> schema.Config:
     """Read the file at `path`; with None that which is `usual`, or the defaults where there is none. Options of the environment
     stand above it.
 
-    Relative paths in it (`data`, `tls.certificate`, `tls.key`) are made absolute, from the folder of the file.
+    Relative paths in it (`data`, `tls.certificate`, `tls.key`) are made absolute, from the folder of the file. `served`: by the server itself,
+    to which systemd says where the credentials are; for a command they are where the service has them.
     """
     file = path or usual() or Path(FILE)
     text = "" if path is None and not file.exists() else read(file)
-    return _anchored(parse(text, str(file), os.environ), file.absolute().parent)
+    environ = os.environ if served else credentials.of_commands(os.environ)
+    return _anchored(parse(text, str(file), environ), file.absolute().parent)
 
 
 def usual() -> Path | None:

@@ -14,10 +14,8 @@ from typing import Annotated, BinaryIO, Literal
 
 import msgspec
 
-OURS, EVERYBODY = (
-    0o2700,
-    0o3777,
-)  # setgid: files have the group of the folder, and its owner can read those of everybody
+OURS = 0o700
+EVERYBODY = 0o3777  # setgid: files have the group of the folder, and its owner can read those of everybody
 FOLDER = "maildrop"  # below the data folder
 READY = ".mail"  # ends the name of a whole message
 

@@ -1,8 +1,10 @@
 """`credential:NAME` in config.toml: a file that systemd keeps for the service."""
 
+from pathlib import Path
+
 import pytest
 
-from mailhub.config.load import ConfigError, parse
+from mailhub.config.load import ConfigError, load, parse
 
 TEXT = '[tls]\ncertificate = "credential:cert.pem"\nkey = "credential:key.pem"\n'
 
@@ -27,3 +29,10 @@ def test_what_can_not_be_one_is_told_with_its_line(text: str, folder: str, probl
     first = caught.value.problems[0]
     assert (first.line, first.key) == (2, "tls.certificate")
     assert problem in str(first)
+
+
+def test_a_command_that_no_unit_begins_reads_them_where_the_service_has_them(tmp_path: Path) -> None:
+    (file := tmp_path / "config.toml").write_text(TEXT)
+    assert load(file).tls.key == "/run/credentials/mailhub.service/key.pem"
+    with pytest.raises(ConfigError, match="LoadCredential="):
+        load(file, served=True)

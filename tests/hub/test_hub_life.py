@@ -15,7 +15,7 @@ from support.hubs import PASSWORD, config, messages, running, send, trusting, un
 
 from mailhub import hub as hub_module
 from mailhub.config.lookup import Lookup
-from mailhub.config.schema import Delivery, Limits, Listener, Queue, Sessions, Sieve, Smtp, Tls
+from mailhub.config.schema import Delivery, History, Limits, Listener, Maildrop, Queue, Sessions, Sieve, Smtp, Tls
 from mailhub.hub import Hub
 from mailhub.model.clock import VirtualClock
 from mailhub.model.errors import MailError, Permanent
@@ -75,6 +75,13 @@ async def test_a_port_in_use_is_named_and_nothing_is_left_behind(tmp_path: Path)
             ).start()
     async with running(tmp_path):
         pass
+
+
+async def test_a_start_that_fails_late_says_why(tmp_path: Path) -> None:
+    """What was begun by then ends without a word of its own."""
+    (drop := tmp_path / "drop").touch()
+    with pytest.raises(Permanent, match=r"maildrop .*/drop: .* set another maildrop\.path"):
+        await Hub(config(tmp_path, history=History(), maildrop=Maildrop(path=str(drop)))).start()
 
 
 async def test_a_second_hub_on_the_same_data_is_refused_with_the_process_that_has_it(tmp_path: Path) -> None:
