@@ -18,7 +18,8 @@ May import: queue, delivery, directory, tables, store.api, net, message, model, 
 A check is a class in a module of its own that has what `check.Check` says; `hub_filters.inspection` makes it from its section of
 the config, which is a `config.filters.Check` with more keys. `ask` is given the `Visit`: client, HELO, sender, recipient, whether they
 are trusted, and for "content" the `letter`, whose body is read in blocks and worked on in the one thread for that. It answers with a
-`Statement`, or None; whether it is late or breaks is not its care. A word of a restriction list (`checks`) is another thing: it
+`Statement`, or None; whether it is late or breaks is not its care. Before that `concerns` has seen the same, and said that it is to be
+asked. A word of a restriction list (`checks`) is another thing: it
 permits or refuses one recipient by Postfix's rules and has no score.
 
 Invariants

@@ -34,11 +34,13 @@ class Arc:
     def __init__(self, config: schema.Arc, resolver: Resolver, lane: HeavyLane) -> None:
         self.config, self._resolver, self._lane = config, resolver, lane
 
+    def concerns(self, visit: Visit) -> bool:
+        """A message with sets."""
+        return visit.letter is not None and arc.SEAL[:4] in visit.letter.header.lower()
+
     async def ask(self, visit: Visit) -> Statement | None:
-        """None for a message without sets."""
         letter = visit.letter
-        if letter is None or arc.SEAL[:4] not in letter.header.lower():
-            return None
+        assert letter is not None
         chain = await validated(letter, self._resolver, self._lane)
         if chain.status == "none":
             return None

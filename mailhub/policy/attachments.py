@@ -33,11 +33,13 @@ class Attachments:
         }  # fmt: skip
         self._actions = {"bomb": Action[config.bomb.upper()], "unwanted": Action[config.unwanted.upper()]}
 
+    def concerns(self, visit: Visit) -> bool:
+        """Whoever is not trusted."""
+        return not visit.trusted
+
     async def ask(self, visit: Visit) -> Statement | None:
-        """None for who is trusted, and where there is nothing to say."""
         letter = visit.letter
-        if visit.trusted or letter is None:
-            return None
+        assert letter is not None
         limits = self._limits
 
         def work(window: Window) -> list[Finding]:

@@ -64,6 +64,11 @@ class Check(Protocol):
         """Its time limit and failure choice."""
         ...
 
+    def concerns(self, visit: Visit) -> bool:
+        """Whether it may have something to say here. From what the visit knows, at once: where not, it is not asked, which for most checks and
+        most mail spares a task and a time limit."""
+        ...
+
     async def ask(self, visit: Visit) -> Statement | None:
         """None: nothing to say. It may raise what it likes and take any time: then its failure choice is followed."""
         ...

@@ -22,6 +22,10 @@ class Clamav:
         self._limit, self._service = config.size_limit, service
         self._infected, self._oversize = Action[config.infected.upper()], Action[config.oversize.upper()]
 
+    def concerns(self, visit: Visit) -> bool:
+        """All."""
+        return True
+
     async def ask(self, visit: Visit) -> Statement | None:
         letter = visit.letter
         assert letter is not None

@@ -37,11 +37,13 @@ class Dkim:
     def __init__(self, config: schema.Dkim, resolver: Resolver, clock: Clock, lane: HeavyLane) -> None:
         self.config, self._resolver, self._clock, self._lane = config, resolver, clock, lane
 
+    def concerns(self, visit: Visit) -> bool:
+        """A message with signatures."""
+        return visit.letter is not None and dkim.FIELD_NAME in visit.letter.header.lower()
+
     async def ask(self, visit: Visit) -> Statement | None:
-        """None for a message without signatures."""
         letter = visit.letter
-        if letter is None or dkim.FIELD_NAME not in letter.header.lower():
-            return None
+        assert letter is not None
         found = await checked(letter, self._resolver, self._clock.now(), self.config.signature_limit, self._lane)
         if not found:
             return None

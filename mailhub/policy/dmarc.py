@@ -59,10 +59,13 @@ class Dmarc:
         self.config, self._resolver, self._counts = config, resolver, counts
         self._sealers = frozenset(map(str.lower, sealers))
 
+    def concerns(self, visit: Visit) -> bool:
+        """Whoever is not trusted."""
+        return not visit.trusted
+
     async def ask(self, visit: Visit) -> Statement | None:
-        """None for who is trusted, and where the domain in From has no record."""
-        if visit.trusted or visit.letter is None:
-            return None
+        """None where the domain in From has no record."""
+        assert visit.letter is not None
         authors = author_domains(visit.letter.header)
         if len(authors) != 1:
             what = "no address in From" if not authors else "more than one domain in From"

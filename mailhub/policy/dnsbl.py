@@ -39,10 +39,14 @@ class Dnsbl:
         self.config, self._resolver, self._clock = config, resolver, clock
         self._sites = tuple(map(dnsbl.site, config.sites))
 
+    def concerns(self, visit: Visit) -> bool:
+        """Whoever is not trusted."""
+        return not visit.trusted
+
     async def ask(self, visit: Visit) -> Statement | None:
-        """None for who is trusted, for a client that has no address of the Internet, and for who is on no list."""
+        """None for a client that has no address of the Internet, and for who is on no list."""
         ip = parse(visit.origin.client)
-        if visit.trusted or ip is None or not ip.is_global:
+        if ip is None or not ip.is_global:
             return None
         reverse = ip.reverse_pointer.removesuffix(".in-addr.arpa").removesuffix(".ip6.arpa")
         domains = list(dict.fromkeys(site.domain for site in self._sites))

@@ -36,10 +36,14 @@ class Greylist:
         self.config, self._store, self._guard, self._clock = config, store, guard, clock
         self._allowed = Networks(config.allow)
 
+    def concerns(self, visit: Visit) -> bool:
+        """Whoever is not trusted."""
+        return not visit.trusted
+
     async def ask(self, visit: Visit) -> Statement | None:
         """None for whom it does not ask, and for who is known."""
         client, sender, recipient = visit.origin.client, visit.sender or "", address.key(visit.recipient)
-        if visit.trusted or (network := self._network(client)) == "" or client in self._allowed:
+        if (network := self._network(client)) == "" or client in self._allowed:
             return None
         if "spf" in visit.statements and visit.statements["spf"].result == "pass":
             return None

@@ -37,6 +37,10 @@ class HookCheck:
         self._function = "data" if stage == "content" else stage
         self.name = f"hook-{self._function}"
 
+    def concerns(self, visit: Visit) -> bool:
+        """All."""
+        return True
+
     async def ask(self, visit: Visit) -> Statement | None:
         answer = await self._hooks.call(self._function, await self._event(visit))
         if isinstance(answer, Discard):

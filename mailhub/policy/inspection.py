@@ -84,8 +84,13 @@ class Inspection:
         return Verdict(action, score, tuple(evidence))
 
     async def _hear(self, stage: str, visit: Visit, heard: dict[str, Statement | None]) -> None:
-        """Ask the checks of a stage, all at once but for those that wait for others."""
-        checks = self._checks[stage]
+        """Ask the checks of a stage whom it concerns, all at once but for those that wait for others."""
+        checks = []
+        for check in self._checks[stage]:
+            if check.concerns(visit):
+                checks.append(check)
+            else:
+                heard[check.name] = None
         if not checks:
             return
         if len(checks) == 1:

@@ -17,10 +17,12 @@ class Iprev:
     def __init__(self, config: schema.Iprev) -> None:
         self.config = config
 
+    def concerns(self, visit: Visit) -> bool:
+        """A client with an address that is not trusted."""
+        return not visit.trusted and bool(visit.origin.client)
+
     async def ask(self, visit: Visit) -> Statement | None:
         client = visit.origin.client
-        if visit.trusted or not client:
-            return None
         found = await visit.name()
         if found.verified:
             result, score, reason = "pass", 0.0, found.verified

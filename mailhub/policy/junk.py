@@ -27,11 +27,14 @@ class Junk:
     def __init__(self, config: schema.Junk, learnt: JunkFilter, account_of: AccountOf) -> None:
         self.config, self._learnt, self._account_of = config, learnt, account_of
 
+    def concerns(self, visit: Visit) -> bool:
+        """Whoever is not trusted."""
+        return not visit.trusted
+
     async def ask(self, visit: Visit) -> Statement | None:
-        """None for who is trusted, and while too little was taught. A message to several is judged by the lessons of the site."""
+        """None while too little was taught. A message to several is judged by the lessons of the site."""
         letter = visit.letter
-        if visit.trusted or letter is None:
-            return None
+        assert letter is not None
         account = await self._account_of(visit.recipient) if visit.recipient else ""
         proved = [
             one.domain.lower()

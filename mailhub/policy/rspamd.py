@@ -26,11 +26,13 @@ class Rspamd:
         self.config: schema.Check = with_grace(config)
         self._rspamd, self._service, self._resolver = config, service, resolver
 
+    def concerns(self, visit: Visit) -> bool:
+        """Whoever is not trusted, or all where that is wanted."""
+        return self._rspamd.trusted or not visit.trusted
+
     async def ask(self, visit: Visit) -> Statement | None:
-        """None for who is trusted."""
         config, letter, origin = self._rspamd, visit.letter, visit.origin
-        if letter is None or (visit.trusted and not config.trusted):
-            return None
+        assert letter is not None
         if letter.size > config.size_limit:
             return Statement("unseen", reason="too long")
         facts = Facts(

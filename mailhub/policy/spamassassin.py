@@ -25,11 +25,13 @@ class Spamassassin:
         self.config: schema.Check = with_grace(config)
         self._spamassassin, self._service, self._hostname, self._clock = config, service, hostname, clock
 
+    def concerns(self, visit: Visit) -> bool:
+        """Whoever is not trusted, or all where that is wanted."""
+        return self._spamassassin.trusted or not visit.trusted
+
     async def ask(self, visit: Visit) -> Statement | None:
-        """None for who is trusted."""
         config, letter = self._spamassassin, visit.letter
-        if letter is None or (visit.trusted and not config.trusted):
-            return None
+        assert letter is not None
         if letter.size > config.size_limit:
             return Statement("unseen", reason="too long")
         user = config.user.replace("%u", visit.recipient)

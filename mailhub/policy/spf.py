@@ -53,10 +53,12 @@ class Spf:
             "pass": config.pass_score,
         }  # fmt: skip
 
+    def concerns(self, visit: Visit) -> bool:
+        """Whoever is not trusted."""
+        return not visit.trusted
+
     async def ask(self, visit: Visit) -> Statement | None:
-        """None for who is trusted, and for a client without an address."""
-        if visit.trusted:
-            return None
+        """None for a client without an address."""
         client, helo = visit.origin.client, visit.origin.helo
         try:
             ipaddress.ip_address(client)

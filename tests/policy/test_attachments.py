@@ -113,7 +113,8 @@ async def asked(data: bytes, *, trusted: bool = False, **options: Any) -> Statem
     visit.trusted = trusted
     visit.letter = Letter(data, 0, Body(len(data), data), None, lane)  # type: ignore[arg-type]
     try:
-        return await Attachments(msgspec.structs.replace(schema.Attachments(), **options)).ask(visit)
+        check = Attachments(msgspec.structs.replace(schema.Attachments(), **options))
+        return await check.ask(visit) if check.concerns(visit) else None
     finally:
         lane.close()
 

@@ -46,7 +46,7 @@ class Door:
         visit.sender, visit.recipient, visit.trusted = sender, to, trusted
         if spf:
             visit.statements["spf"] = Statement(spf)
-        said = await self.check.ask(visit)
+        said = await self.check.ask(visit) if self.check.concerns(visit) else None
         if said is None:
             return ""
         assert (said.action is Action.TEMPFAIL) == (said.reply is not None)

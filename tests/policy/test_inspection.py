@@ -34,7 +34,10 @@ class Asked:
     ) -> None:
         self.name, self.stage, self._answer = name, stage, answer
         self.after, self.config = frozenset(after.split()), schema.Check(**config)
-        self.times = 0
+        self.times, self.aware = 0, True
+
+    def concerns(self, visit: Visit) -> bool:
+        return self.aware
 
     async def ask(self, visit: Visit) -> Statement | None:
         self.times += 1
@@ -153,6 +156,17 @@ async def test_checks_are_asked_at_one_time_and_those_that_need_others_behind_th
     assert (met, checks[0].times) == (["first", "second"], 1)
     with pytest.raises(ValueError, match="wait for each other"):
         Door(Asked("a", None, after="b"), Asked("b", None, after="a"))
+
+
+async def test_who_is_not_concerned_is_not_asked_nor_waited_for() -> None:
+    spam = Statement("spam", 1.0)
+    deaf, one, behind = Asked("deaf", spam), Asked("one", None), Asked("behind", spam, after="deaf")
+    early = Asked("early", spam, "connect")
+    deaf.aware = early.aware = False
+    door = Door(deaf, one, behind, early)
+    assert (await door.message()).ok
+    assert [check.times for check in (deaf, one, behind, early)] == [0, 1, 1, 0]
+    assert [found.check for found in door.spool.messages[0].verdict.evidence] == ["behind"]
 
 
 async def test_each_stage_is_asked_as_often_as_it_should() -> None:

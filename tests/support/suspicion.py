@@ -12,5 +12,8 @@ class Suspicion:
     name, after, config = "suspicion", frozenset[str](), Check()
     stage: Stage = "content"
 
+    def concerns(self, visit: Visit) -> bool:
+        return True
+
     async def ask(self, visit: Visit) -> Statement:
         return Statement("bad", 7.5, REASON, Action.QUARANTINE)
