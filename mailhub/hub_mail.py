@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from mailhub import __version__
 from mailhub.delivery.aliases.command import CommandTransport
 from mailhub.delivery.aliases.file import FileTransport
 from mailhub.delivery.forwarding import SRS_KEY, Forwarding
@@ -154,6 +155,14 @@ def jobs(hub: "Hub", tls: RelayTls, notices: Notices, undo: AsyncExitStack) -> I
         from mailhub.jobs.history import Recording
 
         begun.append(Recording(config.history, hub.store.history, functools.partial(figures_of, hub), clock))
+    if config.trace.otlp:
+        from mailhub.jobs.telemetry import EVERY, Telemetry
+        from mailhub.net.https import Https
+
+        https = Https(hub.resolver, clock)
+        telemetry = Telemetry(config.trace.otlp, config.hostname, __version__, https, clock)
+        undo.enter_context(hub.trace.followed(telemetry.happened))
+        begun.append(Repeated("telemetry", telemetry.work, clock, lambda now: now + EVERY))
     if config.store.kind == "mysql":
         begun.append(Repeated("bans of other nodes", hub.guard.bans.follow, clock, lambda now: now + FOLLOWED))
     if config.webhook:

@@ -42,7 +42,7 @@ RELOADABLE = (
 # Keys of those sections that were given to something that lives as long as the hub.
 FIXED = (
     "auth.threads", "auth.backlog", "auth.providers", "auth.default_domain", "auth.oauth", "limits.table_limit",
-    "delivery.recipient_delimiter", "aliases.default_privs", "tls.acme",
+    "delivery.recipient_delimiter", "aliases.default_privs", "tls.acme", "trace.otlp",
 )  # fmt: skip
 
 

@@ -89,3 +89,5 @@ class Trace(Section, frozen=True, kw_only=True):
     limit: Count = 200_000
     # Keep local parts of addresses; without them a trace is found by queue id and Message-ID alone.
     addresses: bool = True
+    # Where each step is posted as a span of OpenTelemetry (OTLP over HTTP, JSON): the collector's address, such as "http://127.0.0.1:4318".
+    otlp: str = ""

@@ -62,6 +62,7 @@ def check(config: Config) -> Iterator[Finding]:
     yield from rules_delivery.relay(("relay",), config.relay)
     yield from rules_delivery.transports(config)
     yield from rules_delivery.webhooks(config)
+    yield from rules_delivery.telemetry(config)
     yield from rules_delivery.local(config.local)
     yield from rules_delivery.maildrop(config.maildrop)
     yield from rules_delivery.commands_of_aliases(config)

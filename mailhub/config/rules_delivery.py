@@ -23,6 +23,11 @@ def relay(path: Path, relay: Relay) -> Iterator[Finding]:
         yield Finding((*path, "port"), "0", "a port from 1 to 65535")
 
 
+def telemetry(config: Config) -> Iterator[Finding]:
+    if config.trace.otlp and not _is_plain_url(config.trace.otlp):
+        yield Finding(("trace", "otlp"), shown(config.trace.otlp), '"http://127.0.0.1:4318", "https://host", or ""')
+
+
 def webhooks(config: Config) -> Iterator[Finding]:
     for name, hook in config.webhook.items():
         if not _is_plain_url(hook.url):

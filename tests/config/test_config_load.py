@@ -35,6 +35,11 @@ def test_values_reach_their_section() -> None:
     assert config.smtp == Config().smtp
 
 
+def test_the_address_of_a_collector() -> None:
+    assert parse('[trace]\notlp = "http://127.0.0.1:4318"\n').trace.otlp
+    assert "trace.otlp" in problem('[trace]\notlp = "127.0.0.1:4318"\n')
+
+
 def test_an_unknown_key_with_a_near_one() -> None:
     assert problem("\n[smtp]\nrecipent_limit = 3\n") == (
         'c.toml:3: smtp.recipent_limit: found an unknown key; allowed: "recipient_limit" (did you mean that?)'
