@@ -34,7 +34,7 @@ class Day:
         return f"{self.sessions} sessions"
 
 
-FULL = (Day(20, 10.0, 300),)
+FULL = (Day(20, 10.0, 100),)
 SHORT = (Day(20, 2.0, 30),)
 
 
