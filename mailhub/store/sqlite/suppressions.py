@@ -3,12 +3,14 @@
 import json
 import sqlite3
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from msgspec import Struct
 
 from ..api import HardBounce, Memory, SuppressionRow
 from ..lane import Lane
+from ..without import Without
 from .credentials import Statement
 from .writer import Told, Writer
 
@@ -74,14 +76,25 @@ class PutSuppression(Struct, frozen=True):
 
 
 class SqliteSuppressions:
-    """`db` is the loop's own reading connection, `lists` the lane's."""
+    """`db` is the loop's own reading connection, `lists` the lane's. A message that is relayed asks three times for its recipient: those
+    who are not on the list are remembered (5 % of the loop's time with mail of 4 KB). `taught` names whom a settling unit may put on it."""
 
     def __init__(self, writer: Writer, reader: Lane, db: sqlite3.Connection, lists: sqlite3.Connection) -> None:
         self._writer, self._reader, self._db, self._lists = writer, reader, db, lists
+        self._without = Without()
+
+    def taught(self, memory: Memory | None) -> AbstractContextManager[None]:
+        """Within it a unit with that memory is committed."""
+        return self._without.changing(*(one.address for one in memory.refused)) if memory is not None else nullcontext()
 
     async def find(self, address: str) -> SuppressionRow | None:
+        if address in self._without:
+            return None
         found = self._db.execute(f"{_ROW} where address = ?", (address,)).fetchone()
-        return None if found is None else _row(found)
+        if found is None:
+            self._without.add(address)
+            return None
+        return _row(found)
 
     async def page(self, after: str = "", limit: int = 100) -> list[SuppressionRow]:
         return [_row(row) for row in await self._reader.call(self._page, after, limit)]
@@ -90,7 +103,8 @@ class SqliteSuppressions:
         return self._lists.execute(f"{_ROW} where address > ? order by address limit ?", (after, limit)).fetchall()
 
     async def put(self, row: SuppressionRow) -> None:
-        await self._writer.do(PutSuppression(row))
+        with self._without.changing(row.address):
+            await self._writer.do(PutSuppression(row))
 
     async def remove(self, address: str) -> None:
         text = "delete from suppression where address = ?"
