@@ -5,7 +5,7 @@ A query is prepared once for a view. Each step answers True, False, or None: onl
 
 import calendar
 import datetime
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
@@ -13,16 +13,18 @@ from msgspec import Struct
 from mailhub.message import envelope, structure
 from mailhub.model import search as query
 from mailhub.model.mailbox import KEYWORD_SHIFT, Folder, MessageRow
-from mailhub.store.api import Needle, in_field
+from mailhub.store.api import Measure, Needle, in_field
 
 from .readable import Readable, folded
 from .resync import runs
 
 STEPS = 20_000  # keys asked between two pauses; some 10 ms
 PAGE = 200  # messages between two pauses, at most
+MEASURES = 8  # keys that the index is asked of the whole folder
 ENVELOPES = 50  # of them, where each one's envelope is read: a millisecond or so
 _NOT_PLAIN = (b"=?", b"\\", b"\r", b"\n")  # encoded words, escapes, literals
 _LARGE = 1 << 63
+_FAR = 1 << 62
 _DAY = 86_400
 _NOTHING = query.Not(query.All())
 _NAMES: Mapping[str, Callable[[envelope.Envelope], str]] = {
@@ -193,32 +195,56 @@ def needle(key: query.Key) -> Needle | None:
     return None
 
 
+Measured = query.Arrived | query.Larger | query.Smaller
+
+
 class Plan(Struct, frozen=True):
     """What answering takes. `row`: the index; `rendered`: with the envelope; `body`: more than the header of the file;
-    `needles`: what the full-text index can tell; `page`: messages at a time; `pause`: rows between two turns of the loop."""
+    `measured`: keys that the index can be asked of the whole folder; `needles`: what the full-text index can tell; `sift`:
+    messages at a time of which the view knows all; `page`: others; `pause`: rows between two turns of the loop."""
 
     row: bool
     rendered: bool
     body: bool
+    measured: tuple[Measured, ...]
     needles: tuple[Needle, ...]
+    sift: int
     page: int
     pause: int
 
 
 def plan(key: query.Key) -> Plan:
     found = list(keys(key))
+    measured = tuple(dict.fromkeys([one for one in found if isinstance(one, Measured)]))
     rendered = any(isinstance(one, query.Envelope | query.Sent | query.Attachment) for one in found)
     return Plan(
-        row=rendered
-        or any(
-            isinstance(one, query.Arrived | query.Saved | query.EmailId | query.Larger | query.Smaller) for one in found
-        ),
+        row=rendered or any(isinstance(one, Measured | query.Saved | query.EmailId) for one in found),
         rendered=rendered,
         body=any(isinstance(one, query.Text | query.Body) for one in found),
+        measured=measured if len(measured) <= MEASURES else (),
         needles=tuple(dict.fromkeys([asked for one in found if (asked := needle(one)) is not None])),
+        sift=max(1, STEPS // len(found)),
         page=max(1, min(PAGE, STEPS // len(found))),
         pause=max(1, min(ENVELOPES if rendered else PAGE, STEPS // len(found))),
     )
+
+
+def measure(key: Measured) -> tuple[Measure, int, int]:
+    """What the index is asked: column, lowest and highest value."""
+    match key:
+        case query.Arrived(query.When.SINCE, moment):
+            return "date", moment, _FAR
+        case query.Arrived(_, moment):
+            return "date", -_FAR, moment
+        case query.Larger(size):
+            return "size", min(size + 1, _FAR), _FAR
+        case query.Smaller(size):
+            return "size", 0, min(size - 1, _FAR)
+
+
+def with_picked(key: query.Key, found: Mapping[query.Key, Sequence[int]]) -> query.Key:
+    """The query with what the index said in place of what it was asked."""
+    return _mapped(key, lambda inner: query.Picked(found[inner]) if inner in found else inner)
 
 
 # --- one message -----------------------------------------------------------------------------------------------------
@@ -242,6 +268,9 @@ def matches(key: query.Key, message: Candidate) -> bool | None:
             return message.recent
         case query.Uids(ranges):
             return within(message.uid, ranges)
+        case query.Picked(uids):
+            at = bisect_left(uids, message.uid)
+            return at < len(uids) and uids[at] == message.uid
     asked = needle(key)
     if asked is not None:
         return _in_text(asked, message)

@@ -9,13 +9,15 @@ from mailhub.model.errors import NotFound
 from mailhub.store.api import Looked
 
 from . import readable
-from .search import Candidate, Plan, matches, plan
+from .search import Candidate, Plan, matches, plan, with_picked
+from .sifting import Part, sifted
 
 if TYPE_CHECKING:
     from .view import FolderView
 
 Progress = Callable[[int, int], Awaitable[None]]  # told after each page: messages looked at, and all
 LONG = 8_192  # octets of an ENVELOPE that is not taken apart on the loop: with 2,000 addresses in each field it takes 0.1 s
+_MANY = 8  # where one in so many is left to the index, it is asked of the whole folder
 NEEDLES = 200  # texts that the full-text index is asked for at once; with more the messages themselves are read
 
 
@@ -25,13 +27,18 @@ async def search(
     """Those of `uids` that match, in their order; `flags` belong to them. The key is prepared."""
     run = _Run(view, key, plan(key))
     found: list[int] = []
-    for start in range(0, len(uids), run.plan.page):
-        stop = min(start + run.plan.page, len(uids))
-        page = [Candidate(uids[n], flags[n], uids[n] in view.recent) for n in range(start, stop)]
-        found += await run.page(page)
-        await asyncio.sleep(0)
+    stop = 0
+
+    async def told(looked_at: int) -> None:
         if progress is not None:
-            await progress(stop, len(uids))
+            await progress(looked_at, len(uids))
+
+    while stop < len(uids):
+        start, stop = stop, min(stop + run.plan.sift, len(uids))
+        part = Part(uids[start:stop], flags[start:stop], frozenset(uids[start:stop]), view.recent)
+        found += await run.part(part, start, told)
+        await asyncio.sleep(0)
+        await told(stop)
     return found
 
 
@@ -42,7 +49,32 @@ class _Run:
         self._view, self._key, self.plan = view, key, how
         self._looked: Looked | None = None
 
-    async def page(self, page: Sequence[Candidate]) -> list[int]:
+    async def part(self, part: Part, start: int, told: Callable[[int], Awaitable[None]]) -> list[int]:
+        """Those that match; `start` were looked at before. `told`: how many were looked at, after each page of those that take a look."""
+        found, open_ = sifted(self._key, part)
+        if self.plan.measured and len(open_) * _MANY > len(part.uids):
+            await self._measure()
+            found, open_ = sifted(self._key, part)
+        if not open_:
+            return sorted(found)
+        more = set(found)
+        still = [n for n, uid in enumerate(part.uids) if uid in open_]
+        for at in range(0, len(still), self.plan.page):
+            some = still[at : at + self.plan.page]
+            more.update(
+                await self._page([Candidate(part.uids[n], part.flags[n], part.uids[n] in part.recent) for n in some])
+            )
+            await asyncio.sleep(0)
+            await told(start + some[-1] + 1)
+        return sorted(more)
+
+    async def _measure(self) -> None:
+        """Ask the index of the whole folder what it can be asked at once, a row for each message took 3 us."""
+        found: dict[query.Key, Sequence[int]] = {key: await self._view.measured(key) for key in self.plan.measured}
+        self._key = with_picked(self._key, found)
+        self.plan = plan(self._key)
+
+    async def _page(self, page: Sequence[Candidate]) -> list[int]:
         answers = {message.uid: matches(self._key, message) for message in page}
         open_ = [message for message in page if answers[message.uid] is None]
         if open_ and self.plan.row:

@@ -183,6 +183,10 @@ class FolderView:
             out += await self._store.rows(self.folder.id, uids[start : start + _ROWS], rendered)
         return out
 
+    async def measured(self, key: keys.Measured) -> Sequence[int]:
+        """UIDs of the folder, ascending, that such a key matches."""
+        return await self._store.measured(self.folder.id, *keys.measure(key))
+
     async def glimpses(self, uids: Sequence[int]) -> dict[int, Glimpse]:
         """THREADID and PREVIEW by UID, as far as they are kept."""
         return await self._store.glimpses(self.folder.id, uids)

@@ -4,6 +4,7 @@ Depth is bounded by who builds the tree (`wire.imap.search_keys.DEPTH`).
 """
 
 import datetime
+from collections.abc import Sequence
 from enum import Enum
 
 from msgspec import Struct
@@ -119,6 +120,12 @@ class Smaller(Struct, frozen=True):
     size: int
 
 
+class Picked(Struct, frozen=True):
+    """Messages with these UIDs, ascending: what a key came to, once it was asked of the whole folder."""
+
+    uids: Sequence[int]
+
+
 class Attachment(Struct, frozen=True):
     """Messages that bring a file along, by their BODYSTRUCTURE."""
 
@@ -184,6 +191,7 @@ Key = (
     | Sent
     | Larger
     | Smaller
+    | Picked
     | Attachment
     | Envelope
     | Header

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from support.stores import CLOCK, Stores, queued
 
 from mailhub.model.errors import Exists, LimitReached, NotFound, OverQuota, Permanent
@@ -379,6 +380,19 @@ async def test_whole_folders_come_as_columns(store: Any, monkeypatch: pytest.Mon
     state, uids, sizes = await store.mailboxes.sizes(folder)
     assert (list(uids), list(sizes), state.messages) == ([1, 2, 3, 5, 6, 7, 8], [1, 2, 3, 5, 6, 7, 8], 7)
     assert list((await store.mailboxes.view(folder)).flags) == [1, 2, 3, 5, 6, 7, 8]
+
+
+async def test_messages_are_found_by_size_and_date(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailhub.store.mysql.looking._PAGE", 3)
+    folder = await inbox(store)
+    await store.mailboxes.append(folder, [replace(message(b"x" * n), date=100 * n) for n in range(1, 12)])
+    await store.mailboxes.expunge(folder, [4])
+    far = 1 << 62
+    assert list(await store.mailboxes.measured(folder, "size", 3, 6)) == [3, 5, 6]
+    assert list(await store.mailboxes.measured(folder, "date", 900, far)) == [9, 10, 11]
+    assert list(await store.mailboxes.measured(folder, "date", -far, 200)) == [1, 2]
+    assert list(await store.mailboxes.measured(folder, "size", 0, far)) == [1, 2, 3, *range(5, 12)]
+    assert list(await store.mailboxes.measured(folder, "size", 12, far)) == []
 
 
 async def test_much_that_has_changed_comes_by_the_page(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,6 +45,7 @@ from .junk import Lesson as Lesson
 from .mailboxes import Copied as Copied
 from .mailboxes import Disagreement as Disagreement
 from .mailboxes import MailboxStore as MailboxStore
+from .mailboxes import Measure as Measure
 from .mailboxes import MessageFile as MessageFile
 from .mailboxes import NewMessage as NewMessage
 from .mailboxes import Taken as Taken

@@ -2,7 +2,7 @@
 
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
@@ -63,6 +63,9 @@ class Taken(Struct, frozen=True):
     done: bool
 
 
+Measure = Literal["date", "size"]
+
+
 class MailboxStore(Protocol):
     """Folders and messages of accounts. Folders are named by id once looked up; NotFound where one is gone."""
 
@@ -102,6 +105,10 @@ class MailboxStore(Protocol):
 
     async def sizes(self, folder: int) -> "tuple[Folder, array[int], array[int]]":
         """The folder, its UIDs ascending ("I") and the sizes in octets ("q") of the messages, all at one moment."""
+        ...
+
+    async def measured(self, folder: int, what: "Measure", low: int, high: int) -> "array[int]":
+        """UIDs ascending ("I") of the messages whose INTERNALDATE (seconds) or size (octets) lies between those, both included."""
         ...
 
     async def former_ids(self, folder: int) -> dict[int, str]:

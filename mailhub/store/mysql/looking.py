@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mailhub.model.mailbox import DELETED, Changes, Folder, Glimpse, MessageRow, View
 
+from ..api import Measure
 from .engine import Tx
 from .filing import FOLDER, folder_of, get_folder
 
@@ -37,6 +38,16 @@ async def columns(tx: Tx, folder: int, kinds: Sequence[tuple[str, str]]) -> "tup
             column.extend(values)
         after = found[0][-1]
     return state, found
+
+
+async def measured(tx: Tx, folder: int, what: Measure, low: int, high: int) -> "array[int]":
+    found = array("I", [0])
+    while page := await _columns(
+        tx, ("uid",), f"message where folder = %s and uid > %s and {what} between %s and %s order by uid limit %s",
+        folder, found[-1], low, high, _PAGE,
+    ):  # fmt: skip
+        found.extend(page[0])
+    return found[1:]
 
 
 async def view(tx: Tx, folder: int) -> View:

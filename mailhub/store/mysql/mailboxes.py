@@ -25,7 +25,7 @@ from mailhub.model.mailbox import (
 )
 
 from .. import maildir
-from ..api import Body, Content, Copied, Disagreement, Filing, MessageFile, NewMessage, Taken
+from ..api import Body, Content, Copied, Disagreement, Filing, Measure, MessageFile, NewMessage, Taken
 from ..bodies import OpenContent, ReadFile, StoredContent
 from . import looking
 from .checkup import Checkup
@@ -142,6 +142,9 @@ class MysqlMailboxes:
         kinds = (("uid", "I"), ("size", "q"))
         state, (uids, sizes) = await self._engine.at_one_moment(partial(looking.columns, folder=folder, kinds=kinds))
         return state, uids, sizes
+
+    async def measured(self, folder: int, what: Measure, low: int, high: int) -> "array[int]":
+        return await self._engine.look(partial(looking.measured, folder=folder, what=what, low=low, high=high))
 
     async def former_ids(self, folder: int) -> dict[int, str]:
         return await self._engine.at_one_moment(partial(looking.former_ids, folder=folder))

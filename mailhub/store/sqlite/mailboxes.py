@@ -15,7 +15,7 @@ from mailhub.model.errors import NotFound, Permanent, Temporary
 from mailhub.model.mailbox import DELETED, SEPARATOR, Changed, Changes, FlagOp, Folder, Glimpse, MessageRow, View
 
 from .. import maildir
-from ..api import Content, Copied, Filing, MessageFile, NewContent, NewMessage
+from ..api import Content, Copied, Filing, Measure, MessageFile, NewContent, NewMessage
 from ..bodies import Spool
 from ..files import Files
 from ..lane import DiskLane, Lane
@@ -188,6 +188,14 @@ class SqliteMailboxes(Upkeep):
     async def sizes(self, folder: int) -> "tuple[Folder, array[int], array[int]]":
         state, (uids, sizes) = await self._reader.call(self._columns, folder, {"uid": "I", "size": "q"})
         return state, uids, sizes
+
+    async def measured(self, folder: int, what: Measure, low: int, high: int) -> "array[int]":
+        return await self._reader.call(self._measured, folder, what, low, high)
+
+    def _measured(self, folder: int, what: Measure, low: int, high: int) -> "array[int]":
+        chosen = f"select uid from message where folder=? and {what} between ? and ? order by uid"
+        (text,) = self._db.execute(f"select group_concat(uid) from ({chosen})", (folder, low, high)).fetchone()
+        return array("I", map(int, text.split(","))) if text else array("I")
 
     def _columns(self, folder: int, kinds: Mapping[str, str]) -> "tuple[Folder, list[array[int]]]":
         """The folder, and columns of all its messages by ascending UID, at one moment: two statements, however many."""

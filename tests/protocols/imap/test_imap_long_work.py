@@ -73,7 +73,7 @@ async def test_a_client_hears_how_far_a_search_is(
 ) -> None:
     async with imap_memory(tmp_path) as server:
         client = await filled(server)
-        monkeypatch.setattr(searching._Run, "page", slow(server, searching._Run.page))
+        monkeypatch.setattr(searching._Run, "_page", slow(server, searching._Run._page))
         heard = [line for line in await client.ask(command) if b"INPROGRESS" in line]
         assert len(heard) == 9
         assert heard[0] == b'* OK [INPROGRESS ("t3" 30 300)] Still at it\r\n'
