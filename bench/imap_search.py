@@ -19,6 +19,7 @@ from bench.target import DOMAIN, PASSWORD, READER, Target
 AGAIN = 5  # times that each is asked once it has been asked
 _WORDS = 3_000
 _BODY = 300  # words
+_VARIED = 100_000  # texts, after which they come again
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,10 @@ def fill(folders: Sequence[Load]) -> Callable[[Path], None]:
             for part in ("cur", "new", "tmp"):
                 (folder / part).mkdir(parents=True)
             choice = random.Random(load.messages)
+            texts = [_message(choice, number) for number in range(min(load.messages, _VARIED))]
             for number in range(load.messages):
                 path = folder / "cur" / f"{1_700_000_000 + number}.M{number}.bench:2,"
-                path.write_bytes(_message(choice, number))
+                path.write_bytes(texts[number % _VARIED])
                 os.utime(path, (1_700_000_000 + number * 600, 1_700_000_000 + number * 600))
         for part in ("cur", "new", "tmp"):
             (maildir / part).mkdir(parents=True, exist_ok=True)

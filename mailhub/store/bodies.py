@@ -12,7 +12,8 @@ from mailhub.model.errors import Temporary
 
 from .api import Body
 from .files import Files
-from .lane import Job, Lane
+from .names import Names
+from .recent import Recent
 
 Load = Callable[[int], Awaitable[bytes]]
 Room = Callable[[], int]
@@ -31,23 +32,6 @@ def room_of(name: str) -> int:
     return int(name.partition(_ROOM)[2] or "0", 16)
 
 
-class Names(Lane):
-    """Syncs the names in a folder, once for all who wait."""
-
-    def __init__(self, files: Files, folder: str) -> None:
-        super().__init__("mailhub-names")
-        self._files, self._folder = files, folder
-
-    def covered(self) -> "asyncio.Future[None]":
-        """Done when a sync that began after this call is."""
-        return self.call(self._files.sync_file, self._folder)
-
-    def _work(self, jobs: list[Job]) -> None:
-        function, arguments, _ = jobs[0]
-        done = self._outcome(function, arguments)
-        self._answer([(future, *done) for _, _, future in jobs])
-
-
 class Spool:
     """The folder of large bodies. `pool` runs the blocking calls, `syncs` those that wait for the disk."""
 
@@ -59,7 +43,7 @@ class Spool:
         self.let_go: Callable[[str], Awaitable[object]] | None = (
             None  # removes a finished body that no row names; the store sets it
         )
-        self._count = 0
+        self.recent = Recent()
 
     def path(self, name: str) -> str:
         return f"{self.folder}/{name}"
@@ -98,6 +82,8 @@ class Spool:
 
     async def read(self, name: str, offset: int, length: int) -> bytes:
         """Octets of a finished body."""
+        if (recent := self.recent.read(name, offset, length)) is not None:
+            return recent
         try:
             return await asyncio.get_running_loop().run_in_executor(
                 self.pool, self.files.read, self.path(name), room_of(name) + offset, length
@@ -127,9 +113,16 @@ class SpoolWriter:
         self._blocks.append(block)
         self._pending += len(block)
         self.size += len(block)
-        if self.size > self._spool.inline_limit and self._writing is None:
+        if self.size <= self._spool.inline_limit:
+            return
+        if self.size - len(block) <= self._spool.inline_limit:  # nothing of it was written
+            start = self._blocks[:]
             if self._room is not None:
                 self._leave(self._room())
+            self._spool.recent.begin(self._name, start, self.size)
+        else:
+            self._spool.recent.come(self._name, block, self.size)
+        if self._writing is None:
             self._writing = asyncio.get_running_loop().create_task(self._write())
 
     def _leave(self, room: int) -> None:
@@ -179,6 +172,7 @@ class SpoolWriter:
             raise self._spool.refused(self._name, error) from error
         self._spool.trouble = ""
         self._finished = True
+        self._spool.recent.finish(self._name)
         return Body(self.size, spool=self._name)
 
     async def _make_safe(self) -> None:
@@ -196,6 +190,7 @@ class SpoolWriter:
             return
         self._aborted = True
         self._blocks.clear()
+        self._spool.recent.forget(self._name)
         if self.size > self._spool.inline_limit:
             asyncio.get_running_loop().create_task(self._discard())
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mailhub.store.bodies import Names
 from mailhub.store.files import Files
+from mailhub.store.names import Names
 
 
 class Slow(Files):

@@ -143,6 +143,7 @@ class ObjectWriter(SpoolWriter):
         body = await super().finish()
         if body.spool is None:
             return body
+        self._spool.recent.forget(self._name)  # it gets another
         name = f"{made_key(self._digest.digest(), self._number).hex()}.body"
         try:
             await self._objects.bucket.put(name, self._spool.path(self._name))

@@ -70,6 +70,7 @@ class Filer:
     def told(self, told: Told) -> None:
         """Called after each commit."""
         for name in told.spools:
+            self._spool.recent.forget(name)
             self.lane.call(self._files.unlink, self._spool.path(name))
         if told.changed or told.filed or told.intents:
             self._sidecars.mark(told)
