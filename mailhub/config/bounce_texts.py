@@ -4,10 +4,11 @@ A text has a subject and a body for each of `ACTIONS`. `$name` and `${name}` are
 recipients, each with the reason, follow the body by themselves.
 """
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
+
+from .near import near
 
 ACTIONS = ("failed", "delayed", "delivered", "relayed", "expanded", "double")
 
@@ -160,9 +161,9 @@ def wrong(template: str) -> Iterator[tuple[str, str]]:
         name = found[2] or found[3] or ""
         if found[1] or name in VARIABLES:
             continue
-        near = difflib.get_close_matches(name, VARIABLES, n=1)
+        meant = near(name, VARIABLES)
         known = ", ".join(f"${name}" for name in VARIABLES)
-        yield found[0], f"${near[0]} (did you mean that?)" if near else f"{known}; $$ for a dollar sign"
+        yield found[0], f"${meant[0]} (did you mean that?)" if meant else f"{known}; $$ for a dollar sign"
     for line in template.split("\n"):
         if len(line) > LINE_LIMIT:
             yield f"a line of {len(line)} characters", f"at most {LINE_LIMIT} in a line"

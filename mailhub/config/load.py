@@ -4,7 +4,6 @@ Comes from: the operator's file. Gives to: `cli` and `hub`. Each problem says fi
 what is allowed. Types and bounds come from `schema` alone; what no type can say stands in `rules`.
 """
 
-import difflib
 import math
 import os
 import tomllib
@@ -16,6 +15,7 @@ import msgspec
 from msgspec import inspect
 
 from . import credentials, environment, lines, lookup, restrictions, rules, schema, secrets
+from .near import near
 
 FILE = "config.toml"
 SYSTEM_FILE = Path("/etc/mailhub/config.toml")  # where `mailhub setup` and packages put it
@@ -358,5 +358,5 @@ def _range(info: inspect.IntType | inspect.FloatType) -> str:
 
 
 def _guess(key: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=1)
-    return f'"{near[0]}" (did you mean that?)' if near else ", ".join(sorted(known))
+    meant = near(key, known)
+    return f'"{meant[0]}" (did you mean that?)' if meant else ", ".join(sorted(known))

@@ -3,11 +3,11 @@
 client_restrictions = ["permit_mynetworks", "check_client_access cidr:/etc/postfix/clients", "reject"]
 """
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from . import lookup, policy_service
+from .near import near
 
 TABLE, SECONDS, SERVICE = "a table", "seconds", "a policy service"
 
@@ -52,8 +52,8 @@ def parse(texts: Sequence[str]) -> tuple[Entry, ...]:
         word = BEFORE.get(word, word)
         at += 1
         if word not in WORDS:
-            near = " or ".join(difflib.get_close_matches(word, WORDS, n=2, cutoff=0.75))
-            raise lookup.Malformed(f'no restriction "{word[:100]}"' + (f": did you mean {near}?" if near else ""))
+            meant = " or ".join(near(word, WORDS, 2, 0.75))
+            raise lookup.Malformed(f'no restriction "{word[:100]}"' + (f": did you mean {meant}?" if meant else ""))
         if word == "warn_if_reject":
             warn = True
             continue

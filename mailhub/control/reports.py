@@ -4,6 +4,7 @@ The mailbox keeps them: nothing is stored beside it, and what its owner deletes 
 """
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from mailhub.directory import Directory
 from mailhub.model.address import key
@@ -13,7 +14,9 @@ from mailhub.store.api import MailboxStore
 
 from . import report_words as words
 from .errors import ControlError
-from .report_sums import DmarcSums, Sums, TlsSums
+
+if TYPE_CHECKING:
+    from .report_sums import Sums
 
 _DAY = 86_400
 _MESSAGES = 2_000  # of a mailbox that are looked at, the newest of each folder
@@ -29,18 +32,22 @@ class Reports:
         self._turn = asyncio.Lock()
 
     async def dmarc(self, request: words.ReportsDmarc) -> words.DmarcReports:
+        from .report_sums import DmarcSums  # reads XML and archives: 0.5 MB, for who asks
+
         sums = DmarcSums(self._clock.now() - request.days * _DAY, request.domain)
         async with self._turn:
             await self._sum(request.account, sums)
             return await asyncio.to_thread(sums.answer)
 
     async def tls(self, request: words.ReportsTls) -> words.TlsReports:
+        from .report_sums import TlsSums
+
         sums = TlsSums(self._clock.now() - request.days * _DAY, request.domain)
         async with self._turn:
             await self._sum(request.account, sums)
             return await asyncio.to_thread(sums.answer)
 
-    async def _sum(self, account: str, sums: Sums) -> None:
+    async def _sum(self, account: str, sums: "Sums") -> None:
         """The newest messages of all folders, but what was put aside."""
         if await self._directory.account(account) is None:
             raise ControlError("not_found", f"no account {account}")

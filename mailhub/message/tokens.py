@@ -3,11 +3,11 @@
 Words of Latin, Cyrillic and the like are taken whole; text without spaces between words (Chinese, Japanese) by pairs of characters.
 """
 
-import html
 import re
 from collections.abc import Iterator
 
 from . import address_list, headers, search_text
+from .html_text import unescape
 from .parts import Part, parse
 
 READ = 1 << 20  # octets of a message that are looked at
@@ -81,5 +81,5 @@ def _of_text(text: str) -> Iterator[str]:
         if len(labels := host.split(".")) > 2:
             yield f"link:{'.'.join(labels[-2:])}"
     if "<" in text:
-        text = html.unescape(_TAG.sub(" ", text))
+        text = unescape(_TAG.sub(" ", text))
     yield from words(text)

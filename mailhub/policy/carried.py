@@ -12,8 +12,7 @@ from mailhub.message.file_names import file_name
 from mailhub.message.parts import MESSAGE, MULTIPART, Part, parse
 from mailhub.message.window import Window
 
-from . import unpacking
-from .unpacking import Bounds, Member
+from .members import Bounds, Member
 
 _MACROS = (b"_\0V\0B\0A\0_\0P\0R\0O\0J\0E\0C\0T\0", b"V\0B\0A\0")  # names of streams in an OLE file, UTF-16
 _VBA = "vbaproject.bin"
@@ -82,6 +81,8 @@ def _part(window: Window, part: Part, bounds: Bounds) -> Iterator[Finding]:
         if all(mark in data for mark in _MACROS):
             yield Finding("macros", "ole", path)
         return
+    from . import unpacking  # archives are rare: 0.5 MB
+
     for member in unpacking.members(data, kind, bounds, path):
         yield from _member(member)
 

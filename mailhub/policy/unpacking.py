@@ -10,32 +10,15 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import IO
 
-from msgspec import Struct
-
 from mailhub.message import signatures
+
+from .members import Bounds, Member
 
 _STEP = 65_536
 _RATIO = 100  # how much smaller than its content a bomb is
 _DIRECTORY = 400  # octets of a zip's directory for each member
 _ERRORS = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, KeyError, IndexError, zipfile.BadZipFile,
            tarfile.TarError, zlib.error, OverflowError, MemoryError, ArithmeticError)  # fmt: skip
-
-
-class Member(Struct, frozen=True):
-    """`path`: names from the outermost archive on, divided by "/"; `kind`: as in signatures. `trouble`: "bomb" where it would
-    become far larger than it is, "large" where the bounds keep from looking further, "encrypted", "unreadable"."""
-
-    path: str
-    kind: str = ""
-    trouble: str = ""
-
-
-class Bounds(Struct):
-    """What may still be unpacked; shared by all archives of one message."""
-
-    octets: int
-    members: int
-    depth: int
 
 
 class _Beyond(Exception):

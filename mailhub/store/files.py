@@ -8,7 +8,6 @@ import ctypes
 import errno
 import fcntl
 import os
-import shutil
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -162,6 +161,8 @@ class Files:
 
     def remove_tree(self, path: str) -> None:
         if os.path.isdir(path):
+            import shutil  # with what it compresses by: 0.3 MB, for who deletes folders
+
             shutil.rmtree(path)
 
     def merge_tree(self, source: str, target: str) -> None:

@@ -30,6 +30,7 @@ junk.enabled = false
 NEEDLESS = (  # for SMTP, POP3, IMAP and the queue, without checks of who sends
     "aiohttp", "jinja2", "markupsafe", "nh3", "segno", "webauthn", "aiomysql", "pymysql", "dns", "spftrace", "aiobotocore", "httpx",
     "passlib", "http.client", "urllib.request", "xml.sax", "multiprocessing", "unittest", "pydoc",
+    "difflib", "html", "pyexpat", "shutil", "tarfile", "tempfile", "zipfile",
     f"{PACKAGE}.web", f"{PACKAGE}.testing", f"{PACKAGE}.moving", f"{PACKAGE}.store.backup", f"{PACKAGE}.store.mysql",
     f"{PACKAGE}.protocols.managesieve", f"{PACKAGE}.protocols.auth", f"{PACKAGE}.hooks", f"{PACKAGE}.policy.hook",
     f"{PACKAGE}.policy.spf", f"{PACKAGE}.policy.dkim", f"{PACKAGE}.policy.dmarc", f"{PACKAGE}.policy.arc", f"{PACKAGE}.policy.junk",

@@ -45,3 +45,8 @@ def test_what_is_large_or_odd_takes_no_longer_than_its_size() -> None:
     many = " ".join(f"w{n}" for n in range(200_000))
     assert len(tokens.tokens(letter(many)[: tokens.READ])) == tokens.LIMIT
     assert time.process_time() - began < 30, "hours, where one of them is searched again for each sign"
+
+
+def test_a_character_of_thousands_of_digits_is_none() -> None:
+    message = b"Subject: x\r\nContent-Type: text/html\r\n\r\n<p>&#" + b"9" * 6_000 + b"; hello</p>\r\n"
+    assert "hello" in tokens.tokens(message)

@@ -1,12 +1,12 @@
 """A message as scripts see it: its header, which they may change, its envelope's fields, its parts, its text."""
 
-import html
 from collections.abc import Iterator
 
 from msgspec import Struct
 
 from mailhub.message import charset, headers, parameters
 from mailhub.message.decoding import KNOWN, octets
+from mailhub.message.html_text import unescape
 from mailhub.message.parts import MULTIPART, TEXT, Part, parse
 from mailhub.message.window import Window
 
@@ -84,7 +84,7 @@ class Mail:
         """A part's text; of HTML what is left without its tags."""
         decoded = self.decoded(part)
         if _kind(part) in (b"text/html", XHTML):
-            return html.unescape(untagged(decoded))
+            return unescape(untagged(decoded))
         return decoded
 
     @property

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import IO
@@ -20,6 +19,8 @@ async def spooled(blocks: AsyncIterator[bytes], folder: str) -> AsyncIterator[in
     try:
         async for block in blocks:
             if file is None and size + len(block) > _SMALL:
+                import tempfile
+
                 file = await asyncio.to_thread(tempfile.TemporaryFile, "w+b", 0, dir=folder)
                 await asyncio.to_thread(_moved, memory, file.fileno(), size)
             if file is None:
