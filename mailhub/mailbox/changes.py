@@ -4,8 +4,8 @@ So a listener that is slow costs one bit, and overflow cannot happen. Annotation
 listens to those keeps what it hears in bounds.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -21,11 +21,38 @@ class Annotated(Struct, frozen=True):
     entries: tuple[str, ...]
 
 
+class Bell:
+    """Set or not; `ring` is called when it is set that was not. (asyncio.Event has room for many who wait, 0.6 KB, and costs each a task.)"""
+
+    __slots__ = ("_on", "ring")
+
+    def __init__(self) -> None:
+        self._on = False
+        self.ring: Callable[[], object] = bool
+
+    def is_set(self) -> bool:
+        return self._on
+
+    def set(self) -> None:
+        if not self._on:
+            self._on = True
+            self.ring()
+
+    def clear(self) -> None:
+        self._on = False
+
+
+class Listener(Protocol):
+    """A Bell, or an Event."""
+
+    def set(self) -> object: ...
+
+
 class ChangeBus:
     """`publish` is called by the store after each commit, `annotated` by who has set annotations."""
 
     def __init__(self) -> None:
-        self._listeners: dict[int | str, set[asyncio.Event]] = {}
+        self._listeners: dict[int | str, set[Listener]] = {}
         self._of_annotations: set[Callable[[Annotated], None]] = set()
         self._of_moves: set[Callable[[Folder, Copied], None]] = set()
         self._of_all: set[Callable[[Sequence[Changed]], None]] = set()
@@ -37,11 +64,11 @@ class ChangeBus:
             for event in self._listeners.get(change.account if change.folder is None else change.folder, ()):
                 event.set()
 
-    def listen(self, what: int | str, event: asyncio.Event) -> None:
+    def listen(self, what: int | str, event: Listener) -> None:
         """Set `event` at each change of a folder, or of an account's list of folders, until `forget`."""
         self._listeners.setdefault(what, set()).add(event)
 
-    def forget(self, what: int | str, event: asyncio.Event) -> None:
+    def forget(self, what: int | str, event: Listener) -> None:
         listeners = self._listeners.get(what)
         if listeners is not None:
             listeners.discard(event)

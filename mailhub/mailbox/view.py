@@ -18,7 +18,7 @@ from mailhub.store.api import Copied, Looked, MailboxStore, MessageFile, Needle
 
 from . import search as keys
 from . import searching, sorting, threads
-from .changes import ChangeBus
+from .changes import Bell, ChangeBus
 from .heavy import HeavyLane
 from .indexer import Indexer
 from .resync import Known, agreed, common, gaps, runs
@@ -63,7 +63,7 @@ class FolderView:
         self.read_only = recent_from is None
         self.recent: set[int] = set() if recent_from is None else set(self.uids[bisect_left(self.uids, recent_from) :])
         self.saved: query.Ranges = ()
-        self.changed = asyncio.Event()
+        self.changed = Bell()
         self._gone: set[int] = set()
         self.told = self.folder.modseq  # the mod-sequence up to which nothing is untold, expunges neither
         self._told_keywords = self.folder.keywords

@@ -4,14 +4,13 @@ A change of the selected mailbox is told as `updates` does it, before the client
 but how they were when last told of: whatever happened meanwhile is the difference to how they are now.
 """
 
-import asyncio
 from bisect import bisect_right
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from mailhub.mailbox.changes import Annotated
+from mailhub.mailbox.changes import Annotated, Bell
 from mailhub.model.mailbox import SEPARATOR, Folder
 from mailhub.wire.imap import responses
 from mailhub.wire.imap.notify import SELECTED, Event, Group, Notify, Which
@@ -65,7 +64,7 @@ class Watch:
         self._session = session
         self._groups = [group for group in groups if group.which not in SELECTED]
         self.selected = next((group for group in groups if group.which in SELECTED), None)
-        self.changed = asyncio.Event()
+        self.changed = Bell()
         self._bus = session.mailboxes.changes
         self._heard: set[int | str] = set()  # folders, and accounts whose lists of folders count
         self._annotated: dict[tuple[int, str], None] = {}

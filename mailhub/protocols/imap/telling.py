@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from mailhub.mailbox.changes import Bell
 from mailhub.model.errors import MailError, NotFound
 from mailhub.wire.imap.notify import Event
 
@@ -57,13 +58,13 @@ def _tells_flags(session: "ImapSession") -> bool:
     return not asked or Event.FLAGS in asked
 
 
-def _waits_for(session: "ImapSession", *, idle: bool) -> list[asyncio.Event]:
-    events = []
+def _waits_for(session: "ImapSession", *, idle: bool) -> list[Bell]:
+    bells: list[Bell] = []
     if session.selected is not None and _tells_selected(session, idle=idle):
-        events.append(session.selected.changed)
+        bells.append(session.selected.changed)
     if session.watch is not None:
-        events.append(session.watch.changed)
-    return events
+        bells.append(session.watch.changed)
+    return bells
 
 
 async def _tell_at_once(session: "ImapSession", *, idle: bool) -> None:
@@ -75,10 +76,22 @@ async def _tell_at_once(session: "ImapSession", *, idle: bool) -> None:
         await session.watch.tell()
 
 
-async def _either(line: "asyncio.Future[bytes]", events: list[asyncio.Event]) -> None:
-    waiting: list[asyncio.Future[Any]] = [asyncio.ensure_future(event.wait()) for event in events]
+async def _either(line: "asyncio.Future[bytes]", bells: list[Bell]) -> None:
+    """Return when the line is there, or one of the bells is set. One future for all: a task for each was 2.6 KB of an idle client's 17."""
+    if line.done() or any(bell.is_set() for bell in bells):
+        return
+    woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def wake(*_: object) -> None:
+        if not woken.done():
+            woken.set_result(None)
+
+    for bell in bells:
+        bell.ring = wake
+    line.add_done_callback(wake)
     try:
-        await asyncio.wait([line, *waiting], return_when=asyncio.FIRST_COMPLETED)
+        await woken
     finally:
-        for one in waiting:
-            one.cancel()
+        line.remove_done_callback(wake)
+        for bell in bells:
+            bell.ring = bool
