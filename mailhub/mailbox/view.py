@@ -4,6 +4,7 @@ import asyncio
 from array import array
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import cast
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -27,6 +28,7 @@ from .sharing import need
 _ROWS = 1_000  # rows of one call to the store
 _PAGE = 50  # messages that are sorted or threaded between two pauses
 _NEVER = 1 << 32  # above every UID
+_NOBODY = cast("set[int]", frozenset())  # for all views: an empty set of its own is 216 octets
 
 
 class Delta(Struct, frozen=True):
@@ -61,10 +63,12 @@ class FolderView:
         self.flags: array[int] = state.flags
         self.modseqs: array[int] = state.modseqs
         self.read_only = recent_from is None
-        self.recent: set[int] = set() if recent_from is None else set(self.uids[bisect_left(self.uids, recent_from) :])
+        self.recent: set[int] = _NOBODY
+        if recent_from is not None:
+            self.recent = set(self.uids[bisect_left(self.uids, recent_from) :]) or _NOBODY
         self.saved: query.Ranges = ()
         self.changed = Bell()
-        self._gone: set[int] = set()
+        self._gone: set[int] = _NOBODY
         self.told = self.folder.modseq  # the mod-sequence up to which nothing is untold, expunges neither
         self._told_keywords = self.folder.keywords
         bus.listen(self.folder.id, self.changed)
@@ -98,12 +102,12 @@ class FolderView:
             raise
         # nothing is awaited from here on: what is taken in is told
         self.folder = changes.folder
-        self._gone.update(uid for uid in changes.expunged if self.place(uid) is not None)
+        self._gone = _with(self._gone, {uid for uid in changes.expunged if self.place(uid) is not None})
         expunged, vanished = self._remove() if expunges else ((), ())
         if not self._gone:
             self.told = self.folder.modseq
         flags, fresh = self._apply(changes.rows)
-        self.recent.update(uid for uid in fresh if uid >= recent_from)
+        self.recent = _with(self.recent, {uid for uid in fresh if uid >= recent_from})
         keywords = (self.folder.keywords, self.rights) != (self._told_keywords, self._told_rights)
         self._told_keywords, self._told_rights = self.folder.keywords, self.rights
         counts = bool(fresh)
@@ -155,12 +159,12 @@ class FolderView:
     def _remove(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Take out what is gone; from the highest number down, so that each is told as it stands."""
         places = sorted((at for uid in self._gone if (at := self.place(uid)) is not None), reverse=True)
-        self._gone.clear()
+        self._gone = _NOBODY
         if not places:
             return (), ()
         out = frozenset(places)
         vanished = tuple([self.uids[at] for at in reversed(places)])
-        self.recent.difference_update(vanished)
+        self.recent -= frozenset(vanished)
         self.uids = array("I", [uid for at, uid in enumerate(self.uids) if at not in out])
         self.flags = array("q", [flags for at, flags in enumerate(self.flags) if at not in out])
         self.modseqs = array("q", [modseq for at, modseq in enumerate(self.modseqs) if at not in out])
@@ -309,3 +313,11 @@ class FolderView:
 
     async def known_references(self) -> Mapping[int, bytes]:
         return await self._index.references(self.folder)
+
+
+def _with(some: set[int], more: set[int]) -> set[int]:
+    """Both; in the time of the latter."""
+    if not some:
+        return more or _NOBODY
+    some |= more
+    return some

@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Iterator
-from typing import TypeVar
+from collections.abc import Awaitable, Coroutine, Iterator
+from typing import Any, TypeVar
 
 from mailhub.config.schema import Imap
 from mailhub.directory import Account, Authenticator, Peer
@@ -30,11 +30,11 @@ T = TypeVar("T")
 PROGRESS = 10.0  # seconds without a word, after which a command says that it is under way
 
 
-async def serve(
+def serve(
     stream: Stream, context: SessionContext[Imap], mailboxes: Mailboxes, authenticator: Authenticator
-) -> None:
+) -> Coroutine[Any, Any, None]:
     """Talk to one client until one of the two has had enough. Errors of our own are raised after a BYE."""
-    await ImapSession(stream, context, mailboxes, authenticator).run()
+    return ImapSession(stream, context, mailboxes, authenticator).run()
 
 
 class ImapSession:
