@@ -18,6 +18,9 @@ from mailhub.store.api import Measure, Needle, in_field
 from .readable import Readable, folded
 from .resync import runs
 
+SIFTED = (
+    8_000  # keys asked of the view between two pauses; 10 ms at the worst, where each message is a range of its own
+)
 STEPS = 20_000  # keys asked between two pauses; some 10 ms
 PAGE = 200  # messages between two pauses, at most
 MEASURES = 8  # keys that the index is asked of the whole folder
@@ -223,7 +226,7 @@ def plan(key: query.Key) -> Plan:
         body=any(isinstance(one, query.Text | query.Body) for one in found),
         measured=measured if len(measured) <= MEASURES else (),
         needles=tuple(dict.fromkeys([asked for one in found if (asked := needle(one)) is not None])),
-        sift=max(1, STEPS // len(found)),
+        sift=max(1, SIFTED // len(found)),
         page=max(1, min(PAGE, STEPS // len(found))),
         pause=max(1, min(ENVELOPES if rendered else PAGE, STEPS // len(found))),
     )

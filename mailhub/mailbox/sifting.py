@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from mailhub.model import search as query
 
+_LARGE = 1 << 63
 _NONE: Set[int] = frozenset()
 
 
@@ -38,7 +39,8 @@ def sifted(key: query.Key, part: Part) -> tuple[Set[int], Set[int]]:
         case query.Recent():
             return part.all & part.recent, _NONE
         case query.Uids(ranges):
-            return {uid for low, high in ranges for uid in _between(part.uids, low, high)}, _NONE
+            near = _near(ranges, part.uids[0], part.uids[-1])
+            return {uid for low, high in near for uid in _between(part.uids, low, high)}, _NONE
         case query.Picked(uids):
             return part.all & set(_between(uids, part.uids[0], part.uids[-1])), _NONE
     return _NONE, part.all
@@ -52,6 +54,11 @@ def _sifted_all(inner: Sequence[query.Key], part: Part) -> tuple[Set[int], Set[i
         if not may:
             break
     return sure, may - sure
+
+
+def _near(ranges: query.Ranges, first: int, last: int) -> query.Ranges:
+    """Those of the merged ranges that may have something from `first` to `last`: there may be as many of them as messages."""
+    return ranges[max(0, bisect_right(ranges, (first, _LARGE)) - 1) : bisect_right(ranges, (last, _LARGE))]
 
 
 def _between(uids: Sequence[int], low: int, high: int) -> Sequence[int]:
