@@ -48,11 +48,12 @@ class _Run:
     def __init__(self, view: "FolderView", key: query.Key, how: Plan) -> None:
         self._view, self._key, self.plan = view, key, how
         self._looked: Looked | None = None
+        self._measured = False
 
     async def part(self, part: Part, start: int, told: Callable[[int], Awaitable[None]]) -> list[int]:
         """Those that match; `start` were looked at before. `told`: how many were looked at, after each page of those that take a look."""
         found, open_ = sifted(self._key, part)
-        if self.plan.measured and len(open_) * _MANY > len(part.uids):
+        if self.plan.measured and not self._measured and len(open_) * _MANY > len(part.uids):
             await self._measure()
             found, open_ = sifted(self._key, part)
         if not open_:
@@ -70,6 +71,7 @@ class _Run:
 
     async def _measure(self) -> None:
         """Ask the index of the whole folder what it can be asked at once, a row for each message took 3 us."""
+        self._measured = True
         found: dict[query.Key, Sequence[int]] = {key: await self._view.measured(key) for key in self.plan.measured}
         self._key = with_picked(self._key, found)
         self.plan = plan(self._key)

@@ -187,9 +187,15 @@ class FolderView:
             out += await self._store.rows(self.folder.id, uids[start : start + _ROWS], rendered)
         return out
 
-    async def measured(self, key: keys.Measured) -> Sequence[int]:
-        """UIDs of the folder, ascending, that such a key matches."""
-        return await self._store.measured(self.folder.id, *keys.measure(key))
+    async def measured(self, key: query.Key) -> Sequence[int]:
+        """UIDs of the folder, ascending, that a key of search.Plan.measured matches; or, for an Envelope, may match."""
+        if not isinstance(key, query.Envelope):
+            return await self._store.measured(self.folder.id, *keys.measure(cast(keys.Measured, key)))
+        found, last = await self._store.mentioning(self.folder.id, key.text, 0)
+        while last:
+            more, last = await self._store.mentioning(self.folder.id, key.text, last)
+            found += more
+        return found
 
     async def glimpses(self, uids: Sequence[int]) -> dict[int, Glimpse]:
         """THREADID and PREVIEW by UID, as far as they are kept."""

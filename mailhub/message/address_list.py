@@ -28,7 +28,7 @@ class Group(Struct, frozen=True):
 # What nearly all addresses look like, up to the comma or the end: `a@b`, `<a@b>`, `Name of One <a@b>`, `"Name, of One" <a@b>`.
 _ATEXT = rb"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-."
 _COMMON = re.compile(
-    rb"[ \t]*+(?:(?:\"([^\"\\\x00-\x1f\x7f]++)\"|(%(a)b++(?: %(a)b++)*))?+[ \t]*+<(%(d)b++)@(%(d)b++)>|(%(d)b++)@(%(d)b++))"
+    rb"[ \t]*+(?:(?:\"([^\"\\\x00-\x1f\x7f]++)\"|(%(a)b++(?: %(a)b++)*))?[ \t]*+<(%(d)b++)@(%(d)b++)>|(%(d)b++)@(%(d)b++))"
     rb"[ \t]*+(?:,|\Z)" % {b"a": rb"[%b\x80-\xff]" % _ATEXT, b"d": rb"[%b]" % _ATEXT}
 )  # fmt: skip
 

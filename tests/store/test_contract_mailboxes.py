@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 from support.stores import CLOCK, Stores, queued
 
+from mailhub.message.structure import render
 from mailhub.model.errors import Exists, LimitReached, NotFound, OverQuota, Permanent
 from mailhub.model.mailbox import DELETED, FLAGGED, SEEN, Changed, FlagOp, Glimpse, Limits
 from mailhub.model.reply import Reply
@@ -393,6 +394,36 @@ async def test_messages_are_found_by_size_and_date(store: Any, monkeypatch: pyte
     assert list(await store.mailboxes.measured(folder, "date", -far, 200)) == [1, 2]
     assert list(await store.mailboxes.measured(folder, "size", 0, far)) == [1, 2, 3, *range(5, 12)]
     assert list(await store.mailboxes.measured(folder, "size", 12, far)) == []
+
+
+async def test_words_of_envelopes(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailhub.store.mysql.looking._ROWS", 3)
+    monkeypatch.setattr("mailhub.store.sqlite.mailboxes._WORDS", 3)
+    folder = await inbox(store)
+    texts = (
+        b"Meeting at noon",
+        b"lunch",
+        b"=?utf-8?Q?m=65eting?=",
+        b"MEETING",
+        b"me eting",
+        b"caf\xc3\xa9",
+        b"gone meeting",
+        b"lunch",
+    )
+    await store.mailboxes.append(
+        folder, [replace(message(b"x"), envelope=render(b"Subject: %b\r\n\r\n" % one)[0]) for one in texts]
+    )
+    await store.mailboxes.expunge(folder, [7])
+    found: list[int] = []
+    seen, after = [], 0
+    while True:
+        some, after = await store.mailboxes.mentioning(folder, "meeting", after)
+        found += some
+        seen.append(after)
+        if not after:
+            break
+    assert found == [1, 3, 4, 6], "what is not plain may hold anything"
+    assert seen == [3, 6, 8, 0]
 
 
 async def test_much_that_has_changed_comes_by_the_page(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:

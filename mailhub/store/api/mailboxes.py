@@ -111,6 +111,11 @@ class MailboxStore(Protocol):
         """UIDs ascending ("I") of the messages whose INTERNALDATE (seconds) or size (octets) lies between those, both included."""
         ...
 
+    async def mentioning(self, folder: int, word: str, after: int) -> "tuple[array[int], int]":
+        """Of some thousand messages with a UID above `after`: the UIDs, ascending ("I"), of those in whose ENVELOPE the word may stand
+        (message.envelope.may_stand); and the last that was looked at, 0 where there are no more."""
+        ...
+
     async def former_ids(self, folder: int) -> dict[int, str]:
         """By UID: the unique ids that POP3 gave at another server, of messages that came with a Maildir."""
         ...

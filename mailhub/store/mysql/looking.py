@@ -4,6 +4,7 @@ would cost the loop 5 us, and nobody else had a turn meanwhile."""
 from array import array
 from collections.abc import Sequence
 
+from mailhub.message.envelope import may_stand
 from mailhub.model.mailbox import DELETED, Changes, Folder, Glimpse, MessageRow, View
 
 from ..api import Measure
@@ -48,6 +49,13 @@ async def measured(tx: Tx, folder: int, what: Measure, low: int, high: int) -> "
     ):  # fmt: skip
         found.extend(page[0])
     return found[1:]
+
+
+async def mentioning(tx: Tx, folder: int, word: str, after: int) -> "tuple[array[int], int]":
+    rows = await tx.all(
+        "select uid, envelope from rendered where folder = %s and uid > %s order by uid limit %s", folder, after, _ROWS
+    )
+    return array("I", [uid for uid, found in rows if may_stand(word, found)]), rows[-1][0] if rows else 0
 
 
 async def view(tx: Tx, folder: int) -> View:

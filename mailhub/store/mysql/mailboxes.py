@@ -146,6 +146,9 @@ class MysqlMailboxes:
     async def measured(self, folder: int, what: Measure, low: int, high: int) -> "array[int]":
         return await self._engine.look(partial(looking.measured, folder=folder, what=what, low=low, high=high))
 
+    async def mentioning(self, folder: int, word: str, after: int) -> "tuple[array[int], int]":
+        return await self._engine.look(partial(looking.mentioning, folder=folder, word=word, after=after))
+
     async def former_ids(self, folder: int) -> dict[int, str]:
         return await self._engine.at_one_moment(partial(looking.former_ids, folder=folder))
 

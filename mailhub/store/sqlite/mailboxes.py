@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, 
 from concurrent.futures import Executor
 
 from mailhub.config.schema import Store as StoreConfig
+from mailhub.message.envelope import may_stand
 from mailhub.model import ids
 from mailhub.model.clock import Clock
 from mailhub.model.errors import NotFound, Permanent, Temporary
@@ -44,6 +45,7 @@ from .url_keys import ForgetUrlKey, UrlKey, known_url_key
 from .watcher import Watcher
 from .writer import Told, Writer
 
+_WORDS = 2_000  # ENVELOPEs looked through at one time: 2 ms
 _CHUNK = 1000  # messages one unit may touch
 _NAME_LIMIT = 240  # octets of a folder's directory name
 
@@ -196,6 +198,14 @@ class SqliteMailboxes(Upkeep):
         chosen = f"select uid from message where folder=? and {what} between ? and ? order by uid"
         (text,) = self._db.execute(f"select group_concat(uid) from ({chosen})", (folder, low, high)).fetchone()
         return array("I", map(int, text.split(","))) if text else array("I")
+
+    async def mentioning(self, folder: int, word: str, after: int) -> "tuple[array[int], int]":
+        return await self._reader.call(self._mentioning, folder, word, after)
+
+    def _mentioning(self, folder: int, word: str, after: int) -> "tuple[array[int], int]":
+        text = "select uid, envelope from rendered where folder=? and uid>? order by uid limit ?"
+        rows = self._db.execute(text, (folder, after, _WORDS)).fetchall()
+        return array("I", [uid for uid, found in rows if may_stand(word, found)]), rows[-1][0] if rows else 0
 
     def _columns(self, folder: int, kinds: Mapping[str, str]) -> "tuple[Folder, list[array[int]]]":
         """The folder, and columns of all its messages by ascending UID, at one moment: two statements, however many."""
