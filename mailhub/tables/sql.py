@@ -147,6 +147,7 @@ class SqliteTable:
             with contextlib.closing(
                 sqlite3.connect(f"file:{_quoted(self._path)}?mode=ro", uri=True, timeout=SECONDS)
             ) as db:
+                db.execute("pragma temp_store=memory")  # a confined server has no /var/tmp
                 rows = db.execute(self._query.statement.text, values).fetchmany(ROWS)
         except sqlite3.Error as error:
             raise Temporary(f"{self._path}: {error}") from error

@@ -1,11 +1,16 @@
 """What `mailhub serve` gives up by Landlock: all files but its own, and programs; each thread of it, and the server works."""
 
+import imaplib
 import json
 import os
+import random
 import smtplib
+import sqlite3
 import subprocess
 import sys
 import textwrap
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -154,6 +159,48 @@ def test_a_server_works_so_and_its_hooks_reach_nothing_else(tmp_path: Path, outs
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert len(found.stdout.splitlines()) == 1
+
+
+@confined
+def test_what_a_confined_server_keeps_beside_its_store_works(tmp_path: Path) -> None:
+    """SQLite wants files in /var/tmp for large units: the index of text was never made, and each search read all messages."""
+    port = free_port()
+    door = f'[auth]\nallow_plaintext = true\n[[listener]]\nprotocol = "imap"\nport = {port}\ntls = "none"'
+    config, _ = _place(tmp_path, "on", sections=door)
+    assert _mailhub(config, "user", "add", "ann@a.test", "--password-stdin").returncode == 0
+    started = _mailhub(config, "start", "--json")
+    assert started.returncode == 0, started.stderr
+    try:
+        with imaplib.IMAP4("127.0.0.1", port, timeout=60) as imap:
+            imap.login("ann@a.test", "x")
+            choice = random.Random(1)
+            for n in range(
+                200
+            ):  # a second unit changes so many pages that it needs more than the 64 KB that stay in memory
+                words = " ".join(f"word{choice.randrange(3_000)}x" for _ in range(300))
+                imap.append("INBOX", "", "", f"Subject: {n}\r\n\r\n{words} number{n}x\r\n".encode())
+            imap.select("INBOX")
+            assert imap.search(None, "BODY", "number17x")[1] == [b"18"]
+            index = config.parent / "var/search/a.test/ann.db"
+            until = time.monotonic() + 60
+            while _documents(index) < 200:
+                assert time.monotonic() < until
+                time.sleep(0.2)
+            assert imap.search(None, "BODY", "number17x")[1] == [b"18"]
+    finally:
+        assert _mailhub(config, "stop").returncode == 0
+    assert "search index" not in (config.parent / "var/mailhub.log").read_text()
+
+
+def _documents(index: Path) -> int:
+    """Messages in an account's index of text."""
+    if not index.exists():
+        return 0
+    with closing(sqlite3.connect(f"file:{index}?mode=ro", uri=True)) as db:
+        try:
+            return int(db.execute("select count(*) from document").fetchone()[0])
+        except sqlite3.OperationalError:  # its tables are being made
+            return 0
 
 
 @pytest.mark.slow

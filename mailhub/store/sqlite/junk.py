@@ -16,6 +16,7 @@ from mailhub.model.junk import Counts
 
 from ..api import JunkLimits, Lesson
 from ..lane import Lane
+from .aside import made
 
 log = logging.getLogger("mailhub.store")
 T = TypeVar("T")
@@ -112,21 +113,7 @@ class SqliteJunk:
 
 def connected(path: str) -> sqlite3.Connection:
     """The database, made where it is missing."""
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    try:
-        db.execute("pragma busy_timeout=5000")
-        db.execute("pragma journal_mode=wal")
-        db.execute("pragma synchronous=normal")
-        found = db.execute("pragma user_version").fetchone()[0]
-        if not found:
-            db.executescript(_TABLES)
-            os.chmod(path, 0o600)
-        elif found != _VERSION:
-            raise sqlite3.DatabaseError(f"it has version {found}")
-    except BaseException:
-        db.close()
-        raise
-    return db
+    return made(path, _TABLES, _VERSION)
 
 
 def _totals(db: sqlite3.Connection, owners: Sequence[str]) -> Counts:

@@ -21,6 +21,7 @@ from .. import maildir
 from ..api import Document, Looked, Needle, in_field
 from ..files import Files
 from ..lane import Lane
+from .aside import opened
 
 log = logging.getLogger("mailhub.store")
 T = TypeVar("T")
@@ -140,7 +141,7 @@ class SqliteTexts:
         path = self._file(account)
         if not self._files.exists(path):
             return None
-        db = _connect(path)
+        db = opened(path)
         if db.execute("pragma user_version").fetchone()[0] != STAMP:
             db.close()
             self._forget(account)
@@ -151,7 +152,7 @@ class SqliteTexts:
         path = self._file(account)
         self._files.make_dirs(path.rpartition("/")[0])
         self._files.close(self._files.create(path))
-        db = self._remember(account, _connect(path))
+        db = self._remember(account, opened(path))
         db.executescript(_TABLES)
 
     def _remember(self, account: str, db: sqlite3.Connection) -> sqlite3.Connection:
@@ -185,13 +186,6 @@ class SqliteTexts:
             for name in self._files.listing(f"{self._path}/{domain}")
             if name.endswith(".db")
         ]
-
-
-def _connect(path: str) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    db.execute("pragma journal_mode=wal")
-    db.execute("pragma synchronous=normal")
-    return db
 
 
 # --- one database ----------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from mailhub.model.errors import Temporary
 from mailhub.model.trace import Event, TraceQuery
 
 from ..lane import Lane
+from .aside import made
 
 log = logging.getLogger("mailhub.store")
 
@@ -73,7 +74,7 @@ class SqliteTraces:
                     with contextlib.suppress(FileNotFoundError):
                         os.unlink(self._path + suffix)
             try:
-                self._db = _connected(self._path)
+                self._db = made(self._path, _TABLES, _VERSION)
                 return self._db
             except sqlite3.DatabaseError as error:
                 if fresh or isinstance(error, sqlite3.OperationalError):
@@ -117,24 +118,6 @@ class SqliteTraces:
             return []
         newest = f"select distinct message from event where {column} = ? and message != 0 order by message desc limit ?"
         return [row[0] for row in db.execute(newest, (value, query.limit))]
-
-
-def _connected(path: str) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    try:
-        db.execute("pragma busy_timeout=5000")
-        db.execute("pragma journal_mode=wal")
-        db.execute("pragma synchronous=normal")
-        found = db.execute("pragma user_version").fetchone()[0]
-        if not found:
-            db.executescript(_TABLES)
-            os.chmod(path, 0o600)
-        elif found != _VERSION:
-            raise sqlite3.DatabaseError(f"it has version {found}")
-    except BaseException:
-        db.close()
-        raise
-    return db
 
 
 def _events(db: sqlite3.Connection, where: str, value: int | str, limit: int) -> list[Event]:
