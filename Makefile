@@ -9,7 +9,7 @@ WORKERS = 2
 MINUTES = 5
 ROUNDS = 5
 
-.PHONY: man run test lint fresh systemd deb flake fuzz soak cluster imap-stress bench bench-short profile bench-junk bench-queue bench-cluster screenshots crash lock setup packages second clean help
+.PHONY: man run peers test lint fresh systemd deb flake fuzz soak cluster imap-stress bench bench-short profile bench-junk bench-queue bench-cluster screenshots crash lock setup packages second clean help
 .NOTPARALLEL:
 
 run:  ## serve on ./config.toml
@@ -55,6 +55,10 @@ deb: setup  ## a Debian package, into dist/
 bench: setup packages  ## measure beside Debian's Postfix and Dovecot; writes bench/out/bench.json, and charts into docs/images
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.charts bench/out/bench.json
+
+peers:  ## pymap and Haraka into .peers/, for the bench to measure beside us
+	$(PYTHON) -m venv .peers/pymap && .peers/pymap/bin/pip install --quiet pymap
+	npm install --silent --no-audit --no-fund --prefix .peers/haraka haraka
 
 bench-short: setup packages  ## the same in two minutes
 	$(BIN)/python -m bench --short

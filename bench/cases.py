@@ -16,7 +16,7 @@ from bench import (
     web,
 )
 from bench.bounds import MEASURE
-from bench.peers import exim, postfix, postfix_lmtp
+from bench.peers import exim, haraka, postfix, postfix_lmtp, pymap
 from bench.target import mailhub
 from bench.turns import Case
 
@@ -36,6 +36,8 @@ def _folder(messages: int, *, short: bool = False, alone: bool = False) -> Case:
     targets = {"mailhub": lambda: imap_search.mailhub(loads), "dovecot": lambda: imap_search.dovecot(loads)}
     if alone:
         del targets["dovecot"]
+    elif short:  # it takes minutes for more
+        targets["pymap"] = lambda: pymap.pymap(imap_search.fill(loads))
     limit = max(MEASURE, messages / 500)
     return Case(loads, loads if short else (), imap.measure, targets, imap.COMPARED, limit)
 
@@ -51,7 +53,8 @@ def _idle(connections: int) -> Case:
 CASES = {
     "smtp": Case(
         smtp.FULL, smtp.SHORT, smtp.measure,
-        {"mailhub": mailhub, "postfix": postfix.postfix, "postfix+lmtp": postfix_lmtp.postfix_lmtp, "exim": exim.exim},
+        {"mailhub": mailhub, "postfix": postfix.postfix, "postfix+lmtp": postfix_lmtp.postfix_lmtp, "exim": exim.exim,
+         "haraka": haraka.haraka},
         ("delivered_per_second", "server_cpu_ms_each"), together=True,
     ),
     "relay": Case(

@@ -2,11 +2,15 @@
 connection or many; IMAP NOOP on another connection meanwhile, where the target has IMAP."""
 
 import asyncio
+import json
+import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from bench.bounds import Stuck
-from bench.clients import Imap, Smtp, anonymous_tls
+from bench.bounds import START, Stuck, within
+from bench.clients import Smtp, anonymous_tls
 from bench.meters import Meter, memory, percentile
 from bench.target import PASSWORD, READER, Target, user
 
@@ -61,18 +65,14 @@ async def measure(target: Target, load: Load) -> dict[str, object]:
     """One row."""
     finals: list[float] = []
     waits: list[float] = []
-    before, stop = target.delivered(), asyncio.Event()
-    watcher = asyncio.create_task(noops(target, stop, waits))
-    try:
+    before = target.delivered()
+    async with noops(target, waits):
         meter = Meter(target.roots())
         await _send(target, load, finals)
         accepted = meter.wall
         await _arrive(target, before + len(finals))
         delivered = meter.wall
         cpu = meter.cpu()
-    finally:
-        stop.set()
-        await watcher
     total = len(finals)
     return {
         "load": load.words,
@@ -116,14 +116,26 @@ async def _arrive(target: Target, wanted: int) -> None:
         await asyncio.sleep(0.02)
 
 
-async def noops(target: Target, stop: asyncio.Event, times: list[float]) -> None:
-    """NOOP after NOOP until `stop`; nothing where there is no IMAP."""
+@asynccontextmanager
+async def noops(target: Target, times: list[float]) -> AsyncIterator[None]:
+    """`times` of NOOPs (seconds) while the block runs, by bench.noops: a client that sends 5 MB at a time would measure itself. None where
+    there is no IMAP."""
     if "imap" not in target.ports:
+        yield
         return
-    client = await Imap.open(target.host, target.ports["imap"], READER, PASSWORD)
-    while not stop.is_set():
-        began = time.perf_counter()
-        await client.command("NOOP")
-        times.append(time.perf_counter() - began)
-        await asyncio.sleep(0.005)
-    client.close()
+    words = (target.host, str(target.ports["imap"]), READER, PASSWORD)
+    pipe = asyncio.subprocess.PIPE
+    watcher = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench.noops", *words, stdin=pipe, stdout=pipe, limit=1 << 24
+    )
+    assert watcher.stdout is not None
+    try:
+        async with within(START, "the watcher: signed in"):
+            await watcher.stdout.readline()
+        yield
+        told, _ = await watcher.communicate(b"")
+        times += json.loads(told)
+    finally:
+        if watcher.returncode is None:
+            watcher.kill()
+            await watcher.wait()

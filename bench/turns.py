@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.bounds import MEASURE, Stuck, within
 from bench.clients import Refused
-from bench.peers import dovecot, exim, postfix, postfix_lmtp
+from bench.peers import dovecot, exim, haraka, postfix, postfix_lmtp, pymap
 from bench.target import Target
 
 FAILURES = (
@@ -31,6 +31,8 @@ MISSING = {
     "postfix+lmtp": postfix_lmtp.missing,
     "dovecot": dovecot.missing,
     "exim": exim.missing,
+    "haraka": haraka.missing,
+    "pymap": pymap.missing,
 }  # why it can not be measured here
 
 
