@@ -133,4 +133,5 @@ async def test_a_short_file_is_never_filled_up_with_what_stands_behind_it(store:
     report = await store.queue.put(returned(store, item))
     (file,) = (tmp_path / "spool").iterdir()
     file.write_bytes(LARGE[:5_000])
+    store._spool.recent.forget(file.name)  # as after a restart
     assert not (await report.content.read(0, report.content.size)).endswith(b">")

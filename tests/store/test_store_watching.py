@@ -49,7 +49,8 @@ async def opened(it: MailboxRoom) -> tuple[FolderView, Path]:
 
 
 async def news(view: FolderView) -> Delta:
-    await view.changed.wait()
+    while not view.changed.is_set():
+        await asyncio.sleep(0.01)
     return await view.sync(expunges=True)
 
 
